@@ -1,0 +1,45 @@
+"""KAWHI: paragraphs that look at the key regions get more of the advantage (sections 3.3-3.4, algorithm 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kawhi.credit.methods.base import ResponseBatch, register
+from kawhi.credit.segments import Granularity, segment_response
+from kawhi.credit.weights import Normalization, packed_paragraph_weights
+
+
+@register("kawhi")
+@dataclass(frozen=True)
+class Kawhi:
+    """Equations 14-15 on the ``alignment`` signal (alpha of equation 13).  Options as in ``conf/credit/kawhi.yaml``."""
+
+    granularity: Granularity
+    w_min: float
+    w_max: float
+    temperature: float
+    smoothing: float
+    normalize: Normalization
+
+    needs: ClassVar[frozenset[str]] = frozenset({"alignment"})
+
+    def weights(self, batch: ResponseBatch) -> Tensor:
+        bounds = batch.offsets.tolist()
+        segments = [
+            segment_response(batch.token_ids[start:end], batch.tokenizer, self.granularity)
+            for start, end in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+        return packed_paragraph_weights(
+            batch.signals["alignment"],
+            torch.cat(segments),
+            batch.offsets,
+            w_min=self.w_min,
+            w_max=self.w_max,
+            temperature=self.temperature,
+            smoothing=self.smoothing,
+            normalize=self.normalize,
+        )

@@ -1,0 +1,1 @@
+"""Image -> the visual tokens that matter.  numpy, scipy and OpenCV only: no model, no trainer."""

@@ -1,0 +1,54 @@
+"""Which visual tokens the responses are compared with: equation 11 and the region-selection ablation of table 3."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kawhi.regions.sguf import RegionMap
+
+Strategy = Literal["sguf", "all", "random", "inverse"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+
+
+def select_tokens(
+    region_map: RegionMap, strategy: Strategy, skip_ratio: float = 0.7, seed: int = 0
+) -> NDArray[np.int64]:
+    """Token indices on the row-major grid, sorted, without repetition.
+
+    ``sguf`` keeps every token of the key regions and samples the background; ``inverse`` swaps the two roles; ``random``
+    draws as many tokens as ``sguf`` would keep, from the whole grid; ``all`` keeps everything.
+
+    Args:
+        skip_ratio: share of each background component that is left out; ``floor((1 - skip_ratio) n + 0.5)`` of its n
+            tokens stay (the formula of equation 11; the paper's text and appendix B read differently).
+        seed: of the sampling.
+
+    Raises:
+        ValueError: unknown strategy, or ``skip_ratio`` outside [0, 1].
+    """
+    if strategy not in STRATEGIES:
+        raise ValueError(f"unknown region selection {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+    if not 0.0 <= skip_ratio <= 1.0:
+        raise ValueError(f"skip_ratio must lie in [0, 1], got {skip_ratio}")
+    labels = region_map.labels.ravel()
+    if strategy == "all":
+        return np.arange(labels.size)
+    rng = np.random.default_rng(seed)
+    if strategy == "random":
+        sizes = np.bincount(labels)
+        kept = sum(n if key else _kept(n, skip_ratio) for n, key in zip(sizes, region_map.is_key, strict=True))
+        return np.sort(rng.choice(labels.size, size=kept, replace=False))
+    whole = region_map.is_key if strategy == "sguf" else ~region_map.is_key
+    chosen = [np.flatnonzero(whole[labels])]
+    for component in np.flatnonzero(~whole):
+        tokens = np.flatnonzero(labels == component)
+        chosen.append(rng.choice(tokens, size=_kept(tokens.size, skip_ratio), replace=False))
+    return np.sort(np.concatenate(chosen))
+
+
+def _kept(tokens: int, skip_ratio: float) -> int:
+    return math.floor((1 - skip_ratio) * tokens + 0.5)
