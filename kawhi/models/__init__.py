@@ -1,0 +1,1 @@
+"""Where queries, keys, heads and rotary embeddings live in each model family.  transformers only."""

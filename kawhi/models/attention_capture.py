@@ -1,0 +1,106 @@
+"""Queries and keys of the last decoder layer, caught while a forward pass runs anyway.
+
+Hooks sit on projections rather than on the attention function, so they work with flash-attention, with packed batches
+and under FSDP2, and cost nothing while the capture is not armed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_rotary_pos_emb
+from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Selected rows of the last layer's attention inputs.
+
+    Attributes:
+        queries: ``(R_q, H_q, d)`` after normalisation and rotary embedding.
+        keys: ``(R_k, H_k, d)`` likewise; not repeated for GQA.
+    """
+
+    queries: Tensor
+    keys: Tensor
+
+
+class AttentionCapture:
+    """Records the last layer of a Qwen2.5-VL or Qwen3-VL model while armed.
+
+    Use: ``arm()``, run the model without gradients, ``take(query_rows, key_rows)``.
+    """
+
+    def __init__(self, model: nn.Module):
+        language_model = getattr(model, "module", model).model.language_model
+        attention = language_model.layers[-1].self_attn
+        self._head_dim: int = attention.head_dim
+        self._armed = False
+        self._seen: dict[str, Tensor | tuple[Tensor, Tensor]] = {}
+        if hasattr(attention, "q_norm"):  # Qwen3-VL: rotary embedding is applied to the normalised heads
+            sources = attention.q_norm, attention.k_norm
+            self._rotate = apply_rotary_pos_emb
+        else:
+            sources = attention.q_proj, attention.k_proj
+            section = attention.config.rope_parameters["mrope_section"]
+            self._rotate = partial(apply_multimodal_rotary_pos_emb, mrope_section=section)
+        attention.register_forward_pre_hook(self._see_positions, with_kwargs=True)
+        for name, module in zip(("queries", "keys"), sources, strict=True):
+            module.register_forward_hook(partial(self._see, name))
+
+    @property
+    def armed(self) -> bool:
+        return self._armed
+
+    def arm(self) -> None:
+        """Keeps the next forward pass.
+
+        Raises:
+            RuntimeError: gradients are on; the capture is for log-prob passes, where layers run once.
+        """
+        if torch.is_grad_enabled():
+            raise RuntimeError("attention capture was armed in a pass with gradients; it belongs to log-prob passes")
+        self._seen, self._armed = {}, True
+
+    def disarm(self) -> None:
+        """Drops what was kept."""
+        self._seen, self._armed = {}, False
+
+    def take(self, query_rows: Tensor, key_rows: Tensor) -> Captured:
+        """The captured pass, reduced to the rows that matter before anything is computed on them.
+
+        Args:
+            query_rows, key_rows: int64 indices into the flattened ``(B * S)`` token axis of the pass: ``B = 1`` and
+                ``S`` the total length in packed batches.
+
+        Raises:
+            RuntimeError: the capture was not armed, or no forward pass ran since.
+        """
+        missing = {"queries", "keys", "positions"} - self._seen.keys()
+        if missing:
+            raise RuntimeError(f"no {', '.join(sorted(missing))} were captured: the armed pass did not run")
+        cos, sin = self._seen["positions"]
+        queries = self._rotated(self._seen["queries"], query_rows, cos, sin)
+        keys = self._rotated(self._seen["keys"], key_rows, cos, sin)
+        self.disarm()
+        return Captured(queries, keys)
+
+    def _rotated(self, states: Tensor, rows: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        tokens = states.shape[0] * states.shape[1]
+        heads = states.reshape(tokens, -1, self._head_dim)[rows].float()
+        # cos and sin are (B, S, d), or (3, B, S, d) where mRoPE sections are mixed by the rotary function itself.
+        cos, sin = (x.flatten(-3, -2)[..., rows, :].unsqueeze(-3).float() for x in (cos, sin))
+        heads = heads.transpose(0, 1).unsqueeze(0)  # (1, H, R, d), the layout of the library's rotary functions
+        rotated, _ = self._rotate(heads, heads[:, :1], cos, sin)
+        return rotated[0].transpose(0, 1)
+
+    def _see_positions(self, module, args, kwargs) -> None:
+        if self._armed:
+            self._seen["positions"] = kwargs["position_embeddings"]
+
+    def _see(self, name, module, args, output) -> None:
+        if self._armed:
+            self._seen[name] = output.detach()

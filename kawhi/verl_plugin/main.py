@@ -1,0 +1,49 @@
+"""Entry point with the command line of ``verl.trainer.main_ppo``: python -m kawhi.verl_plugin.main +kawhi.method=...
+
+With ``+kawhi.method=off`` it starts verl's own task runner and trainer and adds nothing.
+"""
+
+from __future__ import annotations
+
+import hydra
+import ray
+from verl.trainer import main_ppo
+from verl.trainer.ppo.utils import need_critic, need_reference_policy
+from verl.utils.config import validate_config
+from verl.utils.device import auto_set_device
+
+_StockTaskRunner = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
+
+
+@ray.remote
+class KawhiTaskRunner(_StockTaskRunner):
+    """verl's task runner with our trainer under the name ``sync``.
+
+    A new trainer mode would change behaviour: verl compares the mode with the literal "sync" in several places.
+    """
+
+    def run(self, config):
+        from verl.trainer.ppo.v1 import trainer_base
+
+        from kawhi.verl_plugin.trainer import KawhiTrainer
+
+        trainer_base.TRAINER_REGISTRY["sync"] = KawhiTrainer
+        return super().run(config)
+
+
+def task_runner(config):
+    """The Ray class that runs this configuration: verl's own when KAWHI is off."""
+    return main_ppo.TaskRunnerV1 if config.kawhi.method == "off" else KawhiTaskRunner
+
+
+@hydra.main(config_path="pkg://verl.trainer.config", config_name="ppo_trainer", version_base=None)
+def main(config) -> None:
+    auto_set_device(config)
+    validate_config(
+        config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)
+    )
+    main_ppo.run_ppo(config, task_runner_class=task_runner(config))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""verl's synchronous trainer, multiplying the base advantages by a credit method's weights."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+import transfer_queue as tq
+from omegaconf import OmegaConf
+from tensordict import TensorDict
+from torch import Tensor
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.debug import marked_timer
+
+from kawhi.credit.methods import ResponseBatch, build
+from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, REGION_SECONDS
+
+
+class KawhiTrainer(PPOTrainerSync):
+    """Gathers the signals the configured method needs, and refuses to train when one is missing."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        options = OmegaConf.to_container(config.kawhi.options, resolve=True)
+        self.credit = build(config.kawhi.method, **options)
+
+    def _compute_old_log_prob(self, batch, metrics):
+        if "alignment" in self.credit.needs:
+            request = OmegaConf.to_container(self.config.kawhi.alignment, resolve=True)
+            batch.extra_info[ALIGNMENT_REQUEST] = json.dumps(request)
+        return super()._compute_old_log_prob(batch, metrics)
+
+    def _compute_advantage(self, batch, metrics):
+        refuse_lost_responses(batch.tags)
+        batch = super()._compute_advantage(batch, metrics)
+        with marked_timer("kawhi_weights", self.timing_raw):
+            fields = ["advantages", "responses"] + ([ALPHA, ALIGN_SECONDS] if "alignment" in self.credit.needs else [])
+            data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+            missing = [field for field in fields if field not in data.keys()]
+            if missing:
+                raise RuntimeError(
+                    f"{self.config.kawhi.method} needs {', '.join(missing)}, which the old-log-prob pass did not return: "
+                    "set VERL_ENGINE_VENDOR=kawhi, actor.strategy=fsdp2 and external_lib=kawhi.verl_plugin.worker"
+                )
+            responses = data["responses"].unbind()
+            weights = self._weights(data, responses)
+            weighted = [a * w.to(a.dtype) for a, w in zip(data["advantages"].unbind(), weights, strict=True)]
+            jagged = torch.nested.as_nested_tensor(weighted, layout=torch.jagged)
+            put = TensorDict({"advantages": jagged}, batch_size=len(batch))
+            # A put returns a fresh handle; passing the old one on would hide the new field from the workers.
+            batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
+        metrics.update(weight_metrics(weights))
+        if "alignment" in self.credit.needs:
+            self._time_signals(batch, data)
+        return batch
+
+    def _weights(self, data, responses: tuple[Tensor, ...]) -> list[Tensor]:
+        lengths = [len(response) for response in responses]
+        offsets = torch.tensor([0, *lengths]).cumsum(0)
+        signals = {}
+        if "alignment" in self.credit.needs:
+            tail = [alpha[-n:] for alpha, n in zip(data[ALPHA].unbind(), lengths, strict=True)]
+            signals["alignment"] = torch.cat(tail)
+        packed = ResponseBatch(torch.cat(responses), offsets, signals, self.tokenizer)
+        weights = self.credit.weights(packed)
+        if len(weights) != int(offsets[-1]) or not bool(torch.isfinite(weights).all()):
+            raise RuntimeError(f"{self.config.kawhi.method} returned weights that are not finite or not one per token")
+        return list(weights.split(lengths))
+
+    def _time_signals(self, batch, data) -> None:
+        """Seconds of the KAWHI parts that run elsewhere; region selection overlaps with generation."""
+        ranks = max(1, self.config.trainer.n_gpus_per_node * self.config.trainer.nnodes)
+        self.timing_raw["kawhi_alignment"] = sum(float(s.sum()) for s in data[ALIGN_SECONDS].unbind()) / ranks
+        extra = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
+        rows = [getattr(row, "data", row) for row in extra["extra_fields"]]
+        self.timing_raw["kawhi_regions"] = float(sum(row.get(REGION_SECONDS, 0.0) for row in rows))
+
+
+def refuse_lost_responses(tags: list[dict]) -> None:
+    """verl pads a batch whose agent loops failed and trains on; this stops instead.
+
+    Raises:
+        RuntimeError: any row of the batch is padding.
+    """
+    lost = sum(bool(tag.get("is_padding", False)) for tag in tags)
+    if lost:
+        raise RuntimeError(
+            f"{lost} of {len(tags)} responses of this step were lost (their agent loops failed): look for 'Error in "
+            "_run_prompt' in the log above"
+        )
+
+
+def weight_metrics(weights: list[Tensor]) -> dict[str, float]:
+    """Summary of a batch's weights, logged as ``kawhi/...``."""
+    flat = torch.cat(weights)
+    return {
+        "kawhi/weight/mean": flat.mean().item(),
+        "kawhi/weight/min": flat.min().item(),
+        "kawhi/weight/max": flat.max().item(),
+        "kawhi/weight/std": flat.std(unbiased=False).item(),
+        "kawhi/weight/zero_share": (flat == 0).float().mean().item(),
+    }

@@ -1,0 +1,18 @@
+"""Names under which data travels between agent loop, engine and trainer."""
+
+from __future__ import annotations
+
+ALIGNMENT_REQUEST = "kawhi_alignment_request"
+"""Non-tensor batch entry that asks the engine for alpha: JSON of the alignment options."""
+
+ALPHA = "kawhi_alpha"
+"""TransferQueue field: alpha per token of prompt + response, jagged."""
+
+ALIGN_SECONDS = "kawhi_align_seconds"
+"""TransferQueue field: seconds the engine spent on alpha, one entry per sequence, jagged."""
+
+SELECTED_TOKENS = "kawhi_selected_tokens"
+"""Key of ``extra_fields``: indices of the selected visual tokens among the prompt's image tokens."""
+
+REGION_SECONDS = "kawhi_region_seconds"
+"""Key of ``extra_fields``: seconds spent on region selection for this prompt, 0 where the result was reused."""

@@ -1,0 +1,18 @@
+"""``actor_rollout_ref.model.external_lib`` of a KAWHI run.
+
+verl imports it in every process that reads the model's configuration; only the actor's process, which has already
+loaded the engine workers, needs the engine and the corrections.
+"""
+
+import os
+import sys
+
+if "verl.workers.engine_workers" in sys.modules:
+    import kawhi.verl_plugin.engine  # noqa: F401  (registers the engine)
+    from kawhi.verl_plugin import verl_fixes
+
+    verl_fixes.apply()
+    if os.environ.get("VERL_PLATFORM", "").lower() == "cpu":
+        from kawhi.verl_plugin.cpu.platform import adapt_actor
+
+        adapt_actor()
