@@ -136,25 +136,29 @@ def train(family: Family, out: Path, recipe: WarmStart = WarmStart()) -> None:
             short = [step >= recipe.short_from * recipe.steps and style.random() < 0.5 for _ in batch]
             total, language, hits = 0.0, 0.0, []
             # Short and worked answers run apart: padding the short ones to the worked length would double their cost.
+            # Both are divided by the weight of the whole batch, so the model learns the styles' true shares.
+            parts = []
             for wanted in (True, False):
-                part = [p for p, s in zip(batch, short, strict=True) if s is wanted]
-                if not part:
-                    continue
-                inputs, labels = batcher.supervised(part, [p.short if wanted else p.worked for p in part])
+                chosen = [p for p, s in zip(batch, short, strict=True) if s is wanted]
+                if chosen:
+                    inputs, labels = batcher.supervised(chosen, [p.short if wanted else p.worked for p in chosen])
+                    known = labels[:, 1:] != IGNORE
+                    target = labels[:, 1:][known]
+                    weight = 1 + (recipe.digit_weight - 1) * digits[target].float()
+                    parts.append((chosen, inputs, known, target, weight))
+            total_weight = sum(weight.sum() for *_, weight in parts)
+            glyph = recipe.glyph_weight * max(0.0, 1 - step / recipe.glyph_steps)
+            total, language, hits = 0.0, 0.0, []
+            for chosen, inputs, known, target, weight in parts:
                 hidden = model.model(**inputs)[0][:, :-1]
-                target = labels[:, 1:]
-                known = target != IGNORE
-                logits, target = model.lm_head(hidden[known]), target[known]
-                weight = 1 + (recipe.digit_weight - 1) * digits[target].float()
-                loss = (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum()
-                language += loss.item() * len(part) / len(batch)
-                glyph = recipe.glyph_weight * max(0.0, 1 - step / recipe.glyph_steps)
+                logits = model.lm_head(hidden[known])
+                loss = (F.cross_entropy(logits, target, reduction="none") * weight).sum() / total_weight
+                language += loss.item()
                 if glyph > 0:
-                    loss = loss + glyph * glyph_loss(part, inputs["image_grid_thw"])
-                (loss * len(part) / len(batch)).backward()
+                    loss = loss + glyph * len(chosen) / len(batch) * glyph_loss(chosen, inputs["image_grid_thw"])
+                loss.backward()
                 total += loss.item()
-                if not wanted:
-                    hits = (logits.argmax(-1) == target)[digits[target]].float().tolist()
+                hits += (logits.argmax(-1) == target)[digits[target]].float().tolist()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,1 @@
+"""Identity, run directory, stages, records, launching."""

@@ -1,0 +1,67 @@
+"""Checks that make a training run trustworthy.  A run that breaks one is failed, with the reason."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+CORRELATION = "training/rollout_actor_probs_pearson_corr"
+KL = "rollout_corr/kl"
+GRADIENT = "actor/grad_norm"
+
+# verl logs some failures of its workers and trains on; ` ERROR ` is vLLM's format, `ERROR:` verl's.
+_ERROR_LINE = re.compile(r"dtype mismatch|(^|[\s\]])ERROR[: ]", re.MULTILINE)
+
+
+def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, limits: dict[str, float]) -> list[str]:
+    """Everything wrong with a finished training run, as sentences; empty when it is healthy.
+
+    Args:
+        metrics: one row per step, ascending.
+        log: text of the training log.
+        steps: steps that were asked for.
+        limits: ``correlation`` (every step's rollout/actor probability correlation must exceed it) and ``kl`` (every
+            step's |rollout_corr/kl| must stay below it).
+    """
+    problems = []
+    got = [row["step"] for row in metrics]
+    if got != list(range(1, steps + 1)):
+        problems.append(f"metrics cover {len(got)} steps instead of 1 to {steps}")
+    for name, fine, wanted in (
+        (CORRELATION, lambda v: v > limits["correlation"], f"> {limits['correlation']}"),
+        (KL, lambda v: abs(v) < limits["kl"], f"within ±{limits['kl']}"),
+        (GRADIENT, math.isfinite, "finite"),
+    ):
+        if any(name not in row for row in metrics):
+            problems.append(f"{name} was not logged")
+            continue
+        bad = [(row["step"], row[name]) for row in metrics if not fine(row[name])]
+        if bad:
+            step, value = bad[0]
+            problems.append(f"{name} is {value:.4g} at step {step} ({len(bad)} such steps); it must be {wanted}")
+    if metrics and not any(row.get(GRADIENT, 0.0) > 0 for row in metrics):
+        problems.append("the gradient norm is 0 in every step: nothing was learnt")
+    found = _ERROR_LINE.search(log)
+    if found:
+        line = log[log.rfind("\n", 0, found.start()) + 1 :].split("\n", 1)[0]
+        problems.append(f"a worker logged an error: {line.strip()[:200]}")
+    return problems
+
+
+def weights_changed(before: Path, after: Path) -> bool:
+    """Whether any tensor differs between two Hugging Face checkpoints, compared at bf16's precision."""
+    import torch
+    from safetensors import safe_open
+
+    original: dict[str, torch.Tensor] = {}
+    for file in before.glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            original |= {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+    for file in after.glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  (safe_open is no mapping)
+                if name in original and not torch.equal(original[name].bfloat16(), tensors.get_tensor(name).bfloat16()):
+                    return True
+    return False

@@ -1,0 +1,68 @@
+"""What makes two cells the same: everything that changes their numbers, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kawhi.runs.verl_command import resolve_package_paths
+
+NUMBERS = ("model", "algorithm", "credit", "kawhi", "data", "benchmarks", "evaluation", "seeds", "steps", "verl", "verl_new")
+"""Blocks of the configuration that change numbers; paths, limits, launchers and the experiment's name do not."""
+
+_SMALL = 256 * 2**20
+
+
+class CellError(RuntimeError):
+    """Something the user can mend; its text is one sentence that says how."""
+
+
+def identity(cell: DictConfig) -> dict[str, Any]:
+    """The resolved part of a configuration that its numbers depend on, with a fingerprint of the model's weights."""
+    resolved = OmegaConf.to_container(cell, resolve=True)
+    part = {name: resolved[name] for name in NUMBERS}
+    part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
+    part["verl"]["trainer"].pop("logger", None)
+    part["credit"].pop("label", None)
+    for benchmark in part["benchmarks"]:
+        benchmark.pop("title", None)
+    part["model"]["weights"] = weights_fingerprint(resolved["model"]["path"])
+    return part
+
+
+def cell_hash(cell: DictConfig) -> str:
+    """12 hexadecimal digits of :func:`identity`."""
+    canonical = json.dumps(identity(cell), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def cell_name(cell: DictConfig) -> str:
+    """Readable name; the hash beside it is what distinguishes cells."""
+    seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
+    return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds))
+
+
+def weights_fingerprint(model: str) -> str:
+    """sha256 of a local model's weights; of their names and sizes above 256 MiB; the id itself for a hub model.
+
+    Raises:
+        CellError: a local folder without weights.
+    """
+    folder = Path(resolve_package_paths(model))
+    if not folder.is_dir():
+        if model.startswith(("pkg://", "/", ".")):
+            raise CellError(f"the model folder {folder} does not exist; set model.path")
+        return f"hub:{model}"
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    if not weights:
+        raise CellError(f"the model folder {folder} has no weights (*.safetensors); set model.path to one that has")
+    digest = hashlib.sha256()
+    small = sum(path.stat().st_size for path in weights) <= _SMALL
+    for path in [*weights, folder / "config.json"]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes() if small else str(path.stat().st_size).encode())
+    return digest.hexdigest()

@@ -1,0 +1,108 @@
+"""Child processes that end when they should: with their stage, at their time limit, or with the harness.
+
+Every process of a stage carries ``KAWHI_RUN_DIR`` in its environment.  That is how stragglers are found: Ray's and
+vLLM's workers leave the process group and the session of the process that started them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+RUN_DIRECTORY = "KAWHI_RUN_DIR"
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a stage's process ended.
+
+    Attributes:
+        code: exit code; negative for a signal; ``None`` when the time limit was hit.
+        seconds: wall time.
+    """
+
+    code: int | None
+    seconds: float
+
+
+def run(
+    command: list[str],
+    *,
+    environment: dict[str, str],
+    run_directory: Path,
+    log: Path,
+    limit: float,
+    watch: Callable[[], None] | None = None,
+) -> Ended:
+    """Runs a command to its end or its limit and leaves none of its descendants behind.
+
+    Args:
+        log: stdout and stderr are appended here.
+        limit: seconds.
+        watch: called about twice a second while the command runs.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            command,
+            env={**environment, RUN_DIRECTORY: str(run_directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    try:
+        while time.monotonic() - start < limit:
+            try:
+                return Ended(process.wait(timeout=0.5), time.monotonic() - start)
+            except subprocess.TimeoutExpired:
+                if watch is not None:
+                    watch()
+        return Ended(None, time.monotonic() - start)
+    finally:
+        end_stragglers(run_directory)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def end_stragglers(run_directory: Path) -> int:
+    """Ends every process that belongs to a run directory; returns how many there were."""
+    mine = os.getpid()
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != mine and process.environ().get(RUN_DIRECTORY) == str(run_directory):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    for process in found:
+        _signal(process, signal.SIGTERM)
+    _, alive = psutil.wait_procs(found, timeout=3)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5)
+    return len(found)
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        pass
+
+
+def _die_with_parent() -> None:
+    # A SIGKILL of the harness reaches no handler of ours; the kernel then ends the stage, and Ray's reaper its workers.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,134 @@
+"""A cell's folder: its configuration, its stages, its status, its record.
+
+Layout of ``<paths.runs>/<experiment>/<name>-<hash>/``::
+
+    config.yaml   stages/<stage>.json   status.json   logs/<stage>.log   train/   eval/<task>/   record.json
+
+``record.json`` is written last and is the only proof that the cell is done.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kawhi.runs.identity import CellError, cell_hash, cell_name
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """A reader sees the old text or the new one, never a part; a full disk leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise CellError(f"the disk that holds {path.parent} is full: free some space and run again") from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomic, readable, with stable key order."""
+    write_atomically(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths inside one cell's folder."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, cell: DictConfig) -> RunDirectory:
+        """The folder of a cell: an existing one with its hash, whichever experiment made it, else a new one's path."""
+        runs, suffix = Path(cell.paths.runs), cell_hash(cell)
+        for found in sorted(runs.glob(f"*/*-{suffix}")):
+            return cls(found)
+        return cls(runs / cell.experiment / f"{cell_name(cell)}-{suffix}")
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "train" / "checkpoints"
+
+    @property
+    def merged(self) -> Path:
+        return self.path / "train" / "merged"
+
+    def stage(self, name: str) -> Path:
+        """Marker of a finished stage."""
+        return self.path / "stages" / f"{name}.json"
+
+    def log(self, name: str) -> Path:
+        return self.path / "logs" / f"{name}.log"
+
+    def evaluation(self, task: str) -> Path:
+        return self.path / "eval" / task
+
+    def new_metrics_file(self) -> Path:
+        """verl truncates its metrics file when it starts, so every launch gets one of its own."""
+        folder = self.path / "train"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"metrics-{len(list(folder.glob('metrics-*.jsonl')))}.jsonl"
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """verl's metrics by step; of a step that was run twice, the later launch's."""
+        steps: dict[int, dict[str, Any]] = {}
+        files = sorted((self.path / "train").glob("metrics-*.jsonl"), key=lambda f: int(f.stem.split("-")[1]))
+        for file in files:
+            for line in file.read_text().splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # the last line of a launch that was killed while writing it
+                steps[row["step"]] = row["data"]
+        return [{"step": step, **steps[step]} for step in sorted(steps)]
+
+    def save_config(self, cell: DictConfig) -> None:
+        write_atomically(self.config, OmegaConf.to_yaml(cell, resolve=True))
+
+    def load_config(self) -> DictConfig:
+        loaded = OmegaConf.load(self.config)
+        assert isinstance(loaded, DictConfig)
+        return loaded
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process works on a cell.
+
+        Raises:
+            CellError: another one does.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CellError(f"another process is running this cell ({self.path}); wait for it or stop it") from error
+            yield

@@ -1,0 +1,105 @@
+"""A composed cell -> the command line and environment of verl's trainer."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+")
+_RESERVED = {"null", "true", "false", "nan", "inf"}
+
+
+def resolve_package_paths(value: Any) -> Any:
+    """Replaces ``pkg://package/rest`` by a path on this machine, in nested containers too."""
+    if isinstance(value, dict):
+        return {key: resolve_package_paths(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolve_package_paths(item) for item in value]
+    if isinstance(value, str) and value.startswith("pkg://"):
+        package, _, rest = value.removeprefix("pkg://").partition("/")
+        return str(Path(str(files(package))) / rest)
+    return value
+
+
+def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, checkpoints: Path) -> list[str]:
+    """verl's Hydra overrides for a cell.
+
+    Keys under ``verl`` exist in verl's configuration (an unknown one makes verl stop); keys under ``verl_new`` and the
+    ``kawhi`` block are added to it.
+    """
+    known = resolve_package_paths(OmegaConf.to_container(cell.verl, resolve=True))
+    new = resolve_package_paths(OmegaConf.to_container(cell.verl_new, resolve=True))
+    kawhi = OmegaConf.to_container(cell.kawhi, resolve=True)
+    given = {
+        "data": {"train_files": str(train_file), "val_files": str(validation_file)},
+        "actor_rollout_ref": {
+            "model": {
+                "path": resolve_package_paths(cell.model.path),
+                "external_lib": f"kawhi.verl_plugin.{'stock_worker' if cell.kawhi.method == 'off' else 'worker'}",
+            }
+        },
+        "trainer": {"default_local_dir": str(checkpoints), "project_name": "kawhi", "experiment_name": "cell"},
+    }
+    lines = [f"{key}={to_override(value)}" for key, value in _leaves(known)]
+    lines += [f"{key}={to_override(value)}" for key, value in _leaves(given)]
+    lines += [f"+{key}={to_override(value)}" for key, value in _leaves(new)]
+    lines += [f"+kawhi.{key}={to_override(value)}" for key, value in _leaves(kawhi)]
+    return lines
+
+
+def command(cell: DictConfig, **files_and_folders: Path) -> list[str]:
+    """Argument vector of the training process."""
+    return [sys.executable, "-m", "kawhi.verl_plugin.main", *overrides(cell, **files_and_folders)]
+
+
+def environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
+    """Environment of the training process: this one's, what the scale adds, and what makes runs quiet and offline."""
+    own = {str(k): str(v) for k, v in OmegaConf.to_container(cell.environment, resolve=True).items()}
+    vendor = {} if cell.kawhi.method == "off" else {"VERL_ENGINE_VENDOR": "kawhi"}
+    return {
+        **os.environ,
+        "VERL_FILE_LOGGER_PATH": str(metrics_file),
+        "OMP_NUM_THREADS": str(cell.scale.omp_threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HYDRA_FULL_ERROR": "1",
+        "PYTHONUNBUFFERED": "1",
+        **own,
+        **vendor,
+    }
+
+
+def to_override(value: Any) -> str:
+    """A value in the grammar of Hydra's command-line overrides."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list):
+        return "[" + ",".join(to_override(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{to_override(item)}" for key, item in value.items()) + "}"
+    text = str(value)
+    if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED and not re.match(r"[-+.0-9]", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{name}.")
+        else:
+            yield name, value
