@@ -28,8 +28,9 @@ _DELIMITER = {
 def segment_response(token_ids: Sequence[int] | Tensor, tokenizer, granularity: Granularity = "paragraph") -> Tensor:
     """Segment index of every response token, 0, 1, 2, ... without gaps.
 
-    A token belongs to the segment that its first byte belongs to; special tokens (which have no text) belong to the
-    segment they stand in.
+    A token belongs to the segment of its first byte that is not white space, because BPE glues a space to the word after
+    it: `` Two`` opens the second sentence of ``One. Two``.  A token of white space alone goes by its first byte, and
+    special tokens (which have no text) belong to the segment they stand in.
 
     Args:
         token_ids: ``(T,)`` response tokens.
@@ -49,6 +50,7 @@ def segment_response(token_ids: Sequence[int] | Tensor, tokenizer, granularity: 
     table = token_bytes(tokenizer)
     pieces = [table[i] if i < len(table) else b"" for i in ids]
     starts = np.cumsum([0] + [len(piece) for piece in pieces])[:-1]
+    starts += np.asarray([len(piece) - len(piece.lstrip()) if piece.strip() else 0 for piece in pieces], dtype=np.int64)
     text = b"".join(pieces)
     # A delimiter at the very start closes nothing, one at the very end opens nothing.
     cuts = [m.end() for m in _DELIMITER[granularity].finditer(text) if text[: m.start()].strip() and m.end() < len(text)]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
-_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+_OPENING = "\\boxed{"
 
 
 def boxed_answer(response: str) -> str | None:
-    """Text inside the last ``\\boxed{}``, stripped; ``None`` when there is none."""
-    found = _BOXED.findall(response)
-    return found[-1].strip() if found else None
+    """Text inside the last ``\\boxed{}`` that is closed, stripped, with any braces inside it; ``None`` without one."""
+    start = response.rfind(_OPENING)
+    while start >= 0:
+        first = start + len(_OPENING)
+        depth = 1
+        for end in range(first, len(response)):
+            depth += {"{": 1, "}": -1}.get(response[end], 0)
+            if depth == 0:
+                return response[first:end].strip()
+        start = response.rfind(_OPENING, 0, start)
+    return None
 
 
 def is_correct(response: str, answer: str) -> bool:

@@ -30,6 +30,9 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     part["credit"].pop("label", None)
     for benchmark in part["benchmarks"]:
         benchmark.pop("title", None)
+    for name in ("train_file", "validation_file"):
+        if part["data"].get(name):
+            part["data"][name] = _file_fingerprint(Path(part["data"][name]))
     part["model"]["weights"] = weights_fingerprint(resolved["model"]["path"])
     return part
 
@@ -44,6 +47,12 @@ def cell_name(cell: DictConfig) -> str:
     """Readable name; the hash beside it is what distinguishes cells."""
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds))
+
+
+def _file_fingerprint(path: Path) -> str:
+    if not path.is_file():
+        raise CellError(f"the data file {path} does not exist; set data.train_file and data.validation_file")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def weights_fingerprint(model: str) -> str:

@@ -60,7 +60,7 @@ def run(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
     try:
         while time.monotonic() - start < limit:
@@ -103,6 +103,7 @@ def _signal(process: psutil.Process, number: int) -> None:
         pass
 
 
-def _die_with_parent() -> None:
-    # A SIGKILL of the harness reaches no handler of ours; the kernel then ends the stage, and Ray's reaper its workers.
+def die_with_parent() -> None:
+    """``preexec_fn`` of every child: a SIGKILL of the harness reaches no handler of ours, so the kernel ends the child,
+    and Ray's own reaper ends Ray's workers."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

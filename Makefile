@@ -1,0 +1,61 @@
+# `make help` explains every target.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+PIP_ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo
+	@echo "  PYTHON=...    interpreter for the virtual environment (default python3.11)"
+	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. an index that has torch's CPU build"
+
+demo: setup ## set up, run the region-selection ablation in the CPU world, print its table
+	@$(VENV)/bin/kawhi doctor
+	$(RUN) experiments/run.py -m ablation=region_selection
+	$(RUN) analysis/make_tables.py region_selection
+
+test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
+	$(RUN) -m pytest
+
+test-fast: setup ## set up, then the tests that start no trainer
+	$(RUN) -m pytest -m "not slow"
+
+lint: setup ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+doctor: setup ## check this machine, with one thing to do per finding
+	@$(VENV)/bin/kawhi doctor
+
+checkpoints: setup ## make both tiny checkpoints again from nothing (15 minutes each on one core)
+	$(RUN) -m kawhi.tiny.warm_start qwen2_5_vl
+	$(RUN) -m kawhi.tiny.warm_start qwen3_vl
+
+pictures: setup ## draw the README's pictures again
+	$(VENV)/bin/kawhi sheet docs/images/tiny_world.png
+	$(RUN) docs/images/make_overview.py
+
+setup: $(STAMP) ## the virtual environment .venv from requirements/cpu.txt
+
+$(STAMP): requirements/cpu.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install python3.11 and python3.11-venv, or say PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: say PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install python3.11-venv" >&2; exit 1; }
+	@free=$$(df -Pk . | awk 'NR==2 {print $$4}'); [ "$$free" -gt 6000000 ] || { echo "the environment needs 6 GB of disk and $$((free / 1000000)) GB are free here" >&2; exit 1; }
+	@echo "installing $$(grep -c == requirements/cpu.txt) packages into $(VENV) (about 3 minutes)"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(RUN) -m pip install --quiet --no-deps $(PIP_ARGS) -r requirements/cpu.txt
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@touch $(STAMP)
+
+clean: ## remove the virtual environment and caches (results stay)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+.PHONY: help demo test test-fast lint doctor checkpoints pictures setup clean

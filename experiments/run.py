@@ -1,0 +1,26 @@
+"""Runs one cell, or with -m a sweep of cells.
+
+    python experiments/run.py -m ablation=region_selection
+    python experiments/run.py model=tiny_qwen3_vl credit=uniform steps=10
+"""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from kawhi.runs.cell import run_cell
+from kawhi.runs.identity import CellError
+
+
+@hydra.main(config_path="../conf", config_name="run", version_base="1.3")
+def main(cell: DictConfig) -> None:
+    try:
+        print(f"done: {run_cell(cell).record}")
+    except CellError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(getattr(error, "code", 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Hydra's way to find :mod:`kawhi.runs.launcher`; a plug-in must live in this namespace package."""
+
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.launcher import Launcher
+
+
+@dataclass
+class LocalLauncherConfig:
+    """``hydra/launcher=local``: several cells side by side on one machine."""
+
+    _target_: str = "hydra_plugins.kawhi_launcher.local_launcher.LocalLauncher"
+    parallel: str = "${scale.parallel_cells}"
+
+
+class LocalLauncher(Launcher):
+    """Runs each job of a sweep as a process of its own."""
+
+    def __init__(self, parallel):
+        self.parallel = int(parallel)
+        self.config = None
+        self.hydra_context = None
+
+    def setup(self, *, hydra_context, task_function, config) -> None:
+        self.hydra_context, self.config = hydra_context, config
+
+    def launch(self, job_overrides, initial_job_idx):
+        from kawhi.runs.launcher import launch
+
+        return launch(self.hydra_context.config_loader, self.config, job_overrides, self.parallel)
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="kawhi")

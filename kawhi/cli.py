@@ -1,0 +1,49 @@
+"""The ``kawhi`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parses and runs; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="kawhi", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    doctor = commands.add_parser("doctor", help="check this machine, with one thing to do per finding")
+    doctor.add_argument("--folder", type=Path, default=Path("."), help="where runs are written")
+    status = commands.add_parser("status", help="where the runs of an experiment are")
+    status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
+    status.add_argument("--runs", type=Path, default=Path("results/runs"))
+    sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
+    sheet.add_argument("out", type=Path)
+    given = parser.parse_args(arguments)
+    if given.command == "doctor":
+        from kawhi.doctor import report
+
+        return report(given.folder)
+    if given.command == "status":
+        return _status(given.runs, given.experiment)
+    from kawhi.tiny.sheet import contact_sheet
+
+    contact_sheet().save(given.out)
+    print(f"wrote {given.out}")
+    return 0
+
+
+def _status(runs: Path, experiment: str) -> int:
+    from rich.console import Console
+
+    from kawhi.runs.views import CellView, table
+
+    folders = sorted(config.parent for config in runs.glob(f"{experiment}/*/config.yaml"))
+    if not folders:
+        print(f"no runs in {runs / experiment}", file=sys.stderr)
+        return 1
+    Console().print(table([CellView(folder.name, folder) for folder in folders], title=str(runs)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

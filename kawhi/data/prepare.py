@@ -1,0 +1,52 @@
+"""Stage ``prepare``: the data files of a cell, made once and shared by all cells that need the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from kawhi.data import schema
+from kawhi.runs.identity import CellError
+from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.stage import stage_main
+
+
+def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
+    """Writes ``data.json``: path of the training, validation and benchmark files.
+
+    Raises:
+        CellError: a file that training cannot use; the message names the row.
+    """
+    files = {
+        "train": cell.data.train_file or tiny_file(cell, "train", cell.data.train_problems, cell.data.seed),
+        "validation": cell.data.validation_file
+        or tiny_file(cell, "validation", cell.data.validation_problems, cell.data.seed),
+    }
+    for benchmark in cell.benchmarks:
+        files[benchmark.task] = tiny_file(cell, "heldout", benchmark.problems, benchmark.seed)
+    for path in files.values():
+        try:
+            rows = schema.check(Path(path))
+        except ValueError as error:
+            raise CellError(f"{error}; mend or drop that row") from error
+        print(f"{path}: {rows} rows")
+    write_json(run_directory.path / "data.json", {name: str(path) for name, path in files.items()})
+
+
+def tiny_file(cell: DictConfig, split: str, count: int, seed: int) -> Path:
+    """A split of the tiny world at the model's image size; the file name tells what is in it."""
+    from kawhi.tiny import world
+    from kawhi.tiny.dataset import write_split
+
+    generator = hashlib.sha256(Path(world.__file__).read_bytes()).hexdigest()[:8]
+    name = f"{split}-{count}x{cell.model.image_size}px-s{seed}-{generator}.parquet"
+    path = Path(cell.paths.data) / "tiny" / name
+    if not path.exists():
+        write_split(path, split, count, cell.model.image_size, seed)
+    return path
+
+
+if __name__ == "__main__":
+    stage_main(prepare)

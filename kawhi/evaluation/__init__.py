@@ -1,0 +1,1 @@
+"""Own lmms-eval tasks, and validation of what lmms-eval wrote."""

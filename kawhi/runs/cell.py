@@ -1,0 +1,182 @@
+"""One cell from its configuration to its record: prepare -> train -> merge -> evaluate -> record.
+
+Each stage is a child process with a time limit.  A stage that is done is not done again; a stage that was killed is.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from kawhi.runs import health, resources
+from kawhi.runs.identity import CellError
+from kawhi.runs.processes import Ended, end_stragglers, run
+from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.verl_command import command as verl_command
+from kawhi.runs.verl_command import environment as verl_environment
+
+STAGES = ("prepare", "train", "merge", "evaluate", "record")
+TRY_AGAIN = 75
+"""Exit code of a failure of the infrastructure: the same command may succeed later."""
+
+
+class StageFailed(CellError):
+    """A stage did not finish.  ``code`` is the exit code that the harness passes on."""
+
+    def __init__(self, message: str, code: int = 1):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass
+class Status:
+    """What ``status.json`` says about a cell; written on every change, read by views."""
+
+    run: RunDirectory
+    steps: int
+
+    def set(self, stage: str, **more: Any) -> None:
+        write_json(self.run.status, {"stage": stage, "steps": self.steps, "time": time.time(), **more})
+
+
+def run_cell(cell: DictConfig) -> RunDirectory:
+    """Runs what is missing of a cell; returns at once when its record exists.
+
+    Raises:
+        CellError: something the user can mend.
+        StageFailed: a stage failed; its log is named.
+    """
+    run_directory = RunDirectory.of(cell)
+    if run_directory.record.exists():
+        return run_directory
+    resources.require(
+        memory_gib=cell.scale.needs.memory_gib, disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
+    )
+    with run_directory.locked():
+        end_stragglers(run_directory.path)  # of a run that was killed
+        run_directory.save_config(cell)
+        status = Status(run_directory, cell.steps)
+        try:
+            for stage, work in _WORK.items():
+                if not run_directory.stage(stage).exists():
+                    status.set(stage)
+                    seconds = work(cell, run_directory, status)
+                    write_json(run_directory.stage(stage), {"seconds": round(seconds, 3)})
+        except CellError as error:
+            status.set("failed", reason=str(error))
+            raise
+        except KeyboardInterrupt:
+            status.set("stopped", reason="interrupted")
+            raise
+        status.set("done")
+    return run_directory
+
+
+def _prepare(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+    return _module(cell, run_directory, "prepare", "kawhi.data.prepare")
+
+
+def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+    data = json.loads((run_directory.path / "data.json").read_text())
+    command = verl_command(
+        cell,
+        train_file=Path(data["train"]),
+        validation_file=Path(data["validation"]),
+        checkpoints=run_directory.checkpoints,
+    )
+    metrics_file = run_directory.new_metrics_file()
+    log = run_directory.log("train")
+    log.unlink(missing_ok=True)
+    started = time.time()
+    seen = -1
+
+    def watch() -> None:
+        nonlocal seen
+        rows = run_directory.metrics()
+        if rows and len(rows) != seen:
+            seen = len(rows)
+            reward = rows[-1].get("critic/rewards/mean")
+            status.set("train", step=rows[-1]["step"], reward=reward, started=started)
+
+    ended = run(
+        command,
+        environment=verl_environment(cell, metrics_file),
+        run_directory=run_directory.path,
+        log=log,
+        limit=cell.scale.limits.train,
+        watch=watch,
+    )
+    _require_success("train", ended, log, cell.scale.limits.train)
+    problems = health.training_problems(
+        run_directory.metrics(), log.read_text(errors="replace"), steps=cell.steps, limits=dict(cell.health)
+    )
+    if problems:
+        shutil.rmtree(run_directory.checkpoints, ignore_errors=True)  # so that the next run does not resume from them
+        raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")
+    return ended.seconds
+
+
+def _merge(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+    return _module(cell, run_directory, "merge", "kawhi.runs.merge")
+
+
+def _evaluate(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+    return _module(cell, run_directory, "evaluate", "kawhi.evaluation.run")
+
+
+def _record(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+    return _module(cell, run_directory, "record", "kawhi.runs.record")
+
+
+_WORK: dict[str, Callable[[DictConfig, RunDirectory, Status], float]] = {
+    "prepare": _prepare,
+    "train": _train,
+    "merge": _merge,
+    "evaluate": _evaluate,
+    "record": _record,
+}
+
+
+def _module(cell: DictConfig, run_directory: RunDirectory, stage: str, module: str) -> float:
+    log = run_directory.log(stage)
+    log.unlink(missing_ok=True)
+    limit = cell.scale.limits[stage]
+    ended = run(
+        [sys.executable, "-m", module, str(run_directory.path)],
+        environment=verl_environment(cell, run_directory.path / "unused"),
+        run_directory=run_directory.path,
+        log=log,
+        limit=limit,
+    )
+    _require_success(stage, ended, log, limit)
+    return ended.seconds
+
+
+def _require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
+    if ended.code == 0:
+        return
+    if ended.code is None:
+        raise StageFailed(f"{stage} took longer than its limit of {limit:g} s and was ended (log: {log})", TRY_AGAIN)
+    if ended.code < 0:
+        hint = ": the system may have run out of memory" if ended.code == -9 else ""
+        raise StageFailed(f"{stage} was ended by signal {-ended.code}{hint} (log: {log})", TRY_AGAIN)
+    reason = last_error(log.read_text(errors="replace"))
+    raise StageFailed(f"{stage} failed: {reason} (log: {log})", ended.code)
+
+
+def last_error(log: str) -> str:
+    """The most telling line of a log: the last raised exception, else the last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    for line in reversed(lines):
+        head = line.split(":", 1)[0].rsplit(" ", 1)[-1]
+        if head.endswith(("Error", "Exception", "Interrupt")) and ":" in line:
+            return line[:400]
+    return lines[-1][:400] if lines else "the log is empty"

@@ -1,0 +1,108 @@
+"""A sweep on one machine: compose and check every cell first, then run the missing ones side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, open_dict
+
+from kawhi.runs.identity import CellError
+from kawhi.runs.processes import die_with_parent, end_stragglers
+from kawhi.runs.resources import GIB, available_memory
+from kawhi.runs.rundir import RunDirectory
+from kawhi.runs.views import CellView, SweepView
+
+_POLL_SECONDS = 0.5
+
+
+def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], parallel: int) -> list[JobReturn]:
+    """Runs the cells of a sweep that have no record yet.
+
+    Nothing starts before every cell has been composed and identified, so a mistake in the last one costs no training.
+    A cell that fails does not stop the others; the exit code is that of the first failure.
+
+    Args:
+        loader: Hydra's configuration loader.
+        sweep: the sweep's own configuration.
+        job_overrides: one list of overrides per job.
+        parallel: cells side by side, as far as memory allows.
+    """
+    cells = [_compose(loader, sweep, list(overrides)) for overrides in job_overrides]
+    try:
+        folders = [RunDirectory.of(cell) for cell in cells]
+    except CellError as error:
+        sys.exit(f"error: {error}")
+    overrides_of = {folder.path: list(overrides) for folder, overrides in zip(folders, job_overrides, strict=True)}
+    missing = [folder.path for folder in dict.fromkeys(folders) if not folder.record.exists()]
+    print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
+    if missing:
+        fit = max(1, int(available_memory() / (float(cells[0].scale.needs.memory_gib) * GIB)))
+        views = [CellView(cell.credit.label, folder.path) for cell, folder in zip(cells, folders, strict=True)]
+        code = _run(missing, overrides_of, views, min(parallel, fit), cells[0].experiment)
+        if code:
+            sys.exit(code)
+    returned = JobReturn(status=JobStatus.COMPLETED)
+    returned.return_value = None
+    return [returned for _ in cells]
+
+
+def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
+    cell = loader.load_sweep_config(sweep, overrides)
+    with open_dict(cell):
+        # Interpolations of ${hydra:...} need a running job; at this point only the working directory is used.
+        hydra = cell.pop("hydra")
+    for name in cell.paths:
+        cell.paths[name] = str(sweep.paths[name])
+    del hydra
+    return cell
+
+
+def _run(
+    missing: list[Path], overrides_of: dict[Path, list[str]], views: list[CellView], parallel: int, title: str
+) -> int:
+    index = {view.path: i for i, view in enumerate(views)}
+    waiting, running = list(missing), {}
+    failed: dict[Path, tuple[int, str]] = {}
+    try:
+        with SweepView(views, title) as view:
+            while waiting or running:
+                while waiting and len(running) < parallel:
+                    path = waiting.pop(0)
+                    running[path] = _start(overrides_of[path])
+                time.sleep(_POLL_SECONDS)
+                view.update({index[path] for path in running})
+                for path, process in list(running.items()):
+                    if process.poll() is not None:
+                        del running[path]
+                        message = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
+                        if process.returncode:
+                            failed[path] = (process.returncode, message)
+                        view.update({index[p] for p in running})
+    finally:
+        for path, process in running.items():
+            for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
+                child.kill()
+            process.kill()
+            process.wait()
+            end_stragglers(path)
+    for path, (_, message) in failed.items():
+        print(f"failed: {views[index[path]].label}: {message or 'no message'}", file=sys.stderr)
+    return next((code if code > 0 else 1 for code, _ in failed.values()), 0)
+
+
+def _start(overrides: list[str]) -> subprocess.Popen:
+    script = str(Path(sys.argv[0]).resolve())
+    return subprocess.Popen(
+        [sys.executable, script, *overrides],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )

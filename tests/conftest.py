@@ -1,0 +1,32 @@
+"""Fixtures that several folders share."""
+
+from __future__ import annotations
+
+# Before anything imports transformers: the torchvision wheel may not fit a CPU-only torch.
+from kawhi import torchvision_shim
+
+torchvision_shim.install()
+
+import cv2  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from kawhi.tiny.models import FAMILIES  # noqa: E402
+from kawhi.tiny.tokenizer import train_tokenizer  # noqa: E402
+
+# A deadline per example fails at random on a busy machine; derandomize, so that a red test is red again tomorrow.
+settings.register_profile("kawhi", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("kawhi")
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    return train_tokenizer()
+
+
+@pytest.fixture(params=sorted(FAMILIES))
+def family(request):
+    return request.param

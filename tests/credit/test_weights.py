@@ -1,0 +1,143 @@
+"""Equations 14-15 against their literal form, and what must hold for every response."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kawhi.credit.weights import NORMALIZATIONS, packed_paragraph_weights, paragraph_weights
+from tests.reference.weights import paragraph_weights as literal_weights
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "w_min": st.floats(0, 0.5),
+        "w_max": st.floats(0.5, 2),
+        "temperature": st.floats(0.02, 5),
+        "smoothing": st.floats(0, 1),
+    }
+)
+DEFAULTS = {"w_min": 0.1, "w_max": 1.0, "temperature": 0.1, "smoothing": 0.1, "normalize": "paper"}
+
+
+@st.composite
+def responses(draw, min_paragraphs: int = 1, max_paragraphs: int = 5) -> tuple[list[float], list[int]]:
+    """alpha and segments of one response."""
+    lengths = draw(st.lists(st.integers(1, 4), min_size=min_paragraphs, max_size=max_paragraphs))
+    segments = [j for j, length in enumerate(lengths) for _ in range(length)]
+    alpha = draw(st.lists(st.floats(-1, 1, width=32), min_size=len(segments), max_size=len(segments)))
+    return alpha, segments
+
+
+def weigh(response, **options) -> torch.Tensor:
+    alpha, segments = response
+    return paragraph_weights(torch.tensor(alpha), torch.tensor(segments), **options)
+
+
+def pack(batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    alpha = torch.tensor([a for response in batch for a in response[0]], dtype=torch.float32)
+    segments = torch.tensor([s for response in batch for s in response[1]], dtype=torch.int64)
+    offsets = torch.tensor([0, *(len(response[0]) for response in batch)]).cumsum(0)
+    return alpha, segments, offsets
+
+
+@given(responses(), OPTIONS, st.sampled_from(NORMALIZATIONS))
+def test_equals_the_equations(response, options, normalize):
+    weights = weigh(response, **options, normalize=normalize)
+    assert weights.dtype == torch.float32
+    expected = literal_weights(*response, **options, normalize=normalize)
+    np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_defaults_are_the_papers():
+    response = ([0.2, 0.1, 0.05, 0.3], [0, 0, 1, 2])
+    np.testing.assert_allclose(weigh(response).numpy(), literal_weights(*response, **DEFAULTS), atol=1e-6)
+
+
+@given(responses(), OPTIONS, st.sampled_from(["paper", "constant"]))
+def test_range_and_mean_over_paragraphs(response, options, normalize):
+    weights = weigh(response, **options, normalize=normalize)
+    w_min, w_max = options["w_min"], options["w_max"]
+    assert weights.min() >= w_min - 1e-6
+    assert weights.max() <= w_max + 1e-6
+    segments = torch.tensor(response[1])
+    of_paragraph = [weights[segments == j] for j in segments.unique()]
+    assert all((w == w[0]).all() for w in of_paragraph)
+    mean = sum(float(w[0]) for w in of_paragraph) / len(of_paragraph)
+    assert mean == pytest.approx(w_min + (w_max - w_min) / len(of_paragraph), abs=1e-5)
+
+
+@given(responses(max_paragraphs=1), OPTIONS)
+def test_one_paragraph_gets_w_max(response, options):
+    np.testing.assert_allclose(weigh(response, **options).numpy(), options["w_max"], rtol=1e-6)
+
+
+@given(st.lists(responses(), min_size=1, max_size=4), st.sampled_from(NORMALIZATIONS), OPTIONS)
+def test_equal_bounds_of_one_give_exactly_one(batch, normalize, options):
+    options |= {"w_min": 1.0, "w_max": 1.0}
+    weights = packed_paragraph_weights(*pack(batch), **options, normalize=normalize)
+    assert (weights == 1.0).all()
+
+
+@given(responses(), OPTIONS)
+def test_mean_one_has_mean_one_over_tokens_and_the_papers_proportions(response, options):
+    options["w_min"] += 0.01  # all weights positive, so that the proportions are defined
+    paper, scaled = weigh(response, **options), weigh(response, **options, normalize="mean_one")
+    assert scaled.mean().item() == pytest.approx(1.0, abs=1e-5)
+    torch.testing.assert_close(scaled / scaled[0], paper / paper[0], rtol=1e-4, atol=1e-5)
+
+
+@given(responses(min_paragraphs=2), OPTIONS)
+def test_a_better_aligned_paragraph_never_weighs_less(response, options):
+    alpha, segments = (torch.tensor(x) for x in response)
+    weights = weigh(response, **options)
+    means = [(alpha[segments == j].mean().item(), weights[segments == j][0].item()) for j in segments.unique()]
+    for (low, low_weight), (high, high_weight) in zip(sorted(means)[:-1], sorted(means)[1:], strict=True):
+        assert high >= low
+        assert high_weight >= low_weight - 1e-5
+
+
+@given(st.lists(responses(), min_size=1, max_size=5), st.randoms(), st.sampled_from(NORMALIZATIONS), OPTIONS)
+def test_a_response_does_not_depend_on_its_batch(batch, random, normalize, options):
+    shuffled = random.sample(batch, len(batch))
+    for packed in (batch, shuffled):
+        weights = packed_paragraph_weights(*pack(packed), **options, normalize=normalize)
+        alone = torch.cat([weigh(response, **options, normalize=normalize) for response in packed])
+        torch.testing.assert_close(weights, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_an_empty_response_inside_a_batch_is_passed_over():
+    full = ([0.1, 0.5], [0, 1])
+    weights = packed_paragraph_weights(*pack([([], []), full, ([], [])]), **DEFAULTS)
+    torch.testing.assert_close(weights, weigh(full))
+    assert packed_paragraph_weights(*pack([([], [])]), **DEFAULTS).shape == (0,)
+
+
+def test_a_low_temperature_stays_finite():
+    # exp(1 / 0.001) overflows float32 unless the peak is subtracted.
+    weights = weigh(([1.0, -1.0], [0, 1]), temperature=0.001, smoothing=0.0)
+    np.testing.assert_allclose(weights.numpy(), [1.0, 0.1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 0.0}, "need temperature > 0"),
+        ({"smoothing": 1.1}, r"smoothing in \[0, 1\]"),
+        ({"smoothing": -0.1}, r"smoothing=-0.1"),
+        ({"w_min": 1.0, "w_max": 0.5}, r"w_min <= w_max, got .*w_min=1.0 w_max=0.5"),
+        ({"normalize": "mean"}, "unknown normalize 'mean'; choose one of paper, mean_one, constant"),
+    ],
+)
+def test_refuses_options_outside_their_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        weigh(([0.1], [0]), **options)
+
+
+def test_refuses_lengths_that_differ():
+    with pytest.raises(ValueError, match=r"alpha \(2\), segments \(1\) and offsets \(2\) differ"):
+        paragraph_weights(torch.zeros(2), torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"offsets \(3\) differ"):
+        packed_paragraph_weights(torch.zeros(2), torch.zeros(2, dtype=torch.int64), torch.tensor([0, 3]), **DEFAULTS)

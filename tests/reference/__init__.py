@@ -1,0 +1,1 @@
+"""Literal, slow transcriptions of the paper's equations in float64, written without the package's shortcuts."""
