@@ -1,7 +1,8 @@
 """Which paragraph (or sentence) each response token belongs to, decided on token bytes.
 
-Decoded text is never re-tokenised: byte-level BPE splits characters over tokens, ``.\\n\\n`` is often one token, and two
-``\\n`` tokens can meet.  A delimiter belongs to the segment it closes; a run of blank lines closes one segment only.
+Decoded text is never re-tokenised: byte-level BPE splits characters over tokens, ``.\\n\\n`` is often one token, and
+two ``\\n`` tokens can meet.  A delimiter belongs to the segment it closes, and a run of blank lines closes one segment
+only.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _DELIMITER = {
 def segment_response(token_ids: Sequence[int] | Tensor, tokenizer, granularity: Granularity = "paragraph") -> Tensor:
     """Segment index of every response token, 0, 1, 2, ... without gaps.
 
-    A token belongs to the segment of its first byte that is not white space, because BPE glues a space to the word after
-    it: `` Two`` opens the second sentence of ``One. Two``.  A token of white space alone goes by its first byte, and
-    special tokens (which have no text) belong to the segment they stand in.
+    A token belongs to the segment of its first byte that is not white space, because BPE glues a space to the word
+    after it: `` Two`` opens the second sentence of ``One. Two``.  A token of white space alone goes by its first byte,
+    and special tokens (which have no text) belong to the segment they stand in.
 
     Args:
         token_ids: ``(T,)`` response tokens.
@@ -53,7 +54,8 @@ def segment_response(token_ids: Sequence[int] | Tensor, tokenizer, granularity: 
     starts += np.asarray([len(piece) - len(piece.lstrip()) if piece.strip() else 0 for piece in pieces], dtype=np.int64)
     text = b"".join(pieces)
     # A delimiter at the very start closes nothing, one at the very end opens nothing.
-    cuts = [m.end() for m in _DELIMITER[granularity].finditer(text) if text[: m.start()].strip() and m.end() < len(text)]
+    found = _DELIMITER[granularity].finditer(text)
+    cuts = [m.end() for m in found if text[: m.start()].strip() and m.end() < len(text)]
     segment = np.searchsorted(np.asarray(cuts, dtype=np.int64), starts, side="right")
     return torch.from_numpy(np.unique(segment, return_inverse=True)[1].astype(np.int64))
 

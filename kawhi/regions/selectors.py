@@ -19,8 +19,8 @@ def select_tokens(
 ) -> NDArray[np.int64]:
     """Token indices on the row-major grid, sorted, without repetition.
 
-    ``sguf`` keeps every token of the key regions and samples the background; ``inverse`` swaps the two roles; ``random``
-    draws as many tokens as ``sguf`` would keep, from the whole grid; ``all`` keeps everything.
+    ``sguf`` keeps every token of the key regions and samples the background; ``inverse`` swaps the two roles;
+    ``random`` draws as many tokens as ``sguf`` would keep, from the whole grid; ``all`` keeps everything.
 
     Args:
         skip_ratio: share of each background component that is left out; ``floor((1 - skip_ratio) n + 0.5)`` of its n

@@ -11,7 +11,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.runs.verl_command import resolve_package_paths
 
-NUMBERS = ("model", "algorithm", "credit", "kawhi", "data", "benchmarks", "evaluation", "seeds", "steps", "verl", "verl_new")
+NUMBERS = (
+    "model",
+    "algorithm",
+    "credit",
+    "kawhi",
+    "data",
+    "benchmarks",
+    "evaluation",
+    "seeds",
+    "steps",
+    "verl",
+    "verl_new",
+)
 """Blocks of the configuration that change numbers; paths, limits, launchers and the experiment's name do not."""
 
 _SMALL = 256 * 2**20
@@ -59,9 +71,12 @@ def weights_fingerprint(model: str) -> str:
     """sha256 of a local model's weights; of their names and sizes above 256 MiB; the id itself for a hub model.
 
     Raises:
-        CellError: a local folder without weights.
+        CellError: a local folder that does not exist or is no checkpoint.
     """
-    folder = Path(resolve_package_paths(model))
+    try:
+        folder = Path(resolve_package_paths(model))
+    except ModuleNotFoundError as error:
+        raise CellError(f"{model} names a package that is not installed ({error.name}); set model.path") from error
     if not folder.is_dir():
         if model.startswith(("pkg://", "/", ".")):
             raise CellError(f"the model folder {folder} does not exist; set model.path")
@@ -69,6 +84,8 @@ def weights_fingerprint(model: str) -> str:
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     if not weights:
         raise CellError(f"the model folder {folder} has no weights (*.safetensors); set model.path to one that has")
+    if not (folder / "config.json").is_file():
+        raise CellError(f"the model folder {folder} has no config.json; set model.path to a complete checkpoint")
     digest = hashlib.sha256()
     small = sum(path.stat().st_size for path in weights) <= _SMALL
     for path in [*weights, folder / "config.json"]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import psutil
 from hydra.core.utils import JobReturn, JobStatus
@@ -67,7 +69,8 @@ def _run(
     missing: list[Path], overrides_of: dict[Path, list[str]], views: list[CellView], parallel: int, title: str
 ) -> int:
     index = {view.path: i for i, view in enumerate(views)}
-    waiting, running = list(missing), {}
+    waiting = list(missing)
+    running: dict[Path, tuple[subprocess.Popen, IO[bytes]]] = {}
     failed: dict[Path, tuple[int, str]] = {}
     try:
         with SweepView(views, title) as view:
@@ -77,15 +80,16 @@ def _run(
                     running[path] = _start(overrides_of[path])
                 time.sleep(_POLL_SECONDS)
                 view.update({index[path] for path in running})
-                for path, process in list(running.items()):
+                for path, (process, errors) in list(running.items()):
                     if process.poll() is not None:
                         del running[path]
-                        message = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
                         if process.returncode:
-                            failed[path] = (process.returncode, message)
+                            errors.seek(0)
+                            failed[path] = (process.returncode, errors.read().decode(errors="replace").strip())
+                        errors.close()
                         view.update({index[p] for p in running})
     finally:
-        for path, process in running.items():
+        for path, (process, _) in running.items():
             for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
                 child.kill()
             process.kill()
@@ -96,13 +100,15 @@ def _run(
     return next((code if code > 0 else 1 for code, _ in failed.values()), 0)
 
 
-def _start(overrides: list[str]) -> subprocess.Popen:
+def _start(overrides: list[str]) -> tuple[subprocess.Popen, IO[bytes]]:
     script = str(Path(sys.argv[0]).resolve())
-    return subprocess.Popen(
+    errors = tempfile.TemporaryFile()  # a pipe that nobody reads would stop a talkative cell  # noqa: SIM115
+    process = subprocess.Popen(
         [sys.executable, script, *overrides],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=errors,
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
+    return process, errors

@@ -23,7 +23,9 @@ def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
     """
     tracker = run_directory.checkpoints / "latest_checkpointed_iteration.txt"  # verl writes it last
     if not tracker.exists():
-        raise CellError(f"training left no complete checkpoint in {run_directory.checkpoints}; delete stages/train.json")
+        raise CellError(
+            f"training left no complete checkpoint in {run_directory.checkpoints}; delete stages/train.json"
+        )
     step = int(tracker.read_text())
     temporary = run_directory.merged.with_name(f".merged.{os.getpid()}")
     for left in run_directory.merged.parent.glob(".merged.*"):

@@ -6,6 +6,7 @@ vLLM's workers leave the process group and the session of the process that start
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -97,10 +98,8 @@ def end_stragglers(run_directory: Path) -> int:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         process.send_signal(number)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        pass
 
 
 def die_with_parent() -> None:

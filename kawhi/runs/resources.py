@@ -47,11 +47,11 @@ def require(*, memory_gib: float, disk_gib: float, folder: Path) -> None:
     memory, disk = available_memory() / GIB, free_disk(folder) / GIB
     if memory < memory_gib:
         raise CellError(
-            f"a cell needs about {memory_gib:g} GiB of memory and {memory:.1f} GiB are available: close other programs, "
-            "raise the limit, or use a larger machine"
+            f"a cell needs about {memory_gib:g} GiB of memory and {memory:.1f} GiB are available: close other "
+            "programs, raise the limit, or use a larger machine"
         )
     if disk < disk_gib:
         raise CellError(
-            f"a cell needs about {disk_gib:g} GiB of disk and {disk:.2f} GiB are free under {folder}: free some space or "
-            "set paths.runs"
+            f"a cell needs about {disk_gib:g} GiB of disk and {disk:.2f} GiB are free under {folder}: free some space "
+            "or set paths.runs"
         )

@@ -26,16 +26,16 @@ from kawhi.runs.identity import CellError, cell_hash, cell_name
 
 def write_atomically(path: Path, text: str) -> None:
     """A reader sees the old text or the new one, never a part; a full disk leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise CellError(f"the disk that holds {path.parent} is full: free some space and run again") from error
         raise
     finally:
@@ -130,5 +130,7 @@ class RunDirectory:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise CellError(f"another process is running this cell ({self.path}); wait for it or stop it") from error
+                raise CellError(
+                    f"another process is running this cell ({self.path}); wait for it or stop it"
+                ) from error
             yield

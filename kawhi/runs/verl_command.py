@@ -93,7 +93,8 @@ def to_override(value: Any) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED and not re.match(r"[-+.0-9]", text):
         return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # In this grammar a backslash is an escape only where a quote or the end follows.
+    return "'" + re.sub(r"\\*(?='|\Z)", lambda run: run[0] * 2, text).replace("'", r"\'") + "'"
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 _COLOURS = {"done": "green", "failed": "red", "stopped": "red", "waiting": "dim"}
@@ -56,7 +57,12 @@ def table(cells: list[CellView], *, running: set[int] | None = None, title: str 
         shown = f"{stage}: {status['reason']}"[:100] if stage == "failed" else stage
         colour = _COLOURS.get(stage, "cyan")
         view.add_row(
-            f"{i + 1}/{len(cells)}", cell.label, f"[{colour}]{shown}[/]", step, reward, _left(status) if step else ""
+            f"{i + 1}/{len(cells)}",
+            escape(cell.label),
+            f"[{colour}]{escape(shown)}[/]",
+            step,
+            reward,
+            _left(status) if step else "",
         )
     return view
 

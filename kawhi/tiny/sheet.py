@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 
 from PIL import Image, ImageDraw, ImageFont
 
 from kawhi.tiny.world import Split, problems
 
-_CAPTION = 30
+_CAPTION, _GAP = 30, 8
 
 
-def contact_sheet(split: Split = "train", columns: int = 6, rows: int = 4, size: int = 196, seed: int = 0) -> Image.Image:
-    """``columns * rows`` problems of a split as one RGB image."""
-    sheet = Image.new("RGB", (columns * (size + 8) + 8, rows * (size + _CAPTION + 8) + 8), (225, 225, 225))
-    pen = ImageDraw.Draw(sheet)
+def contact_sheet(
+    split: Split = "train", columns: int = 6, rows: int = 4, size: int = 196, seed: int = 0
+) -> Image.Image:
+    """``columns * rows`` problems of a split as one RGB image; a cell is as wide as the longest question needs."""
+    shown = list(islice(problems(split, seed), columns * rows))
     font = ImageFont.load_default(size=11)
-    for i, problem in enumerate(islice(problems(split, seed), columns * rows)):
-        x, y = 8 + (i % columns) * (size + 8), 8 + (i // columns) * (size + _CAPTION + 8)
-        sheet.paste(problem.drawing.render(size), (x, y))
-        pen.text((x, y + size + 2), problem.question, fill=(20, 20, 20), font=font)
-        pen.text((x, y + size + 15), f"answer: {problem.answer}", fill=(90, 90, 90), font=font)
+    width = max(size, *(math.ceil(font.getlength(problem.question)) for problem in shown))
+    sheet = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (size + _CAPTION + _GAP) + _GAP), (225, 225, 225))
+    pen = ImageDraw.Draw(sheet)
+    for i, problem in enumerate(shown):
+        x, y = _GAP + (i % columns) * (width + _GAP), _GAP + (i // columns) * (size + _CAPTION + _GAP)
+        sheet.paste(problem.drawing.render(size), (x + (width - size) // 2, y))
+        pen.text((x + width / 2, y + size + 2), problem.question, fill=(20, 20, 20), font=font, anchor="ma")
+        pen.text((x + width / 2, y + size + 15), f"answer: {problem.answer}", fill=(90, 90, 90), font=font, anchor="ma")
     return sheet

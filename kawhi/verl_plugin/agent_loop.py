@@ -9,7 +9,9 @@ from collections import OrderedDict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
@@ -90,22 +92,11 @@ class KawhiAgentLoop(SeededAgentLoop):
         return selected, time.perf_counter() - start
 
     def _region_map(self, image: Image.Image) -> RegionMap:
-        """Regions of exactly what the model sees: the processor may resize once more, so its output is analysed."""
         content = hashlib.sha256(image.tobytes() + repr(image.size).encode()).digest()
         if content not in _CACHE.maps:
-            processor = self.processor.image_processor
-            features = processor(images=[image.convert("RGB")], return_tensors="np")
-            seen = unpatchify(
-                features["pixel_values"],
-                tuple(int(n) for n in np.asarray(features["image_grid_thw"])[0]),
-                patch_size=processor.patch_size,
-                mean=processor.image_mean,
-                std=processor.image_std,
-                merge=processor.merge_size,
-            )
-            options = self.config.kawhi.regions
+            processor, options = self.processor.image_processor, self.config.kawhi.regions
             _CACHE.maps[content] = sguf(
-                seen,
+                seen_by_model(image, processor),
                 processor.patch_size * processor.merge_size,
                 structure_threshold=options.structure_threshold,
                 luminance_threshold=options.luminance_threshold,
@@ -113,3 +104,28 @@ class KawhiAgentLoop(SeededAgentLoop):
                 sigma=options.sigma,
             )
         return _CACHE.maps[content]
+
+
+def seen_by_model(image: Image.Image, processor) -> NDArray[np.uint8]:
+    """The pixels that reach the model: the image itself, or the processor's output where it would resize once more.
+
+    Args:
+        processor: an image processor of the Qwen-VL families.
+
+    Returns:
+        ``uint8 (H, W, 3)``, sides multiples of a merged patch.
+    """
+    rgb = image.convert("RGB")
+    factor = processor.patch_size * processor.merge_size
+    limits = processor.size["shortest_edge"], processor.size["longest_edge"]
+    if smart_resize(rgb.height, rgb.width, factor, *limits) == (rgb.height, rgb.width):
+        return np.asarray(rgb)
+    features = processor(images=[rgb], return_tensors="np")
+    return unpatchify(
+        features["pixel_values"],
+        tuple(int(n) for n in np.asarray(features["image_grid_thw"])[0]),
+        patch_size=processor.patch_size,
+        mean=processor.image_mean,
+        std=processor.image_std,
+        merge=processor.merge_size,
+    )

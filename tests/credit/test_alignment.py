@@ -62,9 +62,7 @@ def test_permuting_the_pack_changes_nothing(seed, sizes):
     q = torch.randperm(len(queries), generator=generator)
     k = torch.randperm(len(keys), generator=generator)
     names = torch.randperm(len(sizes), generator=generator)  # the sequences get other numbers, too
-    shuffled = packed_alignment(
-        queries[q], names[query_sequence[q]], keys[k], names[key_sequence[k]], len(sizes)
-    )
+    shuffled = packed_alignment(queries[q], names[query_sequence[q]], keys[k], names[key_sequence[k]], len(sizes))
     torch.testing.assert_close(shuffled, alpha[q], atol=1e-6, rtol=0)
 
 
@@ -72,9 +70,7 @@ def test_permuting_the_pack_changes_nothing(seed, sizes):
 def test_packing_equals_one_call_per_sequence(seed, sizes):
     queries, query_sequence, keys, key_sequence = packed(seed, sizes)
     alpha = packed_alignment(queries, query_sequence, keys, key_sequence, len(sizes), [0, 3])
-    alone = [
-        vision_alignment(queries[query_sequence == i], keys[key_sequence == i], [0, 3]) for i in range(len(sizes))
-    ]
+    alone = [vision_alignment(queries[query_sequence == i], keys[key_sequence == i], [0, 3]) for i in range(len(sizes))]
     torch.testing.assert_close(alpha, torch.cat(alone), atol=1e-6, rtol=0)
 
 

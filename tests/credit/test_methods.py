@@ -56,7 +56,7 @@ def test_kawhi_needs_the_alignment(batch):
 
 
 def test_bad_options_are_refused(batch):
-    with pytest.raises(ValueError, match="unknown credit method 'vpo'; known: .*kawhi.*uniform"):
+    with pytest.raises(ValueError, match=r"unknown credit method 'vpo'; known: .*kawhi.*uniform"):
         build("vpo")
     with pytest.raises(TypeError, match="colour"):
         build("uniform", colour=1)

@@ -13,7 +13,9 @@ from kawhi.credit.segments import segment_response, token_bytes
 
 # Text that is dense in delimiters.
 TEXTS = st.lists(
-    st.sampled_from(["\n", "\n\n", "\n \n", " ", ".", ". ", "3.5", "So x", "é", "图", "?", "e.g.", '"', "\t", "answer"]),
+    st.sampled_from(
+        ["\n", "\n\n", "\n \n", " ", ".", ". ", "3.5", "So x", "é", "图", "?", "e.g.", '"', "\t", "answer"]
+    ),
     max_size=25,
 ).map("".join)
 

@@ -17,7 +17,13 @@ from kawhi.data import schema
 @pytest.fixture
 def example() -> dict:
     return schema.row(
-        source="tiny", split="train", index=3, image=Image.new("RGB", (8, 6), "red"), question="Q?", answer="7", task="t"
+        source="tiny",
+        split="train",
+        index=3,
+        image=Image.new("RGB", (8, 6), "red"),
+        question="Q?",
+        answer="7",
+        task="t",
     )
 
 
@@ -82,7 +88,9 @@ def test_an_image_that_does_not_decode_is_named(tmp_path, example, content):
         schema.check(write(tmp_path / "x.parquet", example, broken))
 
 
-@pytest.mark.parametrize("reward", [None, {"style": "rule", "ground_truth": None}, {"ground_truth": ""}, {"ground_truth": " "}])
+@pytest.mark.parametrize(
+    "reward", [None, {"style": "rule", "ground_truth": None}, {"ground_truth": ""}, {"ground_truth": " "}]
+)
 def test_a_row_without_answer_is_named(tmp_path, example, reward):
     with pytest.raises(ValueError, match="row 1: no ground_truth in reward_model"):
         schema.check(write(tmp_path / "x.parquet", example, example | {"reward_model": reward}))

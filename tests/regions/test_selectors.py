@@ -91,7 +91,9 @@ def test_the_seed_changes_the_sample(strategy):
 
 
 def test_an_unknown_strategy_lists_the_known_ones():
-    region_map = RegionMap(np.zeros((1, 1), int), np.zeros(1), np.zeros(1, bool), np.zeros((1, 1, 2)), np.zeros((1, 1)), 0)
+    region_map = RegionMap(
+        np.zeros((1, 1), int), np.zeros(1), np.zeros(1, bool), np.zeros((1, 1, 2)), np.zeros((1, 1)), 0
+    )
     with pytest.raises(ValueError, match="unknown region selection 'key'; choose one of sguf, all, random, inverse"):
         select_tokens(region_map, "key")
     for ratio in (-0.1, 1.1, float("nan")):

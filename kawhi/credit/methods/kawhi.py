@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -28,10 +29,9 @@ class Kawhi:
     needs: ClassVar[frozenset[str]] = frozenset({"alignment"})
 
     def weights(self, batch: ResponseBatch) -> Tensor:
-        bounds = batch.offsets.tolist()
         segments = [
             segment_response(batch.token_ids[start:end], batch.tokenizer, self.granularity)
-            for start, end in zip(bounds[:-1], bounds[1:], strict=True)
+            for start, end in pairwise(batch.offsets.tolist())
         ]
         return packed_paragraph_weights(
             batch.signals["alignment"],

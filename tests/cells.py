@@ -1,0 +1,68 @@
+"""Composed cells and half-made run directories for the tests of the harness."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+
+import psutil
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from kawhi.runs.rundir import write_json
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+
+
+def options(group: str) -> list[str]:
+    """Names of the files of a configuration group, so that a new file is tested without a new test."""
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("run", overrides=["paths.runs=x", "paths.records=x", "paths.data=x", *overrides])
+
+
+def cell(folder: Path, *overrides: str) -> DictConfig:
+    """A cell that writes below ``folder`` and is content with any machine."""
+    composed = deepcopy(_composed(overrides))
+    for name in ("runs", "records", "data"):
+        composed.paths[name] = str(folder / name)
+    composed.scale.needs.memory_gib = composed.scale.needs.disk_gib = 0
+    return composed
+
+
+def metrics_row(step: int, **other: float) -> dict[str, float]:
+    """What verl logs of a healthy step, as far as the harness looks at it."""
+    return {
+        "step": step,
+        "training/rollout_actor_probs_pearson_corr": 0.9999,
+        "rollout_corr/kl": 0.001,
+        "actor/grad_norm": 0.5,
+        "critic/rewards/mean": 0.25,
+        **other,
+    }
+
+
+def status_file(run_directory: Path, stage: str, **more) -> Path:
+    """A run directory of which another process says that it is in ``stage``."""
+    write_json(run_directory / "status.json", {"stage": stage, "steps": 20, "time": 100.0, **more})
+    return run_directory
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that waits for its parent to notice has."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's environment without what a harness around the tests may have put there."""
+    return {name: value for name, value in os.environ.items() if name != "KAWHI_RUN_DIR"} | more

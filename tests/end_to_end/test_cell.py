@@ -1,0 +1,71 @@
+"""One cell from configuration to record, with the real verl, vLLM and lmms-eval, in both families."""
+
+import json
+import time
+
+import pytest
+from safetensors import safe_open
+
+from .conftest import SMALL
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["tiny_qwen2_5_vl", "tiny_qwen3_vl"])
+def finished(request, tmp_path_factory):
+    """A finished KAWHI cell and its workspace."""
+    from .conftest import Workspace
+
+    workspace = Workspace(tmp_path_factory.mktemp(request.param))
+    done = workspace.run(f"model={request.param}", *SMALL)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return workspace
+
+
+def test_the_record_holds_what_a_table_needs(finished):
+    record = finished.record()
+    assert record["provenance"] == "tiny"
+    assert record["benchmarks"]["kawhi_tiny"]["n"] == 32
+    assert len(record["training"]["reward"]) == 2
+    assert record["health"]["correlation_min"] > 0.999
+    assert record["health"]["kl_max"] < 0.02
+    assert record["health"]["grad_norm_max"] > 0
+    assert 0.1 < record["training"]["weight_mean"][0] < 1.0
+
+
+def test_kawhi_parts_are_timed(finished):
+    timing = finished.record()["run"]["timing_s"]
+    assert {"timing_s/kawhi_regions", "timing_s/kawhi_alignment", "timing_s/kawhi_weights"} <= timing.keys()
+
+
+def test_the_merged_checkpoint_is_a_hugging_face_model(finished):
+    merged = finished.run_directory() / "train" / "merged"
+    (weights,) = merged.glob("*.safetensors")
+    with safe_open(weights, "pt") as tensors:
+        assert any("layers.3.self_attn.q_proj" in name for name in tensors.keys())  # noqa: SIM118
+    assert (merged / "config.json").exists()
+    assert list(merged.glob("*processor_config.json"))
+
+
+def test_samples_are_kept(finished):
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(finished.run_directory() / "eval" / "kawhi_tiny" / "samples.parquet").to_pylist()
+    assert [row["id"] for row in rows] == list(range(32))
+    assert sum(row["correct"] for row in rows) == finished.record()["benchmarks"]["kawhi_tiny"]["correct"]
+
+
+def test_a_second_run_does_nothing(finished):
+    before = finished.record()
+    record_file = finished.run_directory() / "record.json"
+    stamp = record_file.stat().st_mtime_ns
+    start = time.monotonic()
+    done = finished.run(f"model={json.loads(record_file.read_text())['model']['name'].replace('-', '_').replace('.', '_')}", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 10
+    assert finished.record() == before
+    assert record_file.stat().st_mtime_ns == stamp
+
+
+def test_nothing_is_left_running(finished):
+    assert finished.processes() == []

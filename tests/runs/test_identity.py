@@ -1,0 +1,162 @@
+"""Two cells are one when their numbers must be equal, and only then."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from kawhi.runs import identity as identity_module
+from kawhi.runs.identity import CellError, cell_hash, cell_name, identity, weights_fingerprint
+from kawhi.runs.verl_command import resolve_package_paths
+from tests.cells import cell
+
+SAME = {
+    "paths": ["hydra.job.name=other"],
+    "experiment": ["experiment=elsewhere"],
+    "ablation": ["ablation=region_selection"],
+    "limits": ["scale.limits.train=7", "scale.limits.record=7"],
+    "needs": ["scale.needs.disk_gib=3"],
+    "parallel": ["scale.parallel_cells=9"],
+    "threads": ["scale.omp_threads=2"],
+    "logger": ["verl.trainer.logger=[console,file]"],
+    "launcher": ["hydra/launcher=basic"],
+    "label": ["credit.label='KAWHI, ours'"],
+    "health": ["health.kl=0.5"],
+    "environment": ["environment.VLLM_LOGGING_LEVEL=INFO"],
+}
+
+DIFFERENT = {
+    "data seed": ["seeds.data=2"],
+    "rollout seed": ["seeds.rollout=2"],
+    "region seed": ["seeds.regions=2"],
+    "steps": ["steps=21"],
+    "method": ["credit=uniform"],
+    "strategy": ["credit=kawhi_random"],
+    "option": ["kawhi.options.temperature=0.2"],
+    "region option": ["kawhi.regions.sigma=2.0"],
+    "learning rate": ["verl.actor_rollout_ref.actor.optim.lr=1.0e-4"],
+    "new key": ["+verl_new.trainer.something=1"],
+    "model": ["model=tiny_qwen3_vl"],
+    "problems": ["data.train_problems=641"],
+    "decoding": ["evaluation.temperature=0.5"],
+    "provenance": ["scale.provenance=measured"],
+}
+
+
+@pytest.mark.parametrize("overrides", SAME.values(), ids=SAME)
+def test_what_changes_no_number_changes_no_hash(tmp_path, overrides):
+    assert cell_hash(cell(tmp_path, *overrides)) == cell_hash(cell(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("overrides", DIFFERENT.values(), ids=DIFFERENT)
+def test_what_changes_numbers_changes_the_hash(tmp_path, overrides):
+    assert cell_hash(cell(tmp_path, *overrides)) != cell_hash(cell(tmp_path))
+
+
+def test_all_cells_of_the_lists_above_differ_from_each_other(tmp_path):
+    hashes = [cell_hash(cell(tmp_path, *overrides)) for overrides in DIFFERENT.values()]
+    assert len(set(hashes)) == len(DIFFERENT)
+    assert all(len(found) == 12 and int(found, 16) >= 0 for found in hashes)
+
+
+def test_the_benchmark_counts_but_its_title_does_not(tmp_path):
+    title, problems, seed = cell(tmp_path), cell(tmp_path), cell(tmp_path)
+    title.benchmarks[0].title = "Another title"
+    problems.benchmarks[0].problems = 3
+    seed.benchmarks[0].seed = 3
+    first = cell_hash(cell(tmp_path))
+    assert cell_hash(title) == first
+    assert len({first, cell_hash(problems), cell_hash(seed)}) == 3
+
+
+def test_asking_for_the_identity_leaves_the_cell_as_it_was(tmp_path):
+    asked, untouched = cell(tmp_path), cell(tmp_path)
+    identity(asked)
+    assert asked == untouched
+    assert asked.credit.label == "GRPO + KAWHI"
+
+
+def test_a_name_tells_the_cell_apart_for_a_reader(tmp_path):
+    assert cell_name(cell(tmp_path, "seeds.data=4")) == "tiny-qwen2.5-vl_grpo_kawhi_tiny_s4-0"
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint of a few bytes; the fingerprint reads no tensors."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_weights_and_config_are_part_of_the_identity(tmp_path, checkpoint):
+    def found():
+        return cell_hash(cell(tmp_path, f"model.path={checkpoint}"))
+
+    first = found()
+    assert found() == first
+    (checkpoint / "model.safetensors").write_bytes(b"trained")
+    second = found()
+    (checkpoint / "config.json").write_text('{"rope_theta": 1}')
+    assert len({first, second, found()}) == 3
+
+
+def test_a_second_shard_counts(checkpoint):
+    first = weights_fingerprint(str(checkpoint))
+    (checkpoint / "model-2.safetensors").write_bytes(b"more")
+    assert weights_fingerprint(str(checkpoint)) != first
+
+
+def test_large_weights_are_told_apart_by_name_and_size(checkpoint, monkeypatch):
+    """Hashing 16 GB takes a minute; the path of the model is in the identity too."""
+    monkeypatch.setattr(identity_module, "_SMALL", 4)
+    first = weights_fingerprint(str(checkpoint))
+    (checkpoint / "model.safetensors").write_bytes(b"weights of another size")
+    assert weights_fingerprint(str(checkpoint)) != first
+
+
+def test_a_hub_model_is_its_name():
+    assert weights_fingerprint("Qwen/Qwen2.5-VL-7B-Instruct") == "hub:Qwen/Qwen2.5-VL-7B-Instruct"
+
+
+def test_the_shipped_checkpoint_elsewhere_has_the_same_weights(tmp_path):
+    shipped = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
+    copied = shutil.copytree(resolve_package_paths(shipped), tmp_path / "copy")
+    assert weights_fingerprint(str(copied)) == weights_fingerprint(shipped)
+
+
+def test_no_folder_is_one_sentence(tmp_path):
+    for model in (str(tmp_path / "nothing"), "./nothing", "pkg://kawhi.tiny/checkpoints/nothing"):
+        with pytest.raises(CellError, match=r"^the model folder .*nothing does not exist; set model\.path$"):
+            weights_fingerprint(model)
+
+
+def test_a_folder_without_weights_is_one_sentence(tmp_path):
+    with pytest.raises(CellError, match=r"^the model folder .* has no weights \(\*\.safetensors\); set model\.path to"):
+        cell_hash(cell(tmp_path, f"model.path={tmp_path}"))
+
+
+def test_weights_without_a_config_are_one_sentence(checkpoint):
+    (checkpoint / "config.json").unlink()
+    with pytest.raises(CellError, match=r"^the model folder .* has no config\.json; set model\.path to a complete"):
+        weights_fingerprint(str(checkpoint))
+
+
+def test_an_unknown_package_is_one_sentence():
+    with pytest.raises(CellError, match=r"^pkg://no_such_package/x names a package that is not installed"):
+        weights_fingerprint("pkg://no_such_package/x")
+
+
+def test_a_data_file_counts_by_content_not_by_place(tmp_path):
+    for name, content in (("a", b"rows"), ("b", b"rows"), ("c", b"other rows")):
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (cell_hash(cell(tmp_path, f"data.train_file={tmp_path / name}")) for name in "abc")
+    assert a == b != c
+    assert a != cell_hash(cell(tmp_path))
+
+
+def test_a_missing_data_file_is_one_sentence(tmp_path):
+    with pytest.raises(CellError, match=r"^the data file .*gone\.parquet does not exist; set data\.train_file"):
+        cell_hash(cell(tmp_path, f"data.validation_file={tmp_path / 'gone.parquet'}"))

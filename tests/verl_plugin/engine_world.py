@@ -1,0 +1,192 @@
+"""The real FSDP2 engine of the plug-in without Ray: a gloo world, a tiny random model, packed or padded batches."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.update(
+    VERL_PLATFORM="cpu",
+    VERL_USE_EXTERNAL_MODULES="kawhi.verl_plugin.cpu.platform",
+    VERL_ENGINE_DEVICE="cuda",
+    VERL_ENGINE_VENDOR="kawhi",
+)
+
+import torch
+import torch.distributed as dist
+from tensordict import TensorDict
+from torch.nn import functional as F
+
+
+@dataclass
+class Batch:
+    """A micro-batch as the trainer would send it, with what the reference needs."""
+
+    data: TensorDict
+    rows: list[dict]
+
+
+def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[int, ...]) -> Batch:
+    from verl.utils import tensordict_utils as tu
+
+    from kawhi.tiny.models import FAMILIES
+    from kawhi.tiny.world import problems
+    from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, SELECTED_TOKENS
+
+    generator = torch.Generator().manual_seed(seed)
+    stream = problems("validation", seed)
+    rows = []
+    for i, length in enumerate(lengths):
+        problem = next(stream)
+        content = [{"type": "image"}, {"type": "text", "text": problem.question}]
+        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        image = problem.drawing.render(FAMILIES[family].image_size)
+        features = processor(images=[image], text=[text], return_tensors="pt")
+        prompt = features["input_ids"][0]
+        response = torch.randint(0, 256, (length,), generator=generator)
+        selected = sorted(torch.randperm(36, generator=generator)[: 5 + i].tolist())
+        rows.append(
+            {
+                "prompt": prompt,
+                "response": response,
+                "ids": torch.cat([prompt, response]),
+                "pixel_values": features["pixel_values"],
+                "image_grid_thw": features["image_grid_thw"],
+                "selected": selected,
+            }
+        )
+
+    def jagged(tensors):
+        return torch.nested.as_nested_tensor(tensors, layout=torch.jagged)
+
+    data = TensorDict(
+        {
+            "input_ids": jagged([row["ids"] for row in rows]),
+            "prompts": jagged([row["prompt"] for row in rows]),
+            "responses": jagged([row["response"] for row in rows]),
+            "response_mask": jagged([torch.ones_like(row["response"]) for row in rows]),
+            "loss_mask": jagged([torch.ones_like(row["response"]) for row in rows]),
+            "position_ids": tu.nested_tensor_from_tensor_list([row_positions(row, processor) for row in rows], ragged_idx=2),
+        },
+        batch_size=len(rows),
+    )
+    images = [{"pixel_values": row["pixel_values"], "image_grid_thw": row["image_grid_thw"]} for row in rows]
+    tu.assign_non_tensor_stack(data, "multi_modal_inputs", images)
+    tu.assign_non_tensor_stack(data, "extra_fields", [{SELECTED_TOKENS: row["selected"]} for row in rows])
+    tu.assign_non_tensor(
+        data,
+        use_remove_padding=packed,
+        use_dynamic_bsz=False,
+        micro_batch_size_per_gpu=len(rows),
+        temperature=1.0,
+        calculate_entropy=False,
+        compute_loss=False,
+        pad_token_id=0,
+        **{ALIGNMENT_REQUEST: json.dumps({"heads": None})},
+    )
+    return Batch(data, rows)
+
+
+def row_positions(row: dict, processor) -> torch.Tensor:
+    """``(4, S)``: text positions, then mRoPE's three rows, from the model's own function."""
+    row["mm"] = (row["ids"] == processor.image_token_id).int()
+    positions, _ = ROPE_INDEX(
+        row["ids"][None],
+        mm_token_type_ids=row["mm"][None],
+        image_grid_thw=row["image_grid_thw"],
+        attention_mask=torch.ones_like(row["ids"])[None],
+    )
+    row["positions"] = torch.cat([torch.arange(len(row["ids"]))[None], positions[:, 0]])
+    return row["positions"]
+
+
+def brute_force(model, row: dict, image_token: int) -> torch.Tensor:
+    """Equations 12-13 with the T x N_s matrix; q and k taken from the library's rotary function, not from our hooks."""
+    import transformers.models.qwen2_5_vl.modeling_qwen2_5_vl as qwen2_5
+    import transformers.models.qwen3_vl.modeling_qwen3_vl as qwen3
+
+    caught = []
+    originals = {}
+    for module, name in ((qwen2_5, "apply_multimodal_rotary_pos_emb"), (qwen3, "apply_rotary_pos_emb")):
+        original = originals[module, name] = getattr(module, name)
+        setattr(module, name, lambda *a, _f=original, **k: caught.append(_f(*a, **k)) or caught[-1])
+    try:
+        with torch.no_grad():
+            model(
+                input_ids=row["ids"][None],
+                attention_mask=torch.ones_like(row["ids"])[None],
+                position_ids=row["positions"][:, None],
+                pixel_values=row["pixel_values"],
+                image_grid_thw=row["image_grid_thw"],
+                mm_token_type_ids=row["mm"][None],
+            )
+    finally:
+        for (module, name), original in originals.items():
+            setattr(module, name, original)
+    query, key = (x[0].double() for x in caught[-1])
+    key = key.repeat_interleave(query.shape[0] // key.shape[0], 0)
+    where = torch.nonzero(row["ids"] == image_token)[:, 0][torch.tensor(row["selected"])]
+    start = len(row["prompt"])
+    cosine = F.cosine_similarity(query[:, start:, None], key[:, None, where], dim=-1)  # (H, T, N_s)
+    return cosine.mean(dim=(0, 2))
+
+
+def main(folder: str, family: str, packed: bool) -> None:
+    """One rank: prints the largest deviation of its part of the batch."""
+    global ROPE_INDEX
+    import verl.workers.engine_workers  # noqa: F401  (the worker module registers our engine only beside it)
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig
+    from verl.workers.engine import EngineRegistry
+    from verl.trainer.config import CheckpointConfig
+
+    import kawhi.verl_plugin.worker  # noqa: F401
+    from kawhi.verl_plugin.engine import KawhiEngine
+    from kawhi.verl_plugin.wire import ALPHA
+
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    rank, world = dist.get_rank(), dist.get_world_size()
+    reference = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    ROPE_INDEX = reference.model.get_rope_index
+    processor = AutoProcessor.from_pretrained(folder)
+
+    engine = EngineRegistry.new(
+        model_type="language_model",
+        backend="fsdp2",
+        model_config=HFModelConfig(
+            path=folder,
+            use_remove_padding=packed,
+            enable_gradient_checkpointing=False,
+            override_config={"attn_implementation": "sdpa"},
+        ),
+        engine_config=FSDPEngineConfig(
+            strategy="fsdp2",
+            fsdp_size=-1,
+            use_torch_compile=False,
+            use_dynamic_bsz=False,
+            mixed_precision={"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"},
+        ),
+        optimizer_config=FSDPOptimizerConfig(lr=1e-6, total_training_steps=1),
+        checkpoint_config=CheckpointConfig(),
+    )
+    assert type(engine) is KawhiEngine
+    engine.initialize()
+    batch = make_batch(family, processor, seed=rank, packed=packed, lengths=(9, 9, 9) if rank else (7, 23, 12))
+    with engine.eval_mode(), torch.no_grad():
+        output = engine.infer_batch(batch.data)
+    image_token = reference.config.image_token_id
+    worst = 0.0
+    for row, alpha in zip(batch.rows, output["model_output"][ALPHA].unbind(), strict=True):
+        start = len(row["prompt"])
+        assert bool((alpha[:start] == 0).all()), "prompt tokens have no alpha"
+        worst = max(worst, (alpha[start:] - brute_force(reference, row, image_token)).abs().max().item())
+    print(f"rank {rank}/{world} deviation {worst:.3e}", flush=True)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3] == "packed")

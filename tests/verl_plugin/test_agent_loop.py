@@ -1,0 +1,92 @@
+"""Regions once per prompt, of exactly what the model sees; seeds per request."""
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+pytest.importorskip("verl", reason="the training extra is not installed")
+
+from kawhi.regions.selectors import select_tokens  # noqa: E402
+from kawhi.regions.sguf import sguf  # noqa: E402
+from kawhi.tiny.models import FAMILIES, build_processor  # noqa: E402
+from kawhi.tiny.tokenizer import train_tokenizer  # noqa: E402
+from kawhi.tiny.world import problems  # noqa: E402
+from kawhi.verl_plugin import agent_loop  # noqa: E402
+
+REGIONS = dict(
+    strategy="sguf",
+    structure_threshold=0.5,
+    luminance_threshold=30.0,
+    energy_scale=0.1,
+    sigma=1.0,
+    skip_ratio=0.7,
+    seed=0,
+)
+
+
+@pytest.fixture(scope="module", params=["qwen2_5_vl", "qwen3_vl"])
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def loop(family, monkeypatch):
+    monkeypatch.setattr(agent_loop, "_CACHE", agent_loop.RegionCache())
+    made = object.__new__(agent_loop.KawhiAgentLoop)
+    made.config = OmegaConf.create({"kawhi": {"regions": REGIONS}})
+    made.processor = build_processor(family, train_tokenizer())
+    return made
+
+
+def test_selection_is_sguf_of_the_image(loop, family):
+    spec = FAMILIES[family]
+    image = next(problems("train", 3)).drawing.render(spec.image_size)
+    prompt = [loop.processor.image_token_id] * 36 + [1, 2, 3]
+    got, seconds = loop._select([image], prompt, seed=5)
+    expected = select_tokens(sguf(image, 2 * spec.patch_size), "sguf", 0.7, agent_loop.stable_seed(5, 0))
+    assert got == expected.tolist()
+    assert seconds > 0
+
+
+def test_two_images_follow_each_other(loop, family):
+    size = FAMILIES[family].image_size
+    stream = problems("train", 4)
+    images = [next(stream).drawing.render(size) for _ in range(2)]
+    prompt = [loop.processor.image_token_id] * 72
+    both, _ = loop._select(images, prompt, seed=1)
+    first, _ = loop._select(images[:1], prompt[:36], seed=1)
+    assert [token for token in both if token < 36] == first
+    assert any(token >= 36 for token in both)
+
+
+def test_token_count_must_match(loop, family):
+    image = next(problems("train", 3)).drawing.render(FAMILIES[family].image_size)
+    with pytest.raises(RuntimeError, match="35 image tokens, its images make 36"):
+        loop._select([image], [loop.processor.image_token_id] * 35, seed=0)
+
+
+def test_an_image_that_the_processor_resizes_is_analysed_resized(loop, family):
+    """The processor's pixel limits are the tiny world's, so a larger image reaches the model smaller."""
+    spec = FAMILIES[family]
+    drawing = next(problems("train", 3)).drawing
+    region_map = loop._region_map(drawing.render(2 * spec.image_size))
+    assert region_map.labels.shape == (6, 6)
+    features = loop.processor.image_processor(images=[drawing.render(2 * spec.image_size)], return_tensors="np")
+    assert np.asarray(features["image_grid_thw"])[0].tolist() == [1, 12, 12]
+
+
+def test_the_same_image_is_analysed_once(loop, family, monkeypatch):
+    calls = []
+    monkeypatch.setattr(agent_loop, "sguf", lambda *a, **k: calls.append(1) or sguf(*a, **k))
+    image = next(problems("train", 3)).drawing.render(FAMILIES[family].image_size)
+    for _ in range(3):
+        loop._region_map(image)
+    loop._region_map(Image.fromarray(255 - np.asarray(image)))
+    assert len(calls) == 2
+
+
+def test_seeds_differ_by_every_part_and_are_stable():
+    assert agent_loop.stable_seed(0, 1, 2, 3) == agent_loop.stable_seed(0, 1, 2, 3)
+    assert len({agent_loop.stable_seed(*p) for p in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (0, 1, 2))}) == 4
+    assert 0 <= agent_loop.stable_seed(7) < 2**31

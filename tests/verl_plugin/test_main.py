@@ -1,0 +1,35 @@
+"""What runs: our task runner with KAWHI on, verl's own, untouched, with KAWHI off."""
+
+import pytest
+from omegaconf import OmegaConf
+
+pytest.importorskip("verl", reason="the training extra is not installed")
+
+from verl.trainer import main_ppo  # noqa: E402
+from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY  # noqa: E402
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync  # noqa: E402
+
+from kawhi.verl_plugin.main import KawhiTaskRunner, task_runner  # noqa: E402
+
+
+def test_off_is_stock_verl():
+    assert task_runner(OmegaConf.create({"kawhi": {"method": "off"}})) is main_ppo.TaskRunnerV1
+    assert TRAINER_REGISTRY["sync"] is PPOTrainerSync, "importing the plug-in must not change verl"
+
+
+@pytest.mark.parametrize("method", ["uniform", "kawhi"])
+def test_on_is_ours(method):
+    assert task_runner(OmegaConf.create({"kawhi": {"method": method}})) is KawhiTaskRunner
+
+
+def test_the_engine_is_chosen_by_vendor_alone(monkeypatch):
+    from verl.workers.engine.base import EngineRegistry
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
+
+    from kawhi.verl_plugin.engine import KawhiEngine
+
+    monkeypatch.setenv("VERL_ENGINE_DEVICE", "cuda")
+    monkeypatch.setenv("VERL_ENGINE_VENDOR", "kawhi")
+    assert EngineRegistry.get_engine_cls("language_model", "fsdp2") is KawhiEngine
+    monkeypatch.setenv("VERL_ENGINE_VENDOR", "nvidia")
+    assert EngineRegistry.get_engine_cls("language_model", "fsdp2") is FSDPEngineWithLMHead

@@ -1,0 +1,196 @@
+"""The trainer's advantages, with verl's own advantage code and an in-memory stand-in for TransferQueue."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("verl", reason="the training extra is not installed")
+
+from hydra import compose, initialize_config_module  # noqa: E402
+from omegaconf import OmegaConf, open_dict  # noqa: E402
+from tensordict import TensorDict  # noqa: E402
+from verl.trainer.ppo.v1 import trainer_base  # noqa: E402
+
+from kawhi.credit.segments import segment_response  # noqa: E402
+from kawhi.credit.weights import paragraph_weights  # noqa: E402
+from kawhi.tiny.tokenizer import train_tokenizer  # noqa: E402
+from kawhi.verl_plugin import trainer as plugin  # noqa: E402
+from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, REGION_SECONDS  # noqa: E402
+
+OPTIONS = dict(granularity="paragraph", w_min=0.1, w_max=1.0, temperature=0.1, smoothing=0.1, normalize="paper")
+RESPONSES = (
+    "We need the sum.\n\nI read A = 3.\n\nThe sum is 5.\n\nAnswer: \\boxed{5}",
+    "Answer: \\boxed{4}",
+    "We need the sum.\n\nAnswer: \\boxed{5}",
+    "So the answer is \\boxed{7}.",
+)
+
+
+@dataclass
+class Meta:
+    """What the trainer uses of a KVBatchMeta."""
+
+    keys: list
+    tags: list
+    partition_id: str = "train"
+    extra_info: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.keys)
+
+
+class Queue:
+    """TransferQueue in memory: a missing field is skipped without a word, as in the real one."""
+
+    def __init__(self, fields: TensorDict):
+        self.fields = fields
+        self.puts = []
+
+    def kv_batch_get(self, keys, partition_id, select_fields=None):
+        names = [n for n in (select_fields or self.fields.keys()) if n in self.fields.keys()]
+        return self.fields.select(*names).clone()
+
+    def kv_batch_put(self, keys, partition_id, fields):
+        self.puts.append(sorted(fields.keys()))
+        self.fields.update(fields)
+        return Meta(list(keys), [{} for _ in keys])
+
+
+def jagged(rows):
+    return torch.nested.as_nested_tensor(rows, layout=torch.jagged)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer()
+
+
+@pytest.fixture
+def world(monkeypatch, tokenizer):
+    """A trainer, its batch and its queue: two prompts with two responses each, one of each pair correct."""
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        config = compose("ppo_trainer", overrides=["algorithm.adv_estimator=grpo", "actor_rollout_ref.rollout.n=2"])
+    with open_dict(config):
+        config.kawhi = OmegaConf.create({"method": "kawhi", "options": OPTIONS, "alignment": {"heads": None}})
+    ids = [torch.tensor(tokenizer(text)["input_ids"]) for text in RESPONSES]
+    generator = torch.Generator().manual_seed(0)
+    prompt = 3
+    alphas = [torch.rand(prompt + len(r), generator=generator) for r in ids]
+    scores = [torch.zeros(len(r)).index_fill(0, torch.tensor([len(r) - 1]), s) for r, s in zip(ids, (1.0, 0, 1.0, 0))]
+    zeros = [torch.zeros(len(r)) for r in ids]
+    fields = TensorDict(
+        {
+            "response_mask": jagged([torch.ones(len(r), dtype=torch.long) for r in ids]),
+            "responses": jagged(ids),
+            "rm_scores": jagged(scores),
+            "old_log_probs": jagged(zeros),
+            ALPHA: jagged(alphas),
+            ALIGN_SECONDS: jagged([torch.full((1,), 0.25) for _ in ids]),
+        },
+        batch_size=len(ids),
+    )
+    from verl.utils import tensordict_utils as tu
+
+    tu.assign_non_tensor_stack(fields, "uid", ["a", "a", "b", "b"])
+    tu.assign_non_tensor_stack(fields, "extra_fields", [{REGION_SECONDS: s} for s in (0.5, 0.0, 0.25, 0.0)])
+    queue = Queue(fields)
+    monkeypatch.setattr(trainer_base, "tq", queue)
+    monkeypatch.setattr(plugin, "tq", queue)
+    trainer = object.__new__(plugin.KawhiTrainer)
+    trainer.config, trainer.tokenizer, trainer.timing_raw = config, tokenizer, {}
+    trainer.credit = plugin.build("kawhi", **OPTIONS)
+    batch = Meta([f"{u}_{s}_0" for u in "ab" for s in (0, 1)], [{} for _ in ids])
+    return trainer, batch, queue, ids, alphas
+
+
+def stock_advantages(world) -> list[torch.Tensor]:
+    trainer, batch, queue, *_ = world
+    super(plugin.KawhiTrainer, trainer)._compute_advantage(batch, {})
+    return [a.clone() for a in queue.fields["advantages"].unbind()]
+
+
+def test_advantages_are_multiplied_by_the_papers_weights(world, tokenizer):
+    trainer, batch, queue, ids, alphas = world
+    base = stock_advantages(world)
+    metrics = {}
+    trainer._compute_advantage(batch, metrics)
+    options = {k: v for k, v in OPTIONS.items() if k != "granularity"}
+    for got, a, response, alpha in zip(queue.fields["advantages"].unbind(), base, ids, alphas, strict=True):
+        segments = segment_response(response, tokenizer)
+        weights = paragraph_weights(alpha[-len(response) :], segments, **options)
+        assert torch.equal(got, a * weights)
+        assert not torch.equal(got, a) or bool((weights == 1).all())
+    assert metrics["kawhi/weight/max"] == pytest.approx(1.0)
+    assert metrics["kawhi/weight/min"] > 0.1
+
+
+def test_weights_of_one_leave_every_bit(world):
+    trainer, batch, queue, *_ = world
+    base = stock_advantages(world)
+    trainer.credit = plugin.build("kawhi", **{**OPTIONS, "w_min": 1.0, "w_max": 1.0})
+    trainer._compute_advantage(batch, {})
+    assert all(torch.equal(a, b) for a, b in zip(queue.fields["advantages"].unbind(), base, strict=True))
+
+
+def test_uniform_needs_no_signal(world):
+    trainer, batch, queue, *_ = world
+    base = stock_advantages(world)
+    del queue.fields[ALPHA]
+    trainer.credit = plugin.build("uniform")
+    trainer._compute_advantage(batch, {})
+    assert all(torch.equal(a, b) for a, b in zip(queue.fields["advantages"].unbind(), base, strict=True))
+
+
+def test_a_missing_signal_stops_the_run(world):
+    trainer, batch, queue, *_ = world
+    del queue.fields[ALPHA]
+    with pytest.raises(RuntimeError, match="VERL_ENGINE_VENDOR"):
+        trainer._compute_advantage(batch, {})
+
+
+def test_lost_responses_stop_the_run(world):
+    trainer, batch, *_ = world
+    batch.tags[2] = {"is_padding": True}
+    with pytest.raises(RuntimeError, match="1 of 4 responses"):
+        trainer._compute_advantage(batch, {})
+
+
+def test_weights_that_are_not_finite_stop_the_run(world):
+    trainer, batch, queue, ids, alphas = world
+    alphas[1][-1] = float("nan")
+    queue.fields[ALPHA] = jagged(alphas)
+    with pytest.raises(RuntimeError, match="not finite"):
+        trainer._compute_advantage(batch, {})
+
+
+def test_timers_of_the_parts_that_run_elsewhere(world):
+    trainer, batch, *_ = world
+    trainer._compute_advantage(batch, {})
+    assert trainer.timing_raw["kawhi_regions"] == pytest.approx(0.75)
+    ranks = trainer.config.trainer.n_gpus_per_node * trainer.config.trainer.nnodes
+    assert trainer.timing_raw["kawhi_alignment"] == pytest.approx(1.0 / ranks)
+    assert trainer.timing_raw["kawhi_weights"] > 0
+
+
+def test_the_request_goes_out_with_the_log_prob_pass(world, monkeypatch):
+    trainer, batch, *_ = world
+    seen = {}
+    monkeypatch.setattr(
+        plugin.PPOTrainerSync, "_compute_old_log_prob", lambda self, b, m: seen.update(b.extra_info) or b
+    )
+    trainer._compute_old_log_prob(batch, {})
+    assert seen[ALIGNMENT_REQUEST] == '{"heads": null}'
+    seen.clear()
+    batch.extra_info.clear()
+    trainer.credit = plugin.build("uniform")
+    trainer._compute_old_log_prob(batch, {})
+    assert ALIGNMENT_REQUEST not in seen
+
+
+def test_metrics_are_those_of_all_tokens():
+    summary = plugin.weight_metrics([torch.tensor([0.0, 1.0]), torch.tensor([0.5])])
+    assert summary["kawhi/weight/mean"] == pytest.approx(0.5)
+    assert summary["kawhi/weight/std"] == pytest.approx(np.std([0.0, 1.0, 0.5]))
+    assert summary["kawhi/weight/zero_share"] == pytest.approx(1 / 3)
