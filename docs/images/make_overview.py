@@ -52,7 +52,7 @@ CANDIDATES = 400  # held-out problems looked at before giving up
 
 # Okabe and Ito's colours, told apart with every common colour blindness; the dots and borders also differ in shape.
 BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#5F5F5F", "#1A1A1A"
-SHADES = LinearSegmentedColormap.from_list("weight", ["#FFFFFF", "#F5C25A", "#E69F00"])
+SHADES = LinearSegmentedColormap.from_list("weight", ["#FFFFFF", "#E69F00"])
 
 
 @dataclass(frozen=True)
@@ -125,14 +125,12 @@ def configuration() -> DictConfig:
 
 
 def find_problem(model: TinyModel) -> tuple[Problem, torch.Tensor]:
-    """The first held-out bar chart of three or more unequal bars that is read, worked out and answered correctly."""
+    """The first held-out bar chart with unequal bars that is read, worked out and answered correctly."""
     stream = problems("heldout", seed=0)
     for _ in range(CANDIDATES):
         problem = next(stream)
         values = [character for *_, character in problem.drawing.glyphs if character.isdigit()]
-        if problem.task not in ("bar_sum_labelled", "bar_difference_labelled") or not 3 <= len(values) == len(
-            set(values)
-        ):
+        if problem.task not in ("bar_sum_labelled", "bar_difference_labelled") or len(values) != len(set(values)):
             continue
         response = model.respond(model.inputs(problem))
         text = model.tokenizer.decode(response, skip_special_tokens=True)
@@ -185,20 +183,21 @@ def draw_regions(axes, image: Image.Image, regions: RegionMap, selected: NDArray
     axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[])
     axes.set_frame_on(False)
     signs = [
-        Patch(facecolor=BLUE, alpha=0.20, label="key region: kept"),
-        Line2D([], [], marker="o", color=VERMILION, linestyle="none", markersize=6, label="background: kept"),
-        Line2D([], [], color=BLUE, linewidth=1.8, label="region border"),
+        Patch(facecolor=BLUE, alpha=0.20, label="key region, kept"),
+        Line2D([], [], marker="o", color=VERMILION, linestyle="none", markersize=6, label="background, kept"),
+        Patch(facecolor="white", edgecolor="#B8B8B8", linewidth=0.8, label="left out"),
+        Line2D([], [], color=BLUE, linewidth=1.8, label="border"),
     ]
     axes.legend(
         handles=signs,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.01),
-        ncols=3,
+        ncols=4,
         frameon=False,
-        fontsize=7.6,
+        fontsize=7.4,
         handlelength=1.2,
-        handletextpad=0.5,
-        columnspacing=1.2,
+        handletextpad=0.4,
+        columnspacing=0.9,
     )
 
 
@@ -206,7 +205,7 @@ def draw_answer(axes, question: str, answer: Answer, w_min: float) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.axis("off")
     axes.text(0, 0.985, f"Question:  {question}", fontsize=9.5, color=INK, va="top")
-    alpha_at, weight_at = 0.855, 0.975
+    alpha_at, weight_at = 0.825, 0.975
     for x, name in ((alpha_at, r"alignment $\bar{\alpha}$"), (weight_at, "weight $w$")):
         axes.text(x, 0.855, name, fontsize=8, color=GREY, ha="right", va="center")
     height, gap, top = 0.18, 0.0267, 0.80
@@ -218,7 +217,7 @@ def draw_answer(axes, question: str, answer: Answer, w_min: float) -> None:
             1,
             height,
             boxstyle="round,pad=0,rounding_size=0.012",
-            facecolor=SHADES(((weight - w_min) / darkest) ** 2),
+            facecolor=SHADES((weight - w_min) / darkest),
             edgecolor="#9A9A9A",
             linewidth=0.8,
             clip_on=False,
@@ -259,7 +258,7 @@ def main() -> None:
     draw_answer(figure.add_axes((0.455, 0.155, 0.525, 0.737)), problem.question, answer, cell.kawhi.options.w_min)
     options = cell.kawhi.options
     small_print = (
-        "Made with the tiny model (Qwen2.5-VL architecture, 1.8 M parameters, warm start, no reinforcement learning yet): "
+        "Made with the tiny model (Qwen2.5-VL architecture, 1.8 M parameters, warm start, no reinforcement learning): "
         "its greedy answer to a held-out chart.\n"
         f"Settings of conf/credit/kawhi.yaml: τ = {options.temperature:g}, λ = {options.smoothing:g}, w between "
         f"{options.w_min:g} and {options.w_max:g}. Darker = more weight. This shows the mechanism; it is not a result."

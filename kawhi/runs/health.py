@@ -45,7 +45,7 @@ def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, li
         problems.append("the gradient norm is 0 in every step: nothing was learnt")
     found = _ERROR_LINE.search(log)
     if found:
-        line = log[log.rfind("\n", 0, found.start()) + 1 :].split("\n", 1)[0]
+        line = log[log.rfind("\n", 0, found.end()) + 1 :].split("\n", 1)[0]
         problems.append(f"a worker logged an error: {line.strip()[:200]}")
     return problems
 

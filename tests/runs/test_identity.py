@@ -12,7 +12,7 @@ from kawhi.runs.verl_command import resolve_package_paths
 from tests.cells import cell
 
 SAME = {
-    "paths": ["hydra.job.name=other"],
+    "paths": [],  # the two cells below write to different folders
     "experiment": ["experiment=elsewhere"],
     "ablation": ["ablation=region_selection"],
     "limits": ["scale.limits.train=7", "scale.limits.record=7"],

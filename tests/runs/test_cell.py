@@ -1,0 +1,193 @@
+"""From a cell to its record, with small real processes in place of verl and lmms-eval."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from kawhi.runs import cell as module
+from kawhi.runs.cell import STAGES, TRY_AGAIN, StageFailed, last_error, run_cell
+from kawhi.runs.identity import CellError
+from kawhi.runs.processes import run
+from kawhi.runs.rundir import RunDirectory, write_json
+from tests.cells import cell, metrics_row
+
+NOTE = "open('ran', 'a').write('{stage}\\n')"
+
+
+@pytest.fixture
+def harness(tmp_path, monkeypatch):
+    """Stages that note that they ran; ``codes`` says what else a stage does, ``limits`` for how long."""
+
+    class Harness:
+        cell = cell(tmp_path)
+        run_directory = RunDirectory.of(cell)
+        codes: dict[str, str] = {}  # noqa: RUF012
+        limits: dict[str, float] = {}  # noqa: RUF012
+
+        def ran(self) -> list[str]:
+            return (self.run_directory.path / "ran").read_text().split()
+
+        def status(self) -> dict:
+            return json.loads(self.run_directory.status.read_text())
+
+    harness = Harness()
+
+    def work(stage):
+        def do(_, run_directory, status):
+            log, limit = run_directory.log(stage), harness.limits.get(stage, 30)
+            code = f"import os, sys; os.chdir(sys.argv[1]); {NOTE.format(stage=stage)}; "
+            code += harness.codes.get(stage, "open('record.json', 'w').write('{}')" if stage == "record" else "")
+            command = [sys.executable, "-c", code, str(run_directory.path)]
+            ended = run(command, environment=dict(os.environ), run_directory=run_directory.path, log=log, limit=limit)
+            module._require_success(stage, ended, log, limit)
+            return ended.seconds
+
+        return do
+
+    monkeypatch.setattr(module, "_WORK", {stage: work(stage) for stage in STAGES})
+    return harness
+
+
+def test_the_real_stages_have_the_names_that_limits_have(tmp_path):
+    assert tuple(module._WORK) == STAGES
+    assert set(cell(tmp_path).scale.limits) == set(STAGES)
+
+
+def test_a_cell_goes_through_its_stages_to_its_record(harness):
+    assert run_cell(harness.cell) == harness.run_directory
+    assert harness.ran() == list(STAGES)
+    assert harness.status()["stage"] == "done"
+    assert harness.run_directory.load_config().seeds == harness.cell.seeds
+    for stage in STAGES:
+        assert json.loads(harness.run_directory.stage(stage).read_text())["seconds"] > 0
+
+
+def test_a_cell_with_a_record_is_done(harness):
+    write_json(harness.run_directory.record, {})
+    harness.cell.scale.needs.memory_gib = 10**6  # not even asked for
+    assert run_cell(harness.cell) == harness.run_directory
+    assert not (harness.run_directory.path / "ran").exists()
+    assert not harness.run_directory.status.exists()
+
+
+def test_a_failing_stage_stops_the_cell_and_is_done_again(harness):
+    harness.codes["merge"] = "print('weights\\nValueError: bad shard'); raise SystemExit(3)"
+    with pytest.raises(StageFailed) as failed:
+        run_cell(harness.cell)
+    log = harness.run_directory.log("merge")
+    assert str(failed.value) == f"merge failed: ValueError: bad shard (log: {log})"
+    assert failed.value.code == 3
+    assert harness.status()["stage"] == "failed"
+    assert harness.status()["reason"] == str(failed.value)
+    assert harness.ran() == ["prepare", "train", "merge"]
+    assert not harness.run_directory.record.exists()
+
+    del harness.codes["merge"]
+    run_cell(harness.cell)
+    assert harness.ran() == ["prepare", "train", "merge", "merge", "evaluate", "record"]
+    assert harness.status()["stage"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("code", "limit", "exit_code", "sentence"),
+    [
+        ("raise SystemExit(75)", 30, TRY_AGAIN, r"train failed: the log is empty"),
+        (
+            "os.kill(os.getpid(), 9)",
+            30,
+            TRY_AGAIN,
+            r"train was ended by signal 9: the system may have run out of memory",
+        ),
+        ("os.kill(os.getpid(), 15)", 30, TRY_AGAIN, r"train was ended by signal 15 \("),
+        ("import time; time.sleep(60)", 1, TRY_AGAIN, r"train took longer than its limit of 1 s and was ended"),
+        ("raise KeyError('x')", 30, 1, r"train failed: KeyError: 'x'"),
+    ],
+    ids=["75", "out of memory", "signal", "time limit", "exception"],
+)
+def test_what_may_succeed_later_has_its_own_exit_code(harness, code, limit, exit_code, sentence):
+    harness.codes["train"], harness.limits["train"] = code, limit
+    with pytest.raises(StageFailed, match=f"^{sentence}") as failed:
+        run_cell(harness.cell)
+    assert failed.value.code == exit_code
+    assert str(harness.run_directory.log("train")) in str(failed.value)
+
+
+def test_an_interrupted_cell_says_so(harness, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(module._WORK, "train", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(harness.cell)
+    assert harness.status()["stage"] == "stopped"
+    assert not harness.run_directory.stage("train").exists()
+
+
+def test_a_cell_that_is_running_is_left_alone(harness):
+    with harness.run_directory.locked(), pytest.raises(CellError, match="another process is running this cell"):
+        run_cell(harness.cell)
+    assert not harness.run_directory.status.exists()
+
+
+def test_a_machine_that_is_too_small_is_told_before_anything_is_written(harness):
+    harness.cell.scale.needs.memory_gib = 10**6
+    with pytest.raises(CellError, match="a cell needs about 1e\\+06 GiB of memory"):
+        run_cell(harness.cell)
+    assert not harness.run_directory.path.exists()
+
+
+@pytest.fixture
+def training(tmp_path, monkeypatch):
+    """Runs the real train stage on a trainer that writes the metrics it is given."""
+    asked = cell(tmp_path, "steps=3")
+    run_directory = RunDirectory.of(asked)
+    write_json(run_directory.path / "data.json", {"train": "t", "validation": "v"})
+    run_directory.checkpoints.mkdir(parents=True)
+
+    def train(rows, log="") -> RunDirectory:
+        lines = "".join(json.dumps({"step": row["step"], "data": row}) + "\n" for row in rows)
+        code = f"import os; open(os.environ['VERL_FILE_LOGGER_PATH'], 'w').write({lines!r}); print({log!r})"
+        # The pause lets the harness look at the metrics while the command runs.
+        command = [sys.executable, "-c", code + "; import time; time.sleep(0.8)"]
+        monkeypatch.setattr(module, "verl_command", lambda *_, **__: command)
+        assert module._train(asked, run_directory, module.Status(run_directory, 3)) > 0.5
+        return run_directory
+
+    train.run_directory = run_directory
+    return train
+
+
+def test_training_reports_its_steps(training):
+    run_directory = training([metrics_row(step) for step in (1, 2, 3)])
+    status = json.loads(run_directory.status.read_text())
+    assert (status["stage"], status["step"], status["steps"], status["reward"]) == ("train", 3, 3, 0.25)
+    assert run_directory.checkpoints.exists()
+
+
+def test_a_run_that_is_not_trustworthy_is_failed_and_not_resumed(training):
+    with pytest.raises(
+        StageFailed, match=r"not trustworthy: metrics cover 2 steps .*; a worker logged an error: ERROR: x"
+    ):
+        training([metrics_row(1), metrics_row(2)], log="ERROR: x")
+    assert not training.run_directory.checkpoints.exists()
+
+
+@pytest.mark.parametrize(
+    ("log", "telling"),
+    [
+        ("", "the log is empty"),
+        ("\n \n", "the log is empty"),
+        ("a\nlast\n\n", "last"),
+        ("Traceback ...\nValueError: first\nray.exceptions.RayTaskError: second\nshutting down", "ray.exceptions.RayTaskError: second"),
+        ("torch.OutOfMemoryError: no memory\nstep: 3", "torch.OutOfMemoryError: no memory"),
+        ("\x1b[36m(pid=1)\x1b[0m KeyError: 'x'\nbye", "\x1b[36m(pid=1)\x1b[0m KeyError: 'x'"),
+        ("no error here: fine\nAn Error\nbye", "bye"),
+        ("E" * 1000, "E" * 400),
+    ],
+)  # fmt: skip
+def test_the_most_telling_line_of_a_log(log, telling):
+    assert last_error(log) == telling

@@ -1,0 +1,143 @@
+"""Real processes: none of them outlives its stage, its time limit or the harness."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kawhi.runs.processes import RUN_DIRECTORY, end_stragglers, run
+from tests.cells import gone
+
+SLEEP = ["sleep", "60"]
+# A grandchild in a session of its own, as Ray's and vLLM's workers are; its process id is the log.
+POLITE = "setsid sleep 60 & echo $!"
+DEAF = "(trap '' TERM; exec setsid sleep 60) & echo $!"
+
+
+def start(command: list[str], folder: Path, limit: float = 30, **more):
+    return run(command, environment=dict(os.environ), run_directory=folder, log=folder / "log", limit=limit, **more)
+
+
+def python(folder: Path, code: str, limit: float = 30, **more):
+    return start([sys.executable, "-c", code], folder, limit, **more)
+
+
+def wait_until(condition, seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("code", [0, 1, 75])
+def test_exit_codes_come_through(tmp_path, code):
+    ended = python(tmp_path, f"raise SystemExit({code})")
+    assert ended.code == code
+    assert 0 < ended.seconds < 30
+
+
+def test_a_signal_is_a_negative_code(tmp_path):
+    assert python(tmp_path, "import os; os.kill(os.getpid(), 9)").code == -signal.SIGKILL
+
+
+def test_both_streams_are_appended_to_the_log(tmp_path):
+    for word in ("first", "second"):
+        python(tmp_path, f"import sys; print('{word}'); sys.stdout.flush(); print('to stderr', file=sys.stderr)")
+    assert (tmp_path / "log").read_text().split("\n") == ["first", "to stderr", "second", "to stderr", ""]
+
+
+def test_the_child_has_its_environment_and_no_input(tmp_path):
+    python(tmp_path, f"import os, sys; print(os.environ['{RUN_DIRECTORY}'], repr(sys.stdin.read()))")
+    assert (tmp_path / "log").read_text() == f"{tmp_path} ''\n"
+
+
+def test_watch_is_called_while_the_command_runs(tmp_path):
+    seen = []
+    start(["sleep", "1.2"], tmp_path, watch=lambda: seen.append(time.monotonic()))
+    assert seen
+
+
+def test_an_error_of_the_watcher_ends_the_command(tmp_path):
+    def fail():
+        raise RuntimeError("stop")
+
+    before = time.monotonic()
+    with pytest.raises(RuntimeError, match="stop"):
+        start(SLEEP, tmp_path, watch=fail)
+    assert time.monotonic() - before < 20
+    assert end_stragglers(tmp_path) == 0
+
+
+@pytest.mark.parametrize("grandchild", [POLITE, DEAF], ids=["polite", "deaf to SIGTERM"])
+def test_the_time_limit_ends_a_grandchild_in_another_session(tmp_path, grandchild):
+    ended = start(["sh", "-c", f"{grandchild}; sleep 60"], tmp_path, limit=1)
+    assert ended.code is None
+    assert 1 <= ended.seconds < 20
+    assert gone(int((tmp_path / "log").read_text()))
+
+
+def test_a_command_that_ends_well_leaves_no_grandchild_behind(tmp_path):
+    ended = start(["sh", "-c", POLITE], tmp_path)
+    assert ended.code == 0
+    assert gone(int((tmp_path / "log").read_text()))
+
+
+def test_only_processes_of_this_run_directory_are_ended(tmp_path):
+    def sleeper(folder):
+        return subprocess.Popen(SLEEP, env={**os.environ, RUN_DIRECTORY: str(folder)}, start_new_session=True)
+
+    ours, theirs = sleeper(tmp_path / "a"), sleeper(tmp_path / "ab")
+    try:
+        assert end_stragglers(tmp_path / "a") == 1
+        assert gone(ours.pid)
+        assert not gone(theirs.pid)
+    finally:
+        for process in (ours, theirs):
+            process.kill()
+            process.wait()
+
+
+def test_the_harness_does_not_end_itself(tmp_path, monkeypatch):
+    """A harness started by a stage of another cell carries the variable too."""
+    code = (
+        "from pathlib import Path; from kawhi.runs.processes import end_stragglers; "
+        f"print(end_stragglers(Path({str(tmp_path)!r})), 'alive')"
+    )
+    environment = {**os.environ, RUN_DIRECTORY: str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "0 alive\n")
+
+
+def test_killing_the_harness_kills_the_command(tmp_path):
+    """SIGKILL reaches no handler of ours, so nothing but the kernel can do it."""
+    harness = (
+        "import os; from pathlib import Path; from kawhi.runs.processes import run; "
+        f"folder = Path({str(tmp_path)!r}); "
+        "run(['sleep', '60'], environment=dict(os.environ), run_directory=folder, log=folder / 'log', limit=60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", harness])
+    try:
+        found: list[psutil.Process] = []
+
+        def started() -> bool:
+            # Before the exec the child is a copy of its parent.
+            found[:] = [c for c in psutil.Process(parent.pid).children() if c.name() == "sleep"]
+            return bool(found)
+
+        assert wait_until(started, 20)
+        parent.kill()
+        parent.wait()
+        assert wait_until(lambda: gone(found[0].pid))
+    finally:
+        parent.kill()
+        parent.wait()
+        end_stragglers(tmp_path)

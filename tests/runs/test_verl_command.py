@@ -1,0 +1,171 @@
+"""A cell reaches verl with the values it has, and verl's own configuration knows its keys."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from kawhi.runs.verl_command import command, environment, overrides, resolve_package_paths, to_override
+from tests.cells import CONF, cell, options
+
+FILES = {"train_file": Path("t.parquet"), "validation_file": Path("v.parquet"), "checkpoints": Path("c")}
+PARSER = OverridesParser.create()
+KEYS = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+# Lone surrogates cannot be passed to a process; ``${`` is an interpolation to OmegaConf whatever its quotes.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: "${" not in text)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(KEYS, v, max_size=3), max_leaves=6)
+
+
+def parsed(value):
+    return PARSER.parse_override(f"key={to_override(value)}").value()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["it's", 'say "no"', 'it\'s "no"', "a,b", "a b", " a ", "[1]", "{a:1}", "k=v", "true", "False", "null", "1e-3"]
+    + ["", "-1", ".5", "inf", "nan", "größer λ 图", "a\\b", "a\\", "\\'", "a\\'b", "line\nline", "# no comment", "a:b"]
+    + ["/data/x.parquet", "pkg.module.Class", "~a", "+a", "a@b", "(x)", "*", "?"]
+    + [True, False, None, 0, -3, 10**20, 1e-07, 2.0, -0.5, float("inf"), [], {}, ["a", 1, None, [True]]]
+    + [{"a": "1", "b": {"c": ["x, y"]}}],
+    ids=repr,
+)
+def test_a_value_arrives_as_it_is(value):
+    assert parsed(value) == value
+    assert type(parsed(value)) is type(value)
+
+
+@given(VALUES)
+def test_any_value_arrives_as_it_is(value):
+    assert parsed(value) == value
+    assert type(parsed(value)) is type(value)
+
+
+def test_not_a_number_arrives():
+    assert repr(parsed(float("nan"))) == "nan"
+
+
+def test_package_paths_become_files():
+    import kawhi
+
+    folder = Path(kawhi.__file__).parent
+    value = {"a": ["pkg://kawhi.rewards/boxed.py", 1], "b": "kawhi/rewards", "c": "pkg://kawhi/rewards"}
+    assert resolve_package_paths(value) == {
+        "a": [str(folder / "rewards" / "boxed.py"), 1],
+        "b": "kawhi/rewards",
+        "c": str(folder / "rewards"),
+    }
+
+
+def test_keys_that_verl_knows_and_keys_that_it_does_not(tmp_path):
+    lines = overrides(cell(tmp_path, "+verl_new.trainer.odd='a, b'"), **FILES)
+    assert "trainer.total_training_steps=20" in lines
+    assert "data.train_files=t.parquet" in lines
+    assert "data.val_files=v.parquet" in lines
+    assert "trainer.default_local_dir=c" in lines
+    assert "+trainer.odd='a, b'" in lines
+    assert "+kawhi.method=kawhi" in lines
+    assert "+kawhi.regions.sigma=1.0" in lines
+    assert "actor_rollout_ref.model.external_lib=kawhi.verl_plugin.worker" in lines
+    assert not [line for line in lines if "pkg:" in line or "${" in line]
+    keys = [line.split("=")[0].lstrip("+") for line in lines]
+    assert len(keys) == len(set(keys))
+
+
+def test_an_empty_block_is_passed_on(tmp_path):
+    assert "+kawhi.options={}" in overrides(cell(tmp_path, "credit=uniform"), **FILES)
+
+
+def test_with_kawhi_off_verl_runs_alone(tmp_path, monkeypatch):
+    monkeypatch.delenv("VERL_ENGINE_VENDOR", raising=False)
+    off = cell(tmp_path, "credit=uniform", "kawhi.method=off")
+    assert "actor_rollout_ref.model.external_lib=kawhi.verl_plugin.stock_worker" in overrides(off, **FILES)
+    assert "VERL_ENGINE_VENDOR" not in environment(off, Path("m"))
+    assert environment(cell(tmp_path), Path("m"))["VERL_ENGINE_VENDOR"] == "kawhi"
+
+
+def test_the_environment_is_ours_plus_the_scale_s(tmp_path, monkeypatch):
+    monkeypatch.setenv("KAWHI_TEST", "inherited")
+    monkeypatch.setenv("VERL_PLATFORM", "of the shell")
+    found = environment(cell(tmp_path, "scale.omp_threads=3"), tmp_path / "metrics.jsonl")
+    assert found["KAWHI_TEST"] == "inherited"
+    assert found["VERL_PLATFORM"] == "cpu"  # the cell decides
+    assert found["OMP_NUM_THREADS"] == "3"
+    assert found["VERL_FILE_LOGGER_PATH"] == str(tmp_path / "metrics.jsonl")
+    assert all(isinstance(value, str) for value in found.values())
+
+
+def test_the_command_is_our_entry_point_in_this_interpreter(tmp_path):
+    asked = cell(tmp_path)
+    assert command(asked, **FILES)[:3] == [sys.executable, "-m", "kawhi.verl_plugin.main"]
+    assert command(asked, **FILES)[3:] == overrides(asked, **FILES)
+
+
+def in_verl(*lines: str):
+    """verl's configuration with overrides, found without importing verl, which takes seconds."""
+    folder = Path(find_spec("verl").submodule_search_locations[0]) / "trainer" / "config"
+    with initialize_config_dir(str(folder), version_base=None):
+        return compose("ppo_trainer", overrides=list(lines))
+
+
+@cache
+def verl_defaults():
+    return in_verl()
+
+
+@pytest.mark.parametrize("credit", options("credit"))
+@pytest.mark.parametrize("model", options("model"))
+def test_verl_accepts_every_cell(tmp_path, model, credit):
+    asked = cell(tmp_path, f"model={model}", f"credit={credit}")
+    composed = in_verl(*overrides(asked, **FILES))
+    wanted = OmegaConf.to_container(OmegaConf.merge(asked.verl, asked.verl_new), resolve=True)
+    for key, value in leaves(resolve_package_paths(wanted)):
+        assert OmegaConf.select(composed, key) == value, key
+    assert composed.kawhi == OmegaConf.to_container(asked.kawhi, resolve=True)
+    assert composed.actor_rollout_ref.model.path.endswith(asked.model.family)
+
+
+def leaves(tree: dict, prefix: str = ""):
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def test_a_key_that_verl_does_not_have_is_refused(tmp_path):
+    with pytest.raises(ConfigCompositionException, match="no_such_key"):
+        in_verl(*overrides(cell(tmp_path, "+verl.trainer.no_such_key=1"), **FILES))
+
+
+def test_new_keys_are_new(tmp_path):
+    """A key that verl knows belongs under ``verl``, where a misspelling is found."""
+    for model in options("model"):
+        new = OmegaConf.to_container(cell(tmp_path, f"model={model}").verl_new, resolve=True)
+        known = [key for key, _ in leaves(new) if OmegaConf.select(verl_defaults(), key) is not None]
+        assert not known
+
+
+def test_what_is_called_verl_s_default_is(tmp_path):
+    """The comments of the configuration are read by people who decide what to change."""
+    asked = OmegaConf.to_container(cell(tmp_path).verl, resolve=True)
+    ours = dict(leaves(asked))
+    tagged = {
+        line.split(":")[0].strip()
+        for file in CONF.rglob("*.yaml")
+        for line in file.read_text().splitlines()
+        if "# verl default" in line
+    }
+    checked = {key for key in ours if key.rsplit(".", 1)[-1] in tagged}
+    assert {key.rsplit(".", 1)[-1] for key in checked} == tagged
+    assert {key: ours[key] for key in checked} == {key: OmegaConf.select(verl_defaults(), key) for key in checked}
