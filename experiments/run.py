@@ -1,7 +1,7 @@
 """Runs one cell, or with -m a sweep of cells.
 
-    python experiments/run.py -m ablation=region_selection
-    python experiments/run.py model=tiny_qwen3_vl credit=uniform steps=10
+python experiments/run.py -m ablation=region_selection
+python experiments/run.py model=tiny_qwen3_vl credit=uniform steps=10
 """
 
 import sys

@@ -27,7 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _status(given.runs, given.experiment)
     from kawhi.tiny.sheet import contact_sheet
 
-    contact_sheet().save(given.out)
+    try:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet().save(given.out)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(f"wrote {given.out}")
     return 0
 
@@ -41,7 +46,8 @@ def _status(runs: Path, experiment: str) -> int:
     if not folders:
         print(f"no runs in {runs / experiment}", file=sys.stderr)
         return 1
-    Console().print(table([CellView(folder.name, folder) for folder in folders], title=str(runs)))
+    console = Console() if sys.stdout.isatty() else Console(width=240)  # a pipe has no width to fit into
+    console.print(table([CellView(folder.name, folder) for folder in folders], title=str(runs)))
     return 0
 
 

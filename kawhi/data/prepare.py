@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -11,6 +10,7 @@ from kawhi.data import schema
 from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import stage_main
+from kawhi.tiny.fingerprint import generator_fingerprint
 
 
 def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
@@ -37,11 +37,9 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
 
 def tiny_file(cell: DictConfig, split: str, count: int, seed: int) -> Path:
     """A split of the tiny world at the model's image size; the file name tells what is in it."""
-    from kawhi.tiny import world
     from kawhi.tiny.dataset import write_split
 
-    generator = hashlib.sha256(Path(world.__file__).read_bytes()).hexdigest()[:8]
-    name = f"{split}-{count}x{cell.model.image_size}px-s{seed}-{generator}.parquet"
+    name = f"{split}-{count}x{cell.model.image_size}px-s{seed}-{generator_fingerprint()}.parquet"
     path = Path(cell.paths.data) / "tiny" / name
     if not path.exists():
         write_split(path, split, count, cell.model.image_size, seed)

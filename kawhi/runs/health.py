@@ -58,10 +58,10 @@ def weights_changed(before: Path, after: Path) -> bool:
     original: dict[str, torch.Tensor] = {}
     for file in before.glob("*.safetensors"):
         with safe_open(file, "pt") as tensors:
-            original |= {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+            original |= {name: tensors.get_tensor(name) for name in tensors.keys()}
     for file in after.glob("*.safetensors"):
         with safe_open(file, "pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118  (safe_open is no mapping)
+            for name in tensors.keys():
                 if name in original and not torch.equal(original[name].bfloat16(), tensors.get_tensor(name).bfloat16()):
                     return True
     return False

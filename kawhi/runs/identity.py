@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.runs.verl_command import resolve_package_paths
+from kawhi.tiny.fingerprint import generator_fingerprint
 
 NUMBERS = (
     "model",
@@ -45,6 +46,7 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     for name in ("train_file", "validation_file"):
         if part["data"].get(name):
             part["data"][name] = _file_fingerprint(Path(part["data"][name]))
+    part["data"]["generator"] = generator_fingerprint()
     part["model"]["weights"] = weights_fingerprint(resolved["model"]["path"])
     return part
 

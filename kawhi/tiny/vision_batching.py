@@ -1,8 +1,8 @@
 """Runs the vision encoder's attention over equal-length chunks as one batched call.
 
-transformers 5.9 loops over images (and, in Qwen2.5-VL, over windows) in Python, which is most of a CPU step in the tiny
-world.  All images of a warm-start batch have one size, so the chunks have one length and the loop is a batch dimension;
-the numbers agree to float rounding (``tests/tiny/test_batching.py``).  Used by the warm start only.
+transformers 5.9 loops over images (and, in Qwen2.5-VL, over windows) in Python, one small attention call each.  In the
+tiny world all images of a batch have one size, so the chunks have one length and the loop can be a batch dimension; the
+numbers agree to float rounding (``tests/tiny/test_batching.py``).  Used by the warm start and by the evaluation.
 """
 
 from __future__ import annotations

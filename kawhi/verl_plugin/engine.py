@@ -31,7 +31,9 @@ class KawhiEngine(FSDPEngineWithLMHead):
         if self.engine_config.forward_only:
             return  # the reference policy is never asked
         if self.use_ulysses_sp:
-            raise ValueError("KAWHI needs whole sequences: set ulysses_sequence_parallel_size=1 (Ulysses is not covered)")
+            raise ValueError(
+                "KAWHI needs whole sequences: set ulysses_sequence_parallel_size=1 (Ulysses is not covered)"
+            )
         self.capture = AttentionCapture(self.module)
 
     def prepare_model_inputs(self, micro_batch: TensorDict):

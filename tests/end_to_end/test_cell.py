@@ -42,7 +42,7 @@ def test_the_merged_checkpoint_is_a_hugging_face_model(finished):
     merged = finished.run_directory() / "train" / "merged"
     (weights,) = merged.glob("*.safetensors")
     with safe_open(weights, "pt") as tensors:
-        assert any("layers.3.self_attn.q_proj" in name for name in tensors.keys())  # noqa: SIM118
+        assert any("layers.3.self_attn.q_proj" in name for name in tensors.keys())
     assert (merged / "config.json").exists()
     assert list(merged.glob("*processor_config.json"))
 
@@ -60,7 +60,9 @@ def test_a_second_run_does_nothing(finished):
     record_file = finished.run_directory() / "record.json"
     stamp = record_file.stat().st_mtime_ns
     start = time.monotonic()
-    done = finished.run(f"model={json.loads(record_file.read_text())['model']['name'].replace('-', '_').replace('.', '_')}", *SMALL)
+    done = finished.run(
+        f"model={json.loads(record_file.read_text())['model']['name'].replace('-', '_').replace('.', '_')}", *SMALL
+    )
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - start < 10
     assert finished.record() == before

@@ -152,7 +152,7 @@ def training(tmp_path, monkeypatch):
         lines = "".join(json.dumps({"step": row["step"], "data": row}) + "\n" for row in rows)
         code = f"import os; open(os.environ['VERL_FILE_LOGGER_PATH'], 'w').write({lines!r}); print({log!r})"
         # The pause lets the harness look at the metrics while the command runs.
-        command = [sys.executable, "-c", code + "; import time; time.sleep(0.8)"]
+        command = [sys.executable, "-c", code + "; import time; time.sleep(1.2)"]
         monkeypatch.setattr(module, "verl_command", lambda *_, **__: command)
         assert module._train(asked, run_directory, module.Status(run_directory, 3)) > 0.5
         return run_directory
@@ -182,12 +182,12 @@ def test_a_run_that_is_not_trustworthy_is_failed_and_not_resumed(training):
         ("", "the log is empty"),
         ("\n \n", "the log is empty"),
         ("a\nlast\n\n", "last"),
-        ("Traceback ...\nValueError: first\nray.exceptions.RayTaskError: second\nshutting down", "ray.exceptions.RayTaskError: second"),
+        ("ValueError: first\nray.RayTaskError: second\nshutting down", "ray.RayTaskError: second"),
         ("torch.OutOfMemoryError: no memory\nstep: 3", "torch.OutOfMemoryError: no memory"),
         ("\x1b[36m(pid=1)\x1b[0m KeyError: 'x'\nbye", "\x1b[36m(pid=1)\x1b[0m KeyError: 'x'"),
         ("no error here: fine\nAn Error\nbye", "bye"),
         ("E" * 1000, "E" * 400),
     ],
-)  # fmt: skip
+)
 def test_the_most_telling_line_of_a_log(log, telling):
     assert last_error(log) == telling

@@ -30,7 +30,7 @@ DIFFERENT = {
     "data seed": ["seeds.data=2"],
     "rollout seed": ["seeds.rollout=2"],
     "region seed": ["seeds.regions=2"],
-    "steps": ["steps=21"],
+    "steps": ["steps=77"],
     "method": ["credit=uniform"],
     "strategy": ["credit=kawhi_random"],
     "option": ["kawhi.options.temperature=0.2"],
@@ -38,7 +38,7 @@ DIFFERENT = {
     "learning rate": ["verl.actor_rollout_ref.actor.optim.lr=1.0e-4"],
     "new key": ["+verl_new.trainer.something=1"],
     "model": ["model=tiny_qwen3_vl"],
-    "problems": ["data.train_problems=641"],
+    "problems": ["data.train_problems=77"],
     "decoding": ["evaluation.temperature=0.5"],
     "provenance": ["scale.provenance=measured"],
 }
@@ -75,6 +75,12 @@ def test_asking_for_the_identity_leaves_the_cell_as_it_was(tmp_path):
     identity(asked)
     assert asked == untouched
     assert asked.credit.label == "GRPO + KAWHI"
+
+
+def test_another_generator_of_problems_is_another_cell(tmp_path, monkeypatch):
+    first = cell_hash(cell(tmp_path))
+    monkeypatch.setattr(identity_module, "generator_fingerprint", lambda: "changed")
+    assert cell_hash(cell(tmp_path)) != first
 
 
 def test_a_name_tells_the_cell_apart_for_a_reader(tmp_path):

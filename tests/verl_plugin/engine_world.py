@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.update(
     VERL_PLATFORM="cpu",
@@ -69,7 +68,9 @@ def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[i
             "responses": jagged([row["response"] for row in rows]),
             "response_mask": jagged([torch.ones_like(row["response"]) for row in rows]),
             "loss_mask": jagged([torch.ones_like(row["response"]) for row in rows]),
-            "position_ids": tu.nested_tensor_from_tensor_list([row_positions(row, processor) for row in rows], ragged_idx=2),
+            "position_ids": tu.nested_tensor_from_tensor_list(
+                [row_positions(row, processor) for row in rows], ragged_idx=2
+            ),
         },
         batch_size=len(rows),
     )
@@ -139,9 +140,9 @@ def main(folder: str, family: str, packed: bool) -> None:
     global ROPE_INDEX
     import verl.workers.engine_workers  # noqa: F401  (the worker module registers our engine only beside it)
     from transformers import AutoModelForImageTextToText, AutoProcessor
+    from verl.trainer.config import CheckpointConfig
     from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig
     from verl.workers.engine import EngineRegistry
-    from verl.trainer.config import CheckpointConfig
 
     import kawhi.verl_plugin.worker  # noqa: F401
     from kawhi.verl_plugin.engine import KawhiEngine
@@ -150,7 +151,9 @@ def main(folder: str, family: str, packed: bool) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
-    reference = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    reference = AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
     ROPE_INDEX = reference.model.get_rope_index
     processor = AutoProcessor.from_pretrained(folder)
 

@@ -7,12 +7,12 @@ from PIL import Image
 
 pytest.importorskip("verl", reason="the training extra is not installed")
 
-from kawhi.regions.selectors import select_tokens  # noqa: E402
-from kawhi.regions.sguf import sguf  # noqa: E402
-from kawhi.tiny.models import FAMILIES, build_processor  # noqa: E402
-from kawhi.tiny.tokenizer import train_tokenizer  # noqa: E402
-from kawhi.tiny.world import problems  # noqa: E402
-from kawhi.verl_plugin import agent_loop  # noqa: E402
+from kawhi.regions.selectors import select_tokens
+from kawhi.regions.sguf import sguf
+from kawhi.tiny.models import FAMILIES, build_processor
+from kawhi.tiny.tokenizer import train_tokenizer
+from kawhi.tiny.world import problems
+from kawhi.verl_plugin import agent_loop
 
 REGIONS = dict(
     strategy="sguf",

@@ -5,11 +5,11 @@ from omegaconf import OmegaConf
 
 pytest.importorskip("verl", reason="the training extra is not installed")
 
-from verl.trainer import main_ppo  # noqa: E402
-from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY  # noqa: E402
-from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync  # noqa: E402
+from verl.trainer import main_ppo
+from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
-from kawhi.verl_plugin.main import KawhiTaskRunner, task_runner  # noqa: E402
+from kawhi.verl_plugin.main import KawhiTaskRunner, task_runner
 
 
 def test_off_is_stock_verl():

@@ -8,16 +8,16 @@ import torch
 
 pytest.importorskip("verl", reason="the training extra is not installed")
 
-from hydra import compose, initialize_config_module  # noqa: E402
-from omegaconf import OmegaConf, open_dict  # noqa: E402
-from tensordict import TensorDict  # noqa: E402
-from verl.trainer.ppo.v1 import trainer_base  # noqa: E402
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf, open_dict
+from tensordict import TensorDict
+from verl.trainer.ppo.v1 import trainer_base
 
-from kawhi.credit.segments import segment_response  # noqa: E402
-from kawhi.credit.weights import paragraph_weights  # noqa: E402
-from kawhi.tiny.tokenizer import train_tokenizer  # noqa: E402
-from kawhi.verl_plugin import trainer as plugin  # noqa: E402
-from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, REGION_SECONDS  # noqa: E402
+from kawhi.credit.segments import segment_response
+from kawhi.credit.weights import paragraph_weights
+from kawhi.tiny.tokenizer import train_tokenizer
+from kawhi.verl_plugin import trainer as plugin
+from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, REGION_SECONDS
 
 OPTIONS = dict(granularity="paragraph", w_min=0.1, w_max=1.0, temperature=0.1, smoothing=0.1, normalize="paper")
 RESPONSES = (

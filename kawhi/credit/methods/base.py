@@ -40,7 +40,7 @@ METHODS: dict[str, Callable[..., CreditMethod]] = {}
 
 
 def register(name: str) -> Callable[[type], type]:
-    """Class decorator: makes a method available as ``credit.method=<name>``."""
+    """Class decorator: makes a method available as ``kawhi.method=<name>``."""
 
     def decorate(cls: type) -> type:
         if name in METHODS:

@@ -2,8 +2,9 @@
 
 import io
 
-from kawhi.rewards.boxed import is_correct
 from PIL import Image
+
+from kawhi.rewards.boxed import is_correct
 
 
 def doc_to_visual(doc):

@@ -1,0 +1,89 @@
+"""Every configuration file composes, and every number in it says where it comes from."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from omegaconf import OmegaConf
+
+from kawhi.runs.identity import NUMBERS
+from tests.cells import CONF, cell, options
+
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra")
+FILES = sorted(CONF.rglob("*.yaml"))
+ENTRY = re.compile(r"^(?P<indent>\s*)(?:- )?(?P<key>[\w./]+):(?P<value>[^#]*?)\s*(?P<comment>#.*)?$")
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false", re.IGNORECASE)
+SOURCE = re.compile(r"# (paper: \S|measured: \S|our choice|verl default)")
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group in GROUPS for name in options(group)])
+def test_every_file_composes_with_the_defaults(tmp_path, group, name):
+    composed = cell(tmp_path, f"{group}={name}")
+    resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    assert set(NUMBERS) < set(resolved)
+    if group in ("model", "algorithm", "credit", "data", "scale"):
+        assert resolved[group]["name"].replace("-", "_").replace(".", "_") == name
+
+
+def test_there_is_something_to_compose():
+    assert {"model", "algorithm", "credit", "data", "benchmarks", "scale", "ablation"} <= set(GROUPS)
+    assert all(options(group) for group in GROUPS)
+
+
+@pytest.mark.parametrize("name", options("ablation"))
+def test_an_ablation_sweeps_over_files_that_exist(tmp_path, name):
+    assert cell(tmp_path, f"ablation={name}").experiment == name
+    parameters = OmegaConf.load(CONF / "ablation" / f"{name}.yaml").hydra.sweeper.params
+    assert parameters
+    for group, values in parameters.items():
+        if group in GROUPS:
+            assert set(str(values).split(",")) <= set(options(group))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CONF)))
+def test_a_file_begins_with_what_it_is(file):
+    lines = file.read_text().splitlines()
+    start = 1 if lines[0] == "# @package _global_" else 0
+    assert lines[start].startswith("# ")
+
+
+def without_source(text: str) -> list[str]:
+    """Numbers and switches with neither a source of their own nor one on the line that opens their block."""
+    found, blocks = [], []  # blocks: (indent, has a source) of the keys around the current line
+    for line in text.splitlines():
+        entry = ENTRY.match(line)
+        if not entry:
+            continue
+        indent = len(entry["indent"])
+        blocks = [(depth, sourced) for depth, sourced in blocks if depth < indent]
+        value, sourced = entry["value"].strip(), bool(SOURCE.match(entry["comment"] or ""))
+        if NUMBER.fullmatch(value) and not sourced and not (blocks and blocks[-1][1]):
+            found.append(line)
+        if not value:
+            blocks.append((indent, sourced))
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CONF)))
+def test_every_number_says_where_it_comes_from(file):
+    assert without_source(file.read_text()) == []
+
+
+def test_the_rule_finds_what_it_should():
+    text = """\
+a: 1
+b: 1   # our choice: why
+c: true   # because
+d: -2.0e-4
+e: ${steps}
+f: word
+g:   # measured: today
+  h: 3
+  i:
+    j: 4
+k:
+  - l: 5   # paper: app. A
+    m: 6   # paper:
+"""
+    assert without_source(text) == ["a: 1", "c: true   # because", "d: -2.0e-4", "    j: 4", "    m: 6   # paper:"]
