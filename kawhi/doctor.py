@@ -95,9 +95,7 @@ def _ports() -> Finding:
             server.listen()
             client.connect(server.getsockname())
     except OSError as error:
-        return Finding(
-            "loopback ports", False, str(error), "allow connections on 127.0.0.1: Ray and vLLM use free ports"
-        )
+        return Finding("loopback ports", False, str(error), "allow connections on 127.0.0.1: Ray and vLLM need them")
     return Finding("loopback ports", True, "a free port answers")
 
 

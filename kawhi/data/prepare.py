@@ -11,6 +11,7 @@ from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import stage_main
 from kawhi.tiny.fingerprint import generator_fingerprint
+from kawhi.tiny.world import Split
 
 
 def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
@@ -35,7 +36,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     write_json(run_directory.path / "data.json", {name: str(path) for name, path in files.items()})
 
 
-def tiny_file(cell: DictConfig, split: str, count: int, seed: int) -> Path:
+def tiny_file(cell: DictConfig, split: Split, count: int, seed: int) -> Path:
     """A split of the tiny world at the model's image size; the file name tells what is in it."""
     from kawhi.tiny.dataset import write_split
 

@@ -56,7 +56,7 @@ def evaluate(cell: DictConfig, run_directory: RunDirectory) -> None:
 
 
 def configure_task(cell: DictConfig, task: str, data: Path, folder: Path) -> None:
-    """Writes the task as this cell asks for it: ours from the package, with the data file and the decoding filled in."""
+    """Writes the task as this cell asks for it: the package's, with the data file and the decoding filled in."""
     options = cell.evaluation
     sampled = options.temperature > 0
     decoding = {

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_rotary_pos_emb
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
@@ -34,12 +36,13 @@ class AttentionCapture:
     Use: ``arm()``, run the model without gradients, ``take(query_rows, key_rows)``.
     """
 
-    def __init__(self, model: nn.Module):
-        language_model = getattr(model, "module", model).model.language_model
+    def __init__(self, model: PreTrainedModel | nn.Module):
+        wrapped: Any = getattr(model, "module", model)
+        language_model = wrapped.model.language_model
         attention = language_model.layers[-1].self_attn
         self._head_dim: int = attention.head_dim
         self._armed = False
-        self._seen: dict[str, Tensor | tuple[Tensor, Tensor]] = {}
+        self._seen: dict[str, Any] = {}
         if hasattr(attention, "q_norm"):  # Qwen3-VL: rotary embedding is applied to the normalised heads
             sources = attention.q_norm, attention.k_norm
             self._rotate = apply_rotary_pos_emb

@@ -99,7 +99,7 @@ def structure_eigenvalues(smooth: NDArray[np.float64], patch_size: int) -> NDArr
     """
     gx = cv2.Sobel(smooth, cv2.CV_64F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT_101)
     gy = cv2.Sobel(smooth, cv2.CV_64F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT_101)
-    xx, yy, xy = (_patch_mean(product, patch_size) for product in (gx * gx, gy * gy, gx * gy))
+    xx, yy, xy = (_patch_mean(np.asarray(product), patch_size) for product in (gx * gx, gy * gy, gx * gy))
     # Closed form for a symmetric 2 x 2 matrix; rounding can push a zero lambda_min just below zero.
     centre = (xx + yy) / 2
     radius = np.hypot((xx - yy) / 2, xy)
@@ -118,7 +118,8 @@ def _as_rgb(image: Image.Image | NDArray[np.uint8], patch_size: int) -> NDArray[
 
 def _smoothed_luminance(rgb: NDArray[np.uint8], sigma: float) -> NDArray[np.float64]:
     # ksize (0, 0): OpenCV takes 8 sigma + 1 taps for floating-point images, so nothing visible is cut off.
-    return cv2.GaussianBlur(luminance(rgb), (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    blurred = cv2.GaussianBlur(luminance(rgb), (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(blurred, np.float64)
 
 
 def _patch_mean(values: NDArray[np.float64], patch_size: int) -> NDArray[np.float64]:

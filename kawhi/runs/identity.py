@@ -36,8 +36,8 @@ class CellError(RuntimeError):
 
 def identity(cell: DictConfig) -> dict[str, Any]:
     """The resolved part of a configuration that its numbers depend on, with a fingerprint of the model's weights."""
-    resolved = OmegaConf.to_container(cell, resolve=True)
-    part = {name: resolved[name] for name in NUMBERS}
+    resolved: Any = OmegaConf.to_container(cell, resolve=True)
+    part: dict[str, Any] = {name: resolved[name] for name in NUMBERS}
     part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
     part["verl"]["trainer"].pop("logger", None)
     part["credit"].pop("label", None)

@@ -36,7 +36,7 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
     """
     known = resolve_package_paths(OmegaConf.to_container(cell.verl, resolve=True))
     new = resolve_package_paths(OmegaConf.to_container(cell.verl_new, resolve=True))
-    kawhi = OmegaConf.to_container(cell.kawhi, resolve=True)
+    kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
     given = {
         "data": {"train_files": str(train_file), "val_files": str(validation_file)},
         "actor_rollout_ref": {
@@ -61,7 +61,8 @@ def command(cell: DictConfig, **files_and_folders: Path) -> list[str]:
 
 def environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
     """Environment of the training process: this one's, what the scale adds, and what makes runs quiet and offline."""
-    own = {str(k): str(v) for k, v in OmegaConf.to_container(cell.environment, resolve=True).items()}
+    environment: Any = OmegaConf.to_container(cell.environment, resolve=True)
+    own = {str(k): str(v) for k, v in environment.items()}
     vendor = {} if cell.kawhi.method == "off" else {"VERL_ENGINE_VENDOR": "kawhi"}
     return {
         **os.environ,

@@ -25,8 +25,8 @@ def patchify(images: Sequence[Image.Image], family: Family) -> tuple[torch.Tenso
     """
     spec = FAMILIES[family]
     p = spec.patch_size
-    x = np.stack([np.asarray(image, np.float32) for image in images]) / 255.0
-    x = (x - np.float32(spec.image_mean)) / np.float32(spec.image_std)
+    mean, std = np.asarray(spec.image_mean, np.float32), np.asarray(spec.image_std, np.float32)
+    x: np.ndarray = (np.stack([np.asarray(image, np.float32) for image in images]) / 255.0 - mean) / std
     batch, height, width, _ = x.shape
     gh, gw = height // p, width // p
     x = x.transpose(0, 3, 1, 2).reshape(batch, 3, gh // 2, 2, p, gw // 2, 2, p)

@@ -7,6 +7,7 @@ Every primitive is recorded before anything is rasterised, so that one drawing r
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,7 +21,7 @@ LABEL_SIZE = 22
 
 
 @lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)  # the font that ships inside Pillow: no system font is needed
 
 
@@ -37,7 +38,7 @@ class Drawing:
     primitives: list[tuple] = field(default_factory=list)
     glyphs: list[tuple[float, float, str]] = field(default_factory=list)
 
-    def line(self, points: list[tuple[float, float]], grey: int = 0) -> None:
+    def line(self, points: Sequence[tuple[float, float]], grey: int = 0) -> None:
         self.primitives.append(("line", tuple(points), grey))
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float) -> None:

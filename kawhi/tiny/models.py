@@ -63,7 +63,7 @@ def build_model(family: Family, tokenizer: Qwen2Tokenizer, seed: int = 0) -> Pre
         vision_end_token_id=token("<|vision_end|>"),
         tie_word_embeddings=True,
     )
-    text = dict(
+    text: dict = dict(
         vocab_size=len(tokenizer),
         hidden_size=HIDDEN,
         intermediate_size=384,
@@ -78,7 +78,7 @@ def build_model(family: Family, tokenizer: Qwen2Tokenizer, seed: int = 0) -> Pre
         # transformers' default of 0.02 is made for widths of thousands; at 128 it learns to read three times slower.
         initializer_range=0.05,
     )
-    vision = dict(
+    vision: dict = dict(
         hidden_size=VISION_HIDDEN,
         num_heads=VISION_HEADS,
         patch_size=spec.patch_size,
@@ -88,7 +88,7 @@ def build_model(family: Family, tokenizer: Qwen2Tokenizer, seed: int = 0) -> Pre
         initializer_range=0.05,
     )
     section = [head_dim // 2 - 2 * (3 * head_dim // 16), 3 * head_dim // 16, 3 * head_dim // 16]
-    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": section}
+    rope: dict = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": section}
     if family == "qwen2_5_vl":
         vision |= dict(depth=3, intermediate_size=256, window_size=84, fullatt_block_indexes=[1])
         config = Qwen2_5_VLConfig(text_config=text | {"rope_parameters": rope}, vision_config=vision, **ids)

@@ -8,13 +8,13 @@ numbers agree to float rounding (``tests/tiny/test_batching.py``).  Used by the 
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5
 from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen3
 
 
-def batch_vision_attention(model: nn.Module) -> None:
+def batch_vision_attention(model: PreTrainedModel) -> None:
     """Replaces ``forward`` of every vision attention module of this one model instance."""
     for block in model.model.visual.blocks:
         attention = block.attn
@@ -46,7 +46,7 @@ def _batched_forward(attention, looped_forward, rotate):
     return forward
 
 
-def window_order(model: nn.Module, grid: torch.Tensor) -> torch.Tensor | None:
+def window_order(model: PreTrainedModel, grid: torch.Tensor) -> torch.Tensor | None:
     """Row ``i`` of the merger's output belongs to visual token ``order[i]`` of the row-major grid.
 
     Args:

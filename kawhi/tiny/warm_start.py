@@ -73,6 +73,7 @@ class GlyphLoss:
     def __call__(self, batch: list[Problem], grid: torch.Tensor) -> torch.Tensor:
         """Loss of the batch whose forward pass has just run."""
         merged = self._merged
+        assert merged is not None, "the forward pass runs first"
         order = window_order(self.model, grid)
         if order is not None:
             merged = merged[torch.argsort(order)]
@@ -134,7 +135,8 @@ def train(family: Family, out: Path, recipe: WarmStart = WarmStart()) -> None:
                 group["lr"] = _learning_rate(recipe, step)
             batch = list(islice(stream, recipe.batch_size))
             short = [step >= recipe.short_from * recipe.steps and style.random() < 0.5 for _ in batch]
-            total, language, hits = 0.0, 0.0, []
+            total, language = 0.0, 0.0
+            hits: list[float] = []
             # Short and worked answers run apart: padding the short ones to the worked length would double their cost.
             # Both are divided by the weight of the whole batch, so the model learns the styles' true shares.
             parts = []

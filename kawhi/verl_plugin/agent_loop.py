@@ -88,9 +88,11 @@ class RegionCache:
         self._limits = prompts, images
 
     def trim(self) -> None:
-        for store, limit in zip((self.selections, self.maps), self._limits, strict=True):
-            while len(store) > limit:
-                store.popitem(last=False)
+        prompts, images = self._limits
+        while len(self.selections) > prompts:
+            self.selections.popitem(last=False)
+        while len(self.maps) > images:
+            self.maps.popitem(last=False)
 
 
 _CACHE = RegionCache()
@@ -160,9 +162,10 @@ def seen_by_model(image: Image.Image, processor) -> NDArray[np.uint8]:
     if smart_resize(rgb.height, rgb.width, factor, *limits) == (rgb.height, rgb.width):
         return np.asarray(rgb)
     features = processor(images=[rgb], return_tensors="np")
+    frames, rows, columns = (int(n) for n in np.asarray(features["image_grid_thw"])[0])
     return unpatchify(
         features["pixel_values"],
-        tuple(int(n) for n in np.asarray(features["image_grid_thw"])[0]),
+        (frames, rows, columns),
         patch_size=processor.patch_size,
         mean=processor.image_mean,
         std=processor.image_std,

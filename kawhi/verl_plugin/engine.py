@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -31,9 +32,7 @@ class KawhiEngine(FSDPEngineWithLMHead):
         if self.engine_config.forward_only:
             return  # the reference policy is never asked
         if self.use_ulysses_sp:
-            raise ValueError(
-                "KAWHI needs whole sequences: set ulysses_sequence_parallel_size=1 (Ulysses is not covered)"
-            )
+            raise ValueError("KAWHI needs whole sequences: set ulysses_sequence_parallel_size=1")
         self.capture = AttentionCapture(self.module)
 
     def prepare_model_inputs(self, micro_batch: TensorDict):
@@ -61,7 +60,8 @@ class KawhiEngine(FSDPEngineWithLMHead):
 
     @property
     def _image_token(self) -> int:
-        return getattr(self.module, "module", self.module).config.image_token_id
+        model: Any = getattr(self.module, "module", self.module)
+        return model.config.image_token_id
 
 
 def micro_batch_alpha(

@@ -5,6 +5,8 @@ With ``+kawhi.method=off`` it starts verl's own task runner and trainer and adds
 
 from __future__ import annotations
 
+from typing import Any
+
 import hydra
 import ray
 from verl.trainer import main_ppo
@@ -12,7 +14,7 @@ from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
-_StockTaskRunner = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
+_StockTaskRunner: Any = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
 
 
 @ray.remote

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import torch
 import transfer_queue as tq
@@ -21,7 +22,7 @@ class KawhiTrainer(PPOTrainerSync):
 
     def __init__(self, config):
         super().__init__(config)
-        options = OmegaConf.to_container(config.kawhi.options, resolve=True)
+        options: Any = OmegaConf.to_container(config.kawhi.options, resolve=True)
         self.credit = build(config.kawhi.method, **options)
 
     def _compute_old_log_prob(self, batch, metrics):
@@ -39,8 +40,8 @@ class KawhiTrainer(PPOTrainerSync):
             missing = [field for field in fields if field not in data.keys()]
             if missing:
                 raise RuntimeError(
-                    f"{self.config.kawhi.method} needs {', '.join(missing)}, which the old-log-prob pass did not return: "
-                    "set VERL_ENGINE_VENDOR=kawhi, actor.strategy=fsdp2 and external_lib=kawhi.verl_plugin.worker"
+                    f"{self.config.kawhi.method} needs {', '.join(missing)}, which the old-log-prob pass did not "
+                    "return: set VERL_ENGINE_VENDOR=kawhi, actor.strategy=fsdp2, external_lib=kawhi.verl_plugin.worker"
                 )
             responses = data["responses"].unbind()
             weights = self._weights(data, responses)

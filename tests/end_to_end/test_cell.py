@@ -1,6 +1,5 @@
 """One cell from configuration to record, with the real verl, vLLM and lmms-eval, in both families."""
 
-import json
 import time
 
 import pytest
@@ -60,9 +59,8 @@ def test_a_second_run_does_nothing(finished):
     record_file = finished.run_directory() / "record.json"
     stamp = record_file.stat().st_mtime_ns
     start = time.monotonic()
-    done = finished.run(
-        f"model={json.loads(record_file.read_text())['model']['name'].replace('-', '_').replace('.', '_')}", *SMALL
-    )
+    model = before["model"]["name"].replace("-", "_").replace(".", "_")
+    done = finished.run(f"model={model}", *SMALL)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - start < 10
     assert finished.record() == before

