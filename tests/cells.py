@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -61,8 +60,3 @@ def gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what a harness around the tests may have put there."""
-    return {name: value for name, value in os.environ.items() if name != "KAWHI_RUN_DIR"} | more

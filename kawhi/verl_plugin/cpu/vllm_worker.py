@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
+from kawhi.verl_plugin.weight_sync import WorkerExtension
 
 
 def keep_linear_weights() -> None:
@@ -21,8 +21,8 @@ def keep_linear_weights() -> None:
     layers.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
 
 
-class CpuWorkerExtension(vLLMColocateWorkerExtension):
-    """verl's extension, after the weights were made to survive packing."""
+class CpuWorkerExtension(WorkerExtension):
+    """Our extension, after the weights were made to survive packing."""
 
     def __new__(cls, **kwargs):
         keep_linear_weights()
