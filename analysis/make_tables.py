@@ -91,10 +91,12 @@ class Cell:
 
 def region_selection(measurements: list[Measurement]) -> Table:
     """Table 3, block 1: does it matter which visual tokens the responses are compared with?"""
-    columns: dict[tuple[str, str, str], list[Measurement]] = {}
+    columns: dict[tuple, list[Measurement]] = {}
     for m in measurements:
         if m.credit in ROWS and m.algorithm == "grpo":
-            columns.setdefault((m.provenance, m.model, m.task), []).append(m)
+            # Runs of another length, from other weights or on other data are columns of their own.
+            setting = (m.setting["steps"], m.setting["data"], m.setting["weights"])
+            columns.setdefault((m.provenance, m.model, m.task, *setting), []).append(m)
     groups = [_measured_group(columns[key]) for key in sorted(columns)] or [_nothing_group()]
     caption = "Region selection: table 3 of the paper, block 1, and what was run here."
     return Table(
@@ -124,13 +126,11 @@ def _measured_group(measurements: list[Measurement]) -> Group:
     first = measurements[0]
     cells: dict[str, Cell] = {}
     for m in measurements:
-        if unlike := [key for key, value in first.setting.items() if m.setting[key] != value]:
-            raise RecordError(f"{first.file} and {m.file} share a column but differ in {', '.join(unlike)}.")
         cell = cells.setdefault(m.credit, Cell())
         if twin := next((other for other in cell.seeds if other.seeds == m.seeds), None):
             raise RecordError(f"{twin.file} and {m.file} are one row with equal seeds but different hashes.")
         cell.seeds.append(m)
-    name = f"{first.provenance}: {first.model}, {first.title}"
+    name = f"{first.provenance}: {first.model}, {first.title}, {first.setting['steps']} steps"
     lines = [_cell_texts(cells.get(credit), cells.get(BASELINE), credit) for credit in ROWS]
     return Group(name, _columns(first.metric), lines, f"{name}. {_chance_note(cells)}", CAUTION[first.provenance])
 
@@ -156,7 +156,17 @@ def _chance_note(cells: dict[str, Cell]) -> str:
         "Scores are means over seeds; intervals are Wilson's over the pooled answers and leave out the spread between "
         f"training seeds. Smallest difference detectable between two cells: {points} (n = {smallest} each, rate "
         f"{100 * rate:.1f}%, 95% two-sided, 80% power, unpaired two-proportion normal approximation)."
+        f"{_time_note(cells)}"
     )
+
+
+def _time_note(cells: dict[str, Cell]) -> str:
+    shares = [
+        100 * m.kawhi_share for cell in cells.values() for m in cell.seeds if m.kawhi_share and m.credit != BASELINE
+    ]
+    if not shares:
+        return ""
+    return f" KAWHI's parts took {min(shares):.1f} to {max(shares):.1f}% of the time of a step (timing_s/kawhi_*)."
 
 
 def _by_row(texts: dict[str, str]) -> str:

@@ -40,6 +40,7 @@ class Measurement:
     correct: int
     score: float  # percent
     setting: dict[str, Any]  # what must be equal in a whole column
+    kawhi_share: float | None  # time of KAWHI's parts over the time of the steps
 
 
 def read_records(folder: Path) -> list[Measurement]:
@@ -99,6 +100,7 @@ def _measurements(record: dict[str, Any], file: Path) -> list[Measurement]:
         "credit": record["credit"]["name"],
         "seeds": {key: _get(record, file, int, "seeds", key) for key in _get(record, file, dict, "seeds")},
         "setting": setting,
+        "kawhi_share": record["run"].get("kawhi_share"),
     }
     tasks = _get(record, file, dict, "benchmarks")
     return [Measurement(**shared, task=task, **_checked_score(record, file, task)) for task in tasks]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import namedtuple
 
 import pytest
+from omegaconf import OmegaConf
 
 from kawhi import doctor
 from kawhi.doctor import GIB, PINNED, Finding, examine, report
 from kawhi.runs import resources
-from tests.cells import ROOT
+from tests.cells import CONF, ROOT
 
 
 @pytest.fixture
@@ -48,10 +49,9 @@ def test_memory(healthy, monkeypatch):
 
 
 def test_the_doctor_asks_for_what_a_cell_needs():
-    from tests.cells import _composed
-
-    assert _composed(()).scale.needs.memory_gib == doctor.NEEDS_MEMORY
-    assert _composed(()).scale.needs.disk_gib <= doctor.NEEDS_DISK
+    needs = OmegaConf.load(CONF / "scale" / "cpu.yaml").scale.needs
+    assert needs.memory_gib == doctor.NEEDS_MEMORY
+    assert needs.disk_gib <= doctor.NEEDS_DISK
 
 
 def test_disk_and_shared_memory(healthy, monkeypatch):

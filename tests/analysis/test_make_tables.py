@@ -238,7 +238,6 @@ def test_a_score_rounded_to_two_decimals_is_consistent(folder: Folder) -> None:
     [
         (record("kawhi", 1040), "same cell"),
         (record("kawhi", 1000, config={"temperature": 0.5}), "equal seeds"),
-        (record("uniform", 1000, steps=40), "differ in steps"),
     ],
 )
 def test_records_that_do_not_fit_together_are_both_named(
@@ -252,6 +251,29 @@ def test_records_that_do_not_fit_together_are_both_named(
     assert "one.json" in error
     assert "two.json" in error
     assert not folder.out.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"steps": 40}, {"data": "other"}, {"model": {"name": "tiny-qwen2.5-vl", "family": "qwen2_5_vl", "weights": "11"}}],
+)
+def test_another_setting_is_a_column_of_its_own(folder: Folder, changes: dict[str, Any]) -> None:
+    folder.add("one.json", record("kawhi", 1040))
+    folder.add("two.json", record("uniform", 900, **changes))
+    assert folder.make() == 0
+    rows = list(csv.reader(folder.text("csv").splitlines()))
+    scores = [i for i, name in enumerate(rows[0]) if name.endswith("Accuracy (%)")]
+    assert [[row[i] for i in scores] for row in rows[1:3]] in (
+        [["–", "45.00"], ["52.00", "–"]],
+        [["45.00", "–"], ["–", "52.00"]],
+    )
+
+
+def test_the_time_of_kawhis_parts_is_said(folder: Folder) -> None:
+    folder.add("one.json", record("kawhi", 1040, run={"kawhi_share": 0.0123}))
+    folder.add("two.json", record("uniform", 1000, run={"kawhi_share": 0.004}))
+    assert folder.make() == 0
+    assert "took 1.2 to 1.2% of the time of a step" in folder.text("md")
 
 
 def test_names_are_escaped(folder: Folder) -> None:
