@@ -20,6 +20,9 @@ def main(cell: DictConfig) -> None:
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(getattr(error, "code", 1))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

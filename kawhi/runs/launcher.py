@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-import psutil
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, open_dict
 
@@ -88,16 +88,31 @@ def _run(
                             failed[path] = (process.returncode, errors.read().decode(errors="replace").strip())
                         errors.close()
                         view.update({index[p] for p in running})
+    except KeyboardInterrupt:
+        print("stopping; the same command will go on from here", file=sys.stderr)
+        _stop(running)
+        return 130
     finally:
-        for path, (process, _) in running.items():
-            for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
-                child.kill()
-            process.kill()
-            process.wait()
-            end_stragglers(path)
+        _stop(running)
     for path, (_, message) in failed.items():
         print(f"failed: {views[index[path]].label}: {message or 'no message'}", file=sys.stderr)
     return next((code if code > 0 else 1 for code, _ in failed.values()), 0)
+
+
+def _stop(running: dict[Path, tuple[subprocess.Popen, IO[bytes]]], patience: float = 20) -> None:
+    """Interrupts the cells, which end their stages and say so in their status; then makes sure."""
+    for process, _ in running.values():
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + patience
+    for path, (process, _) in running.items():
+        try:
+            process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        end_stragglers(path)
+    running.clear()
 
 
 def _start(overrides: list[str]) -> tuple[subprocess.Popen, IO[bytes]]:

@@ -35,14 +35,11 @@ def patch_sender() -> None:
     from verl.workers.rollout.vllm_rollout.vllm_rollout import ServerAdapter
 
     original = ServerAdapter.__init__
-    if getattr(original, "own_handle", False):
-        return
 
     def __init__(self, *args, **kwargs):
         original(self, *args, **kwargs)
         self.zmq_handle = own_handle(self.zmq_handle)
 
-    __init__.own_handle = True
     ServerAdapter.__init__ = __init__
 
 

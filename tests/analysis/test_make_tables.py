@@ -161,7 +161,7 @@ def test_provenances_models_and_benchmarks_never_share_a_column(folder: Folder) 
     assert folder.make() == 0
     rows = folder.rows()
     assert column(rows, "tiny: tiny-qwen2.5-vl, Tiny world", "Accuracy") == ["50.00", "–", "–", "–", "–"]
-    assert column(rows, "measured: tiny-qwen2.5-vl, Tiny world:", "Accuracy") == ["–", "52.00", "–", "–", "–"]
+    assert column(rows, "measured: tiny-qwen2.5-vl, Tiny world, 20 steps:", "Accuracy") == ["–", "52.00", "–", "–", "–"]
     assert column(rows, "tiny: tiny-qwen3-vl, Tiny world", "Accuracy") == ["–", "55.00", "–", "–", "–"]
     assert column(rows, "tiny: tiny-qwen2.5-vl, MathVision", "Accuracy") == ["–", "–", "30.00", "–", "–"]
     assert not any("measured" in key and "CPU world" in key for key in rows[0])
