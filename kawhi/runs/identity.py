@@ -35,8 +35,14 @@ class CellError(RuntimeError):
 
 
 def identity(cell: DictConfig) -> dict[str, Any]:
-    """The resolved part of a configuration that its numbers depend on, with a fingerprint of the model's weights."""
+    """The resolved part of a configuration that its numbers depend on, with a fingerprint of the model's weights.
+
+    Raises:
+        CellError: a value that cannot be run, or a model or data file that is not there.
+    """
     resolved: Any = OmegaConf.to_container(cell, resolve=True)
+    if not isinstance(resolved["steps"], int) or resolved["steps"] < 1:
+        raise CellError(f"steps must be a whole number of at least 1, not {resolved['steps']!r}")
     part: dict[str, Any] = {name: resolved[name] for name in NUMBERS}
     part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
     part["verl"]["trainer"].pop("logger", None)
@@ -47,7 +53,7 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         if part["data"].get(name):
             part["data"][name] = _file_fingerprint(Path(part["data"][name]))
     part["data"]["generator"] = generator_fingerprint()
-    part["model"]["weights"] = weights_fingerprint(resolved["model"]["path"])
+    part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
     return part
 
 

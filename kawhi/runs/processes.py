@@ -80,21 +80,32 @@ def run(
 
 def end_stragglers(run_directory: Path) -> int:
     """Ends every process that belongs to a run directory; returns how many there were."""
-    mine = os.getpid()
+    ended = 0
+    # A process can fork between the look and the kill, so look again; one that cannot be killed must not hold us up.
+    for _ in range(3):
+        found = _belonging_to(run_directory)
+        if not found:
+            break
+        for process in found:
+            _signal(process, signal.SIGTERM)
+        _, alive = psutil.wait_procs(found, timeout=3)
+        for process in alive:
+            _signal(process, signal.SIGKILL)
+        psutil.wait_procs(alive, timeout=5)
+        ended += len(found)
+    return ended
+
+
+def _belonging_to(run_directory: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid != mine and process.environ().get(RUN_DIRECTORY) == str(run_directory):
+            spared = process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE
+            if not spared and process.environ().get(RUN_DIRECTORY) == str(run_directory):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    for process in found:
-        _signal(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(found, timeout=3)
-    for process in alive:
-        _signal(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=5)
-    return len(found)
+    return found
 
 
 def _signal(process: psutil.Process, number: int) -> None:

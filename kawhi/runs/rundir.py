@@ -56,7 +56,8 @@ class RunDirectory:
     @classmethod
     def of(cls, cell: DictConfig) -> RunDirectory:
         """The folder of a cell: an existing one with its hash, whichever experiment made it, else a new one's path."""
-        runs, suffix = Path(cell.paths.runs), cell_hash(cell)
+        # Absolute, because processes are found by it: two checkouts must not end each other's.
+        runs, suffix = Path(cell.paths.runs).resolve(), cell_hash(cell)
         for found in sorted(runs.glob(f"*/*-{suffix}")):
             return cls(found)
         return cls(runs / cell.experiment / f"{cell_name(cell)}-{suffix}")
