@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -111,6 +113,8 @@ def _stop(running: dict[Path, tuple[subprocess.Popen, IO[bytes]]], patience: flo
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever the cell started in its own session
         end_stragglers(path)
     running.clear()
 
