@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 PIP_ARGS ?=
+JOBS ?= 2
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -13,6 +14,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PYTHON=...    interpreter for the virtual environment (default python3.11)"
+	@echo "  JOBS=...      test processes side by side (default 2; each may need 8 GB of memory)"
 	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. an index that has torch's CPU build"
 
 demo: setup ## set up, run the region-selection ablation in the CPU world, print its table
@@ -21,7 +23,7 @@ demo: setup ## set up, run the region-selection ablation in the CPU world, print
 	$(RUN) analysis/make_tables.py region_selection
 
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(JOBS) --dist loadscope
 
 test-fast: setup ## set up, then the tests that start no trainer
 	$(RUN) -m pytest -m "not slow"

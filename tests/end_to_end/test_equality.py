@@ -40,9 +40,9 @@ def metrics(family: str, folder: Path, *, stock: bool) -> list[dict]:
         arguments = [argument for argument in arguments if not argument.startswith("+kawhi.")]
     assert arguments[0] == sys.executable
     file = folder / f"{name}.jsonl"
-    done = subprocess.run(
-        arguments, env=environment(cell, file), capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL
-    )
+    # The token that keeps the weight syncs of runs side by side apart.
+    own = {**environment(cell, file), "KAWHI_RUN_DIR": str(folder / name)}
+    done = subprocess.run(arguments, env=own, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = [json.loads(line)["data"] for line in file.read_text().splitlines()]
     return [{k: v for k, v in row.items() if not any(i in k for i in IGNORED)} for row in rows]

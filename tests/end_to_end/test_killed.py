@@ -20,6 +20,7 @@ def without_run_block(record: dict) -> dict:
     return {name: value for name, value in record.items() if name != "run"}
 
 
+@pytest.mark.timeout(1800)  # a whole cell, and a cell that is started four times
 def test_killed_three_times_gives_the_same_record(workspace, tmp_path_factory):
     from .conftest import Workspace
 
