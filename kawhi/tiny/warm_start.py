@@ -43,7 +43,7 @@ class WarmStart:
         learning_rate: peak of a cosine schedule with ``warmup`` linear steps.
         digit_weight: loss weight of digit tokens, which carry what was read and computed.
         glyph_weight: weight of the auxiliary loss that names the glyph under each visual token, decayed to zero over
-            ``glyph_steps``; without it the vision encoder learns nothing for thousands of steps.
+            ``glyph_steps``: a direct signal for the vision encoder, which otherwise hears only from the answers.
     """
 
     steps: int = 1200

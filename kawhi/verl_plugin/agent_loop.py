@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections import OrderedDict
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from transformers import BatchFeature
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
@@ -57,7 +59,9 @@ def process_images_once(image_processor, limit: int = 32) -> None:
     """
     if "preprocess" in vars(image_processor):
         return
-    original, results = image_processor.preprocess, OrderedDict()
+    original = image_processor.preprocess
+    results: OrderedDict[bytes, dict] = OrderedDict()
+    lock = threading.Lock()  # verl calls the processor from the event loop and from executor threads
 
     def preprocess(images, *args, **kwargs):
         listed = images if isinstance(images, list) else [images]
@@ -65,12 +69,13 @@ def process_images_once(image_processor, limit: int = 32) -> None:
             return original(images, *args, **kwargs)
         options = repr(sorted(kwargs.items()))
         key = hashlib.sha256(options.encode() + b"".join(_content(image) for image in listed)).digest()
-        if key not in results:
-            results[key] = original(images, **kwargs)
-        result = results[key].copy()
-        while len(results) > limit:
-            results.popitem(last=False)
-        return result
+        with lock:
+            if key not in results:
+                results[key] = dict(original(images, **kwargs))
+                while len(results) > limit:
+                    results.popitem(last=False)
+            # A fresh BatchFeature each time: UserDict.copy() empties its source for a moment.
+            return BatchFeature(data=dict(results[key]))
 
     image_processor.preprocess = preprocess
 

@@ -152,7 +152,7 @@ class _VllmAlias(importlib.metadata.DistributionFinder):
 
 
 class _ForkVllm(MetaPathFinder):
-    """vLLM's CPU platform insists on spawning its engine core and worker, which import everything again (14 s).
+    """vLLM's CPU platform insists on spawning its engine core and worker, which import everything again.
 
     Nothing here has touched an accelerator, so forking the loaded server process is safe.  (vLLM 0.27.1)
     """
