@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from kawhi.runs.health import weights_changed
 from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory
+from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import stage_main
 from kawhi.runs.verl_command import resolve_package_paths
 
@@ -46,8 +46,11 @@ def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
     )
     merger.merge_and_save()
     before = Path(resolve_package_paths(cell.model.path))
-    if before.is_dir() and not weights_changed(before, temporary):
+    # A hub model's original is not at hand here; its run relies on the gradient norms.
+    changed = weights_changed(before, temporary) if before.is_dir() else None
+    if changed is False:
         raise CellError("training left every weight as it was: look at actor/grad_norm and actor/lr in the metrics")
+    write_json(run_directory.merge_report, {"step": step, "weights_changed": changed})
     shutil.rmtree(run_directory.merged, ignore_errors=True)
     os.replace(temporary, run_directory.merged)
 

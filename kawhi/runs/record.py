@@ -51,7 +51,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
             "correlation_min": min(row[CORRELATION] for row in metrics),
             "kl_max": max(abs(row[KL]) for row in metrics),
             "grad_norm_max": max(row[GRADIENT] for row in metrics),
-            "weights_changed": True,  # the merge stage refuses a run whose weights did not
+            "weights_changed": json.loads(run_directory.merge_report.read_text())["weights_changed"],
         },
         "config": part,
         "run": {

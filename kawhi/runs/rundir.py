@@ -82,6 +82,10 @@ class RunDirectory:
     def merged(self) -> Path:
         return self.path / "train" / "merged"
 
+    @property
+    def merge_report(self) -> Path:
+        return self.path / "train" / "merge.json"
+
     def stage(self, name: str) -> Path:
         """Marker of a finished stage."""
         return self.path / "stages" / f"{name}.json"
