@@ -4,10 +4,13 @@ python experiments/run.py -m ablation=region_selection
 python experiments/run.py model=tiny_qwen3_vl credit=uniform steps=10
 """
 
+import os
 import sys
 
 import hydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from kawhi.runs.cell import run_cell
 from kawhi.runs.identity import CellError
@@ -26,4 +29,9 @@ def main(cell: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # a mistake in the configuration reaches us and becomes one sentence
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        sentence = str(error).split("Config search path")[0]
+        sys.exit(f"error: {' '.join(sentence.split())}")

@@ -73,13 +73,7 @@ def packed_paragraph_weights(
     Returns:
         ``(S,)`` float32.
     """
-    if normalize not in NORMALIZATIONS:
-        raise ValueError(f"unknown normalize {normalize!r}; choose one of {', '.join(NORMALIZATIONS)}")
-    if temperature <= 0 or not 0 <= smoothing <= 1 or w_min > w_max:
-        raise ValueError(
-            f"need temperature > 0, smoothing in [0, 1] and w_min <= w_max, got {temperature=} {smoothing=} "
-            f"{w_min=} {w_max=}"
-        )
+    check_options(w_min=w_min, w_max=w_max, temperature=temperature, smoothing=smoothing, normalize=normalize)
     if not len(alpha) == len(segments) == int(offsets[-1]):
         raise ValueError(f"alpha ({len(alpha)}), segments ({len(segments)}) and offsets ({int(offsets[-1])}) differ")
     if len(alpha) == 0:
@@ -104,3 +98,16 @@ def packed_paragraph_weights(
         token_mean = torch.zeros(len(lengths), device=alpha.device).index_add_(0, response, weight) / lengths
         weight = weight / token_mean[response]
     return weight
+
+
+def check_options(*, w_min: float, w_max: float, temperature: float, smoothing: float, normalize: str) -> None:
+    """Raises:
+    ValueError: an option of equation 15 outside its range; the message says which range.
+    """
+    if normalize not in NORMALIZATIONS:
+        raise ValueError(f"unknown normalize {normalize!r}; choose one of {', '.join(NORMALIZATIONS)}")
+    if temperature <= 0 or not 0 <= smoothing <= 1 or w_min > w_max:
+        raise ValueError(
+            f"need temperature > 0, smoothing in [0, 1] and w_min <= w_max, got {temperature=} {smoothing=} "
+            f"{w_min=} {w_max=}"
+        )

@@ -10,6 +10,7 @@ from kawhi.data import schema
 from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import stage_main
+from kawhi.runs.validation import validate_credit
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
 
@@ -20,6 +21,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     Raises:
         CellError: a file that training cannot use; the message names the row.
     """
+    validate_credit(cell)
     files = {
         "train": cell.data.train_file or tiny_file(cell, "train", cell.data.train_problems, cell.data.seed),
         "validation": cell.data.validation_file

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kawhi.credit.methods.base import ResponseBatch, register
-from kawhi.credit.segments import Granularity, segment_response
-from kawhi.credit.weights import Normalization, packed_paragraph_weights
+from kawhi.credit.segments import GRANULARITIES, Granularity, segment_response
+from kawhi.credit.weights import Normalization, check_options, packed_paragraph_weights
 
 
 @register("kawhi")
@@ -27,6 +27,17 @@ class Kawhi:
     normalize: Normalization
 
     needs: ClassVar[frozenset[str]] = frozenset({"alignment"})
+
+    def __post_init__(self) -> None:
+        if self.granularity not in GRANULARITIES:
+            raise ValueError(f"unknown granularity {self.granularity!r}; choose one of {', '.join(GRANULARITIES)}")
+        check_options(
+            w_min=self.w_min,
+            w_max=self.w_max,
+            temperature=self.temperature,
+            smoothing=self.smoothing,
+            normalize=self.normalize,
+        )
 
     def weights(self, batch: ResponseBatch) -> Tensor:
         segments = [

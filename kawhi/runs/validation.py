@@ -1,0 +1,33 @@
+"""Mistakes in a cell's credit method, found in the first stage instead of a minute into training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kawhi.credit.methods import build
+from kawhi.regions.selectors import STRATEGIES
+from kawhi.runs.identity import CellError
+
+
+def validate_credit(cell: DictConfig) -> None:
+    """Raises:
+    CellError: a method, an option or a region selection that does not exist or is outside its range.
+    """
+    if cell.kawhi.method == "off":
+        return
+    options: Any = OmegaConf.to_container(cell.kawhi.options, resolve=True)
+    try:
+        method = build(cell.kawhi.method, **options)
+    except (TypeError, ValueError) as error:
+        raise CellError(f"kawhi.method={cell.kawhi.method}: {error}") from error
+    if "alignment" not in method.needs:
+        return
+    if "regions" not in cell.kawhi or "alignment" not in cell.kawhi:
+        raise CellError(f"kawhi.method={cell.kawhi.method} needs the blocks kawhi.regions and kawhi.alignment")
+    regions = cell.kawhi.regions
+    if regions.strategy not in STRATEGIES:
+        raise CellError(f"kawhi.regions.strategy={regions.strategy} is not one of {', '.join(STRATEGIES)}")
+    if not 0 <= regions.skip_ratio <= 1:
+        raise CellError(f"kawhi.regions.skip_ratio={regions.skip_ratio} is outside [0, 1]")

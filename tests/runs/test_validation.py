@@ -1,0 +1,33 @@
+"""A wrong credit method is a sentence before anything is trained."""
+
+import pytest
+
+from kawhi.runs.identity import CellError
+from kawhi.runs.validation import validate_credit
+from tests.cells import cell, options
+
+
+@pytest.mark.parametrize("credit", options("credit"))
+def test_shipped_methods_are_fine(tmp_path, credit):
+    validate_credit(cell(tmp_path, f"credit={credit}"))
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("kawhi.method=nope", "unknown credit method 'nope'; known: kawhi, uniform"),
+        ("kawhi.options.temperature=0", "need temperature > 0"),
+        ("kawhi.options.granularity=word", "choose one of paragraph, sentence, token"),
+        ("+kawhi.options.lambda=0.1", "lambda"),
+        ("kawhi.regions.strategy=best", "is not one of sguf, all, random, inverse"),
+        ("kawhi.regions.skip_ratio=1.5", "outside"),
+        ("~kawhi.regions", "needs the blocks"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, override, sentence):
+    with pytest.raises(CellError, match=sentence):
+        validate_credit(cell(tmp_path, override))
+
+
+def test_stock_verl_needs_nothing(tmp_path):
+    validate_credit(cell(tmp_path, "kawhi.method=off", "~kawhi.regions"))
