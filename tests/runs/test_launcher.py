@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -83,7 +84,8 @@ def loop(tmp_path, monkeypatch):
 
     def start(overrides):
         errors = tempfile.TemporaryFile()  # noqa: SIM115
-        return subprocess.Popen([sys.executable, "-c", overrides[0]], stderr=errors, cwd=tmp_path), errors
+        command = [sys.executable, "-c", overrides[0]]
+        return subprocess.Popen(command, stderr=errors, cwd=tmp_path, start_new_session=True), errors
 
     monkeypatch.setattr(launcher, "_start", start)
 
@@ -150,7 +152,11 @@ def test_an_interrupted_sweep_leaves_no_process(tmp_path, loop, monkeypatch):
         "open('new', 'w').write(f'{os.getpid()} {child.pid}'); os.rename('new', 'pid'); time.sleep(60)"
     )
     assert loop({"a": code}) == 130
-    assert all(gone(int(pid)) for pid in (tmp_path / "pid").read_text().split())
+    pids = [int(pid) for pid in (tmp_path / "pid").read_text().split()]
+    deadline = time.monotonic() + 5  # a killed process needs a moment to go
+    while not all(gone(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_progress_is_printed_for_cells_that_run(tmp_path, loop, capsys):
