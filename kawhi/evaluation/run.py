@@ -6,6 +6,7 @@ what lmms-eval returned was found to be complete and consistent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def evaluate(cell: DictConfig, run_directory: RunDirectory) -> None:
                 "n": len(samples),
                 "correct": correct,
                 "score": round(100 * correct / len(samples), 4),
-                "truncated": sum(sample["truncated"] for sample in samples),
+                "truncated": sum(sample["tokens"] >= cell.evaluation.max_new_tokens for sample in samples),
                 "empty": sum(not sample["response"].strip() for sample in samples),
                 "decoding": OmegaConf.to_container(cell.evaluation, resolve=True),
             },
@@ -94,7 +95,11 @@ def generate(cell: DictConfig, model: Path, task: str, task_folder: Path) -> tup
         bootstrap_iters=0,
         torch_random_seed=options.seed,
     )
-    samples = [_sample(sample, options.max_new_tokens) for sample in results["samples"][task]]
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    # lmms-eval 0.7.3 counts a batch's padding as generated tokens, so lengths are counted here.
+    samples = [_sample(sample, lambda text: len(tokenizer(text)["input_ids"])) for sample in results["samples"][task]]
     return sorted(samples, key=lambda sample: sample["id"]), float(results["results"][task]["accuracy,none"])
 
 
@@ -126,10 +131,8 @@ def write_samples(path: Path, samples: list[dict[str, Any]]) -> None:
     os.replace(temporary, path)
 
 
-def _sample(sample: dict[str, Any], max_new_tokens: int) -> dict[str, Any]:
+def _sample(sample: dict[str, Any], count_tokens: Callable[[str], int]) -> dict[str, Any]:
     response = sample["resps"][0][0] if isinstance(sample["resps"][0], list) else sample["resps"][0]
-    counts = sample.get("token_counts") or []
-    generated = counts[0]["output_tokens"] if counts and counts[0] else None
     return {
         "id": int(sample["doc_id"]),
         "question": sample["doc"]["extra_info"]["question"],
@@ -137,7 +140,7 @@ def _sample(sample: dict[str, Any], max_new_tokens: int) -> dict[str, Any]:
         "answer": sample["target"],
         "response": response,
         "correct": bool(sample["accuracy"] == 1.0),
-        "truncated": generated is not None and generated >= max_new_tokens,
+        "tokens": count_tokens(response),
     }
 
 

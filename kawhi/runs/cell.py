@@ -54,6 +54,8 @@ def run_cell(cell: DictConfig) -> RunDirectory:
         CellError: something the user can mend.
         StageFailed: a stage failed; its log is named.
     """
+    for name in cell.paths:
+        cell.paths[name] = str(Path(cell.paths[name]).resolve())  # stages and views must not depend on where they run
     run_directory = RunDirectory.of(cell)
     if run_directory.record.exists():
         return run_directory

@@ -59,11 +59,7 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
 def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
     cell = loader.load_sweep_config(sweep, overrides)
     with open_dict(cell):
-        # Interpolations of ${hydra:...} need a running job; at this point only the working directory is used.
-        hydra = cell.pop("hydra")
-    for name in cell.paths:
-        cell.paths[name] = str(sweep.paths[name])
-    del hydra
+        cell.pop("hydra")  # its interpolations need a running job, and no number depends on it
     return cell
 
 
