@@ -97,7 +97,7 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> flo
     metrics_file = run_directory.new_metrics_file()
     log = run_directory.log("train")
     log.unlink(missing_ok=True)
-    started = time.time()
+    first: dict[str, float] = {}  # when and at which step this launch was first seen to log
     seen = -1
 
     def watch() -> None:
@@ -105,8 +105,10 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> flo
         rows = run_directory.metrics()
         if rows and len(rows) != seen:
             seen = len(rows)
-            reward = rows[-1].get("critic/rewards/mean")
-            status.set("train", step=rows[-1]["step"], reward=reward, started=started)
+            step = rows[-1]["step"]
+            first.setdefault("first_step", step)
+            first.setdefault("first_time", time.time())
+            status.set("train", step=step, reward=rows[-1].get("critic/rewards/mean"), **first)
 
     ended = run(
         command,
@@ -170,7 +172,7 @@ def _require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
     if ended.code < 0:
         hint = ": the system may have run out of memory" if ended.code == -9 else ""
         raise StageFailed(f"{stage} was ended by signal {-ended.code}{hint} (log: {log})", TRY_AGAIN)
-    reason = last_error(log.read_text(errors="replace"))
+    reason = last_error(log.read_text(errors="replace")).removeprefix("CellError: ")
     raise StageFailed(f"{stage} failed: {reason} (log: {log})", ended.code)
 
 

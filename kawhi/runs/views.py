@@ -45,8 +45,9 @@ def table(cells: list[CellView], *, running: set[int] | None = None, title: str 
         running: indices of the cells being worked on; a status file of any other unfinished cell is an old one.
     """
     view = Table(title=title, title_justify="left", expand=False)
-    for column in ("", "cell", "stage", "step", "reward", "left in training"):
-        view.add_column(column, no_wrap=True)
+    # On a narrow terminal the name gives way, not what changes.
+    for column, width in (("", 5), ("cell", None), ("stage", 8), ("step", 5), ("reward", 6), ("time left", 9)):
+        view.add_column(column, no_wrap=True, min_width=width)
     for i, cell in enumerate(cells):
         status = cell.status()
         stage = status["stage"]
@@ -68,9 +69,11 @@ def table(cells: list[CellView], *, running: set[int] | None = None, title: str 
 
 
 def _left(status: dict[str, Any]) -> str:
-    """Remaining training time, from this launch's mean step time; start-up counts into it, so it shrinks."""
-    done = status["step"]
-    seconds = (status["time"] - status["started"]) / done * (status["steps"] - done)
+    """Remaining training time from the mean time of a step, the start-up before the first one left out."""
+    done = status["step"] - status["first_step"]
+    if done < 1:
+        return "..."
+    seconds = (status["time"] - status["first_time"]) / done * (status["steps"] - status["step"])
     return f"{seconds / 60:.1f} min"
 
 

@@ -160,6 +160,19 @@ def test_an_interrupted_sweep_leaves_no_process(tmp_path, loop, monkeypatch):
 
 
 def test_progress_is_printed_for_cells_that_run(tmp_path, loop, capsys):
-    status_file(tmp_path / "a", "train", step=3, reward=0.5, started=40.0)
+    status_file(tmp_path / "a", "train", step=3, reward=0.5, first_step=1, first_time=40.0)
     assert loop({"a": "import time; time.sleep(0.3)"}) == 0
     assert "cell 1/1 a: train step 3/20 reward 0.500" in capsys.readouterr().out
+
+
+def test_a_sweep_needs_no_paths(tmp_path):
+    """From any folder, with nothing but the sweep's name: paths are relative to where the command is typed."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "experiments" / "run.py"), "-m", "ablation=region_selection", "steps=0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert done.stderr.strip() == "error: steps must be a whole number of at least 1, not 0"

@@ -16,7 +16,7 @@ from tests.cells import status_file
 def cells(tmp_path):
     status_file(tmp_path / "done", "record")
     (tmp_path / "done" / "record.json").write_text("{}")
-    status_file(tmp_path / "train", "train", step=5, reward=0.125, started=40.0)
+    status_file(tmp_path / "train", "train", step=5, reward=0.125, first_step=1, first_time=60.0)
     status_file(tmp_path / "failed", "failed", reason="train failed: ValueError: bad")
     names = ("done", "train", "failed", "not started")
     return [CellView(name, tmp_path / name) for name in names]
@@ -33,7 +33,7 @@ def shown(cells, **options) -> list[list[str]]:
 def test_one_row_per_cell(cells):
     assert shown(cells) == [
         ["1/4", "done", "done", "", "", ""],
-        ["2/4", "train", "train", "5/20", "0.125", "3.0 min"],  # 60 s for 5 steps, 15 to go
+        ["2/4", "train", "train", "5/20", "0.125", "2.5 min"],  # 40 s for 4 steps, 15 to go
         ["3/4", "failed", "failed: train failed: ValueError: bad", "", "", ""],
         ["4/4", "not started", "waiting", "", "", ""],
     ]
@@ -49,8 +49,21 @@ def test_training_before_its_first_step_has_no_numbers(tmp_path):
     assert shown([CellView("x", path)]) == [["1/1", "x", "train", "", "", ""]]
 
 
+def test_one_step_does_not_tell_how_long_a_step_takes(tmp_path):
+    """The time until then is start-up."""
+    path = status_file(tmp_path / "x", "train", step=1, reward=0.5, first_step=1, first_time=99.0)
+    assert shown([CellView("x", path)]) == [["1/1", "x", "train", "1/20", "0.500", "..."]]
+
+
+def test_on_a_narrow_terminal_the_name_gives_way(cells):
+    console = Console(width=60, file=io.StringIO())
+    console.print(table([CellView("a" * 80, cells[1].path)]))
+    text = console.file.getvalue()
+    assert all(word in text for word in ("train", "5/20", "0.125", "2.5 min"))
+
+
 def test_a_step_may_have_no_reward(tmp_path):
-    path = status_file(tmp_path / "x", "train", step=20, reward=None, started=0.0)
+    path = status_file(tmp_path / "x", "train", step=20, reward=None, first_step=1, first_time=0.0)
     assert shown([CellView("x", path)]) == [["1/1", "x", "train", "20/20", "", "0.0 min"]]
 
 
