@@ -47,7 +47,7 @@ def table(cells: list[CellView], *, running: set[int] | None = None, title: str 
     view = Table(title=title, title_justify="left", expand=False)
     # On a narrow terminal the name gives way, not what changes.
     for column, width in (("", 5), ("cell", None), ("stage", 8), ("step", 5), ("reward", 6), ("time left", 9)):
-        view.add_column(column, no_wrap=True, min_width=width)
+        view.add_column(column, no_wrap=width is not None, min_width=width, overflow="ellipsis")
     for i, cell in enumerate(cells):
         status = cell.status()
         stage = status["stage"]
