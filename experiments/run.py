@@ -5,6 +5,7 @@ python experiments/run.py model=tiny_qwen3_vl credit=uniform steps=10
 """
 
 import os
+import signal
 import sys
 
 import hydra
@@ -29,6 +30,7 @@ def main(cell: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and a scheduler's notice are Ctrl-C to us
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a mistake in the configuration reaches us and becomes one sentence
     try:
         main()

@@ -50,6 +50,8 @@ class Workspace:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # As in a terminal: a test runner that was started in the background ignores interrupts, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def status(self) -> dict:
