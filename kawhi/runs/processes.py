@@ -114,7 +114,10 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 
 def die_with_parent() -> None:
-    """``preexec_fn`` of every child: a SIGKILL of the harness reaches no handler of ours, so the kernel ends the child,
-    and Ray's own reaper ends Ray's workers.  Interrupts count again: a shell's background job starts with them ignored."""
+    """``preexec_fn`` of every child.
+
+    A SIGKILL of the harness reaches no handler of ours, so the kernel ends the child, and Ray's own reaper Ray's
+    workers.  Interrupts count again: a shell's background job starts with them ignored.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
