@@ -52,11 +52,16 @@ def row(
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Examples as parquet, in this schema."""
+    write_table(path, pa.Table.from_pylist(list(rows), schema=SCHEMA))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
     """Writes atomically: a killed writer leaves no file under this name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), temporary)
+        pq.write_table(table, temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -120,15 +120,11 @@ def check(samples: list[dict[str, Any]], reported: float, expected: int) -> None
 
 def write_samples(path: Path, samples: list[dict[str, Any]]) -> None:
     """Atomic parquet of the samples."""
-    import os
-
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(pa.Table.from_pylist(samples), temporary)
-    os.replace(temporary, path)
+    from kawhi.data.schema import write_table
+
+    write_table(path, pa.Table.from_pylist(samples))
 
 
 def _sample(sample: dict[str, Any], count_tokens: Callable[[str], int]) -> dict[str, Any]:
