@@ -10,30 +10,47 @@ needs one mean key per head instead of a T x N_s matrix: O(H (T + N_s) d) instea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Metric = Literal["key_query", "key_key"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
 
-def vision_alignment(queries: Tensor, keys: Tensor, heads: Sequence[int] | None = None) -> Tensor:
+_HEADS_AT_ONCE = 4  # bounds the float32 copies of queries and keys
+
+
+def vision_alignment(
+    queries: Tensor,
+    keys: Tensor,
+    heads: Sequence[int] | None = None,
+    *,
+    metric: Metric = "key_query",
+    query_heads: int | None = None,
+) -> Tensor:
     """alpha of equation 13 for one response.
 
     Args:
-        queries: ``(T, H_q, d)`` of the response tokens, any float type.
+        queries: ``(T, H_q, d)`` of the response tokens, any float type; for ``key_key`` their keys ``(T, H_k, d)``.
         keys: ``(N, H_k, d)`` of the selected visual tokens; ``H_q`` is a multiple of ``H_k`` (GQA: each key head serves
             ``H_q / H_k`` consecutive query heads).
         heads: query-head indices to average over; ``None`` for all.
+        metric: ``key_query`` is the paper's; ``key_key`` compares keys with keys (table 3, block 2).
+        query_heads: ``H_q`` of the model, which ``heads`` counts; by default the number of heads of ``queries``.
+            Needed for ``key_key`` under GQA, where a query head stands for the key head that serves it.
 
     Returns:
         ``(T,)`` float32 in [-1, 1]; zeros when ``N == 0``.  A zero vector has cosine 0 with everything.
 
     Raises:
-        ValueError: shapes that do not fit, or a head that does not exist.
+        ValueError: shapes that do not fit, a head that does not exist, or an unknown metric.
     """
+    queries, keys = torch.as_tensor(queries), torch.as_tensor(keys)
     segment = torch.zeros(len(queries), dtype=torch.long, device=queries.device)
     key_segment = torch.zeros(len(keys), dtype=torch.long, device=keys.device)
-    return packed_alignment(queries, segment, keys, key_segment, 1, heads)
+    return packed_alignment(queries, segment, keys, key_segment, 1, heads, metric=metric, query_heads=query_heads)
 
 
 def packed_alignment(
@@ -43,35 +60,76 @@ def packed_alignment(
     key_sequence: Tensor,
     sequences: int,
     heads: Sequence[int] | None = None,
+    *,
+    metric: Metric = "key_query",
+    query_heads: int | None = None,
 ) -> Tensor:
     """:func:`vision_alignment` for a packed batch: every query meets the keys of its own sequence only.
 
     Args:
-        queries: ``(T, H_q, d)`` of all sequences, concatenated.
+        queries: ``(T, H_q, d)`` of all sequences, concatenated; for ``key_key`` ``(T, H_k, d)``.
         query_sequence: ``(T,)`` int64, the sequence each query belongs to.
         keys: ``(N, H_k, d)`` selected visual keys of all sequences, concatenated.
         key_sequence: ``(N,)`` int64, the sequence each key belongs to.
         sequences: number of sequences.
-        heads: query-head indices to average over; ``None`` for all.
+        heads, metric, query_heads: as there.
 
     Returns:
         ``(T,)`` float32; 0 for the tokens of a sequence without selected keys.
 
     Raises:
-        ValueError: shapes that do not fit, or a head that does not exist.
+        ValueError: as there.
     """
-    query_heads, key_heads = queries.shape[1], keys.shape[1]
-    if query_heads % key_heads or queries.shape[2] != keys.shape[2]:
-        raise ValueError(f"queries {tuple(queries.shape)} and keys {tuple(keys.shape)} do not fit grouped attention")
-    chosen = list(range(query_heads)) if heads is None else list(heads)
-    if not chosen or min(chosen) < 0 or max(chosen) >= query_heads:
-        raise ValueError(f"heads {chosen} are not a choice out of {query_heads} query heads")
+    per_head = packed_head_alignment(
+        queries, query_sequence, keys, key_sequence, sequences, heads, metric=metric, query_heads=query_heads
+    )
+    return per_head.mean(dim=1)
+
+
+def packed_head_alignment(
+    queries: Tensor,
+    query_sequence: Tensor,
+    keys: Tensor,
+    key_sequence: Tensor,
+    sequences: int,
+    heads: Sequence[int] | None = None,
+    *,
+    metric: Metric = "key_query",
+    query_heads: int | None = None,
+) -> Tensor:
+    """:func:`packed_alignment` before its mean over heads: ``(T, len(heads))`` float32."""
+    own, served = _head_indices(queries, keys, heads, metric, query_heads)
+    count = torch.bincount(key_sequence, minlength=sequences).clamp(min=1)[:, None, None]
+    result = torch.empty(len(queries), len(own), dtype=torch.float32, device=queries.device)
+    for start in range(0, len(own), _HEADS_AT_ONCE):
+        part = slice(start, start + _HEADS_AT_ONCE)
+        unit_keys = F.normalize(keys[:, served[part]].float(), dim=-1)
+        mean_key = unit_keys.new_zeros(sequences, *unit_keys.shape[1:]).index_add_(0, key_sequence, unit_keys) / count
+        asked = queries[:, own[part]].float()
+        # The dot product is divided by the query's length afterwards, which saves a normalised copy of the queries.
+        if sequences == 1:
+            dot = torch.einsum("thd,hd->th", asked, mean_key[0])
+        else:
+            dot = torch.einsum("thd,thd->th", asked, mean_key[query_sequence])
+        result[:, part] = dot / asked.norm(dim=-1).clamp(min=1e-12)
+    return result
+
+
+def _head_indices(
+    queries: Tensor, keys: Tensor, heads: Sequence[int] | None, metric: str, query_heads: int | None
+) -> tuple[Tensor, Tensor]:
+    """For each chosen head, its index among the heads of ``queries`` and of ``keys``."""
+    given, key_heads = queries.shape[1], keys.shape[1]
+    if metric not in METRICS:
+        raise ValueError(f"unknown metric {metric!r}; choose one of {', '.join(METRICS)}")
+    total = given if query_heads is None else query_heads
+    fits = given == total if metric == "key_query" else given in (key_heads, total)
+    if not key_heads or total % key_heads or not fits or queries.shape[2] != keys.shape[2]:
+        raise ValueError(
+            f"{metric}: {tuple(queries.shape)} and {tuple(keys.shape)} do not fit grouped attention of {total} heads"
+        )
+    chosen = list(range(total)) if heads is None else list(heads)
+    if not chosen or min(chosen) < 0 or max(chosen) >= total:
+        raise ValueError(f"heads {chosen} are not a choice out of {total} query heads")
     index = torch.tensor(chosen, device=queries.device)
-    unit_keys = F.normalize(keys.float(), dim=-1)
-    mean_key = unit_keys.new_zeros(sequences, key_heads, keys.shape[2])
-    mean_key.index_add_(0, key_sequence, unit_keys)
-    count = torch.bincount(key_sequence, minlength=sequences).clamp(min=1)
-    mean_key = mean_key / count[:, None, None]
-    mean_key = mean_key[:, index // (query_heads // key_heads)]
-    unit_queries = F.normalize(queries[:, index].float(), dim=-1)
-    return torch.einsum("thd,thd->t", unit_queries, mean_key[query_sequence]) / len(chosen)
+    return index // (total // given), index // (total // key_heads)

@@ -21,7 +21,7 @@ def paragraph_weights(
     smoothing: float = 0.1,
     normalize: Normalization = "paper",
 ) -> Tensor:
-    """Weight of every token of one response.
+    """Weight of every token of one response: equations 14 and 15, and two controls.
 
     Args:
         alpha: ``(T,)`` alignment of equation 13.
@@ -39,6 +39,7 @@ def paragraph_weights(
     Raises:
         ValueError: an option outside its range, or tensors of different lengths.
     """
+    alpha, segments = torch.as_tensor(alpha), torch.as_tensor(segments)
     offsets = torch.tensor([0, len(alpha)], device=alpha.device)
     return packed_paragraph_weights(
         alpha,
@@ -78,26 +79,46 @@ def packed_paragraph_weights(
         raise ValueError(f"alpha ({len(alpha)}), segments ({len(segments)}) and offsets ({int(offsets[-1])}) differ")
     if len(alpha) == 0:
         return alpha.float()
-    lengths = offsets.diff()
-    response = torch.repeat_interleave(torch.arange(len(lengths), device=alpha.device), lengths)
-    # One global index per (response, paragraph).
-    stride = int(segments.max()) + 1
-    _, paragraph, sizes = torch.unique(response * stride + segments, return_inverse=True, return_counts=True)
-    owner = torch.empty_like(sizes).scatter_(0, paragraph, response)
-    mean = torch.zeros(len(sizes), device=alpha.device).index_add_(0, paragraph, alpha.float()) / sizes  # equation 14
-    count = torch.bincount(owner, minlength=len(lengths))
+    owner, paragraph, run_lengths = _paragraph_runs(segments, offsets)
+    responses = len(offsets) - 1
+    total = torch.segment_reduce(alpha.double(), "sum", lengths=run_lengths)
+    mean = _sum_by(paragraph, total, len(owner)) / _sum_by(paragraph, run_lengths.double(), len(owner))  # equation 14
+    count = torch.bincount(owner, minlength=responses)
 
-    peak = torch.full((len(lengths),), -torch.inf, device=alpha.device).scatter_reduce_(0, owner, mean, "amax")
+    peak = mean.new_full((responses,), -torch.inf).scatter_reduce_(0, owner, mean, "amax")
     exponential = torch.exp((mean - peak[owner]) / temperature)
-    total = torch.zeros(len(lengths), device=alpha.device).index_add_(0, owner, exponential)
-    mixed = (1 - smoothing) * exponential / total[owner] + smoothing / count[owner]
+    share = exponential / _sum_by(owner, exponential, responses)[owner]
+    mixed = (1 - smoothing) * share + smoothing / count[owner]
     if normalize == "constant":
-        mixed = 1.0 / count[owner]
-    weight = (w_min + (w_max - w_min) * mixed)[paragraph]  # equation 15
+        mixed = 1.0 / count[owner].double()
+    weight = w_min + (w_max - w_min) * mixed  # equation 15
     if normalize == "mean_one":
-        token_mean = torch.zeros(len(lengths), device=alpha.device).index_add_(0, response, weight) / lengths
-        weight = weight / token_mean[response]
-    return weight
+        tokens = _sum_by(paragraph, run_lengths.double(), len(owner))
+        weight = weight * (_sum_by(owner, tokens, responses) / _sum_by(owner, tokens * weight, responses))[owner]
+    return torch.repeat_interleave(weight.float()[paragraph], run_lengths)
+
+
+def _paragraph_runs(segments: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The batch as ``R`` runs of tokens in one paragraph, so that only runs are sorted and grouped, not tokens.
+
+    Returns:
+        ``(P,)`` the response that owns each paragraph, ``(R,)`` the paragraph of each run, ``(R,)`` tokens per run.
+    """
+    opens = torch.ones(len(segments), dtype=torch.bool, device=segments.device)
+    torch.ne(segments[1:], segments[:-1], out=opens[1:])
+    opens[offsets[:-1][offsets[:-1] < len(segments)]] = True
+    start = torch.nonzero(opens)[:, 0]
+    run_lengths = torch.diff(start, append=start.new_tensor([len(segments)]))
+    response = torch.searchsorted(offsets, start, right=True) - 1  # an empty response owns no run
+    key = response * (segments.max() + 1) + segments[start]
+    if bool((key[1:] > key[:-1]).all()):  # every paragraph is one run, as segmentation makes them
+        return response, torch.arange(len(start), device=start.device), run_lengths
+    unique, paragraph = torch.unique(key, return_inverse=True)
+    return unique // (segments.max() + 1), paragraph, run_lengths
+
+
+def _sum_by(index: Tensor, values: Tensor, size: int) -> Tensor:
+    return values.new_zeros(size).index_add_(0, index, values)
 
 
 def check_options(*, w_min: float, w_max: float, temperature: float, smoothing: float, normalize: str) -> None:

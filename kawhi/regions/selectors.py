@@ -1,4 +1,4 @@
-"""Which visual tokens the responses are compared with: equation 11 and the region-selection ablation of table 3."""
+"""Which visual tokens the responses are compared with: equation 11, the ablation of table 3, VisionZip of figure 4."""
 
 from __future__ import annotations
 
@@ -48,6 +48,28 @@ def select_tokens(
         tokens = np.flatnonzero(labels == component)
         chosen.append(rng.choice(tokens, size=_kept(tokens.size, skip_ratio), replace=False))
     return np.sort(np.concatenate(chosen))
+
+
+def select_attended(received: NDArray[np.floating], keep_ratio: float = 0.5) -> NDArray[np.int64]:
+    """The visual tokens that the vision encoder attends to most: VisionZip's dominant tokens (section 4.4).
+
+    Args:
+        received: ``(N,)`` attention that each visual token receives, averaged over heads and queries.
+        keep_ratio: share of the tokens kept; ``floor(keep_ratio * N + 0.5)`` of them, at least one.
+
+    Returns:
+        int64 indices, sorted; of equal tokens the earlier one is kept.
+
+    Raises:
+        ValueError: ``keep_ratio`` outside (0, 1], or ``received`` is not one finite number per token.
+    """
+    received = np.asarray(received)
+    if not 0.0 < keep_ratio <= 1.0:
+        raise ValueError(f"keep_ratio must lie in (0, 1], got {keep_ratio}")
+    if received.ndim != 1 or not np.isfinite(received).all():
+        raise ValueError("the attention received must be one finite number per visual token")
+    kept = min(received.size, max(1, math.floor(keep_ratio * received.size + 0.5)))
+    return np.sort(np.argsort(-received, kind="stable")[:kept])
 
 
 def _kept(tokens: int, skip_ratio: float) -> int:

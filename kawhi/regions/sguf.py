@@ -14,10 +14,15 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-# sRGB (IEC 61966-2-1) decoding of all 256 byte values, and the luminance row of the sRGB -> XYZ (D65) matrix.
+# sRGB (IEC 61966-2-1) decoding of all 256 byte values, times the luminance row of the sRGB -> XYZ (D65) matrix: the
+# share (1, 256, 3) that each byte of each channel has in Y.
 _BYTES = np.arange(256) / 255.0
 _SRGB_TO_LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4)
-_LUMINANCE_ROW = np.array([0.2126729, 0.7151522, 0.0721750])
+_SHARE_OF_Y = (_SRGB_TO_LINEAR[:, None] * np.array([0.2126729, 0.7151522, 0.0721750]))[None]
+_CBRT_FROM = (6 / 29) ** 3  # below, CIELab replaces the cube root by its tangent at this point
+_TANGENT = 1 / (3 * (6 / 29) ** 2)
+_STRIP_PIXELS = 1 << 16  # luminance is computed in strips of rows that stay in the processor's cache
+_ROUNDING = 1e-22  # one grey level in one pixel 4 sigma away makes an eigenvalue above 1e-20; a flat patch below 1e-25
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,14 @@ def sguf(
         structure_threshold: delta_s of equation 8.
         luminance_threshold: delta_l of equation 8, in units of L (0-100).
         energy_scale: beta of equation 10.
-        sigma: standard deviation in pixels of the Gaussian applied to L.
+        sigma: standard deviation in pixels of the Gaussian applied to L; 0 leaves L as it is.
         epsilon: floor of equation 8's denominator, in units of eigenvalues; two flat patches have distance 0.
 
     Raises:
-        ValueError: the image is no 8-bit RGB image, or a side is no multiple of ``patch_size``.
+        ValueError: the image is no 8-bit RGB image, a side is no multiple of ``patch_size``, or ``sigma`` is negative.
     """
+    if patch_size < 1 or sigma < 0:
+        raise ValueError(f"need patch_size >= 1 and sigma >= 0, got {patch_size=} {sigma=}")
     smooth = _smoothed_luminance(_as_rgb(image, patch_size), sigma)
     eigenvalues = structure_eigenvalues(smooth, patch_size)
     luminance = _patch_mean(smooth, patch_size)
@@ -82,10 +89,15 @@ def sguf(
 
 def luminance(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     """CIELab L in [0, 100] of an sRGB image ``(H, W, 3)``, D65 white."""
-    y = _SRGB_TO_LINEAR[rgb] @ _LUMINANCE_ROW
-    threshold = (6 / 29) ** 3
-    f = np.where(y > threshold, np.cbrt(y), y / (3 * (6 / 29) ** 2) + 4 / 29)
-    return 116 * f - 16
+    lightness = np.empty(rgb.shape[:2])
+    rows = max(1, _STRIP_PIXELS // max(1, rgb.shape[1]))
+    for top in range(0, len(rgb), rows):
+        y = cv2.transform(cv2.LUT(np.ascontiguousarray(rgb[top : top + rows]), _SHARE_OF_Y), np.ones((1, 3)))
+        # L = 116 f(Y) - 16, where f is the cube root above the threshold and the tangent there below it.
+        root, below = np.cbrt(np.maximum(y, _CBRT_FROM)), np.minimum(y, _CBRT_FROM)
+        constant = -16 - 116 * _TANGENT * _CBRT_FROM
+        lightness[top : top + rows] = cv2.addWeighted(root, 116, below, 116 * _TANGENT, constant)
+    return lightness
 
 
 def structure_eigenvalues(smooth: NDArray[np.float64], patch_size: int) -> NDArray[np.float64]:
@@ -99,11 +111,14 @@ def structure_eigenvalues(smooth: NDArray[np.float64], patch_size: int) -> NDArr
     """
     gx = cv2.Sobel(smooth, cv2.CV_64F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT_101)
     gy = cv2.Sobel(smooth, cv2.CV_64F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT_101)
-    xx, yy, xy = (_patch_mean(np.asarray(product), patch_size) for product in (gx * gx, gy * gy, gx * gy))
+    a, b = _in_patches(np.asarray(gx), patch_size), _in_patches(np.asarray(gy), patch_size)
+    xx, yy, xy = (np.einsum("ipjq,ipjq->ij", u, v) / patch_size**2 for u, v in ((a, a), (b, b), (a, b)))
     # Closed form for a symmetric 2 x 2 matrix; rounding can push a zero lambda_min just below zero.
     centre = (xx + yy) / 2
     radius = np.hypot((xx - yy) / 2, xy)
-    return np.stack([centre + radius, np.maximum(centre - radius, 0.0)], axis=-1)
+    eigenvalues = np.stack([centre + radius, np.maximum(centre - radius, 0.0)], axis=-1)
+    # A flat patch has structure 0, not the rounding of its blur: else equation 10 finds key regions in a blank page.
+    return np.where(eigenvalues < _ROUNDING, 0.0, eigenvalues)
 
 
 def _as_rgb(image: Image.Image | NDArray[np.uint8], patch_size: int) -> NDArray[np.uint8]:
@@ -117,14 +132,23 @@ def _as_rgb(image: Image.Image | NDArray[np.uint8], patch_size: int) -> NDArray[
 
 
 def _smoothed_luminance(rgb: NDArray[np.uint8], sigma: float) -> NDArray[np.float64]:
+    lightness = luminance(rgb)
+    if sigma == 0:
+        return lightness
     # ksize (0, 0): OpenCV takes 8 sigma + 1 taps for floating-point images, so nothing visible is cut off.
-    blurred = cv2.GaussianBlur(luminance(rgb), (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    blurred = cv2.GaussianBlur(lightness, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(blurred, np.float64)
 
 
 def _patch_mean(values: NDArray[np.float64], patch_size: int) -> NDArray[np.float64]:
+    patches = _in_patches(values, patch_size)
+    return np.asarray(patches.sum(axis=1).sum(axis=-1) / patch_size**2)
+
+
+def _in_patches(values: NDArray[np.float64], patch_size: int) -> NDArray[np.float64]:
+    """``(gh, patch_size, gw, patch_size)``, a view."""
     h, w = values.shape
-    return values.reshape(h // patch_size, patch_size, w // patch_size, patch_size).mean(axis=(1, 3))
+    return values.reshape(h // patch_size, patch_size, w // patch_size, patch_size)
 
 
 def _merge(

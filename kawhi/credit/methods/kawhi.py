@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from kawhi.credit.methods.base import ResponseBatch, register
-from kawhi.credit.segments import GRANULARITIES, Granularity, segment_response
+from kawhi.credit.segments import GRANULARITIES, Granularity, packed_segments
 from kawhi.credit.weights import Normalization, check_options, packed_paragraph_weights
 
 
@@ -40,13 +38,9 @@ class Kawhi:
         )
 
     def weights(self, batch: ResponseBatch) -> Tensor:
-        segments = [
-            segment_response(batch.token_ids[start:end], batch.tokenizer, self.granularity)
-            for start, end in pairwise(batch.offsets.tolist())
-        ]
         return packed_paragraph_weights(
             batch.signals["alignment"],
-            torch.cat(segments),
+            packed_segments(batch.token_ids, batch.offsets, batch.tokenizer, self.granularity),
             batch.offsets,
             w_min=self.w_min,
             w_max=self.w_max,
