@@ -10,6 +10,7 @@ needs one mean key per head instead of a T x N_s matrix: O(H (T + N_s) d) instea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -17,9 +18,38 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Metric = Literal["key_query", "key_key"]
+Rope = Literal["after", "before"]
+QueryPosition = Literal["token", "predicting"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 _HEADS_AT_ONCE = 4  # bounds the float32 copies of queries and keys
+
+
+@dataclass(frozen=True)
+class AlignmentOptions:
+    """Which vectors equation 12 compares.
+
+    Attributes:
+        heads: query heads to average over, ``None`` for all.
+        metric: the response's queries or its keys, with the image's keys (table 3, block 2).
+        rope: vectors after or before rotary embedding (table 3, block 5).
+        query_position: the state at the response token, or the one before it, which predicts the token.
+
+    Raises:
+        ValueError: a value that does not exist; the message lists those that do.
+    """
+
+    heads: Sequence[int] | None = None
+    metric: Metric = "key_query"
+    rope: Rope = "after"
+    query_position: QueryPosition = "token"
+
+    def __post_init__(self) -> None:
+        for name, known in (("metric", Metric), ("rope", Rope), ("query_position", QueryPosition)):
+            if getattr(self, name) not in get_args(known):
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}")
+        if self.heads is not None and (not self.heads or min(self.heads) < 0):
+            raise ValueError(f"heads must be null for all or a list of head indices, not {list(self.heads)}")
 
 
 def vision_alignment(

@@ -16,13 +16,16 @@ from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_rotary_pos_emb
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
+from kawhi.credit.alignment import Metric, Rope
+
 
 @dataclass(frozen=True)
 class Captured:
-    """Selected rows of the last layer's attention inputs.
+    """Selected rows of the last layer's attention inputs, float32.
 
     Attributes:
-        queries: ``(R_q, H_q, d)`` after normalisation and rotary embedding.
+        queries: ``(R_q, H_q, d)`` after normalisation, and after rotary embedding unless it was asked for before; for
+            ``key_key`` the keys ``(R_q, H_k, d)`` of these rows.
         keys: ``(R_k, H_k, d)`` likewise; not repeated for GQA.
     """
 
@@ -41,6 +44,7 @@ class AttentionCapture:
         language_model = wrapped.model.language_model
         attention = language_model.layers[-1].self_attn
         self._head_dim: int = attention.head_dim
+        self.query_heads: int = language_model.config.num_attention_heads
         self._armed = False
         self._seen: dict[str, Any] = {}
         if hasattr(attention, "q_norm"):  # Qwen3-VL: rotary embedding is applied to the normalised heads
@@ -72,12 +76,16 @@ class AttentionCapture:
         """Drops what was kept."""
         self._seen, self._armed = {}, False
 
-    def take(self, query_rows: Tensor, key_rows: Tensor) -> Captured:
+    def take(
+        self, query_rows: Tensor, key_rows: Tensor, *, metric: Metric = "key_query", rope: Rope = "after"
+    ) -> Captured:
         """The captured pass, reduced to the rows that matter before anything is computed on them.
 
         Args:
             query_rows, key_rows: int64 indices into the flattened ``(B * S)`` token axis of the pass: ``B = 1`` and
                 ``S`` the total length in packed batches.
+            metric: ``key_query`` takes the queries of ``query_rows``, ``key_key`` their keys.
+            rope: ``after`` rotary embedding, as attention compares them, or ``before`` it (table 3, block 5).
 
         Raises:
             RuntimeError: the capture was not armed, or no forward pass ran since.
@@ -85,15 +93,18 @@ class AttentionCapture:
         missing = {"queries", "keys", "positions"} - self._seen.keys()
         if missing:
             raise RuntimeError(f"no {', '.join(sorted(missing))} were captured: the armed pass did not run")
-        cos, sin = self._seen["positions"]
-        queries = self._rotated(self._seen["queries"], query_rows, cos, sin)
-        keys = self._rotated(self._seen["keys"], key_rows, cos, sin)
+        asking = self._rows("queries" if metric == "key_query" else "keys", query_rows, rope)
+        keys = self._rows("keys", key_rows, rope)
         self.disarm()
-        return Captured(queries, keys)
+        return Captured(asking, keys)
 
-    def _rotated(self, states: Tensor, rows: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def _rows(self, name: str, rows: Tensor, rope: Rope) -> Tensor:
+        states = self._seen[name]
         tokens = states.shape[0] * states.shape[1]
         heads = states.reshape(tokens, -1, self._head_dim)[rows].float()
+        if rope == "before":
+            return heads
+        cos, sin = self._seen["positions"]
         # cos and sin are (B, S, d), or (3, B, S, d) where mRoPE sections are mixed by the rotary function itself.
         cos, sin = (x.flatten(-3, -2)[..., rows, :].unsqueeze(-3).float() for x in (cos, sin))
         heads = heads.transpose(0, 1).unsqueeze(0)  # (1, H, R, d), the layout of the library's rotary functions

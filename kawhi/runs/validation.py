@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.methods import build
 from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
@@ -26,8 +27,16 @@ def validate_credit(cell: DictConfig) -> None:
         return
     if "regions" not in cell.kawhi or "alignment" not in cell.kawhi:
         raise CellError(f"kawhi.method={cell.kawhi.method} needs the blocks kawhi.regions and kawhi.alignment")
+    alignment: Any = OmegaConf.to_container(cell.kawhi.alignment, resolve=True)
+    try:
+        AlignmentOptions(**alignment)
+    except (TypeError, ValueError) as error:
+        raise CellError(f"kawhi.alignment: {error}") from error
     regions = cell.kawhi.regions
-    if regions.strategy not in STRATEGIES:
-        raise CellError(f"kawhi.regions.strategy={regions.strategy} is not one of {', '.join(STRATEGIES)}")
+    known = (*STRATEGIES, "visionzip")
+    if regions.strategy not in known:
+        raise CellError(f"kawhi.regions.strategy={regions.strategy} is not one of {', '.join(known)}")
     if not 0 <= regions.skip_ratio <= 1:
         raise CellError(f"kawhi.regions.skip_ratio={regions.skip_ratio} is outside [0, 1]")
+    if not 0 < regions.keep_ratio <= 1:
+        raise CellError(f"kawhi.regions.keep_ratio={regions.keep_ratio} is outside (0, 1]")

@@ -127,6 +127,8 @@ class KawhiAgentLoop(SeededAgentLoop):
         start = time.perf_counter()
         options = self.config.kawhi.regions
         selected: list[int] = []
+        if options.strategy == "visionzip":  # ranks tokens inside the engine, by the vision encoder's own attention
+            return selected, 0.0
         first = 0
         for number, region_map in enumerate(self._region_map(image) for image in images):
             tokens = select_tokens(region_map, options.strategy, options.skip_ratio, stable_seed(seed, number))

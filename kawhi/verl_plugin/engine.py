@@ -9,6 +9,7 @@ import json
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from tensordict import TensorDict
 from torch import Tensor
@@ -16,8 +17,10 @@ from verl.utils import tensordict_utils as tu
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from kawhi.credit.alignment import packed_alignment
+from kawhi.credit.alignment import AlignmentOptions, packed_alignment
 from kawhi.models.attention_capture import AttentionCapture
+from kawhi.models.vision_attention import VisionAttentionCapture
+from kawhi.regions.selectors import select_attended
 from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, SELECTED_TOKENS
 
 
@@ -26,6 +29,7 @@ class KawhiEngine(FSDPEngineWithLMHead):
     """Adds the fields :data:`ALPHA` and :data:`ALIGN_SECONDS` to a log-prob pass that asks for them."""
 
     capture: AttentionCapture | None = None
+    vision: VisionAttentionCapture | None = None
 
     def initialize(self):
         super().initialize()
@@ -34,23 +38,26 @@ class KawhiEngine(FSDPEngineWithLMHead):
         if self.use_ulysses_sp:
             raise ValueError("KAWHI needs whole sequences: set ulysses_sequence_parallel_size=1")
         self.capture = AttentionCapture(self.module)
+        self.vision = VisionAttentionCapture(self.module)
 
     def prepare_model_inputs(self, micro_batch: TensorDict):
         prepared = super().prepare_model_inputs(micro_batch)
-        if self.capture is not None:
-            if tu.get_non_tensor_data(micro_batch, key=ALIGNMENT_REQUEST, default=None):
+        if self.capture is not None and self.vision is not None:
+            self.capture.disarm()
+            self.vision.disarm()
+            request = alignment_request(micro_batch)
+            if request is not None:
                 self.capture.arm()
-            else:
-                self.capture.disarm()
+                if request["keep_ratio"] is not None:
+                    self.vision.arm()
         return prepared
 
     def prepare_model_outputs(self, output, output_args, micro_batch: TensorDict, logits_processor_func):
         result = super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
-        if self.capture is not None and self.capture.armed:
+        if self.capture is not None and self.vision is not None and self.capture.armed:
             start = time.perf_counter()
             packed = tu.get_non_tensor_data(micro_batch, key="use_remove_padding", default=True)
-            options = json.loads(tu.get_non_tensor_data(micro_batch, key=ALIGNMENT_REQUEST, default=None))
-            alpha = micro_batch_alpha(self.capture, micro_batch, self._image_token, packed=packed, **options)
+            alpha = micro_batch_alpha(self.capture, self.vision, micro_batch, self._image_token, packed=packed)
             offsets = micro_batch["input_ids"].offsets()
             result[ALPHA] = torch.nested.nested_tensor_from_jagged(alpha, offsets)
             share = torch.full((len(offsets) - 1,), (time.perf_counter() - start) / (len(offsets) - 1))
@@ -64,19 +71,24 @@ class KawhiEngine(FSDPEngineWithLMHead):
         return model.config.image_token_id
 
 
+def alignment_request(micro_batch: TensorDict) -> dict[str, Any] | None:
+    """What the trainer asked for, see :data:`ALIGNMENT_REQUEST`; ``None`` when it did not ask."""
+    text = tu.get_non_tensor_data(micro_batch, key=ALIGNMENT_REQUEST, default=None)
+    return json.loads(text) if text else None
+
+
 def micro_batch_alpha(
     capture: AttentionCapture,
+    vision: VisionAttentionCapture,
     micro_batch: TensorDict,
     image_token: int,
     *,
     packed: bool,
-    heads: list[int] | None,
 ) -> Tensor:
     """alpha of every token of a micro-batch, in the jagged order of ``input_ids``.
 
     Args:
         packed: the pass ran on one row ``(1, total)``; otherwise on right-padded rows ``(B, S)``.
-        heads: query heads to average over, ``None`` for all.
 
     Returns:
         ``(total,)`` float32; 0 for prompt tokens and for sequences without an image.
@@ -84,6 +96,9 @@ def micro_batch_alpha(
     Raises:
         RuntimeError: a sequence has image tokens but no selection travelled with it.
     """
+    request = alignment_request(micro_batch)
+    assert request is not None, "nobody asked for alpha"
+    options = AlignmentOptions(**request["alignment"])
     ids = micro_batch["input_ids"]
     offsets, tokens = ids.offsets(), ids.values()
     lengths = offsets.diff()
@@ -93,25 +108,54 @@ def micro_batch_alpha(
     row = torch.arange(len(tokens), device=tokens.device) if packed else sequence * int(lengths.max()) + column
     prompt = torch.as_tensor(micro_batch["prompts"].offsets().diff(), device=tokens.device)
     in_response = column >= prompt[sequence]
+    visual = torch.nonzero((tokens == image_token) & ~in_response)[:, 0]
+    if request["keep_ratio"] is None:
+        chosen = _chosen_by_agent_loop(_extra_fields(micro_batch, sequences), sequence[visual])
+    else:
+        chosen = _chosen_by_vision_encoder(vision, len(visual), request["keep_ratio"])
+    keys = visual[chosen.to(visual.device)]
+    asking = row[in_response] - int(options.query_position == "predicting")  # a prompt is never empty
+    captured = capture.take(asking, row[keys], metric=options.metric, rope=options.rope)
+    alpha = torch.zeros(len(tokens), device=tokens.device)
+    alpha[in_response] = packed_alignment(
+        captured.queries,
+        sequence[in_response],
+        captured.keys,
+        sequence[keys],
+        sequences,
+        options.heads,
+        metric=options.metric,
+        query_heads=capture.query_heads,
+    )
+    return alpha
 
-    chosen = []
-    for i, fields in enumerate(_extra_fields(micro_batch, sequences)):
-        where = torch.nonzero((tokens == image_token) & ~in_response & (sequence == i))[:, 0]
-        if len(where) == 0:
-            continue
-        if SELECTED_TOKENS not in fields:
+
+def _chosen_by_agent_loop(extra_fields: list[dict], owner: Tensor) -> Tensor:
+    """Indices into the micro-batch's image tokens; ``owner (N,)`` is the sequence of each of them."""
+    chosen = [torch.zeros(0, dtype=torch.long)]
+    counts = torch.bincount(owner, minlength=len(extra_fields)).tolist()
+    for first, count, fields in zip(np.cumsum([0, *counts]), counts, extra_fields, strict=False):
+        if count and SELECTED_TOKENS not in fields:
             raise RuntimeError(
                 "a prompt with an image reached the engine without selected visual tokens: set "
                 "actor_rollout_ref.rollout.agent.default_agent_loop=kawhi"
             )
-        chosen.append(where[torch.tensor(fields[SELECTED_TOKENS], dtype=torch.long, device=tokens.device)])
-    keys = torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.long, device=tokens.device)
-    captured = capture.take(row[in_response], row[keys])
-    alpha = torch.zeros(len(tokens), device=tokens.device)
-    alpha[in_response] = packed_alignment(
-        captured.queries, sequence[in_response], captured.keys, sequence[keys], sequences, heads
-    )
-    return alpha
+        if count:
+            chosen.append(torch.tensor(fields[SELECTED_TOKENS], dtype=torch.long) + int(first))
+    return torch.cat(chosen)
+
+
+def _chosen_by_vision_encoder(vision: VisionAttentionCapture, visual_tokens: int, keep_ratio: float) -> Tensor:
+    """Indices into the micro-batch's image tokens, which follow each other as its images do."""
+    if not visual_tokens:
+        return torch.zeros(0, dtype=torch.long)  # verl runs the encoder on a dummy image then
+    chosen, first = [], 0
+    for received in vision.take():
+        chosen.append(torch.from_numpy(select_attended(received.cpu().numpy(), keep_ratio)) + first)
+        first += len(received)
+    if first != visual_tokens:
+        raise RuntimeError(f"the vision encoder saw {first} visual tokens, the prompts have {visual_tokens}")
+    return torch.cat(chosen)
 
 
 def _extra_fields(micro_batch: TensorDict, sequences: int) -> list[dict]:

@@ -27,7 +27,11 @@ class KawhiTrainer(PPOTrainerSync):
 
     def _compute_old_log_prob(self, batch, metrics):
         if "alignment" in self.credit.needs:
-            request = OmegaConf.to_container(self.config.kawhi.alignment, resolve=True)
+            regions = self.config.kawhi.regions
+            request = {
+                "alignment": OmegaConf.to_container(self.config.kawhi.alignment, resolve=True),
+                "keep_ratio": regions.keep_ratio if regions.strategy == "visionzip" else None,
+            }
             batch.extra_info[ALIGNMENT_REQUEST] = json.dumps(request)
         return super()._compute_old_log_prob(batch, metrics)
 

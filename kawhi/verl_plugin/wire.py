@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 ALIGNMENT_REQUEST = "kawhi_alignment_request"
-"""Non-tensor batch entry that asks the engine for alpha: JSON of the alignment options."""
+"""Non-tensor batch entry that asks the engine for alpha: JSON of ``alignment`` (the options) and ``keep_ratio`` (the
+share of tokens that VisionZip keeps, or null where the agent loop has selected tokens)."""
 
 ALPHA = "kawhi_alpha"
 """TransferQueue field: alpha per token of prompt + response, jagged."""

@@ -19,6 +19,21 @@ import torch.distributed as dist
 from tensordict import TensorDict
 from torch.nn import functional as F
 
+VARIANTS: dict[str, dict] = {
+    "paper": {},
+    "heads": {"heads": [0, 3]},
+    "key_key": {"metric": "key_key", "heads": [1, 2, 3]},
+    "before": {"rope": "before"},
+    "predicting": {"query_position": "predicting"},
+    "visionzip": {"keep_ratio": 0.4},
+}
+
+
+def request(variant: str) -> str:
+    """The trainer's request for alpha, as it travels."""
+    alignment = {"heads": None, "metric": "key_query", "rope": "after", "query_position": "token"} | VARIANTS[variant]
+    return json.dumps({"keep_ratio": alignment.pop("keep_ratio", None), "alignment": alignment})
+
 
 @dataclass
 class Batch:
@@ -33,7 +48,7 @@ def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[i
 
     from kawhi.tiny.models import FAMILIES
     from kawhi.tiny.world import problems
-    from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, SELECTED_TOKENS
+    from kawhi.verl_plugin.wire import SELECTED_TOKENS
 
     generator = torch.Generator().manual_seed(seed)
     stream = problems("validation", seed)
@@ -86,7 +101,6 @@ def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[i
         calculate_entropy=False,
         compute_loss=False,
         pad_token_id=0,
-        **{ALIGNMENT_REQUEST: json.dumps({"heads": None})},
     )
     return Batch(data, rows)
 
@@ -104,16 +118,37 @@ def row_positions(row: dict, processor) -> torch.Tensor:
     return row["positions"]
 
 
-def brute_force(model, row: dict, image_token: int) -> torch.Tensor:
-    """Equations 12-13 with the T x N_s matrix; q and k taken from the library's rotary function, not from our hooks."""
+def watch(model, row: dict) -> dict[str, list]:
+    """What the library's own rotary and attention functions saw in one pass: nothing of it comes from our hooks."""
     import transformers.models.qwen2_5_vl.modeling_qwen2_5_vl as qwen2_5
     import transformers.models.qwen3_vl.modeling_qwen3_vl as qwen3
 
-    caught = []
+    seen: dict[str, list] = {"before": [], "after": [], "vision": []}
     originals = {}
+
+    def rotary(original):
+        def spy(q, k, *args, **kwargs):
+            seen["before"].append((q, k))
+            seen["after"].append(original(q, k, *args, **kwargs))
+            return seen["after"][-1]
+
+        return spy
+
+    def attention(original):
+        def spy(module, *args, **kwargs):
+            output, weights = original(module, *args, **kwargs)
+            if "Vision" in type(module).__name__:
+                seen["vision"].append((module, weights))
+            return output, weights
+
+        return spy
+
     for module, name in ((qwen2_5, "apply_multimodal_rotary_pos_emb"), (qwen3, "apply_rotary_pos_emb")):
-        original = originals[module, name] = getattr(module, name)
-        setattr(module, name, lambda *a, _f=original, **k: caught.append(_f(*a, **k)) or caught[-1])
+        originals[module, name] = getattr(module, name)
+        setattr(module, name, rotary(originals[module, name]))
+    for module in (qwen2_5, qwen3):
+        originals[module, "eager_attention_forward"] = module.eager_attention_forward
+        module.eager_attention_forward = attention(module.eager_attention_forward)
     try:
         with torch.no_grad():
             model(
@@ -127,11 +162,41 @@ def brute_force(model, row: dict, image_token: int) -> torch.Tensor:
     finally:
         for (module, name), original in originals.items():
             setattr(module, name, original)
-    query, key = (x[0].double() for x in caught[-1])
-    key = key.repeat_interleave(query.shape[0] // key.shape[0], 0)
-    where = torch.nonzero(row["ids"] == image_token)[:, 0][torch.tensor(row["selected"])]
+    return seen
+
+
+def most_attended(model, row: dict, seen: dict[str, list], keep_ratio: float) -> list[int]:
+    """VisionZip's tokens from the attention weights of the last block that spans the image."""
+    visual = model.model.visual
+    block = max(getattr(visual, "fullatt_block_indexes", range(len(visual.blocks))))
+    (weights,) = [w for module, w in seen["vision"] if module is visual.blocks[block].attn]  # (1, H, n, n)
+    received = weights[0].double().mean(dim=(0, 1)).reshape(-1, 4).mean(dim=1)
+    _, height, width = row["image_grid_thw"][0].tolist()
+    order = list(range(len(received)))
+    if hasattr(visual, "window_size"):  # windows of w x w tokens, row by row, cut off at the border
+        side = visual.window_size // visual.patch_size // 2
+        grid = [(y, x) for y in range(height // 2) for x in range(width // 2)]
+        grid.sort(key=lambda at: (at[0] // side, at[1] // side, at[0], at[1]))
+        order = [y * (width // 2) + x for y, x in grid]
+    score = {token: received[i].item() for i, token in enumerate(order)}
+    kept = int(keep_ratio * len(score) + 0.5)
+    return sorted(sorted(score, key=lambda token: -score[token])[:kept])
+
+
+def brute_force(model, row: dict, image_token: int, variant: str) -> torch.Tensor:
+    """Equations 12-13 with the T x N_s matrix."""
+    options, seen = VARIANTS[variant], watch(model, row)
+    query, key = (x[0].double() for x in seen[options.get("rope", "after")][-1])
+    expanded = key.repeat_interleave(query.shape[0] // key.shape[0], 0)
+    asking = expanded if options.get("metric") == "key_key" else query
+    selected = row["selected"]
+    if "keep_ratio" in options:
+        selected = most_attended(model, row, seen, options["keep_ratio"])
+    where = torch.nonzero(row["ids"] == image_token)[:, 0][torch.tensor(selected)]
     start = len(row["prompt"])
-    cosine = F.cosine_similarity(query[:, start:, None], key[:, None, where], dim=-1)  # (H, T, N_s)
+    span = slice(start - 1, -1) if options.get("query_position") == "predicting" else slice(start, None)
+    heads = options.get("heads") or list(range(query.shape[0]))
+    cosine = F.cosine_similarity(asking[heads][:, span, None], expanded[heads][:, None, where], dim=-1)
     return cosine.mean(dim=(0, 2))
 
 
@@ -141,12 +206,13 @@ def main(folder: str, family: str, packed: bool) -> None:
     import verl.workers.engine_workers  # noqa: F401  (the worker module registers our engine only beside it)
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from verl.trainer.config import CheckpointConfig
+    from verl.utils import tensordict_utils as tu
     from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig
     from verl.workers.engine import EngineRegistry
 
     import kawhi.verl_plugin.worker  # noqa: F401
     from kawhi.verl_plugin.engine import KawhiEngine
-    from kawhi.verl_plugin.wire import ALPHA
+    from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, ALPHA
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
@@ -179,15 +245,22 @@ def main(folder: str, family: str, packed: bool) -> None:
     assert type(engine) is KawhiEngine
     engine.initialize()
     batch = make_batch(family, processor, seed=rank, packed=packed, lengths=(9, 9, 9) if rank else (7, 23, 12))
-    with engine.eval_mode(), torch.no_grad():
-        output = engine.infer_batch(batch.data)
     image_token = reference.config.image_token_id
-    worst = 0.0
-    for row, alpha in zip(batch.rows, output["model_output"][ALPHA].unbind(), strict=True):
-        start = len(row["prompt"])
-        assert bool((alpha[:start] == 0).all()), "prompt tokens have no alpha"
-        worst = max(worst, (alpha[start:] - brute_force(reference, row, image_token)).abs().max().item())
-    print(f"rank {rank}/{world} deviation {worst:.3e}", flush=True)
+    found = {}
+    for variant in VARIANTS:
+        tu.assign_non_tensor(batch.data, **{ALIGNMENT_REQUEST: request(variant)})
+        with engine.eval_mode(), torch.no_grad():
+            output = engine.infer_batch(batch.data)
+        found[variant] = []
+        worst = 0.0
+        for row, alpha in zip(batch.rows, output["model_output"][ALPHA].unbind(), strict=True):
+            start = len(row["prompt"])
+            assert bool((alpha[:start] == 0).all()), "prompt tokens have no alpha"
+            worst = max(worst, (alpha[start:] - brute_force(reference, row, image_token, variant)).abs().max().item())
+            found[variant].append(alpha[start:])
+        print(f"rank {rank}/{world} {variant} deviation {worst:.3e}", flush=True)
+    for variant in VARIANTS.keys() - {"paper"}:
+        assert not torch.allclose(torch.cat(found[variant]), torch.cat(found["paper"]), atol=1e-4), variant
     dist.destroy_process_group()
 
 

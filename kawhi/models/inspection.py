@@ -1,0 +1,167 @@
+"""One image, one question, one response: what a model's last layer compares, outside any trainer.
+
+``kawhi explain`` and the grounding controls are made with it.  Its hooks and equations are those
+of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from kawhi import torchvision_shim
+
+torchvision_shim.install()  # before transformers looks for torchvision
+
+from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: E402
+
+from kawhi.credit.alignment import AlignmentOptions, packed_head_alignment  # noqa: E402
+from kawhi.models.attention_capture import AttentionCapture  # noqa: E402
+from kawhi.models.vision_attention import VisionAttentionCapture  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Look:
+    """A response seen by a model together with an image.
+
+    Attributes:
+        queries: ``(T, H_q, d)`` of the response tokens, or their keys ``(T, H_k, d)`` for ``key_key``.
+        keys: ``(N, H_k, d)`` of all visual tokens, row-major on their grid.
+        log_probs: ``(T,)`` of the response tokens.
+        received: ``(N,)`` attention that each visual token receives in the vision encoder.
+        options: which vectors these are.
+        query_heads: ``H_q``.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    log_probs: Tensor
+    received: Tensor
+    options: AlignmentOptions
+    query_heads: int
+
+    @property
+    def heads(self) -> list[int]:
+        """The query heads that alpha is averaged over."""
+        return list(range(self.query_heads)) if self.options.heads is None else list(self.options.heads)
+
+    def head_alpha(self, selected: Sequence[int] | Tensor) -> Tensor:
+        """``(T, len(heads))`` cosine of each token with the selected visual tokens, equation 13 before its mean."""
+        keys = self.keys[torch.as_tensor(selected, dtype=torch.long)]
+        return packed_head_alignment(
+            self.queries,
+            torch.zeros(len(self.queries), dtype=torch.long),
+            keys,
+            torch.zeros(len(keys), dtype=torch.long),
+            1,
+            self.options.heads,
+            metric=self.options.metric,
+            query_heads=self.query_heads,
+        )
+
+    def alpha(self, selected: Sequence[int] | Tensor) -> Tensor:
+        """``(T,)`` alpha of equation 13."""
+        return self.head_alpha(selected).mean(dim=1)
+
+    def similarity(self) -> Tensor:
+        """``(T, N)`` equation 12 averaged over heads: where each token looks.  For pictures, not for training."""
+        total = torch.zeros(len(self.queries), len(self.keys))
+        for head in self.heads:
+            asking = self.queries[:, head // (self.query_heads // self.queries.shape[1])]
+            keys = self.keys[:, head // (self.query_heads // self.keys.shape[1])]
+            total += F.normalize(asking, dim=-1) @ F.normalize(keys, dim=-1).T
+        return total / len(self.heads)
+
+
+class Inspector:
+    """A Qwen2.5-VL or Qwen3-VL checkpoint with its processor, for one image at a time.
+
+    Args:
+        path: local folder or hub id.
+        options: which vectors alignment compares.
+        device: where the model runs; everything returned is on the CPU.
+        dtype: of the model.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        options: AlignmentOptions | None = None,
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.options = options or AlignmentOptions()
+        self.device = device
+        model: Any = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, attn_implementation="sdpa")
+        self.model = model.to(device).eval()
+        self.processor: Any = AutoProcessor.from_pretrained(path)
+        self.tokenizer = self.processor.tokenizer
+        self._language = AttentionCapture(self.model)
+        self._vision = VisionAttentionCapture(self.model)
+
+    @property
+    def token_pixels(self) -> int:
+        """Side in pixels of the area that one visual token covers."""
+        images = self.processor.image_processor
+        return images.patch_size * images.merge_size
+
+    def prompt(self, image: Image.Image, question: str) -> dict[str, Tensor]:
+        """Model inputs of the chat prompt that training and evaluation use: the image, then the question."""
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        text = self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        features = self.processor(images=[image.convert("RGB")], text=[text], return_tensors="pt")
+        return {name: value.to(self.device) for name, value in features.items()}
+
+    @torch.no_grad()
+    def respond(self, prompt: dict[str, Tensor], *, max_new_tokens: int, seed: int | None = None) -> Tensor:
+        """``(T,)`` response tokens, the end token included; greedy, or sampled at temperature 1 under a seed."""
+        if seed is None:
+            sampling: dict[str, Any] = {"do_sample": False}
+        else:
+            torch.manual_seed(seed)
+            sampling = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+        ids = self.model.generate(**prompt, **sampling, max_new_tokens=max_new_tokens)
+        return ids[0, prompt["input_ids"].shape[1] :].cpu()
+
+    @torch.no_grad()
+    def look(self, prompt: dict[str, Tensor], response: Sequence[int] | Tensor) -> Look:
+        """One forward pass over prompt and response.
+
+        Raises:
+            ValueError: an empty response.
+        """
+        answer = torch.as_tensor(response, dtype=torch.long, device=self.device)
+        if len(answer) == 0:
+            raise ValueError("the response is empty: there is nothing to look at")
+        ids = torch.cat([prompt["input_ids"][0], answer])
+        start = prompt["input_ids"].shape[1]
+        visual = torch.nonzero(ids[:start] == self.model.config.image_token_id)[:, 0]
+        inputs = {
+            **prompt,
+            "input_ids": ids[None],
+            "attention_mask": torch.ones_like(ids)[None],
+            "mm_token_type_ids": (ids == self.model.config.image_token_id).int()[None],
+        }
+        self._language.arm()
+        self._vision.arm()
+        logits = self.model(**inputs, logits_to_keep=len(answer) + 1).logits[0, :-1].float()
+        asking = torch.arange(start, len(ids), device=self.device)
+        if self.options.query_position == "predicting":
+            asking = asking - 1
+        captured = self._language.take(asking, visual, metric=self.options.metric, rope=self.options.rope)
+        log_probs = logits.log_softmax(dim=-1).gather(1, answer[:, None])[:, 0]
+        return Look(
+            captured.queries.cpu(),
+            captured.keys.cpu(),
+            log_probs.cpu(),
+            torch.cat(self._vision.take()).cpu(),
+            self.options,
+            self._language.query_heads,
+        )
