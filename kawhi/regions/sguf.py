@@ -5,7 +5,9 @@ Paper: section 3.2, equations 5-10, algorithm 1.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -49,6 +51,20 @@ class RegionMap:
     def key_tokens(self) -> NDArray[np.bool_]:
         """``(gh, gw)`` True where the token lies in a key region."""
         return self.is_key[self.labels]
+
+    def save(self, file: Path) -> None:
+        """Writes an ``.npz`` file atomically; its folder is made."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.stem}.{os.getpid()}.npz")
+        np.savez(temporary, **vars(self))
+        os.replace(temporary, file)
+
+    @classmethod
+    def load(cls, file: Path) -> RegionMap:
+        """The map that :meth:`save` wrote."""
+        with np.load(file) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return cls(**{**arrays, "threshold": float(arrays["threshold"])})
 
 
 def sguf(

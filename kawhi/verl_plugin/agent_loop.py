@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from kawhi.regions.patches import unpatchify
 from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
-from kawhi.verl_plugin.wire import REGION_SECONDS, SELECTED_TOKENS
+from kawhi.verl_plugin.wire import PROMPT_INDEX, REGION_SECONDS, SELECTED_TOKENS
 
 
 def stable_seed(*parts: int) -> int:
@@ -44,7 +47,9 @@ class SeededAgentLoop(SingleTurnAgentLoop):
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
         identity = (int(kwargs["index"]), int(kwargs["global_steps"]))
         seed = stable_seed(int(self.rollout_config.seed), *identity, int(kwargs["session_id"]))
-        return await super().run({**sampling_params, "seed": seed}, priority=priority, **kwargs)
+        output = await super().run({**sampling_params, "seed": seed}, priority=priority, **kwargs)
+        output.extra_fields[PROMPT_INDEX] = identity[0]
+        return output
 
 
 def process_images_once(image_processor, limit: int = 32) -> None:
@@ -85,12 +90,29 @@ def _content(image: Image.Image) -> bytes:
 
 
 class RegionCache:
-    """Selections of prompts in flight (the n rollouts of a prompt share one) and region maps of recent images."""
+    """Selections of prompts in flight (the n rollouts of a prompt share one) and the region maps of a run.
+
+    Maps are also files of the run directory: later epochs may meet an image in another worker's process.
+    """
 
     def __init__(self, prompts: int = 4096, images: int = 4096):
         self.selections: OrderedDict[str, asyncio.Task] = OrderedDict()
         self.maps: OrderedDict[bytes, RegionMap] = OrderedDict()
         self._limits = prompts, images
+        run_directory = os.environ.get("KAWHI_RUN_DIR")
+        self._folder = Path(run_directory) / "train" / "regions" if run_directory else None
+
+    def region_map(self, content: bytes, analyse: Callable[[], RegionMap]) -> RegionMap:
+        """The map of an image with this content hash, analysed if this run has not met the image."""
+        if content not in self.maps:
+            file = self._folder / content.hex()[:2] / f"{content.hex()}.npz" if self._folder else None
+            if file is not None and file.exists():
+                self.maps[content] = RegionMap.load(file)
+            else:
+                self.maps[content] = analyse()
+                if file is not None:
+                    self.maps[content].save(file)
+        return self.maps[content]
 
     def trim(self) -> None:
         prompts, images = self._limits
@@ -140,18 +162,18 @@ class KawhiAgentLoop(SeededAgentLoop):
         return selected, time.perf_counter() - start
 
     def _region_map(self, image: Image.Image) -> RegionMap:
-        content = _content(image)
-        if content not in _CACHE.maps:
-            processor, options = self.processor.image_processor, self.config.kawhi.regions
-            _CACHE.maps[content] = sguf(
+        processor, options = self.processor.image_processor, self.config.kawhi.regions
+        return _CACHE.region_map(
+            _content(image),
+            lambda: sguf(
                 seen_by_model(image, processor),
                 processor.patch_size * processor.merge_size,
                 structure_threshold=options.structure_threshold,
                 luminance_threshold=options.luminance_threshold,
                 energy_scale=options.energy_scale,
                 sigma=options.sigma,
-            )
-        return _CACHE.maps[content]
+            ),
+        )
 
 
 def seen_by_model(image: Image.Image, processor) -> NDArray[np.uint8]:

@@ -14,7 +14,15 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 
 from kawhi.credit.methods import ResponseBatch, build
-from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, REGION_SECONDS
+from kawhi.verl_plugin.step_samples import write_step
+from kawhi.verl_plugin.wire import (
+    ALIGN_SECONDS,
+    ALIGNMENT_REQUEST,
+    ALPHA,
+    PROMPT_INDEX,
+    REGION_SECONDS,
+    SELECTED_TOKENS,
+)
 
 
 class KawhiTrainer(PPOTrainerSync):
@@ -39,9 +47,10 @@ class KawhiTrainer(PPOTrainerSync):
         refuse_lost_responses(batch.tags)
         batch = super()._compute_advantage(batch, metrics)
         with marked_timer("kawhi_weights", self.timing_raw):
-            fields = ["advantages", "responses"] + ([ALPHA, ALIGN_SECONDS] if "alignment" in self.credit.needs else [])
-            data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
-            missing = [field for field in fields if field not in data.keys()]
+            fields = ["advantages", "responses", "rm_scores", "uid", "extra_fields"]
+            signals = [ALPHA, ALIGN_SECONDS] if "alignment" in self.credit.needs else []
+            data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields + signals)
+            missing = [field for field in signals if field not in data.keys()]
             if missing:
                 raise RuntimeError(
                     f"{self.config.kawhi.method} needs {', '.join(missing)}, which the old-log-prob pass did not "
@@ -54,9 +63,10 @@ class KawhiTrainer(PPOTrainerSync):
             put = TensorDict({"advantages": jagged}, batch_size=len(batch))
             # A put returns a fresh handle; passing the old one on would hide the new field from the workers.
             batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
+            self._keep_samples(data, responses, weights)
         metrics.update(weight_metrics(weights))
         if "alignment" in self.credit.needs:
-            self._time_signals(batch, data)
+            self._time_signals(data)
         return batch
 
     def _weights(self, data, responses: tuple[Tensor, ...]) -> list[Tensor]:
@@ -64,21 +74,42 @@ class KawhiTrainer(PPOTrainerSync):
         offsets = torch.tensor([0, *lengths]).cumsum(0)
         signals = {}
         if "alignment" in self.credit.needs:
-            tail = [alpha[-n:] for alpha, n in zip(data[ALPHA].unbind(), lengths, strict=True)]
-            signals["alignment"] = torch.cat(tail)
+            signals["alignment"] = torch.cat(response_alpha(data, responses))
         packed = ResponseBatch(torch.cat(responses), offsets, signals, self.tokenizer)
         weights = self.credit.weights(packed)
         if len(weights) != int(offsets[-1]) or not bool(torch.isfinite(weights).all()):
             raise RuntimeError(f"{self.config.kawhi.method} returned weights that are not finite or not one per token")
         return list(weights.split(lengths))
 
-    def _time_signals(self, batch, data) -> None:
+    def _keep_samples(self, data, responses: tuple[Tensor, ...], weights: list[Tensor]) -> None:
+        write_step(
+            self.global_steps,
+            uids=[str(getattr(uid, "data", uid)) for uid in data["uid"]],
+            extra_fields=extra_fields(data),
+            responses=responses,
+            advantages=data["advantages"].unbind(),
+            rewards=data["rm_scores"].unbind(),
+            weights=weights,
+            alpha=response_alpha(data, responses) if "alignment" in self.credit.needs else None,
+            selected_key=SELECTED_TOKENS,
+            index_key=PROMPT_INDEX,
+        )
+
+    def _time_signals(self, data) -> None:
         """Seconds of the KAWHI parts that run elsewhere; region selection overlaps with generation."""
         ranks = max(1, self.config.trainer.n_gpus_per_node * self.config.trainer.nnodes)
         self.timing_raw["kawhi_alignment"] = sum(float(s.sum()) for s in data[ALIGN_SECONDS].unbind()) / ranks
-        extra = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        rows = [getattr(row, "data", row) for row in extra["extra_fields"]]
-        self.timing_raw["kawhi_regions"] = float(sum(row.get(REGION_SECONDS, 0.0) for row in rows))
+        self.timing_raw["kawhi_regions"] = float(sum(row.get(REGION_SECONDS, 0.0) for row in extra_fields(data)))
+
+
+def response_alpha(data: TensorDict, responses: tuple[Tensor, ...]) -> list[Tensor]:
+    """alpha of the response tokens, which are the last of each sequence: one ``(T,)`` per response."""
+    return [alpha[-len(response) :] for alpha, response in zip(data[ALPHA].unbind(), responses, strict=True)]
+
+
+def extra_fields(data: TensorDict) -> list[dict[str, Any]]:
+    """What the agent loop said about each response."""
+    return [getattr(row, "data", row) for row in data["extra_fields"]]
 
 
 def refuse_lost_responses(tags: list[dict]) -> None:

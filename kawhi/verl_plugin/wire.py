@@ -15,5 +15,8 @@ ALIGN_SECONDS = "kawhi_align_seconds"
 SELECTED_TOKENS = "kawhi_selected_tokens"
 """Key of ``extra_fields``: indices of the selected visual tokens among the prompt's image tokens."""
 
+PROMPT_INDEX = "kawhi_prompt_index"
+"""Key of ``extra_fields``: the prompt's index in its data file."""
+
 REGION_SECONDS = "kawhi_region_seconds"
 """Key of ``extra_fields``: seconds spent on region selection for this prompt, 0 where the result was reused."""

@@ -86,6 +86,25 @@ def test_the_same_image_is_analysed_once(loop, family, monkeypatch):
     assert len(calls) == 2
 
 
+def test_another_worker_of_the_run_reads_the_map(loop, family, monkeypatch, tmp_path):
+    monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
+    image = next(problems("train", 3)).drawing.render(FAMILIES[family].image_size)
+    maps = []
+    for _ in range(2):
+        monkeypatch.setattr(agent_loop, "_CACHE", agent_loop.RegionCache())
+        maps.append(loop._region_map(image))
+        monkeypatch.setattr(agent_loop, "sguf", None)  # the second worker analyses nothing
+    for name, value in vars(maps[0]).items():
+        assert np.array_equal(value, getattr(maps[1], name))
+        assert type(value) is type(getattr(maps[1], name))
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
+
+
+def test_visionzip_leaves_the_choice_to_the_engine(loop):
+    loop.config.kawhi.regions.strategy = "visionzip"
+    assert loop._select([], [1, 2], seed=0) == ([], 0.0)
+
+
 def test_seeds_differ_by_every_part_and_are_stable():
     assert agent_loop.stable_seed(0, 1, 2, 3) == agent_loop.stable_seed(0, 1, 2, 3)
     assert len({agent_loop.stable_seed(*p) for p in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (0, 1, 2))}) == 4

@@ -1,5 +1,6 @@
 """The trainer's advantages, with verl's own advantage code and an in-memory stand-in for TransferQueue."""
 
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +17,19 @@ from verl.trainer.ppo.v1 import trainer_base
 from kawhi.credit.segments import segment_response
 from kawhi.credit.weights import paragraph_weights
 from kawhi.tiny.tokenizer import train_tokenizer
+from kawhi.verl_plugin import step_samples
 from kawhi.verl_plugin import trainer as plugin
-from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, REGION_SECONDS
+from kawhi.verl_plugin.wire import (
+    ALIGN_SECONDS,
+    ALIGNMENT_REQUEST,
+    ALPHA,
+    PROMPT_INDEX,
+    REGION_SECONDS,
+    SELECTED_TOKENS,
+)
 
 OPTIONS = dict(granularity="paragraph", w_min=0.1, w_max=1.0, temperature=0.1, smoothing=0.1, normalize="paper")
+REGIONS = {"strategy": "sguf", "keep_ratio": 0.5}
 RESPONSES = (
     "We need the sum.\n\nI read A = 3.\n\nThe sum is 5.\n\nAnswer: \\boxed{5}",
     "Answer: \\boxed{4}",
@@ -73,7 +83,9 @@ def world(monkeypatch, tokenizer):
     with initialize_config_module("verl.trainer.config", version_base=None):
         config = compose("ppo_trainer", overrides=["algorithm.adv_estimator=grpo", "actor_rollout_ref.rollout.n=2"])
     with open_dict(config):
-        config.kawhi = OmegaConf.create({"method": "kawhi", "options": OPTIONS, "alignment": {"heads": None}})
+        config.kawhi = OmegaConf.create(
+            {"method": "kawhi", "options": OPTIONS, "alignment": {"heads": None}, "regions": REGIONS}
+        )
     ids = [torch.tensor(tokenizer(text)["input_ids"]) for text in RESPONSES]
     generator = torch.Generator().manual_seed(0)
     prompt = 3
@@ -97,13 +109,21 @@ def world(monkeypatch, tokenizer):
     from verl.utils import tensordict_utils as tu
 
     tu.assign_non_tensor_stack(fields, "uid", ["a", "a", "b", "b"])
-    tu.assign_non_tensor_stack(fields, "extra_fields", [{REGION_SECONDS: s} for s in (0.5, 0.0, 0.25, 0.0)])
+    tu.assign_non_tensor_stack(
+        fields,
+        "extra_fields",
+        [
+            {REGION_SECONDS: seconds, PROMPT_INDEX: index, SELECTED_TOKENS: [index]}
+            for seconds, index in ((0.5, 7), (0.0, 7), (0.25, 8), (0.0, 8))
+        ],
+    )
     queue = Queue(fields)
     monkeypatch.setattr(trainer_base, "tq", queue)
     monkeypatch.setattr(plugin, "tq", queue)
     trainer = object.__new__(plugin.KawhiTrainer)
     trainer.config, trainer.tokenizer, trainer.timing_raw = config, tokenizer, {}
     trainer.credit = plugin.build("kawhi", **OPTIONS)
+    trainer.global_steps = 3
     batch = Meta([f"{u}_{s}_0" for u in "ab" for s in (0, 1)], [{} for _ in ids])
     return trainer, batch, queue, ids, alphas
 
@@ -184,12 +204,54 @@ def test_the_request_goes_out_with_the_log_prob_pass(world, monkeypatch):
         plugin.PPOTrainerSync, "_compute_old_log_prob", lambda self, b, m: seen.update(b.extra_info) or b
     )
     trainer._compute_old_log_prob(batch, {})
-    assert seen[ALIGNMENT_REQUEST] == '{"heads": null}'
+    assert json.loads(seen[ALIGNMENT_REQUEST]) == {"alignment": {"heads": None}, "keep_ratio": None}
+    trainer.config.kawhi.regions.strategy = "visionzip"
+    trainer._compute_old_log_prob(batch, {})
+    assert json.loads(seen[ALIGNMENT_REQUEST])["keep_ratio"] == 0.5
     seen.clear()
     batch.extra_info.clear()
     trainer.credit = plugin.build("uniform")
     trainer._compute_old_log_prob(batch, {})
     assert ALIGNMENT_REQUEST not in seen
+
+
+def test_a_step_keeps_samples_beside_the_run(world, monkeypatch, tmp_path):
+    trainer, batch, _, ids, alphas = world
+    base = stock_advantages(world)
+    monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
+    trainer._compute_advantage(batch, {})
+    kept = json.loads((tmp_path / "train" / "steps" / "000003.json").read_text())
+    assert kept["step"] == 3
+    assert [(prompt["index"], prompt["selected"], len(prompt["responses"])) for prompt in kept["prompts"]] == [
+        (7, [7], 2),
+        (8, [8], 2),
+    ]
+    rows = [row for prompt in kept["prompts"] for row in prompt["responses"]]
+    assert [row["reward"] for row in rows] == [1.0, 0.0, 1.0, 0.0]
+    for row, response, alpha, advantage in zip(rows, ids, alphas, base, strict=True):
+        assert row["token_ids"] == response.tolist()
+        np.testing.assert_allclose(row["alpha"], alpha[-len(response) :], atol=1e-6)
+        assert row["advantage"] == pytest.approx(float(advantage[-1]), abs=1e-6)
+        assert len(row["weights"]) == len(response)
+    assert rows[1]["weights"] == [1.0] * len(ids[1])  # one paragraph
+
+
+def test_no_samples_outside_the_harness(world, monkeypatch, tmp_path):
+    trainer, batch, *_ = world
+    monkeypatch.delenv("KAWHI_RUN_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    trainer._compute_advantage(batch, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_samples_of_a_method_without_alignment_have_no_alpha(world, monkeypatch, tmp_path):
+    trainer, batch, *_ = world
+    monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
+    monkeypatch.setattr(step_samples, "PROMPTS", 1)
+    trainer.credit = plugin.build("uniform")
+    trainer._compute_advantage(batch, {})
+    (prompt,) = json.loads((tmp_path / "train" / "steps" / "000003.json").read_text())["prompts"]
+    assert [row["alpha"] for row in prompt["responses"]] == [None, None]
 
 
 def test_metrics_are_those_of_all_tokens():

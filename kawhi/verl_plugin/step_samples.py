@@ -1,0 +1,69 @@
+"""A few prompts of every training step with the worth of each token, for ``kawhi explain RUN_DIR --step N``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from kawhi.runs.rundir import write_atomically
+
+PROMPTS = 4
+"""Prompts kept per step: at 5 responses of 2,048 tokens about half a megabyte."""
+
+
+def write_step(
+    step: int,
+    *,
+    uids: Sequence[str],
+    extra_fields: Sequence[dict[str, Any]],
+    responses: Sequence[Tensor],
+    advantages: Sequence[Tensor],
+    rewards: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    alpha: Sequence[Tensor] | None,
+    selected_key: str,
+    index_key: str,
+) -> None:
+    """Writes ``<run directory>/train/steps/<step>.json``; nothing when verl runs outside the harness.
+
+    Args:
+        uids: prompt of each response.
+        extra_fields: what the agent loop said about each response.
+        responses, advantages, rewards, weights, alpha: one tensor ``(T,)`` per response; advantages before weighting.
+        selected_key, index_key: names of the selected visual tokens and of the prompt's index in ``extra_fields``.
+    """
+    folder = os.environ.get("KAWHI_RUN_DIR")
+    if folder is None:
+        return
+    prompts: dict[str, dict[str, Any]] = {}
+    for i, uid in enumerate(uids):
+        if uid not in prompts and len(prompts) == PROMPTS:
+            continue
+        prompt = prompts.setdefault(
+            uid,
+            {
+                "index": extra_fields[i].get(index_key),
+                "selected": list(extra_fields[i].get(selected_key, [])),
+                "responses": [],
+            },
+        )
+        prompt["responses"].append(
+            {
+                "token_ids": responses[i].tolist(),
+                "alpha": None if alpha is None else _rounded(alpha[i]),
+                "weights": _rounded(weights[i]),
+                "advantage": round(float(advantages[i][-1]), 6),
+                "reward": round(float(rewards[i].sum()), 6),
+            }
+        )
+    text = json.dumps({"step": step, "prompts": list(prompts.values())}, separators=(",", ":"))
+    write_atomically(Path(folder) / "train" / "steps" / f"{step:06d}.json", text + "\n")
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [round(value, 6) for value in values.tolist()]
