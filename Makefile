@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 PIP_ARGS ?=
 JOBS ?= 2
+ABLATION_ARGS ?= steps=2 benchmarks.0.problems=200
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -15,12 +16,18 @@ help: ## this list
 	@echo
 	@echo "  PYTHON=...    interpreter for the virtual environment (default python3.11)"
 	@echo "  JOBS=...      test processes side by side (default 2; each may need 8 GB of memory)"
+	@echo "  ABLATION_ARGS=...  what every cell of make ablations gets (default: $(ABLATION_ARGS))"
 	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. an index that has torch's CPU build"
 
 demo: setup ## set up, run the region-selection ablation in the CPU world, print its table
 	@$(VENV)/bin/kawhi doctor
 	$(RUN) experiments/run.py -m ablation=region_selection
 	$(RUN) analysis/make_tables.py region_selection
+
+ablations: setup ## every ablation on both tiny models, in short runs (ABLATION_ARGS), and their tables
+	@code=0; for file in conf/ablation/*.yaml; do \
+		$(RUN) experiments/run.py -m ablation=$$(basename $$file .yaml) model=tiny_qwen2_5_vl,tiny_qwen3_vl $(ABLATION_ARGS) || code=$$?; \
+	done; $(RUN) analysis/make_tables.py; exit $$code
 
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
 	$(RUN) -m pytest -n $(JOBS) --dist loadscope
@@ -60,4 +67,4 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo test test-fast lint doctor checkpoints pictures setup clean
+.PHONY: help demo ablations test test-fast lint doctor checkpoints pictures setup clean

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROVENANCES = ("measured", "tiny")
 ROUNDING = 0.0051  # percent; a score may have been written with two decimals
-TOP_LEVEL = {
-    *("schema", "cell", "provenance", "model", "algorithm", "credit", "data", "seeds", "steps"),
-    *("benchmarks", "training", "health", "config", "run"),
+TOP_LEVEL = {  # study -> what its records have
+    "training": {
+        *("schema", "cell", "provenance", "model", "algorithm", "credit", "data", "seeds", "steps"),
+        *("benchmarks", "training", "health", "config", "run"),
+    },
+    "grounding": {
+        *("schema", "cell", "provenance", "model", "credit", "data", "seeds", "grounding", "config", "run"),
+    },
 }
 NAMES = (
-    *(("cell", "experiment"), ("cell", "name"), ("cell", "hash")),
+    *(("cell", "experiment"), ("cell", "name"), ("cell", "hash"), ("provenance",), ("data",)),
     *(("model", "name"), ("model", "family"), ("model", "weights"), ("credit", "name"), ("credit", "label")),
 )
+IMAGES = ("true_image", "blank", "wrong_image", "background_only")
+BOUNDS = {  # of the grounding study's numbers
+    "alpha": (-1, 1),
+    "order": (-1, 1),
+    "same_top": (0, 1),
+    "weight_shift": (0, math.inf),
+    "log_prob": (-math.inf, 0),
+}
+FLOAT_ERROR = 1e-6
+ROW = ("credit.", "kawhi.", "seeds.", "study.")  # of a training cell's configuration: what its row and seeds say
+AGENT_LOOP = "verl.actor_rollout_ref.rollout.agent.default_agent_loop"  # comes with the credit method
+SEED_COPIES = {"verl.data.seed": "seeds.data", "verl.actor_rollout_ref.rollout.seed": "seeds.rollout"}
 
 
 class RecordError(Exception):
@@ -24,28 +42,69 @@ class RecordError(Exception):
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One benchmark of one record."""
+class Result:
+    """What every record says; ``setting`` is what must be equal in a whole column, as dotted keys."""
 
     file: Path
     provenance: str
     model: str
-    algorithm: str
     credit: str
+    seeds: dict[str, int]
+    setting: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measurement(Result):
+    """One benchmark of one record."""
+
+    algorithm: str
     task: str
     title: str
     metric: str
-    seeds: dict[str, int]
     n: int
     correct: int
     score: float  # percent
-    setting: dict[str, Any]  # what must be equal in a whole column
+    method: dict[str, Any]  # options of the credit method: what must be equal in all seeds of a row
     kawhi_share: float | None  # time of KAWHI's parts over the time of the steps
+
+    @property
+    def column(self) -> tuple:
+        """Equal for measurements that may stand in one column; sorts by what a reader looks for."""
+        return self.provenance, self.model, self.task, self.setting["steps"], _canonical(self.setting)
+
+
+@dataclass(frozen=True)
+class Grounding(Result):
+    """What the model does with fixed responses beside one kind of image, against the true image."""
+
+    label: str
+    image: str
+    responses: int
+    paragraphs: int
+    alpha: float
+    order: float
+    same_top: float
+    weight_shift: float
+    log_prob: float
+
+    @property
+    def column(self) -> tuple:
+        """As in a measurement."""
+        return self.provenance, self.model, self.credit, _canonical(self.setting)
 
 
 def read_records(folder: Path) -> list[Measurement]:
-    """Every benchmark of every record in ``folder``; stops at the first record that is not sound."""
-    found: list[Measurement] = []
+    """Every benchmark of every training record; stops at the first record of any kind that is not sound."""
+    return [m for m in _read(folder) if isinstance(m, Measurement)]
+
+
+def read_grounding(folder: Path) -> list[Grounding]:
+    """The records of the grounding study; stops at the first record of any kind that is not sound."""
+    return [g for g in _read(folder) if isinstance(g, Grounding)]
+
+
+def _read(folder: Path) -> list[Result]:
+    found: list[Result] = []
     hashes: dict[str, Path] = {}
     for file in sorted(folder.glob("*.json")):
         record = _load(file)
@@ -53,7 +112,7 @@ def read_records(folder: Path) -> list[Measurement]:
         if identity in hashes:
             raise RecordError(f"{hashes[identity]} and {file} are the same cell ({identity}): remove one of them.")
         hashes[identity] = file
-        found += _measurements(record, file)
+        found += [_grounding(record, file)] if _study(record) == "grounding" else _measurements(record, file)
     return found
 
 
@@ -64,11 +123,19 @@ def _load(file: Path) -> dict[str, Any]:
         raise RecordError(f"{file} cannot be read: {error}.") from error
     if not isinstance(record, dict) or record.get("schema") != 1:
         raise RecordError(f"{file} is not a record of schema version 1.")
-    if missing := TOP_LEVEL - record.keys():
+    if _study(record) not in TOP_LEVEL:
+        raise RecordError(f"{file} has study {_study(record)!r}; known are {', '.join(TOP_LEVEL)}.")
+    if missing := TOP_LEVEL[_study(record)] - record.keys():
         raise RecordError(f"{file} lacks {', '.join(sorted(missing))}.")
     for keys in NAMES:
         _get(record, file, str, *keys)
+    if record["provenance"] not in PROVENANCES:
+        raise RecordError(f"{file} has provenance {record['provenance']!r}; known are {', '.join(PROVENANCES)}.")
     return record
+
+
+def _study(record: dict[str, Any]) -> str:
+    return str(record.get("study", "training"))
 
 
 def _get(record: dict[str, Any], file: Path, kind: type | tuple[type, ...], *keys: str) -> Any:
@@ -84,26 +151,87 @@ def _get(record: dict[str, Any], file: Path, kind: type | tuple[type, ...], *key
 
 
 def _measurements(record: dict[str, Any], file: Path) -> list[Measurement]:
-    provenance = _get(record, file, str, "provenance")
-    if provenance not in PROVENANCES:
-        raise RecordError(f"{file} has provenance {provenance!r}; known are {', '.join(PROVENANCES)}.")
-    setting = {
-        "weights": record["model"]["weights"],
-        "data": _get(record, file, str, "data"),
-        "steps": _get(record, file, int, "steps"),
-    }
-    shared = {
-        "file": file,
-        "provenance": provenance,
-        "model": record["model"]["name"],
-        "algorithm": _get(record, file, str, "algorithm"),
-        "credit": record["credit"]["name"],
-        "seeds": {key: _get(record, file, int, "seeds", key) for key in _get(record, file, dict, "seeds")},
-        "setting": setting,
+    steps = _get(record, file, int, "steps")
+    algorithm = _get(record, file, str, "algorithm")
+    shared, config = _shared(record, file, {"study.name": "training", "steps": steps, "algorithm.name": algorithm})
+    shared |= {
+        "algorithm": algorithm,
+        "method": {key: config[key] for key in config if key.startswith("kawhi.") and key != "kawhi.regions.seed"},
         "kawhi_share": record["run"].get("kawhi_share"),
     }
-    tasks = _get(record, file, dict, "benchmarks")
-    return [Measurement(**shared, task=task, **_checked_score(record, file, task)) for task in tasks]
+    common = {key: config[key] for key in config if not key.startswith((*ROW, "benchmarks")) and key != AGENT_LOOP}
+    for copy, seed in SEED_COPIES.items():
+        if common.get(copy) == config.get(seed):
+            common.pop(copy, None)
+    found = []
+    for task in _get(record, file, dict, "benchmarks"):
+        score = _checked_score(record, file, task)
+        setting = common | _benchmark(record["config"], file, task) | {"benchmarks.problems": score["n"]}
+        found.append(Measurement(**shared, task=task, setting=setting, **score))
+    return found
+
+
+def _benchmark(config: dict[str, Any], file: Path, task: str) -> dict[str, Any]:
+    """One benchmark's own options, so that a benchmark beside it does not move it to another column."""
+    benchmarks = config.get("benchmarks", [])
+    if not isinstance(benchmarks, list) or not all(isinstance(entry, dict) for entry in benchmarks):
+        raise RecordError(f"{file} has config.benchmarks = {benchmarks!r}, which is of the wrong type.")
+    own = next((entry for entry in benchmarks if entry.get("task") == task), {})
+    return {f"benchmarks.{key}": own[key] for key in own if key != "title"} | {"benchmarks.task": task}
+
+
+def _grounding(record: dict[str, Any], file: Path) -> Grounding:
+    image = _get(record, file, str, "grounding", "image")
+    if image not in IMAGES:
+        raise RecordError(f"{file} has the image {image!r}; known are {', '.join(IMAGES)}.")
+    responses, paragraphs = (_get(record, file, int, "grounding", key) for key in ("responses", "paragraphs"))
+    if not 0 < responses <= paragraphs:
+        raise RecordError(f"{file} has {responses} responses with {paragraphs} paragraphs.")
+    values = {key: _get(record, file, (int, float), "grounding", key) for key in BOUNDS}
+    for key, (low, high) in BOUNDS.items():
+        if not (math.isfinite(values[key]) and low - FLOAT_ERROR <= values[key] <= high + FLOAT_ERROR):
+            raise RecordError(f"{file} has grounding.{key} = {values[key]}, which is outside [{low}, {high}].")
+    if image == IMAGES[0] and (values["weight_shift"] > FLOAT_ERROR or values["same_top"] < 1 - FLOAT_ERROR):
+        raise RecordError(f"{file} has a true image that differs from itself in grounding.weight_shift or same_top.")
+    shared, config = _shared(record, file, {"study.name": "grounding", "study.image": image})
+    # Nothing is pooled here, so the credit method and the seeds are part of the setting.
+    setting = {key: value for key, value in config.items() if key != "study.image"}
+    counts = {"responses": responses, "paragraphs": paragraphs}
+    return Grounding(**shared, setting=setting, label=record["credit"]["label"], image=image, **counts, **values)
+
+
+def _shared(record: dict[str, Any], file: Path, said: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of :class:`Result` but the setting, and the configuration as dotted keys, which must agree with them.
+
+    Raises:
+        RecordError: the record says one thing and its configuration another.
+    """
+    seeds = {key: _get(record, file, int, "seeds", key) for key in _get(record, file, dict, "seeds")}
+    said |= {
+        "scale.provenance": record["provenance"],
+        **{f"model.{key}": record["model"][key] for key in ("name", "family", "weights")},
+        "credit.name": record["credit"]["name"],
+        "data.name": record["data"],
+        **{f"seeds.{key}": value for key, value in seeds.items()},
+    }
+    config = _dotted(_get(record, file, dict, "config"))
+    for key, value in said.items():
+        if config.get(key, value) != value:
+            raise RecordError(f"{file} says {key} = {value!r} but its config says {config[key]!r}.")
+    names = {"provenance": record["provenance"], "model": record["model"]["name"], "credit": record["credit"]["name"]}
+    return {"file": file, **names, "seeds": seeds}, config | said
+
+
+def _dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with keys such as ``a.b``; an empty mapping is a value."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return leaves
+
+
+def _canonical(setting: dict[str, Any]) -> str:
+    return json.dumps(setting, sort_keys=True)
 
 
 def _checked_score(record: dict[str, Any], file: Path, task: str) -> dict[str, Any]:

@@ -22,13 +22,10 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
         CellError: a file that training cannot use; the message names the row.
     """
     validate_credit(cell)
-    files = {
-        "train": cell.data.train_file or tiny_file(cell, "train", cell.data.train_problems, cell.data.seed),
-        "validation": cell.data.validation_file
-        or tiny_file(cell, "validation", cell.data.validation_problems, cell.data.seed),
-    }
-    for benchmark in cell.benchmarks:
-        files[benchmark.task] = tiny_file(cell, "heldout", benchmark.problems, benchmark.seed)
+    if cell.study.name == "training":
+        files = training_files(cell)
+    else:
+        files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     for path in files.values():
         try:
             rows = schema.check(Path(path))
@@ -36,6 +33,18 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
             raise CellError(f"{error}; mend or drop that row") from error
         print(f"{path}: {rows} rows")
     write_json(run_directory.path / "data.json", {name: str(path) for name, path in files.items()})
+
+
+def training_files(cell: DictConfig) -> dict[str, Path]:
+    """Training, validation and benchmark files."""
+    files = {
+        "train": cell.data.train_file or tiny_file(cell, "train", cell.data.train_problems, cell.data.seed),
+        "validation": cell.data.validation_file
+        or tiny_file(cell, "validation", cell.data.validation_problems, cell.data.seed),
+    }
+    for benchmark in cell.benchmarks:
+        files[benchmark.task] = tiny_file(cell, "heldout", benchmark.problems, benchmark.seed)
+    return files
 
 
 def tiny_file(cell: DictConfig, split: Split, count: int, seed: int) -> Path:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -51,7 +53,7 @@ class Look:
         """The query heads that alpha is averaged over."""
         return list(range(self.query_heads)) if self.options.heads is None else list(self.options.heads)
 
-    def head_alpha(self, selected: Sequence[int] | Tensor) -> Tensor:
+    def head_alpha(self, selected: Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
         """``(T, len(heads))`` cosine of each token with the selected visual tokens, equation 13 before its mean."""
         keys = self.keys[torch.as_tensor(selected, dtype=torch.long)]
         return packed_head_alignment(
@@ -65,7 +67,7 @@ class Look:
             query_heads=self.query_heads,
         )
 
-    def alpha(self, selected: Sequence[int] | Tensor) -> Tensor:
+    def alpha(self, selected: Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
         """``(T,)`` alpha of equation 13."""
         return self.head_alpha(selected).mean(dim=1)
 

@@ -1,4 +1,4 @@
-"""One cell from its configuration to its record: prepare -> train -> merge -> evaluate -> record.
+"""One cell from its configuration to its record: prepare -> train -> merge -> evaluate -> record, or a shorter study.
 
 Each stage is a child process with a time limit.  A stage that is done is not done again; a stage that was killed is.
 """
@@ -23,7 +23,11 @@ from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
 
-STAGES = ("prepare", "train", "merge", "evaluate", "record")
+STAGES = {
+    "training": ("prepare", "train", "merge", "evaluate", "record"),
+    "grounding": ("prepare", "grounding", "record"),
+}
+"""Stages of each study, in order."""
 TRY_AGAIN = 75
 """Exit code of a failure of the infrastructure: the same command may succeed later."""
 
@@ -56,6 +60,9 @@ def run_cell(cell: DictConfig) -> RunDirectory:
     """
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # stages and views must not depend on where they run
+    if cell.study.name not in STAGES:
+        raise CellError(f"study.name={cell.study.name} is not one of {', '.join(STAGES)}")
+    stages = STAGES[cell.study.name]
     run_directory = RunDirectory.of(cell)
     if run_directory.record.exists():
         return run_directory
@@ -67,10 +74,10 @@ def run_cell(cell: DictConfig) -> RunDirectory:
         run_directory.save_config(cell)
         status = Status(run_directory, cell.steps)
         try:
-            for stage, work in _WORK.items():
+            for stage in stages:
                 if not run_directory.stage(stage).exists():
                     status.set(stage)
-                    seconds = work(cell, run_directory, status)
+                    seconds = _WORK[stage](cell, run_directory, status)
                     write_json(run_directory.stage(stage), {"seconds": round(seconds, 3)})
         except CellError as error:
             status.set("failed", reason=str(error))
@@ -136,6 +143,10 @@ def _evaluate(cell: DictConfig, run_directory: RunDirectory, status: Status) -> 
     return _module(cell, run_directory, "evaluate", "kawhi.evaluation.run")
 
 
+def _grounding(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+    return _module(cell, run_directory, "grounding", "kawhi.probes.grounding_study")
+
+
 def _record(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
     return _module(cell, run_directory, "record", "kawhi.runs.record")
 
@@ -145,6 +156,7 @@ _WORK: dict[str, Callable[[DictConfig, RunDirectory, Status], float]] = {
     "train": _train,
     "merge": _merge,
     "evaluate": _evaluate,
+    "grounding": _grounding,
     "record": _record,
 }
 

@@ -22,10 +22,14 @@ NUMBERS = (
     "evaluation",
     "seeds",
     "steps",
+    "study",
     "verl",
     "verl_new",
 )
 """Blocks of the configuration that change numbers; paths, limits, launchers and the experiment's name do not."""
+
+WITHOUT_TRAINING = ("model", "credit", "kawhi", "data", "seeds", "study")
+"""Those among them that a study without training depends on."""
 
 _SMALL = 256 * 2**20
 
@@ -41,13 +45,14 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         CellError: a value that cannot be run, or a model or data file that is not there.
     """
     resolved: Any = OmegaConf.to_container(cell, resolve=True)
+    trains = resolved["study"]["name"] == "training"
     if not isinstance(resolved["steps"], int) or resolved["steps"] < 1:
         raise CellError(f"steps must be a whole number of at least 1, not {resolved['steps']!r}")
-    part: dict[str, Any] = {name: resolved[name] for name in NUMBERS}
+    part: dict[str, Any] = {name: resolved[name] for name in (NUMBERS if trains else WITHOUT_TRAINING)}
     part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
-    part["verl"]["trainer"].pop("logger", None)
+    part.get("verl", {}).get("trainer", {}).pop("logger", None)
     part["credit"].pop("label", None)
-    for benchmark in part["benchmarks"]:
+    for benchmark in part.get("benchmarks", []):
         benchmark.pop("title", None)
     for name in ("train_file", "validation_file"):
         if part["data"].get(name):
@@ -65,6 +70,9 @@ def cell_hash(cell: DictConfig) -> str:
 
 def cell_name(cell: DictConfig) -> str:
     """Readable name; the hash beside it is what distinguishes cells."""
+    if cell.study.name != "training":
+        study = f"{cell.study.name}-{cell.study.image}"
+        return "_".join((cell.model.name, study, cell.credit.name, cell.data.name, f"s{cell.study.seed}"))
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds))
 

@@ -47,7 +47,7 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
     if missing:
         fit = max(1, int(available_memory() / (float(cells[0].scale.needs.memory_gib) * GIB)))
-        views = [CellView(cell.credit.label, folder.path) for cell, folder in zip(cells, folders, strict=True)]
+        views = [CellView(label, folder.path) for label, folder in zip(labels(cells), folders, strict=True)]
         code = _run(missing, overrides_of, views, min(parallel, fit), cells[0].experiment)
         if code:
             sys.exit(code)
@@ -61,6 +61,24 @@ def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
     with open_dict(cell):
         cell.pop("hydra")  # its interpolations need a running job, and no number depends on it
     return cell
+
+
+def labels(cells: Sequence[DictConfig]) -> list[str]:
+    """What tells the cells of a sweep apart: their credit method, and whatever else differs among them."""
+    parts = [
+        [
+            cell.model.name,
+            cell.algorithm.name,
+            cell.credit.label,
+            cell.study.get("image", ""),
+            f"seed {cell.seeds.rollout}",
+        ]
+        for cell in cells
+    ]
+    differ = [len({part[i] for part in parts}) > 1 for i in range(len(parts[0]))]
+    if not any(differ):
+        differ[2] = True
+    return [", ".join(text for text, shown in zip(part, differ, strict=True) if shown) for part in parts]
 
 
 def _run(

@@ -25,18 +25,40 @@ KAWHI_TIMERS = ("timing_s/kawhi_regions", "timing_s/kawhi_alignment", "timing_s/
 
 
 def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any]:
-    """The record of a finished run directory."""
-    metrics = run_directory.metrics()
+    """The record of a finished run directory; its ``study`` says of which kind."""
     part = identity(cell)
-    return {
+    content = {
         "schema": SCHEMA,
+        "study": cell.study.name,
         "cell": {"experiment": cell.experiment, "name": cell_name(cell), "hash": cell_hash(cell)},
         "provenance": cell.scale.provenance,
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
-        "algorithm": cell.algorithm.name,
         "credit": {"name": cell.credit.name, "label": cell.credit.label},
         "data": cell.data.name,
         "seeds": part["seeds"],
+        "config": part,
+    }
+    seconds = {
+        stage.stem: json.loads(stage.read_text())["seconds"]
+        for stage in sorted((run_directory.path / "stages").glob("*.json"))
+    }
+    run = {
+        "seconds": seconds,
+        "hardware": f"{platform.machine()}, {_processor()}",
+        "versions": {"python": platform.python_version(), **_versions()},
+        "git": _git(),
+    }
+    if cell.study.name == "grounding":
+        measured = json.loads((run_directory.path / "grounding.json").read_text())
+        return {**content, "grounding": measured, "run": run}
+    metrics = run_directory.metrics()
+    training = _training(cell, run_directory, metrics)
+    return {**content, **training, "run": {**run, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}}
+
+
+def _training(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "algorithm": cell.algorithm.name,
         "steps": cell.steps,
         "benchmarks": {
             benchmark.task: json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text())
@@ -52,18 +74,6 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
             "kl_max": max(abs(row[KL]) for row in metrics),
             "grad_norm_max": max(row[GRADIENT] for row in metrics),
             "weights_changed": json.loads(run_directory.merge_report.read_text())["weights_changed"],
-        },
-        "config": part,
-        "run": {
-            "seconds": {
-                stage.stem: json.loads(stage.read_text())["seconds"]
-                for stage in sorted((run_directory.path / "stages").glob("*.json"))
-            },
-            "timing_s": _timing(metrics),
-            "kawhi_share": kawhi_share(metrics),
-            "hardware": f"{platform.machine()}, {_processor()}",
-            "versions": {"python": platform.python_version(), **_versions()},
-            "git": _git(),
         },
     }
 

@@ -12,15 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from transformers import BatchFeature
-from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
-from kawhi.regions.patches import unpatchify
+from kawhi.models.seen import seen_by_model
 from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
 from kawhi.verl_plugin.wire import PROMPT_INDEX, REGION_SECONDS, SELECTED_TOKENS
@@ -174,29 +171,3 @@ class KawhiAgentLoop(SeededAgentLoop):
                 sigma=options.sigma,
             ),
         )
-
-
-def seen_by_model(image: Image.Image, processor) -> NDArray[np.uint8]:
-    """The pixels that reach the model: the image itself, or the processor's output where it would resize once more.
-
-    Args:
-        processor: an image processor of the Qwen-VL families.
-
-    Returns:
-        ``uint8 (H, W, 3)``, sides multiples of a merged patch.
-    """
-    rgb = image.convert("RGB")
-    factor = processor.patch_size * processor.merge_size
-    limits = processor.size["shortest_edge"], processor.size["longest_edge"]
-    if smart_resize(rgb.height, rgb.width, factor, *limits) == (rgb.height, rgb.width):
-        return np.asarray(rgb)
-    features = processor(images=[rgb], return_tensors="np")
-    frames, rows, columns = (int(n) for n in np.asarray(features["image_grid_thw"])[0])
-    return unpatchify(
-        features["pixel_values"],
-        (frames, rows, columns),
-        patch_size=processor.patch_size,
-        mean=processor.image_mean,
-        std=processor.image_std,
-        merge=processor.merge_size,
-    )

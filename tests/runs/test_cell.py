@@ -7,14 +7,17 @@ import os
 import sys
 
 import pytest
+from omegaconf import open_dict
 
 from kawhi.runs import cell as module
-from kawhi.runs.cell import STAGES, TRY_AGAIN, StageFailed, last_error, run_cell
+from kawhi.runs.cell import STAGES as STUDIES
+from kawhi.runs.cell import TRY_AGAIN, StageFailed, last_error, run_cell
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import run
 from kawhi.runs.rundir import RunDirectory, write_json
 from tests.cells import cell, metrics_row
 
+STAGES = STUDIES["training"]
 NOTE = "open('ran', 'a').write('{stage}\\n')"
 
 
@@ -48,13 +51,29 @@ def harness(tmp_path, monkeypatch):
 
         return do
 
-    monkeypatch.setattr(module, "_WORK", {stage: work(stage) for stage in STAGES})
+    monkeypatch.setattr(module, "_WORK", {stage: work(stage) for stage in module._WORK})
     return harness
 
 
 def test_the_real_stages_have_the_names_that_limits_have(tmp_path):
-    assert tuple(module._WORK) == STAGES
-    assert set(cell(tmp_path).scale.limits) == set(STAGES)
+    named = {stage for stages in STUDIES.values() for stage in stages}
+    assert set(module._WORK) == named
+    assert set(cell(tmp_path).scale.limits) == named
+
+
+def test_a_study_without_training_has_its_own_stages(harness):
+    harness.cell.study.name = "grounding"
+    with open_dict(harness.cell):
+        harness.cell.study.image, harness.cell.study.seed = "blank", 0
+    harness.run_directory = RunDirectory.of(harness.cell)
+    run_cell(harness.cell)
+    assert harness.ran() == ["prepare", "grounding", "record"]
+
+
+def test_an_unknown_study_is_refused(harness):
+    harness.cell.study.name = "grounded"
+    with pytest.raises(CellError, match=r"study.name=grounded is not one of training, grounding"):
+        run_cell(harness.cell)
 
 
 def test_a_cell_goes_through_its_stages_to_its_record(harness):

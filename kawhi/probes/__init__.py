@@ -1,0 +1,1 @@
+"""Questions put to a trained or untrained model without training it.  They know models, regions and credit."""

@@ -1,0 +1,161 @@
+"""Synthetic records, sound unless asked otherwise, and the tables made of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from analysis.make_tables import main
+
+FAMILIES = {
+    "qwen2_5_vl": {
+        "name": "tiny-qwen2.5-vl",
+        "family": "qwen2_5_vl",
+        "weights": "f5a74305a16024d9e89b0228553ce56f854f",
+    },
+    "qwen3_vl": {"name": "tiny-qwen3-vl", "family": "qwen3_vl", "weights": "11bb"},
+}
+
+
+def record(
+    credit: str,
+    correct: int,
+    *,
+    n: int = 2000,
+    rollout: int = 0,
+    family: str = "qwen2_5_vl",
+    learning_rate: float = 2e-4,
+    options: dict[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """A training record; ``options`` are the credit method's, ``changes`` replaces top-level keys."""
+    benchmark = {"title": "Tiny world", "metric": "accuracy", "n": n, "correct": correct, "score": 100 * correct / n}
+    identity = f"{credit}{n}{rollout}{family}{learning_rate}{options}{changes}"
+    content = {
+        "schema": 1,
+        "cell": {"experiment": "region_selection", "name": f"{credit}-{rollout}", "hash": identity},
+        "provenance": "tiny",
+        "model": FAMILIES[family],
+        "algorithm": "grpo",
+        "credit": {"name": credit, "label": credit},
+        "data": "tiny",
+        "seeds": {"data": 1, "rollout": rollout, "regions": 0},
+        "steps": 20,
+        "benchmarks": {"kawhi_tiny": benchmark},
+        **{key: {} for key in ("training", "health", "run")},
+        **changes,
+    }
+    return {"config": _config(content, learning_rate, options or {}), **content}
+
+
+def _config(content: dict[str, Any], learning_rate: float, options: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that a record keeps, cut to what the tables look at."""
+    loop = "kawhi_seeded" if content["credit"]["name"] == "uniform" else "kawhi"
+    return {
+        "algorithm": {"name": content["algorithm"]},
+        "benchmarks": [
+            {"task": task, "problems": value["n"], "seed": 0} for task, value in content["benchmarks"].items()
+        ],
+        "credit": {"name": content["credit"]["name"]},
+        "data": {"name": content["data"], "train_file": None},
+        "kawhi": {"method": "kawhi", "options": options, "regions": {"seed": content["seeds"]["regions"]}},
+        "model": {**content["model"], "critical_heads": None},
+        "scale": {"name": "cpu", "provenance": content["provenance"]},
+        "seeds": content["seeds"],
+        "steps": content["steps"],
+        "study": {"name": "training"},
+        "verl": {
+            "data": {"seed": content["seeds"]["data"]},
+            "actor_rollout_ref": {
+                "actor": {"optim": {"lr": learning_rate}},
+                "rollout": {"seed": content["seeds"]["rollout"], "agent": {"default_agent_loop": loop}},
+            },
+            "trainer": {"total_training_steps": content["steps"]},
+        },
+    }
+
+
+def grounding_record(
+    image: str, *, family: str = "qwen2_5_vl", temperature: float = 0.1, **changes: Any
+) -> dict[str, Any]:
+    """A record of the grounding study; ``changes`` replaces keys of its block ``grounding``."""
+    true = image == "true_image"
+    numbers = {
+        "responses": 200,
+        "paragraphs": 650,
+        "alpha": -0.0123,
+        "order": 1.0 if true else 0.87,
+        "same_top": 1.0 if true else 0.905,
+        "weight_shift": 0.0 if true else 0.0214,
+        "log_prob": -0.512 if true else -1.25,
+    }
+    seeds = {"data": 1, "rollout": 0, "regions": 0}
+    return {
+        "schema": 1,
+        "study": "grounding",
+        "cell": {"experiment": "grounding", "name": image, "hash": f"{image}{family}{temperature}{changes}"},
+        "provenance": "tiny",
+        "model": FAMILIES[family],
+        "credit": {"name": "kawhi", "label": "GRPO + KAWHI"},
+        "data": "tiny",
+        "seeds": seeds,
+        "grounding": {"image": image, **numbers, **changes},
+        "config": {
+            "credit": {"name": "kawhi"},
+            "kawhi": {"options": {"temperature": temperature}},
+            "seeds": seeds,
+            "study": {"name": "grounding", "image": image, "seed": 0},
+        },
+        "run": {},
+    }
+
+
+def changed(content: dict[str, Any], *path: str, value: Any) -> dict[str, Any]:
+    """A copy of a record with one value replaced, or removed when ``value`` is ``KeyError``."""
+    content = tree = json.loads(json.dumps(content))
+    for key in path[:-1]:
+        tree = tree[key]
+    if value is KeyError:
+        del tree[path[-1]]
+    else:
+        tree[path[-1]] = value
+    return content
+
+
+class Folder:
+    """Records on disk and the tables made of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.records, self.out = path / "records", path / "tables"
+        self.records.mkdir()
+
+    def add(self, *contents: dict[str, Any] | str, name: str = "") -> None:
+        for content in contents:
+            text = content if isinstance(content, str) else json.dumps(content)
+            file = name or f"{len([*self.records.iterdir()]):03}.json"
+            (self.records / file).write_text(text, encoding="utf-8")
+
+    def make(self, *names: str) -> int:
+        return main([*names, "--records", str(self.records), "--out", str(self.out)])
+
+    def made(self) -> set[str]:
+        return {file.name for file in self.out.glob("*")}
+
+    def text(self, ending: str, table: str = "region_selection") -> str:
+        return (self.out / f"{table}.{ending}").read_text(encoding="utf-8")
+
+    def rows(self, table: str = "region_selection") -> list[dict[str, str]]:
+        return list(csv.DictReader(self.text("csv", table).splitlines()))
+
+
+def heads(rows: list[dict[str, str]], ending: str) -> list[str]:
+    """Names of all columns that end so."""
+    return [name for name in rows[0] if name.endswith(ending)]
+
+
+def column(rows: list[dict[str, str]], *parts: str) -> list[str]:
+    """The one column whose head contains all ``parts``."""
+    (name,) = (key for key in rows[0] if all(part in key for part in parts))
+    return [row[name] for row in rows]

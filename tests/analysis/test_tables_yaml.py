@@ -1,0 +1,89 @@
+"""The tables' definitions against the sweeps that fill them and the paper's numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analysis import make_tables
+from analysis.records import IMAGES, read_grounding, read_records
+from analysis.table import EMPTY
+from analysis.training import BASELINE, OURS, ablations, training_table
+from kawhi.runs.identity import identity
+from tests.analysis.synthetic import Folder, changed, grounding_record, record
+from tests.cells import cell
+
+ROOT = Path(make_tables.__file__).parents[1]
+TABLES = yaml.safe_load((ROOT / "analysis" / "tables.yaml").read_text(encoding="utf-8"))
+
+
+def sweep(name: str, key: str) -> list[str]:
+    """What ``-m ablation=name`` runs."""
+    content: Any = yaml.safe_load((ROOT / "conf" / "ablation" / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert content["experiment"] == name
+    return [value.strip() for value in str(content["hydra"]["sweeper"]["params"][key]).split(",")]
+
+
+def test_every_ablation_has_a_table() -> None:
+    assert {file.stem for file in (ROOT / "conf" / "ablation").glob("*.yaml")} == set(make_tables.NAMES)
+
+
+@pytest.mark.parametrize("name", TABLES["training"])
+def test_rows_are_what_the_ablation_sweeps(name: str) -> None:
+    rows = list(TABLES["training"][name]["rows"])
+    assert rows == sweep(name, "credit")
+    assert rows[0] == BASELINE
+    assert OURS in rows
+    for credit in rows:
+        content = yaml.safe_load((ROOT / "conf" / "credit" / f"{credit}.yaml").read_text(encoding="utf-8"))
+        assert content["credit"]["name"] == credit
+
+
+def test_grounding_rows_are_what_its_ablation_sweeps() -> None:
+    assert [*TABLES["grounding"]["rows"]] == sweep("grounding", "study.image") == list(IMAGES)
+
+
+def test_paper_yaml_names_a_place_and_its_averages_are_averages() -> None:
+    entries = yaml.safe_load((ROOT / "analysis" / "paper.yaml").read_text(encoding="utf-8"))["values"]
+    assert all(set(entry) == {"table", "row", "column", "value", "place"} for entry in entries)
+    values = {(entry["table"], entry["row"], entry["column"]): entry["value"] for entry in entries}
+    assert len(values) == len(entries) == 10 * 3 + 3
+    for row in {row for table, row, _ in values if table == 3}:
+        mean = (values[3, row, "MathVerse"] + values[3, row, "MathVision"]) / 2
+        assert values[3, row, "Average"] == pytest.approx(mean, abs=0.0051)
+
+
+def test_the_papers_numbers_stand_in_the_rows_they_belong_to() -> None:
+    printed = {}
+    for name, ablation in ablations().items():
+        groups = [group for group in training_table(ablation, []).groups if group.name.startswith("paper")]
+        printed[name] = [list(line) for group in groups for line in group.cells]
+    both = [["45.94", "28.29", "37.11"], ["47.56", "29.28", "38.42"]]
+    others = [["46.58", "28.45", "37.52"], ["46.34", "28.98", "37.66"], ["45.74", "27.82", "36.78"]]
+    assert printed["region_selection"] == [*both, *others]
+    assert printed["reward_metric"] == [*both, ["47.08", "28.95", "38.02"]]
+    assert printed["granularity"] == [*both, ["47.11", "26.64", "36.88"], ["46.21", "26.64", "36.42"]]
+    assert printed["heads"] == [*both, ["46.57", "28.32", "37.45"]]
+    assert printed["positional_encoding"] == [*both, ["47.08", "28.62", "37.85"]]
+    assert printed["selector"] == [[EMPTY] * 3, [EMPTY] * 3, ["0.13", "0.22", "0.30"]]
+    for name in ("skip_ratio", "weights", "temperature", "query_position"):
+        assert not printed[name]  # where the paper prints nothing there is no group of dashes
+
+
+@pytest.mark.parametrize("model", ["tiny_qwen2_5_vl", "tiny_qwen3_vl"])
+def test_the_cells_of_all_ablations_share_one_column(tmp_path: Path, folder: Folder, model: str) -> None:
+    for credit in {credit for ablation in ablations().values() for credit in ablation.rows}:
+        part = identity(cell(tmp_path, f"model={model}", f"credit={credit}"))
+        said = {"model": part["model"], "steps": part["steps"], "seeds": part["seeds"]}
+        content = record(credit, 500, n=1000, **said, config=part)
+        folder.add(changed(content, "cell", "hash", value=credit))
+    assert len({m.column for m in read_records(folder.records)}) == 1
+
+
+def test_the_conditions_of_grounding_share_one_column(tmp_path: Path, folder: Folder) -> None:
+    for image in IMAGES:
+        part = identity(cell(tmp_path, "ablation=grounding", f"study.image={image}"))
+        content = grounding_record(image) | {"model": part["model"], "seeds": part["seeds"], "config": part}
+        folder.add(content)
+    assert len({g.column for g in read_grounding(folder.records)}) == 1
