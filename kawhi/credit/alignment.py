@@ -129,6 +129,11 @@ def packed_head_alignment(
 ) -> Tensor:
     """:func:`packed_alignment` before its mean over heads: ``(T, len(heads))`` float32."""
     own, served = _head_indices(queries, keys, heads, metric, query_heads)
+    if len(queries) != len(query_sequence) or len(keys) != len(key_sequence):
+        raise ValueError(
+            f"{len(queries)} queries with {len(query_sequence)} sequence numbers, "
+            f"{len(keys)} keys with {len(key_sequence)}: each needs one of its own"
+        )
     count = torch.bincount(key_sequence, minlength=sequences).clamp(min=1)[:, None, None]
     result = torch.empty(len(queries), len(own), dtype=torch.float32, device=queries.device)
     for start in range(0, len(own), _HEADS_AT_ONCE):
@@ -149,6 +154,8 @@ def _head_indices(
     queries: Tensor, keys: Tensor, heads: Sequence[int] | None, metric: str, query_heads: int | None
 ) -> tuple[Tensor, Tensor]:
     """For each chosen head, its index among the heads of ``queries`` and of ``keys``."""
+    if queries.ndim != 3 or keys.ndim != 3:
+        raise ValueError(f"queries {tuple(queries.shape)} and keys {tuple(keys.shape)} must be (tokens, heads, width)")
     given, key_heads = queries.shape[1], keys.shape[1]
     if metric not in METRICS:
         raise ValueError(f"unknown metric {metric!r}; choose one of {', '.join(METRICS)}")

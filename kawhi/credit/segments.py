@@ -62,10 +62,10 @@ def segment_response(
         ``(T,)`` int64.
 
     Raises:
-        ValueError: unknown granularity, or ids that are not one-dimensional.
+        ValueError: unknown granularity, a negative id, or ids that are not one-dimensional.
     """
     ids = torch.as_tensor(token_ids, dtype=torch.long)
-    return packed_segments(ids, torch.tensor([0, len(ids)]), tokenizer, granularity)
+    return packed_segments(ids, torch.tensor([0, ids.numel()]), tokenizer, granularity)
 
 
 def packed_segments(token_ids: Tensor, offsets: Tensor, tokenizer, granularity: Granularity = "paragraph") -> Tensor:
@@ -84,9 +84,12 @@ def packed_segments(token_ids: Tensor, offsets: Tensor, tokenizer, granularity: 
     """
     if granularity not in GRANULARITIES:
         raise ValueError(f"unknown granularity {granularity!r}; choose one of {', '.join(GRANULARITIES)}")
-    if token_ids.ndim != 1 or len(token_ids) != int(offsets[-1]):
-        raise ValueError(f"token ids {tuple(token_ids.shape)} do not fit offsets that end at {int(offsets[-1])}")
+    first, last = int(offsets[0]), int(offsets[-1])
+    if token_ids.ndim != 1 or first != 0 or len(token_ids) != last:
+        raise ValueError(f"token ids {tuple(token_ids.shape)} do not fit offsets from {first} to {last}")
     ids, starts = token_ids.cpu().numpy(), offsets.cpu().numpy()
+    if len(ids) and ids.min() < 0:
+        raise ValueError(f"token id {ids.min()} is negative")
     if granularity == "token":
         segments = np.arange(len(ids)) - np.repeat(starts[:-1], np.diff(starts))
     elif granularity == "paragraph":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -37,7 +38,7 @@ def paragraph_weights(
         ``(T,)`` float32.
 
     Raises:
-        ValueError: an option outside its range, or tensors of different lengths.
+        ValueError: an option outside its range, a negative paragraph index, or tensors of different lengths.
     """
     alpha, segments = torch.as_tensor(alpha), torch.as_tensor(segments)
     offsets = torch.tensor([0, len(alpha)], device=alpha.device)
@@ -79,6 +80,8 @@ def packed_paragraph_weights(
         raise ValueError(f"alpha ({len(alpha)}), segments ({len(segments)}) and offsets ({int(offsets[-1])}) differ")
     if len(alpha) == 0:
         return alpha.float()
+    if int(segments.min()) < 0:
+        raise ValueError(f"paragraph index {int(segments.min())} is negative")
     owner, paragraph, run_lengths = _paragraph_runs(segments, offsets)
     responses = len(offsets) - 1
     total = torch.segment_reduce(alpha.double(), "sum", lengths=run_lengths)
@@ -127,8 +130,8 @@ def check_options(*, w_min: float, w_max: float, temperature: float, smoothing: 
     """
     if normalize not in NORMALIZATIONS:
         raise ValueError(f"unknown normalize {normalize!r}; choose one of {', '.join(NORMALIZATIONS)}")
-    if temperature <= 0 or not 0 <= smoothing <= 1 or w_min > w_max:
-        raise ValueError(
-            f"need temperature > 0, smoothing in [0, 1] and w_min <= w_max, got {temperature=} {smoothing=} "
-            f"{w_min=} {w_max=}"
-        )
+    given = f"got {temperature=} {smoothing=} {w_min=} {w_max=}"
+    if not temperature > 0 or not 0 <= smoothing <= 1 or not -math.inf < w_min <= w_max < math.inf:  # NaN included
+        raise ValueError(f"need temperature > 0, smoothing in [0, 1] and finite w_min <= w_max, {given}")
+    if normalize == "mean_one" and not (w_min >= 0 and w_max > 0):
+        raise ValueError(f"mean_one divides by the mean weight, so it needs w_min >= 0 and w_max > 0, {given}")

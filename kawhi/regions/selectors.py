@@ -63,14 +63,19 @@ def select_attended(received: NDArray[np.floating], keep_ratio: float = 0.5) -> 
     Raises:
         ValueError: ``keep_ratio`` outside (0, 1], or ``received`` is not one finite number per token.
     """
-    received = np.asarray(received)
+    received = np.asarray(received, dtype=np.float64)  # the negative of an unsigned integer would sort wrongly
     if not 0.0 < keep_ratio <= 1.0:
         raise ValueError(f"keep_ratio must lie in (0, 1], got {keep_ratio}")
     if received.ndim != 1 or not np.isfinite(received).all():
         raise ValueError("the attention received must be one finite number per visual token")
-    kept = min(received.size, max(1, math.floor(keep_ratio * received.size + 0.5)))
+    kept = min(received.size, max(1, _rounded(keep_ratio * received.size)))
     return np.sort(np.argsort(-received, kind="stable")[:kept])
 
 
 def _kept(tokens: int, skip_ratio: float) -> int:
-    return math.floor((1 - skip_ratio) * tokens + 0.5)
+    return _rounded((1 - skip_ratio) * tokens)
+
+
+def _rounded(tokens: float) -> int:
+    # Half up.  (1 - 0.9) * 5 is 0.49999999999999994 in floating point, which is one half all the same.
+    return math.floor(round(tokens, 9) + 0.5)

@@ -5,7 +5,9 @@ Paper: section 3.2, equations 5-10, algorithm 1.
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +55,9 @@ class RegionMap:
         return self.is_key[self.labels]
 
     def save(self, file: Path) -> None:
-        """Writes an ``.npz`` file atomically; its folder is made."""
+        """Writes an ``.npz`` file atomically, also beside another process or thread; its folder is made."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.stem}.{os.getpid()}.npz")
+        temporary = file.with_name(f".{file.stem}.{os.getpid()}.{threading.get_ident()}.npz")
         np.savez(temporary, **vars(self))
         os.replace(temporary, file)
 
@@ -89,10 +91,13 @@ def sguf(
         epsilon: floor of equation 8's denominator, in units of eigenvalues; two flat patches have distance 0.
 
     Raises:
-        ValueError: the image is no 8-bit RGB image, a side is no multiple of ``patch_size``, or ``sigma`` is negative.
+        ValueError: the image is no 8-bit RGB image, a side is no multiple of ``patch_size``, ``sigma`` is negative or not
+            finite, or ``epsilon`` is not positive.
     """
-    if patch_size < 1 or sigma < 0:
-        raise ValueError(f"need patch_size >= 1 and sigma >= 0, got {patch_size=} {sigma=}")
+    if patch_size < 1 or not 0 <= sigma < math.inf or not epsilon > 0:
+        raise ValueError(
+            f"need patch_size >= 1, a finite sigma >= 0 and epsilon > 0, got {patch_size=} {sigma=} {epsilon=}"
+        )
     smooth = _smoothed_luminance(_as_rgb(image, patch_size), sigma)
     eigenvalues = structure_eigenvalues(smooth, patch_size)
     luminance = _patch_mean(smooth, patch_size)

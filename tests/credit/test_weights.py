@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kawhi.credit.weights import NORMALIZATIONS, packed_paragraph_weights, paragraph_weights
@@ -24,11 +24,18 @@ DEFAULTS = {"w_min": 0.1, "w_max": 1.0, "temperature": 0.1, "smoothing": 0.1, "n
 
 @st.composite
 def responses(draw, min_paragraphs: int = 1, max_paragraphs: int = 5) -> tuple[list[float], list[int]]:
-    """alpha and segments of one response."""
+    """alpha and segments of one response: in order as segmentation makes them, or in any order and with gaps."""
     lengths = draw(st.lists(st.integers(1, 4), min_size=min_paragraphs, max_size=max_paragraphs))
     segments = [j for j, length in enumerate(lengths) for _ in range(length)]
+    if draw(st.booleans()):
+        names = draw(st.lists(st.integers(0, 40), min_size=len(lengths), max_size=len(lengths), unique=True))
+        segments = draw(st.permutations([names[j] for j in segments]))
     alpha = draw(st.lists(st.floats(-1, 1, width=32), min_size=len(segments), max_size=len(segments)))
     return alpha, segments
+
+
+EMPTY: tuple[list[float], list[int]] = ([], [])
+BATCHES = st.lists(responses() | st.just(EMPTY), min_size=1, max_size=6)
 
 
 def weigh(response, **options) -> torch.Tensor:
@@ -48,7 +55,17 @@ def test_equals_the_equations(response, options, normalize):
     weights = weigh(response, **options, normalize=normalize)
     assert weights.dtype == torch.float32
     expected = literal_weights(*response, **options, normalize=normalize)
-    np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+@given(BATCHES, OPTIONS, st.sampled_from(NORMALIZATIONS))
+def test_a_pack_equals_the_equations_response_by_response(batch, options, normalize):
+    weights = packed_paragraph_weights(*pack(batch), **options, normalize=normalize)
+    assert weights.dtype == torch.float32
+    expected = [
+        w for response in batch if response != EMPTY for w in literal_weights(*response, **options, normalize=normalize)
+    ]
+    np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_the_defaults_are_the_papers():
@@ -83,7 +100,8 @@ def test_equal_bounds_of_one_give_exactly_one(batch, normalize, options):
 
 @given(responses(), OPTIONS)
 def test_mean_one_has_mean_one_over_tokens_and_the_papers_proportions(response, options):
-    options["w_min"] += 0.01  # all weights positive, so that the proportions are defined
+    # All weights positive, so that the proportions are defined.
+    options |= {"w_min": options["w_min"] + 0.01, "w_max": options["w_max"] + 0.01}
     paper, scaled = weigh(response, **options), weigh(response, **options, normalize="mean_one")
     assert scaled.mean().item() == pytest.approx(1.0, abs=1e-5)
     torch.testing.assert_close(scaled / scaled[0], paper / paper[0], rtol=1e-4, atol=1e-5)
@@ -99,13 +117,75 @@ def test_a_better_aligned_paragraph_never_weighs_less(response, options):
         assert high_weight >= low_weight - 1e-5
 
 
-@given(st.lists(responses(), min_size=1, max_size=5), st.randoms(), st.sampled_from(NORMALIZATIONS), OPTIONS)
+@given(responses(min_paragraphs=2), st.floats(0.01, 0.5), st.sampled_from(["paper", "mean_one"]), st.data())
+def test_raising_the_alignment_of_a_paragraph_raises_its_weight(response, rise, normalize, data):
+    alpha, segments = torch.tensor(response[0]), torch.tensor(response[1])
+    chosen = segments == data.draw(st.sampled_from(sorted(set(response[1]))))
+    before = paragraph_weights(alpha, segments, temperature=1.0, normalize=normalize)
+    after = paragraph_weights(alpha + rise * chosen, segments, temperature=1.0, normalize=normalize)
+    assert (after[chosen] > before[chosen]).all()
+    if normalize == "paper":  # divided by a mean that falls, too, another weight may rise
+        assert (after[~chosen] < before[~chosen]).all()
+
+
+@given(responses(), st.floats(-5, 5), OPTIONS, st.sampled_from(NORMALIZATIONS))
+def test_only_differences_of_alignment_matter(response, offset, options, normalize):
+    alpha, segments = torch.tensor(response[0], dtype=torch.float64), torch.tensor(response[1])
+    weights = paragraph_weights(alpha, segments, **options, normalize=normalize)
+    torch.testing.assert_close(paragraph_weights(alpha + offset, segments, **options, normalize=normalize), weights)
+
+
+@given(responses(), OPTIONS, st.sampled_from(NORMALIZATIONS), st.randoms())
+def test_tokens_and_names_of_paragraphs_may_come_in_any_order(response, options, normalize, random):
+    alpha, segments = response
+    weights = weigh(response, **options, normalize=normalize)
+    order = random.sample(range(len(alpha)), len(alpha))
+    names = random.sample(range(50), 50)
+    moved = weigh(([alpha[i] for i in order], [names[segments[i]] for i in order]), **options, normalize=normalize)
+    torch.testing.assert_close(moved, weights[order], rtol=1e-6, atol=1e-6)
+
+
+@given(BATCHES, st.randoms(), st.sampled_from(NORMALIZATIONS), OPTIONS)
 def test_a_response_does_not_depend_on_its_batch(batch, random, normalize, options):
     shuffled = random.sample(batch, len(batch))
-    for packed in (batch, shuffled):
+    for packed in (batch, shuffled, [EMPTY, *batch, EMPTY]):
         weights = packed_paragraph_weights(*pack(packed), **options, normalize=normalize)
         alone = torch.cat([weigh(response, **options, normalize=normalize) for response in packed])
-        torch.testing.assert_close(weights, alone, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(weights, alone, rtol=1e-6, atol=1e-6)
+
+
+def test_a_broken_alignment_stays_in_its_response():
+    batch = [([0.1, 0.2], [0, 1]), ([0.3, float("nan")], [0, 1]), ([0.1, 0.2], [0, 1])]
+    weights = packed_paragraph_weights(*pack(batch), **DEFAULTS)
+    assert weights.isnan().tolist() == [False, False, True, True, False, False]
+    torch.testing.assert_close(weights[:2], weigh(batch[0]))
+    torch.testing.assert_close(weights[4:], weigh(batch[0]))
+
+
+def test_takes_arrays_and_every_float_type():
+    alpha, segments = np.array([0.5, -0.25, 0.125]), np.array([0, 1, 1])
+    expected = literal_weights(alpha.tolist(), segments.tolist(), **DEFAULTS)
+    for given_alpha in (alpha, alpha.astype(np.float32), alpha.tolist(), torch.tensor(alpha).bfloat16()):
+        weights = paragraph_weights(given_alpha, segments)
+        assert weights.dtype == torch.float32
+        np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6)
+    assert paragraph_weights([], []).dtype == torch.float32
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=4), st.sampled_from(NORMALIZATIONS))
+@settings(max_examples=10)
+def test_the_number_of_threads_changes_nothing(lengths, normalize):
+    generator = torch.Generator().manual_seed(0)
+    batch = [(torch.rand(n, generator=generator).tolist(), (torch.arange(n) // 7).tolist()) for n in lengths]
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 4):
+            torch.set_num_threads(count)
+            results.append(packed_paragraph_weights(*pack(batch), **DEFAULTS | {"normalize": normalize}))
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(results[1], results[0], rtol=1e-6, atol=0)
 
 
 def test_an_empty_response_inside_a_batch_is_passed_over():
@@ -124,7 +204,17 @@ def test_a_low_temperature_stays_finite():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": 0.0}, "need temperature > 0"),
+        ({"temperature": 0.0}, "need temperature > 0.* temperature=0.0"),
+        ({"temperature": -1.0}, "need temperature > 0.* temperature=-1.0"),
+        ({"temperature": float("nan")}, "need temperature > 0.* temperature=nan"),
+        ({"smoothing": float("nan")}, "smoothing=nan"),
+        ({"w_min": float("nan")}, "finite w_min <= w_max.* w_min=nan"),
+        ({"w_max": float("nan")}, "finite w_min <= w_max.* w_max=nan"),
+        ({"w_max": float("inf")}, "finite w_min <= w_max.* w_max=inf"),
+        ({"w_min": -float("inf")}, "finite w_min <= w_max.* w_min=-inf"),
+        # 0 / 0, and a mean of 0 between weights of both signs.
+        ({"w_min": 0.0, "w_max": 0.0, "normalize": "mean_one"}, "mean_one divides by the mean weight"),
+        ({"w_min": -1.0, "normalize": "mean_one"}, "needs w_min >= 0 and w_max > 0, got .*w_min=-1.0"),
         ({"smoothing": 1.1}, r"smoothing in \[0, 1\]"),
         ({"smoothing": -0.1}, r"smoothing=-0.1"),
         ({"w_min": 1.0, "w_max": 0.5}, r"w_min <= w_max, got .*w_min=1.0 w_max=0.5"),
@@ -136,7 +226,20 @@ def test_refuses_options_outside_their_range(options, message):
         weigh(([0.1], [0]), **options)
 
 
+def test_zero_weights_and_negative_weights_are_allowed_where_nothing_is_divided():
+    assert weigh(([0.1, 0.2], [0, 1]), w_min=0.0, w_max=0.0).tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(weigh(([0.1, 0.1], [0, 1]), w_min=-1.0, w_max=1.0).numpy(), [0.0, 0.0], atol=1e-7)
+
+
+def test_refuses_negative_paragraphs():
+    # Packed, -1 of one response would be the last paragraph of the response before.
+    with pytest.raises(ValueError, match="paragraph index -1 is negative"):
+        packed_paragraph_weights(*pack([([0.1, 0.2], [0, 1]), ([0.3, 0.4], [-1, 0])]), **DEFAULTS)
+
+
 def test_refuses_lengths_that_differ():
+    with pytest.raises(ValueError, match=r"alpha \(1\), segments \(2\) and offsets \(1\) differ"):
+        paragraph_weights(torch.zeros(1), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"alpha \(2\), segments \(1\) and offsets \(2\) differ"):
         paragraph_weights(torch.zeros(2), torch.zeros(1, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"offsets \(3\) differ"):

@@ -7,19 +7,44 @@ import numpy as np
 
 def alignment(queries: np.ndarray, keys: np.ndarray, heads: list[int] | None = None) -> np.ndarray:
     """alpha of ``(T, H_q, d)`` queries and ``(N, H_k, d)`` keys; 0 without keys."""
+    matrices = cosines(queries, keys, heads)
+    chosen, tokens, visual = matrices.shape
+    alpha = np.zeros(tokens)
+    for t in range(tokens if visual else 0):
+        alpha[t] = matrices[:, t].sum() / (visual * chosen)
+    return alpha
+
+
+def head_alignment(queries: np.ndarray, keys: np.ndarray, heads: list[int] | None = None) -> np.ndarray:
+    """``(T, heads)``: equation 13 of each head by itself."""
+    matrices = cosines(queries, keys, heads)
+    chosen, tokens, visual = matrices.shape
+    result = np.zeros((tokens, chosen))
+    for row in range(chosen if visual else 0):
+        for t in range(tokens):
+            result[t, row] = matrices[row, t].sum() / visual
+    return result
+
+
+def key_key_alignment(
+    own_keys: np.ndarray, keys: np.ndarray, heads: list[int] | None = None, query_heads: int | None = None
+) -> np.ndarray:
+    """Table 3's key-key: a query head stands for the key head that serves it, so both sides are repeated."""
+    group = 1 if query_heads is None else query_heads // own_keys.shape[1]
+    return alignment(np.repeat(own_keys, group, axis=1), np.repeat(keys, group, axis=1), heads)
+
+
+def cosines(queries: np.ndarray, keys: np.ndarray, heads: list[int] | None = None) -> np.ndarray:
+    """Equation 12, ``(heads, T, N)``."""
     queries, keys = np.asarray(queries, np.float64), np.asarray(keys, np.float64)
     expanded = np.repeat(keys, queries.shape[1] // keys.shape[1], axis=1)  # each key head g times
-    chosen = range(queries.shape[1]) if heads is None else heads
-    alpha = np.zeros(len(queries))
-    if len(keys) == 0:
-        return alpha
-    for t in range(len(queries)):
-        matrix = np.zeros((len(chosen), len(keys)))
-        for row, head in enumerate(chosen):
+    chosen = list(range(queries.shape[1])) if heads is None else heads
+    matrices = np.zeros((len(chosen), len(queries), len(keys)))
+    for row, head in enumerate(chosen):
+        for t in range(len(queries)):
             for v in range(len(keys)):
-                matrix[row, v] = _cosine(queries[t, head], expanded[v, head])
-        alpha[t] = matrix.sum() / (len(keys) * len(chosen))
-    return alpha
+                matrices[row, t, v] = _cosine(queries[t, head], expanded[v, head])
+    return matrices
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:

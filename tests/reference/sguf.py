@@ -1,10 +1,11 @@
-"""Section 3.2, equations 5-11, one patch and one pixel at a time."""
+"""Section 3.2, equations 5-10, one patch and one pixel at a time, in Python's own floats."""
 
 from __future__ import annotations
 
 import math
+import operator
 import statistics
-from fractions import Fraction
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,49 +14,78 @@ _LUMINANCE = (0.2126729, 0.7151522, 0.0721750)
 _SOBEL = ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1))
 
 
+@dataclass(frozen=True)
+class Regions:
+    """The same fields as the package's ``RegionMap``."""
+
+    labels: np.ndarray
+    energy: list[float]
+    is_key: list[bool]
+    eigenvalues: np.ndarray
+    luminance: np.ndarray
+    threshold: float
+
+
+def regions(
+    rgb: np.ndarray,
+    patch_size: int,
+    *,
+    structure_threshold: float = 0.5,
+    luminance_threshold: float = 30.0,
+    energy_scale: float = 0.1,
+    sigma: float = 1.0,
+    epsilon: float = 1e-6,
+) -> Regions:
+    """Equations 5-10.  The Gaussian ends four standard deviations from its centre."""
+    smooth = cielab_lightness(rgb)
+    if sigma > 0:
+        smooth = gaussian_smooth(smooth, sigma, radius=round(4 * sigma))
+    eigenvalues = structure_eigenvalues(*gradient(smooth), patch_size)
+    luminance = patch_mean(smooth, patch_size)
+    labels = components(eigenvalues, luminance, structure_threshold, luminance_threshold, epsilon)
+    energy = energies(labels, eigenvalues)
+    tau = energy_threshold(energy, energy_scale)
+    return Regions(labels, energy, [e > tau for e in energy], eigenvalues, luminance, tau)
+
+
 def cielab_lightness(rgb: np.ndarray) -> np.ndarray:
-    height, width, _ = rgb.shape
-    lightness = np.zeros((height, width))
-    for y in range(height):
-        for x in range(width):
-            luminance = 0.0
-            for channel, share in zip(rgb[y, x], _LUMINANCE, strict=True):
-                value = int(channel) / 255
-                linear = value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-                luminance += share * linear
-            # CIE 15: epsilon = 216 / 24389, kappa = 24389 / 27.
-            small = luminance <= 216 / 24389
-            lightness[y, x] = luminance * 24389 / 27 if small else 116 * luminance ** (1 / 3) - 16
-    return lightness
+    return np.array([[_lightness(pixel) for pixel in row] for row in rgb.tolist()])
+
+
+def _lightness(pixel: list[int]) -> float:
+    luminance = 0.0
+    for channel, share in zip(pixel, _LUMINANCE, strict=True):
+        value = channel / 255
+        luminance += share * (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4)
+    # CIE 15: epsilon = 216 / 24389, kappa = 24389 / 27.
+    return luminance * 24389 / 27 if luminance <= 216 / 24389 else 116 * luminance ** (1 / 3) - 16
 
 
 def gaussian_smooth(values: np.ndarray, sigma: float, radius: int) -> np.ndarray:
-    kernel = np.array(
-        [
-            [math.exp(-(dx * dx + dy * dy) / (2 * sigma**2)) for dx in range(-radius, radius + 1)]
-            for dy in range(-radius, radius + 1)
-        ]
-    )
-    return _correlate(values, kernel / kernel.sum())
+    reach = range(-radius, radius + 1)
+    kernel = [[math.exp(-(dx * dx + dy * dy) / (2 * sigma**2)) for dx in reach] for dy in reach]
+    total = sum(map(sum, kernel))
+    return _correlate(values, [[k / total for k in row] for row in kernel], mean=True)
 
 
 def gradient(smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    kernel = np.array(_SOBEL, dtype=np.float64)
-    return _correlate(smooth, kernel), _correlate(smooth, kernel.T)
+    return _correlate(smooth, _SOBEL), _correlate(smooth, list(zip(*_SOBEL, strict=True)))
 
 
 def structure_eigenvalues(gx: np.ndarray, gy: np.ndarray, patch_size: int) -> np.ndarray:
     """Equations 5-6."""
     rows, columns = gx.shape[0] // patch_size, gx.shape[1] // patch_size
     eigenvalues = np.zeros((rows, columns, 2))
+    gx, gy = gx.tolist(), gy.tolist()
     for i in range(rows):
         for j in range(columns):
-            tensor = np.zeros((2, 2))
+            xx = yy = xy = 0.0
             for y in range(i * patch_size, (i + 1) * patch_size):
                 for x in range(j * patch_size, (j + 1) * patch_size):
-                    nabla = np.array([gx[y, x], gy[y, x]])
-                    tensor += np.outer(nabla, nabla)
-            low, high = np.linalg.eigvalsh(tensor / patch_size**2)
+                    xx += gx[y][x] ** 2
+                    yy += gy[y][x] ** 2
+                    xy += gx[y][x] * gy[y][x]
+            low, high = np.linalg.eigvalsh(np.array([[xx, xy], [xy, yy]]) / patch_size**2)
             eigenvalues[i, j] = high, low
     return eigenvalues
 
@@ -118,25 +148,28 @@ def energy_threshold(energy: list[float], beta: float) -> float:
     return beta * statistics.median(energy)
 
 
-def kept_tokens(tokens: int, skip_ratio: str) -> int:
-    """Equation 11's sample size, rounded half up, in exact arithmetic; the ratio is a decimal string."""
-    return math.floor((1 - Fraction(skip_ratio)) * tokens + Fraction(1, 2))
+def _correlate(values: np.ndarray, kernel, mean: bool = False) -> np.ndarray:
+    """Rounds once per pixel, because rounding makes structure (of 1e-28) out of a blank page.
 
-
-def _correlate(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    Args:
+        mean: the kernel's entries add up to 1, so equal pixels keep their value to the last bit.
+    """
     height, width = values.shape
     reach = len(kernel) // 2
+    weights = [weight for row in kernel for weight in row]
+    columns = [_reflect(x, width) for x in range(-reach, width + reach)]
+    padded = [[row[x] for x in columns] for row in values.tolist()]
     result = np.zeros((height, width))
     for y in range(height):
+        rows = [padded[_reflect(v, height)] for v in range(y - reach, y + reach + 1)]
         for x in range(width):
-            for dy in range(-reach, reach + 1):
-                for dx in range(-reach, reach + 1):
-                    pixel = values[_reflect(y + dy, height), _reflect(x + dx, width)]
-                    result[y, x] += kernel[dy + reach, dx + reach] * pixel
+            window = [pixel for row in rows for pixel in row[x : x + len(kernel)]]
+            flat = mean and min(window) == max(window)
+            result[y, x] = window[0] if flat else math.fsum(map(operator.mul, weights, window))
     return result
 
 
 def _reflect(index: int, length: int) -> int:
-    """Border without repeating the edge pixel: -1 is 1, ``length`` is ``length - 2``."""
-    index = abs(index)
-    return index if index < length else 2 * (length - 1) - index
+    """Border without repeating the edge pixel: -1 is 1, ``length`` is ``length - 2``, and so on to and fro."""
+    period = max(1, 2 * (length - 1))
+    return min(index % period, -index % period)

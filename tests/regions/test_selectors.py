@@ -1,15 +1,20 @@
-"""Equation 11's selection and the four strategies of the region-selection ablation."""
+"""Equation 11's selection, the four strategies of the region-selection ablation, and VisionZip's choice."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kawhi.regions.selectors import STRATEGIES, select_tokens
+from kawhi.regions.selectors import STRATEGIES, select_attended, select_tokens
 from kawhi.regions.sguf import RegionMap
-from tests.reference.sguf import kept_tokens
+from tests.reference.selectors import attended, kept_tokens
 
 
 @st.composite
@@ -24,7 +29,7 @@ def region_maps(draw) -> RegionMap:
     return RegionMap(labels, is_key.astype(float), is_key, np.zeros((rows, columns, 2)), zeros, 0.5)
 
 
-RATIOS = st.sampled_from(["0", "0.25", "0.5", "0.7", "0.75", "1"])
+RATIOS = st.sampled_from(["0", "0.25", "0.5", "0.55", "0.7", "0.75", "0.9", "1"])
 SEEDS = st.integers(0, 1000)
 
 
@@ -54,6 +59,28 @@ def test_inverse_swaps_the_roles(region_map, ratio, seed):
 
 
 @given(region_maps(), RATIOS, SEEDS)
+def test_inverse_keeps_background_and_samples_each_key_region(region_map, ratio, seed):
+    chosen = np.zeros(region_map.labels.size, bool)
+    chosen[select_tokens(region_map, "inverse", float(ratio), seed)] = True
+    for component, key in enumerate(region_map.is_key):
+        inside = chosen[region_map.labels.ravel() == component]
+        assert inside.sum() == (kept_tokens(inside.size, ratio) if key else inside.size)
+
+
+def background(tokens: int) -> RegionMap:
+    """One background region of so many tokens."""
+    row = np.zeros((1, tokens))
+    return RegionMap(row.astype(np.int64), np.zeros(1), np.zeros(1, bool), np.zeros((1, tokens, 2)), row, 0.0)
+
+
+@pytest.mark.parametrize("ratio", ["0.1", "0.3", "0.55", "0.67", "0.7", "0.9", "0.91"])
+def test_a_half_is_rounded_up_although_floating_point_makes_it_less(ratio):
+    # (1 - 0.9) * 5 is 0.49999999999999994.
+    for tokens in range(1, 120):
+        assert len(select_tokens(background(tokens), "sguf", float(ratio))) == kept_tokens(tokens, ratio)
+
+
+@given(region_maps(), RATIOS, SEEDS)
 def test_random_draws_as_many_as_sguf(region_map, ratio, seed):
     by_chance = select_tokens(region_map, "random", float(ratio), seed)
     assert len(by_chance) == len(select_tokens(region_map, "sguf", float(ratio), seed))
@@ -76,6 +103,7 @@ def test_all_ignores_regions_and_ratio(region_map, ratio, seed):
 @given(region_maps(), st.sampled_from(STRATEGIES), RATIOS, SEEDS)
 def test_sorted_unique_reproducible(region_map, strategy, ratio, seed):
     tokens = select_tokens(region_map, strategy, float(ratio), seed)
+    assert tokens.dtype == np.int64
     assert (np.diff(tokens) > 0).all()
     assert len(tokens) == 0 or (tokens[0] >= 0 and tokens[-1] < region_map.labels.size)
     np.testing.assert_array_equal(tokens, select_tokens(region_map, strategy, float(ratio), seed))
@@ -97,5 +125,72 @@ def test_an_unknown_strategy_lists_the_known_ones():
     with pytest.raises(ValueError, match="unknown region selection 'key'; choose one of sguf, all, random, inverse"):
         select_tokens(region_map, "key")
     for ratio in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match=r"skip_ratio must lie in \[0, 1\]"):
+        with pytest.raises(ValueError, match=rf"skip_ratio must lie in \[0, 1\], got {ratio}"):
             select_tokens(region_map, "sguf", ratio)
+
+
+PROGRAM = """
+import hashlib
+import numpy as np
+from kawhi import select_tokens, sguf
+regions = sguf(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8), 8, energy_scale=1.0)
+assert 0 < regions.is_key.sum() < len(regions.is_key)
+chosen = [select_tokens(regions, strategy, 0.7, seed=5) for strategy in ("sguf", "random", "inverse", "all")]
+print(hashlib.sha256(b"".join(tokens.tobytes() for tokens in chosen)).hexdigest())
+"""
+
+
+def test_a_seed_means_the_same_tokens_in_every_process():
+    digests = set()
+    for hash_seed in ("0", "1"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        digests.add(done.stdout.strip())
+    assert len(digests) == 1
+
+
+# Few values, so that many tokens receive the same.
+RECEIVED = st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1e-30, 3.0]), max_size=30)
+KEEP = st.sampled_from(["0.01", "0.29", "0.35", "0.5", "0.54", "0.9", "1"])
+
+
+@given(RECEIVED, KEEP)
+@settings(max_examples=100)
+def test_attended_tokens_are_those_that_receive_most(received, ratio):
+    tokens = select_attended(np.array(received), float(ratio))
+    assert tokens.dtype == np.int64
+    assert tokens.tolist() == attended(received, ratio)
+
+
+def test_a_half_of_attended_tokens_is_rounded_up_although_floating_point_makes_it_less():
+    # 0.29 * 50 is 14.499999999999998.
+    assert len(select_attended(np.zeros(50), 0.29)) == 15
+
+
+def test_of_equally_attended_tokens_the_earlier_ones_are_kept():
+    assert select_attended(np.ones(40), 0.5).tolist() == list(range(20))
+    assert select_attended(np.array([1.0, 2.0, 1.0, 2.0]), 0.75).tolist() == [0, 1, 3]
+
+
+def test_one_attended_token_is_kept_at_least():
+    assert select_attended(np.array([0.1, 0.3, 0.2]), 0.01).tolist() == [1]
+    assert select_attended(np.zeros(0), 0.5).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "received",
+    [np.array([0, 1, 2], np.uint8), np.array([0, 1, 2], np.float16), torch.tensor([0.0, 1.0, 2.0]), [0, 1, 2]],
+)
+def test_attention_of_any_number_type_is_ranked(received):
+    # The negative of an unsigned 0 is still the smallest: it must not rank first.
+    assert select_attended(received, 0.34).tolist() == [2]
+
+
+def test_attended_refuses_ratios_and_values_outside_their_range():
+    for ratio in (0.0, -0.5, 1.01, float("nan")):
+        with pytest.raises(ValueError, match=rf"keep_ratio must lie in \(0, 1\], got {ratio}"):
+            select_attended(np.ones(3), ratio)
+    for received in (np.ones((2, 2)), np.array(1.0), np.array([1.0, np.nan]), np.array([np.inf])):
+        with pytest.raises(ValueError, match="one finite number per visual token"):
+            select_attended(received)
