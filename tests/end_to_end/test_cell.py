@@ -1,5 +1,6 @@
 """One cell from configuration to record, with the real verl, vLLM and lmms-eval, in both families."""
 
+import json
 import time
 
 import pytest
@@ -10,13 +11,15 @@ from .conftest import SMALL
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["tiny_qwen2_5_vl", "tiny_qwen3_vl"])
+# Both families, and both places where visual tokens are selected: the agent loop and the engine.
+@pytest.fixture(scope="module", params=[("tiny_qwen2_5_vl", "kawhi"), ("tiny_qwen3_vl", "kawhi_visionzip")])
 def finished(request, tmp_path_factory):
     """A finished KAWHI cell and its workspace."""
     from .conftest import Workspace
 
-    workspace = Workspace(tmp_path_factory.mktemp(request.param))
-    done = workspace.run(f"model={request.param}", *SMALL)
+    model, credit = request.param
+    workspace = Workspace(tmp_path_factory.mktemp(model))
+    done = workspace.run(f"model={model}", f"credit={credit}", *SMALL)
     assert done.returncode == 0, done.stderr[-3000:]
     return workspace
 
@@ -35,6 +38,23 @@ def test_the_record_holds_what_a_table_needs(finished):
 def test_kawhi_parts_are_timed(finished):
     timing = finished.record()["run"]["timing_s"]
     assert {"timing_s/kawhi_regions", "timing_s/kawhi_alignment", "timing_s/kawhi_weights"} <= timing.keys()
+
+
+def test_every_step_keeps_samples(finished):
+    steps = sorted((finished.run_directory() / "train" / "steps").glob("*.json"))
+    assert [file.name for file in steps] == ["000001.json", "000002.json"]
+    prompts = json.loads(steps[0].read_text())["prompts"]
+    assert [len(prompt["responses"]) for prompt in prompts] == [4] * 4
+    assert len({prompt["index"] for prompt in prompts}) == 4
+    for response in (response for prompt in prompts for response in prompt["responses"]):
+        assert len(response["token_ids"]) == len(response["alpha"]) == len(response["weights"])
+        assert min(response["weights"]) >= 0.1
+
+
+def test_an_image_is_analysed_once(finished):
+    """32 prompts in two steps of 8: 16 images, or none where the engine selects."""
+    maps = list((finished.run_directory() / "train" / "regions").rglob("*.npz"))
+    assert len(maps) == (16 if finished.record()["credit"]["name"] == "kawhi" else 0)
 
 
 def test_the_merged_checkpoint_is_a_hugging_face_model(finished):
@@ -60,7 +80,7 @@ def test_a_second_run_does_nothing(finished):
     stamp = record_file.stat().st_mtime_ns
     start = time.monotonic()
     model = before["model"]["name"].replace("-", "_").replace(".", "_")
-    done = finished.run(f"model={model}", *SMALL)
+    done = finished.run(f"model={model}", f"credit={before['credit']['name']}", *SMALL)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - start < 10
     assert finished.record() == before

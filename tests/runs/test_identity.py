@@ -54,6 +54,16 @@ def test_what_changes_numbers_changes_the_hash(tmp_path, overrides):
     assert cell_hash(cell(tmp_path, *overrides)) != cell_hash(cell(tmp_path))
 
 
+def test_a_study_without_training_depends_on_its_own_numbers_alone(tmp_path):
+    first = cell(tmp_path, "ablation=grounding")
+    assert cell_hash(first) != cell_hash(cell(tmp_path))
+    for same in ("steps=77", "benchmarks.0.problems=7", "algorithm.name=other", "evaluation.temperature=0.5"):
+        assert cell_hash(cell(tmp_path, "ablation=grounding", same)) == cell_hash(first), same
+    for other in ("study.image=blank", "study.seed=1", "credit=kawhi_key_key", "model=tiny_qwen3_vl"):
+        assert cell_hash(cell(tmp_path, "ablation=grounding", other)) != cell_hash(first), other
+    assert cell_name(first) == "tiny-qwen2.5-vl_grounding-true_image_kawhi_tiny_s0"
+
+
 def test_all_cells_of_the_lists_above_differ_from_each_other(tmp_path):
     hashes = [cell_hash(cell(tmp_path, *overrides)) for overrides in DIFFERENT.values()]
     assert len(set(hashes)) == len(DIFFERENT)

@@ -48,6 +48,20 @@ def test_a_finished_sweep_does_nothing(tmp_path, finished):
     assert not (tmp_path / "data").exists()
 
 
+def test_cells_are_called_by_what_tells_them_apart(tmp_path):
+    def names(*lists: tuple[str, ...]) -> list[str]:
+        return launcher.labels([cell(tmp_path, *overrides) for overrides in lists])
+
+    assert names(("credit=kawhi",), ("credit=uniform",)) == ["GRPO + KAWHI", "GRPO"]
+    assert names(("credit=kawhi",)) == ["GRPO + KAWHI"]
+    assert names(("model=tiny_qwen3_vl", "seeds.rollout=1"), ("model=tiny_qwen2_5_vl",)) == [
+        "tiny-qwen3-vl, seed 1",
+        "tiny-qwen2.5-vl, seed 0",
+    ]
+    conditions = [("ablation=grounding", f"study.image={image}") for image in ("blank", "true_image")]
+    assert names(*conditions) == ["blank", "true_image"]
+
+
 def test_an_unknown_ablation_is_told_with_those_that_exist(tmp_path):
     done = sweep(tmp_path, "ablation=no_such_thing")
     assert done.returncode != 0
