@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -94,29 +95,45 @@ class RegionCache:
 
     def __init__(self, prompts: int = 4096, images: int = 4096):
         self.selections: OrderedDict[str, asyncio.Task] = OrderedDict()
-        self.maps: OrderedDict[bytes, RegionMap] = OrderedDict()
+        self.maps: OrderedDict[bytes, Future[RegionMap]] = OrderedDict()
         self._limits = prompts, images
+        self._lock = threading.Lock()
         run_directory = os.environ.get("KAWHI_RUN_DIR")
         self._folder = Path(run_directory) / "train" / "regions" if run_directory else None
 
     def region_map(self, content: bytes, analyse: Callable[[], RegionMap]) -> RegionMap:
-        """The map of an image with this content hash, analysed if this run has not met the image."""
-        if content not in self.maps:
-            file = self._folder / content.hex()[:2] / f"{content.hex()}.npz" if self._folder else None
-            if file is not None and file.exists():
-                self.maps[content] = RegionMap.load(file)
-            else:
-                self.maps[content] = analyse()
-                if file is not None:
-                    self.maps[content].save(file)
-        return self.maps[content]
+        """The map of an image with this content hash, analysed if this run has not met the image.
+
+        Of several threads that ask at once, the first one analyses and the others wait for it.
+        """
+        with self._lock:
+            first = content not in self.maps
+            future = self.maps.setdefault(content, Future())
+        if first:
+            try:
+                future.set_result(self._read_or_analyse(content, analyse))
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+        return future.result()
+
+    def _read_or_analyse(self, content: bytes, analyse: Callable[[], RegionMap]) -> RegionMap:
+        if self._folder is None:
+            return analyse()
+        file = self._folder / content.hex()[:2] / f"{content.hex()}.npz"
+        if file.exists():
+            return RegionMap.load(file)
+        region_map = analyse()
+        region_map.save(file)
+        return region_map
 
     def trim(self) -> None:
         prompts, images = self._limits
         while len(self.selections) > prompts:
             self.selections.popitem(last=False)
-        while len(self.maps) > images:
-            self.maps.popitem(last=False)
+        with self._lock:
+            while len(self.maps) > images:
+                self.maps.popitem(last=False)
 
 
 _CACHE = RegionCache()

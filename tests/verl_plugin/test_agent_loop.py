@@ -1,5 +1,7 @@
 """Regions once per prompt, of exactly what the model sees; seeds per request."""
 
+import time
+
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
@@ -84,6 +86,27 @@ def test_the_same_image_is_analysed_once(loop, family, monkeypatch):
         loop._region_map(image)
     loop._region_map(Image.fromarray(255 - np.asarray(image)))
     assert len(calls) == 2
+
+
+def test_questions_about_one_image_share_its_analysis(loop, family, monkeypatch):
+    """Prompts are prepared in threads, and several questions of a data set may show the same chart."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    calls = []
+    monkeypatch.setattr(agent_loop, "sguf", lambda *a, **k: calls.append(1) or time.sleep(0.05) or sguf(*a, **k))
+    image = next(problems("train", 3)).drawing.render(FAMILIES[family].image_size)
+    with ThreadPoolExecutor(8) as pool:
+        maps = list(pool.map(lambda _: loop._region_map(image), range(8)))
+    assert len(calls) == 1
+    assert all(found is maps[0] for found in maps)
+
+
+def test_an_analysis_that_fails_fails_for_all_who_wait(loop, family, monkeypatch):
+    monkeypatch.setattr(agent_loop, "sguf", lambda *a, **k: 1 / 0)
+    image = next(problems("train", 3)).drawing.render(FAMILIES[family].image_size)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            loop._region_map(image)
 
 
 def test_another_worker_of_the_run_reads_the_map(loop, family, monkeypatch, tmp_path):
