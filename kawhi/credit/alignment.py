@@ -9,20 +9,22 @@ needs one mean key per head instead of a T x N_s matrix: O(H (T + N_s) d) instea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 Metric = Literal["key_query", "key_key"]
 Rope = Literal["after", "before"]
 QueryPosition = Literal["token", "predicting"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
-_HEADS_AT_ONCE = 4  # bounds the float32 copies of queries and keys
+# Queries and keys are read in blocks of so many numbers.  A processor works on a block of float32 while it is in its
+# cache (512 KB); on an accelerator launching many small kernels would cost more than memory does.
+_BLOCK_ON_CPU, _BLOCK_ELSEWHERE = 1 << 17, 1 << 20
+_SHORTEST = 1e-12  # length below which a vector counts as zero
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def packed_alignment(
     return per_head.mean(dim=1)
 
 
+@torch.no_grad()
 def packed_head_alignment(
     queries: Tensor,
     query_sequence: Tensor,
@@ -127,27 +130,51 @@ def packed_head_alignment(
     metric: Metric = "key_query",
     query_heads: int | None = None,
 ) -> Tensor:
-    """:func:`packed_alignment` before its mean over heads: ``(T, len(heads))`` float32."""
+    """:func:`packed_alignment` before its mean over heads: ``(T, len(heads))`` float32, without gradients."""
     own, served = _head_indices(queries, keys, heads, metric, query_heads)
     if len(queries) != len(query_sequence) or len(keys) != len(key_sequence):
         raise ValueError(
             f"{len(queries)} queries with {len(query_sequence)} sequence numbers, "
             f"{len(keys)} keys with {len(key_sequence)}: each needs one of its own"
         )
-    count = torch.bincount(key_sequence, minlength=sequences).clamp(min=1)[:, None, None]
-    result = torch.empty(len(queries), len(own), dtype=torch.float32, device=queries.device)
-    for start in range(0, len(own), _HEADS_AT_ONCE):
-        part = slice(start, start + _HEADS_AT_ONCE)
-        unit_keys = F.normalize(keys[:, served[part]].float(), dim=-1)
-        mean_key = unit_keys.new_zeros(sequences, *unit_keys.shape[1:]).index_add_(0, key_sequence, unit_keys) / count
-        asked = queries[:, own[part]].float()
-        # The dot product is divided by the query's length afterwards, which saves a normalised copy of the queries.
-        if sequences == 1:
-            dot = torch.einsum("thd,hd->th", asked, mean_key[0])
-        else:
-            dot = torch.einsum("thd,thd->th", asked, mean_key[query_sequence])
-        result[:, part] = dot / asked.norm(dim=-1).clamp(min=1e-12)
-    return result
+    # Heads that share a key head (GQA) share its mean.
+    kinds, which = torch.unique(served, return_inverse=True)
+    mean_keys = _mean_unit_keys(keys, kinds, key_sequence, sequences)[:, which]
+    dot = torch.empty(len(queries), len(own), dtype=torch.float32, device=queries.device)
+    length = torch.empty_like(dot)
+    for part, asked in _blocks(queries, own):
+        torch.linalg.vector_norm(asked, dim=-1, out=length[part])
+        asked *= mean_keys if sequences == 1 else mean_keys[query_sequence[part]]
+        torch.sum(asked, dim=-1, out=dot[part])
+    # Dividing the dot product by the query's length afterwards saves a normalised copy of the queries.
+    return dot.div_(length.clamp_(min=_SHORTEST))
+
+
+def _mean_unit_keys(keys: Tensor, heads: Tensor, sequence: Tensor, sequences: int) -> Tensor:
+    """``(sequences, len(heads), d)``; zeros for a sequence without keys."""
+    total = torch.zeros(sequences, len(heads), keys.shape[2], dtype=torch.float32, device=keys.device)
+    for part, unit in _blocks(keys, heads):
+        unit /= torch.linalg.vector_norm(unit, dim=-1, keepdim=True).clamp_(min=_SHORTEST)
+        total.index_add_(0, sequence[part], unit)
+    return total.div_(torch.bincount(sequence, minlength=sequences).clamp_(min=1)[:, None, None])
+
+
+def _blocks(states: Tensor, heads: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """All rows, some at a time: which ones, and their ``heads`` in float32.
+
+    The next block overwrites the last one, because fresh memory for each would cost more than the arithmetic.
+    """
+    numbers = _BLOCK_ON_CPU if states.device.type == "cpu" else _BLOCK_ELSEWHERE
+    rows = min(len(states), max(1, numbers // (len(heads) * states.shape[2])))
+    taken = states.new_empty(rows, len(heads), states.shape[2])
+    block = taken.float()  # the same memory where nothing has to be converted
+    for start in range(0, len(states), max(1, rows)):
+        part = slice(start, min(start + rows, len(states)))
+        size = part.stop - start
+        torch.index_select(states[part], 1, heads, out=taken[:size])
+        if block is not taken:
+            block[:size].copy_(taken[:size])
+        yield part, block[:size]
 
 
 def _head_indices(

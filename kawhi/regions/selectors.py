@@ -68,14 +68,10 @@ def select_attended(received: NDArray[np.floating], keep_ratio: float = 0.5) -> 
         raise ValueError(f"keep_ratio must lie in (0, 1], got {keep_ratio}")
     if received.ndim != 1 or not np.isfinite(received).all():
         raise ValueError("the attention received must be one finite number per visual token")
-    kept = min(received.size, max(1, _rounded(keep_ratio * received.size)))
+    kept = min(received.size, max(1, math.floor(keep_ratio * received.size + 0.5)))
     return np.sort(np.argsort(-received, kind="stable")[:kept])
 
 
 def _kept(tokens: int, skip_ratio: float) -> int:
-    return _rounded((1 - skip_ratio) * tokens)
-
-
-def _rounded(tokens: float) -> int:
-    # Half up.  (1 - 0.9) * 5 is 0.49999999999999994 in floating point, which is one half all the same.
-    return math.floor(round(tokens, 9) + 0.5)
+    # In floating point: (1 - 0.9) * 5 is below one half, so a region of 5 keeps none at 0.9.
+    return math.floor((1 - skip_ratio) * tokens + 0.5)

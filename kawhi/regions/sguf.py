@@ -91,8 +91,8 @@ def sguf(
         epsilon: floor of equation 8's denominator, in units of eigenvalues; two flat patches have distance 0.
 
     Raises:
-        ValueError: the image is no 8-bit RGB image, a side is no multiple of ``patch_size``, ``sigma`` is negative or not
-            finite, or ``epsilon`` is not positive.
+        ValueError: the image is no 8-bit RGB image, a side is no multiple of ``patch_size``, ``sigma`` is negative or
+            not finite, or ``epsilon`` is not positive.
     """
     if patch_size < 1 or not 0 <= sigma < math.inf or not epsilon > 0:
         raise ValueError(

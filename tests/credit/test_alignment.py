@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kawhi.credit.alignment import packed_alignment, packed_head_alignment, vision_alignment
+from kawhi.credit.alignment import AlignmentOptions, packed_alignment, packed_head_alignment, vision_alignment
 from tests.reference.alignment import alignment as literal_alignment
 from tests.reference.alignment import head_alignment, key_key_alignment
 
@@ -129,6 +129,30 @@ def test_other_sequences_beside_it_change_nothing(seed, sizes, padding):
     assert (padded[len(queries) :] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_long_sequences_are_read_whole_and_left_as_they_are(dtype):
+    queries, query_sequence, keys, key_sequence = packed(0, [(900, 700), (0, 60), (700, 1100)], width=64)
+    queries, keys = queries.to(dtype), keys.to(dtype)
+    before = queries.clone(), keys.clone()
+    alpha = packed_alignment(queries, query_sequence, keys, key_sequence, 3)
+    assert queries.equal(before[0])
+    assert keys.equal(before[1])
+    for sequence in (0, 2):
+        mine, its = queries[query_sequence == sequence], keys[key_sequence == sequence]
+        # Equation 13 is a mean over visual tokens, so that of all is the mean of those of equal parts of them.
+        by_part = [vision_alignment(mine, part) for part in its.split(100)]
+        torch.testing.assert_close(alpha[query_sequence == sequence], sum(by_part) / len(by_part), atol=1e-6, rtol=0)
+        by_part = [vision_alignment(part, its) for part in mine.split(100)]
+        torch.testing.assert_close(alpha[query_sequence == sequence], torch.cat(by_part), atol=1e-6, rtol=0)
+
+
+def test_states_that_carry_gradients_are_taken_and_the_result_carries_none():
+    queries, keys = vectors(0, 3, 4, 5).requires_grad_(), vectors(1, 4, 2, 5).requires_grad_()
+    alpha = vision_alignment(queries, keys)
+    assert not alpha.requires_grad
+    torch.testing.assert_close(alpha, vision_alignment(queries.detach(), keys.detach()))
+
+
 def test_a_broken_vector_stays_in_its_sequence():
     queries, query_sequence, keys, key_sequence = packed(0, [(2, 3), (2, 3), (2, 3)])
     expected = packed_alignment(queries, query_sequence, keys, key_sequence, 3)
@@ -241,11 +265,28 @@ def test_refuses_an_unknown_metric_and_heads_that_metric_does_not_have():
         vision_alignment(torch.ones(2, 4, 4), torch.ones(2, 2, 4), metric="cosine")
     with pytest.raises(ValueError, match=r"key_query: .* do not fit grouped attention of 8 heads"):
         vision_alignment(torch.ones(2, 4, 4), torch.ones(2, 2, 4), query_heads=8)
+    with pytest.raises(ValueError, match=r"key_query: .* do not fit grouped attention of 4 heads"):
+        vision_alignment(torch.ones(2, 2, 4), torch.ones(2, 2, 4), query_heads=4)  # keys in the place of queries
     for given_heads in (1, 3):
         with pytest.raises(ValueError, match=r"key_key: .* do not fit grouped attention of 4 heads"):
             vision_alignment(torch.ones(2, given_heads, 4), torch.ones(2, 2, 4), metric="key_key", query_heads=4)
     with pytest.raises(ValueError, match=r"heads \[4\] are not a choice out of 4 query heads"):
         vision_alignment(torch.ones(2, 2, 4), torch.ones(2, 2, 4), [4], metric="key_key", query_heads=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "value"}, "unknown metric 'value'; choose one of key_query, key_key"),
+        ({"rope": "never"}, "unknown rope 'never'; choose one of after, before"),
+        ({"query_position": "next"}, "unknown query_position 'next'; choose one of token, predicting"),
+        ({"heads": []}, r"heads must be null for all or a list of head indices, not \[\]"),
+        ({"heads": [0, -1]}, r"not \[0, -1\]"),
+    ],
+)
+def test_options_that_do_not_exist_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        AlignmentOptions(**options)
 
 
 def test_refuses_shapes_and_heads_that_do_not_fit():

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kawhi.credit.segments import segment_response, token_bytes
+from kawhi.tiny.tokenizer import train_tokenizer
 
 # Text that is dense in delimiters.
 TEXTS = st.lists(
@@ -104,6 +105,15 @@ def test_sentences(tokenizer, split, text, expected):
     check(tokenizer, split, text, expected, "sentence")
 
 
+@pytest.mark.parametrize("closer", ["", *"\"')]}”’」』）", "”）"])
+@pytest.mark.parametrize("mark", [*".!?。！？", "?!", "！。", "。.", "。?"])
+def test_every_mark_ends_a_sentence_with_every_closer(tokenizer, mark, closer):
+    end = f"a{mark}{closer}"
+    assert parts(tokenizer, single_bytes(tokenizer, f"{end} b"), "sentence") == [f"{end} ", "b"]
+    without_a_space = [end, "b"] if set(mark) & set("。！？") else [f"{end}b"]
+    assert parts(tokenizer, single_bytes(tokenizer, f"{end}b"), "sentence") == without_a_space
+
+
 def check(tokenizer, split, text, expected, granularity):
     found = parts(tokenizer, split(tokenizer, text), granularity)
     # BPE may glue a delimiter's last space to the next word, which then carries it into the next segment.
@@ -185,6 +195,29 @@ def test_boundaries_do_not_depend_on_the_tokenisation(tokenizer, text, granulari
         position += len(table[i])
     names = {segment: rank for rank, segment in enumerate(sorted(set(expected)))}
     assert segment_response(ids, tokenizer, granularity).tolist() == [names[s] for s in expected]
+
+
+def test_an_added_token_has_its_own_text_unless_it_is_special():
+    tokenizer = train_tokenizer()  # not the shared one: this one grows
+    tokenizer.add_tokens(["<think>", "\n\né"])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|call|>\n\n"]})
+    assert token_bytes(tokenizer)[-3:] == (b"<think>", "\n\né".encode(), b"")
+    think, blank, special = range(len(tokenizer) - 3, len(tokenizer))
+    assert segment_response([think, blank, special, think, blank], tokenizer).tolist() == [0, 1, 1, 1, 2]
+
+
+def test_an_id_without_a_token_has_no_text():
+    class Holes:
+        all_special_ids = ()
+        added_tokens_decoder = {}  # noqa: RUF012
+
+        def __len__(self):
+            return 3
+
+        def convert_ids_to_tokens(self, ids):
+            return ["a", None, "ĊĊ"]
+
+    assert token_bytes(Holes()) == (b"a", b"", b"\n\n")
 
 
 def test_every_token_has_its_bytes(tokenizer):

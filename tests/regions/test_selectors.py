@@ -29,14 +29,14 @@ def region_maps(draw) -> RegionMap:
     return RegionMap(labels, is_key.astype(float), is_key, np.zeros((rows, columns, 2)), zeros, 0.5)
 
 
-RATIOS = st.sampled_from(["0", "0.25", "0.5", "0.55", "0.7", "0.75", "0.9", "1"])
+RATIOS = st.sampled_from([0.0, 0.25, 0.5, 0.55, 0.7, 0.75, 0.9, 1.0])
 SEEDS = st.integers(0, 1000)
 
 
 @given(region_maps(), RATIOS, SEEDS)
 def test_sguf_keeps_key_regions_and_samples_each_background_region(region_map, ratio, seed):
     chosen = np.zeros(region_map.labels.size, bool)
-    chosen[select_tokens(region_map, "sguf", float(ratio), seed)] = True
+    chosen[select_tokens(region_map, "sguf", ratio, seed)] = True
     for component, key in enumerate(region_map.is_key):
         inside = chosen[region_map.labels.ravel() == component]
         assert inside.sum() == (inside.size if key else kept_tokens(inside.size, ratio))
@@ -52,8 +52,8 @@ def test_inverse_swaps_the_roles(region_map, ratio, seed):
         region_map.luminance,
         region_map.threshold,
     )
-    inverse = select_tokens(region_map, "inverse", float(ratio), seed)
-    np.testing.assert_array_equal(inverse, select_tokens(swapped, "sguf", float(ratio), seed))
+    inverse = select_tokens(region_map, "inverse", ratio, seed)
+    np.testing.assert_array_equal(inverse, select_tokens(swapped, "sguf", ratio, seed))
     background = np.flatnonzero(~region_map.key_tokens.ravel())
     assert np.isin(background, inverse).all()
 
@@ -61,7 +61,7 @@ def test_inverse_swaps_the_roles(region_map, ratio, seed):
 @given(region_maps(), RATIOS, SEEDS)
 def test_inverse_keeps_background_and_samples_each_key_region(region_map, ratio, seed):
     chosen = np.zeros(region_map.labels.size, bool)
-    chosen[select_tokens(region_map, "inverse", float(ratio), seed)] = True
+    chosen[select_tokens(region_map, "inverse", ratio, seed)] = True
     for component, key in enumerate(region_map.is_key):
         inside = chosen[region_map.labels.ravel() == component]
         assert inside.sum() == (kept_tokens(inside.size, ratio) if key else inside.size)
@@ -73,17 +73,16 @@ def background(tokens: int) -> RegionMap:
     return RegionMap(row.astype(np.int64), np.zeros(1), np.zeros(1, bool), np.zeros((1, tokens, 2)), row, 0.0)
 
 
-@pytest.mark.parametrize("ratio", ["0.1", "0.3", "0.55", "0.67", "0.7", "0.9", "0.91"])
-def test_a_half_is_rounded_up_although_floating_point_makes_it_less(ratio):
-    # (1 - 0.9) * 5 is 0.49999999999999994.
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.55, 0.67, 0.7, 0.9, 0.91])
+def test_every_size_of_region_keeps_its_share(ratio):
     for tokens in range(1, 120):
-        assert len(select_tokens(background(tokens), "sguf", float(ratio))) == kept_tokens(tokens, ratio)
+        assert len(select_tokens(background(tokens), "sguf", ratio)) == kept_tokens(tokens, ratio)
 
 
 @given(region_maps(), RATIOS, SEEDS)
 def test_random_draws_as_many_as_sguf(region_map, ratio, seed):
-    by_chance = select_tokens(region_map, "random", float(ratio), seed)
-    assert len(by_chance) == len(select_tokens(region_map, "sguf", float(ratio), seed))
+    by_chance = select_tokens(region_map, "random", ratio, seed)
+    assert len(by_chance) == len(select_tokens(region_map, "sguf", ratio, seed))
 
 
 def test_random_reaches_the_whole_grid():
@@ -96,17 +95,17 @@ def test_random_reaches_the_whole_grid():
 
 @given(region_maps(), RATIOS, SEEDS)
 def test_all_ignores_regions_and_ratio(region_map, ratio, seed):
-    everything = select_tokens(region_map, "all", float(ratio), seed)
+    everything = select_tokens(region_map, "all", ratio, seed)
     assert everything.tolist() == list(range(region_map.labels.size))
 
 
 @given(region_maps(), st.sampled_from(STRATEGIES), RATIOS, SEEDS)
 def test_sorted_unique_reproducible(region_map, strategy, ratio, seed):
-    tokens = select_tokens(region_map, strategy, float(ratio), seed)
+    tokens = select_tokens(region_map, strategy, ratio, seed)
     assert tokens.dtype == np.int64
     assert (np.diff(tokens) > 0).all()
     assert len(tokens) == 0 or (tokens[0] >= 0 and tokens[-1] < region_map.labels.size)
-    np.testing.assert_array_equal(tokens, select_tokens(region_map, strategy, float(ratio), seed))
+    np.testing.assert_array_equal(tokens, select_tokens(region_map, strategy, ratio, seed))
 
 
 @pytest.mark.parametrize("strategy", ["sguf", "random", "inverse"])
@@ -152,20 +151,21 @@ def test_a_seed_means_the_same_tokens_in_every_process():
 
 # Few values, so that many tokens receive the same.
 RECEIVED = st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1e-30, 3.0]), max_size=30)
-KEEP = st.sampled_from(["0.01", "0.29", "0.35", "0.5", "0.54", "0.9", "1"])
+KEEP = st.sampled_from([0.01, 0.29, 0.35, 0.5, 0.54, 0.9, 1.0])
 
 
 @given(RECEIVED, KEEP)
 @settings(max_examples=100)
 def test_attended_tokens_are_those_that_receive_most(received, ratio):
-    tokens = select_attended(np.array(received), float(ratio))
+    tokens = select_attended(np.array(received), ratio)
     assert tokens.dtype == np.int64
     assert tokens.tolist() == attended(received, ratio)
 
 
-def test_a_half_of_attended_tokens_is_rounded_up_although_floating_point_makes_it_less():
-    # 0.29 * 50 is 14.499999999999998.
-    assert len(select_attended(np.zeros(50), 0.29)) == 15
+def test_halves_are_those_of_the_formula_in_floating_point():
+    assert len(select_tokens(background(5), "sguf", 0.7)) == 2  # 1.5000000000000002
+    assert len(select_tokens(background(5), "sguf", 0.9)) == 0  # 0.4999999999999999
+    assert len(select_attended(np.zeros(50), 0.29)) == 14  # 14.499999999999998
 
 
 def test_of_equally_attended_tokens_the_earlier_ones_are_kept():
