@@ -43,13 +43,22 @@ lint: setup ## ruff and mypy
 doctor: setup ## check this machine, with one thing to do per finding
 	@$(VENV)/bin/kawhi doctor
 
+benchmarks: setup ## speed and memory side by side in one run, into docs/performance.md; leave the machine alone
+	$(RUN) -m pytest benchmarks --results benchmarks/results/middle.json
+	@for family in qwen2_5_vl qwen3_vl; do \
+		$(RUN) benchmarks/gpu_overhead.py --family $$family --depth 2 --repeats 3 --update --json benchmarks/results/overhead-cpu-$$family.json; \
+	done
+	$(RUN) benchmarks/report.py
+
 checkpoints: setup ## make both tiny checkpoints again from nothing (15 minutes each on one core)
 	$(RUN) -m kawhi.tiny.warm_start qwen2_5_vl
 	$(RUN) -m kawhi.tiny.warm_start qwen3_vl
 
-pictures: setup ## draw the README's pictures again
+pictures: setup ## draw the pictures of the README and of docs/ again
 	$(VENV)/bin/kawhi sheet docs/images/tiny_world.png
 	$(RUN) docs/images/make_overview.py
+	$(VENV)/bin/kawhi explain docs/images/chart.png "Find the sum of A and B." --out build/explain
+	cp build/explain/chart_explain.png docs/images/explain.png
 
 setup: $(STAMP) ## the virtual environment .venv from requirements/cpu.txt
 
@@ -67,4 +76,4 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo ablations test test-fast lint doctor checkpoints pictures setup clean
+.PHONY: help demo ablations test test-fast lint doctor benchmarks checkpoints pictures setup clean

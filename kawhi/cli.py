@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from kawhi.explain.command import add_parser as add_explain
+from kawhi.explain.command import explain
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses and runs; returns the exit code."""
@@ -16,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
     status.add_argument("--runs", type=Path, default=Path("results/runs"))
+    add_explain(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
@@ -25,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         return report(given.folder)
     if given.command == "status":
         return _status(given.runs, given.experiment)
+    if given.command == "explain":
+        return explain(given, sys.argv[1:] if arguments is None else arguments)
     from kawhi.tiny.sheet import contact_sheet
 
     try:

@@ -1,0 +1,122 @@
+"""A race: contenders measured side by side in one run, and what their ratio has to be.  Standard library only."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+RESULTS = Path(__file__).parent / "results"
+_LOAD_AT_START = os.getloadavg()[0]
+_PACKAGES = ("torch", "transformers", "numpy", "scipy", "opencv-python-headless", "scikit-image")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is promised of KAWHI against one rival.
+
+    Attributes:
+        claim: the promise in words.
+        rival: name of a rival; ``None`` where the promise is a number and not a ratio.
+        sense: ``at_most``: KAWHI / rival (or KAWHI itself) stays at or below ``limit``; ``at_least``: rival / KAWHI
+            reaches it.
+    """
+
+    claim: str
+    rival: str | None
+    sense: Literal["at_most", "at_least"]
+    limit: float
+
+
+@dataclass(frozen=True)
+class Race:
+    """One measurement of all contenders.
+
+    Attributes:
+        section: table of docs/performance.md that shows it.
+        setting: what was measured.
+        unit: of all values.
+        kawhi: KAWHI's value.
+        rivals: value of every other contender.
+        targets: promises that this race decides.
+    """
+
+    section: str
+    setting: str
+    unit: str
+    kawhi: float
+    rivals: dict[str, float]
+    targets: Sequence[Target] = field(default_factory=tuple)
+
+    def measured(self, target: Target) -> float:
+        """What ``target.limit`` is compared with."""
+        if target.rival is None:
+            return self.kawhi
+        rival = self.rivals[target.rival]
+        return self.kawhi / rival if target.sense == "at_most" else rival / self.kawhi
+
+    def meets(self, target: Target) -> bool:
+        measured = self.measured(target)
+        return measured <= target.limit if target.sense == "at_most" else measured >= target.limit
+
+
+@dataclass(frozen=True)
+class Session:
+    """The races of one run on one machine.
+
+    Attributes:
+        machine: GPU, or processor with its cores.
+        load: the machine's load average when the run started; 0 where nothing else ran.
+        versions: package -> version.
+        date: ISO date (UTC).
+        command: what to type to measure it again.
+        races: in the order of measurement.
+    """
+
+    machine: str
+    load: float
+    versions: dict[str, str]
+    date: str
+    command: str
+    races: Sequence[Race]
+
+    def save(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, file: Path) -> Session:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        races = [Race(**race | {"targets": [Target(**t) for t in race["targets"]]}) for race in stored.pop("races")]
+        return cls(**stored, races=races)
+
+
+def measured_here(command: str, races: Sequence[Race], machine: str = "") -> Session:
+    """What was measured, here and today; ``machine`` names a GPU, otherwise the processor is named."""
+    versions = {"Python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue  # a GPU machine needs torch and transformers only
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return Session(machine or processor(), round(_LOAD_AT_START, 1), versions, date, command, list(races))
+
+
+def processor() -> str:
+    """Model name of the processor and the number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass  # not Linux: the less exact name has to do
+    return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"

@@ -1,0 +1,110 @@
+"""What a page shows, as plain data: nothing here knows a model, HTML or matplotlib."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kawhi.probes.grounding import Comparison
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image as the model sees it, on its grid of visual tokens.
+
+    Attributes:
+        image: the pixels, as a data URI.
+        width, height: of these pixels as the model sees them.
+        rows, columns: of the grid; 0 where no regions were asked for.
+        labels: ``(rows * columns,)`` region of each visual token, row-major.
+        key: whether each visual token lies in a key region.
+        kept: the selected visual tokens.
+    """
+
+    image: str
+    width: int
+    height: int
+    rows: int = 0
+    columns: int = 0
+    labels: list[int] = field(default_factory=list)
+    key: list[bool] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """One paragraph (or sentence) of an answer.
+
+    Attributes:
+        text: decoded, without the white space around it.
+        tokens: number of response tokens.
+        weight: of its tokens, equation 15; their mean where they differ.
+        alpha: mean over its tokens, equation 14; None for a method without alignment.
+        head_alpha: the same for every head of the model, whether alpha averages over it or not.
+        heat: ``(rows * columns,)`` cosine of equation 12 with each visual token, mean over heads and tokens.
+    """
+
+    text: str
+    tokens: int
+    weight: float
+    alpha: float | None = None
+    head_alpha: list[float] = field(default_factory=list)
+    heat: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Control:
+    """An answer read again under one condition of :data:`kawhi.probes.grounding.CONDITIONS`.
+
+    Attributes:
+        alpha: of each paragraph under the condition.
+    """
+
+    condition: str
+    alpha: list[float]
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response.
+
+    Attributes:
+        name: e.g. ``Greedy answer``.
+        reward, advantage: as recorded in training, the advantage before weighting.
+        notes: sentences a reader must know.
+    """
+
+    name: str
+    paragraphs: list[Paragraph]
+    controls: list[Control] = field(default_factory=list)
+    reward: float | None = None
+    advantage: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One page.
+
+    Attributes:
+        title: where this comes from: an image's name, or a run's and its step.
+        heads: the heads that alpha averages over; empty without alignment.
+        unit: what the paragraphs are: ``paragraph`` or ``sentence``.
+        compared: what the controls rank: the unit of credit, ``paragraph``, ``sentence`` or ``token``.
+        w_min: the lightest shade.
+        wrong_image: what it shows, in words, and as a data URI; empty without controls.
+        notes: sentences a reader must know.
+        details: name -> value of everything that the numbers depend on.
+    """
+
+    title: str
+    question: str
+    scene: Scene
+    answers: list[Answer]
+    heads: list[int]
+    unit: str
+    compared: str
+    w_min: float
+    wrong_image: tuple[str, str] = ("", "")
+    notes: list[str] = field(default_factory=list)
+    details: dict[str, str] = field(default_factory=dict)
