@@ -76,14 +76,13 @@ class Pass:
 
     def alpha(self) -> Tensor:
         """``(T,)`` of the response tokens, from the pass that ran while the capture was armed."""
-        captured = self.capture.take(self.response_rows, self.visual_rows)
+        captured = self.capture.take(self.response_rows, self.visual_rows, heads=self.heads)
         return packed_alignment(
             captured.queries,
             torch.zeros_like(self.response_rows),
             captured.keys,
             torch.zeros_like(self.visual_rows),
             1,
-            self.heads,
         )
 
     def log_probs_and_alpha(self) -> tuple[Tensor, Tensor]:

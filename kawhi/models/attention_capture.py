@@ -6,6 +6,7 @@ and under FSDP2, and cost nothing while the capture is not armed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ class Captured:
     Attributes:
         queries: ``(R_q, H_q, d)`` after normalisation, and after rotary embedding unless it was asked for before; for
             ``key_key`` the keys ``(R_q, H_k, d)`` of these rows.
-        keys: ``(R_k, H_k, d)`` likewise; not repeated for GQA.
+        keys: ``(R_k, H_k, d)`` likewise; not repeated for GQA unless heads were chosen.
     """
 
     queries: Tensor
@@ -77,7 +78,13 @@ class AttentionCapture:
         self._seen, self._armed = {}, False
 
     def take(
-        self, query_rows: Tensor, key_rows: Tensor, *, metric: Metric = "key_query", rope: Rope = "after"
+        self,
+        query_rows: Tensor,
+        key_rows: Tensor,
+        *,
+        metric: Metric = "key_query",
+        rope: Rope = "after",
+        heads: Sequence[int] | None = None,
     ) -> Captured:
         """The captured pass, reduced to the rows that matter before anything is computed on them.
 
@@ -86,6 +93,7 @@ class AttentionCapture:
                 ``S`` the total length in packed batches.
             metric: ``key_query`` takes the queries of ``query_rows``, ``key_key`` their keys.
             rope: ``after`` rotary embedding, as attention compares them, or ``before`` it (table 3, block 5).
+            heads: query heads wanted; nothing is computed for the others.  Keys then come once per wanted query head.
 
         Raises:
             RuntimeError: the capture was not armed, or no forward pass ran since.
@@ -93,15 +101,19 @@ class AttentionCapture:
         missing = {"queries", "keys", "positions"} - self._seen.keys()
         if missing:
             raise RuntimeError(f"no {', '.join(sorted(missing))} were captured: the armed pass did not run")
-        asking = self._rows("queries" if metric == "key_query" else "keys", query_rows, rope)
-        keys = self._rows("keys", key_rows, rope)
+        asking = self._rows("queries" if metric == "key_query" else "keys", query_rows, rope, heads)
+        keys = self._rows("keys", key_rows, rope, heads)
         self.disarm()
         return Captured(asking, keys)
 
-    def _rows(self, name: str, rows: Tensor, rope: Rope) -> Tensor:
+    def _rows(self, name: str, rows: Tensor, rope: Rope, wanted: Sequence[int] | None) -> Tensor:
         states = self._seen[name]
-        tokens = states.shape[0] * states.shape[1]
-        heads = states.reshape(tokens, -1, self._head_dim)[rows].float()
+        states = states.reshape(states.shape[0] * states.shape[1], -1, self._head_dim)
+        if wanted is None:
+            heads = states[rows].float()
+        else:
+            served = torch.tensor(wanted, device=states.device) // (self.query_heads // states.shape[1])
+            heads = states[rows[:, None], served].float()
         if rope == "before":
             return heads
         cos, sin = self._seen["positions"]

@@ -115,7 +115,7 @@ def micro_batch_alpha(
         chosen = _chosen_by_vision_encoder(vision, len(visual), request["keep_ratio"])
     keys = visual[chosen.to(visual.device)]
     asking = row[in_response] - int(options.query_position == "predicting")  # a prompt is never empty
-    captured = capture.take(asking, row[keys], metric=options.metric, rope=options.rope)
+    captured = capture.take(asking, row[keys], metric=options.metric, rope=options.rope, heads=options.heads)
     alpha = torch.zeros(len(tokens), device=tokens.device)
     alpha[in_response] = packed_alignment(
         captured.queries,
@@ -123,9 +123,9 @@ def micro_batch_alpha(
         captured.keys,
         sequence[keys],
         sequences,
-        options.heads,
         metric=options.metric,
-        query_heads=capture.query_heads,
+        # Chosen heads come with a key head each; all heads come as they are.
+        query_heads=capture.query_heads if options.heads is None else None,
     )
     return alpha
 

@@ -89,6 +89,26 @@ def test_alpha_equals_brute_force(model, batch, rotated, tokenizer, heads):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("metric", ["key_query", "key_key"])
+@pytest.mark.parametrize("rope", ["after", "before"])
+def test_chosen_heads_are_those_of_the_whole_capture(model, batch, metric, rope):
+    inputs, _ = batch
+    rows, chosen = torch.tensor([3, 40, 5]), [3, 0]
+    capture = AttentionCapture(model)
+
+    def take(heads):
+        capture.arm()
+        model(**inputs)
+        return capture.take(rows, rows, metric=metric, rope=rope, heads=heads)
+
+    every, some = take(None), take(chosen)
+    groups = QUERY_HEADS // KEY_HEADS
+    served = [head // groups for head in chosen]
+    torch.testing.assert_close(some.queries, every.queries[:, chosen if metric == "key_query" else served])
+    torch.testing.assert_close(some.keys, every.keys[:, served])
+
+
+@torch.no_grad()
 def test_rows_come_back_in_the_order_asked_for(model, batch):
     inputs, _ = batch
     length = inputs["input_ids"].shape[1]
