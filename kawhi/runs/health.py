@@ -14,6 +14,10 @@ GRADIENT = "actor/grad_norm"
 # verl logs some failures of its workers and trains on; ` ERROR ` is vLLM's format, `ERROR:` verl's.
 _ERROR_LINE = re.compile(r"dtype mismatch|(^|[\s\]])ERROR[: ]", re.MULTILINE)
 
+_TRAINED = "Final validation metrics"  # verl prints it when the last checkpoint is saved
+# Ray ends vLLM's processes in any order, and a server whose engine goes first says that it died.
+_FAREWELL = re.compile(r"\[(async_llm|core_client)\.py:\d+\]")
+
 
 def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, limits: dict[str, float]) -> list[str]:
     """Everything wrong with a finished training run, as sentences; empty when it is healthy.
@@ -43,11 +47,20 @@ def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, li
             problems.append(f"{name} is {value:.4g} at step {step} ({len(bad)} such steps); it must be {wanted}")
     if metrics and not any(row.get(GRADIENT, 0.0) > 0 for row in metrics):
         problems.append("the gradient norm is 0 in every step: nothing was learnt")
-    found = _ERROR_LINE.search(log)
-    if found:
-        line = log[log.rfind("\n", 0, found.end()) + 1 :].split("\n", 1)[0]
-        problems.append(f"a worker logged an error: {line.strip()[:200]}")
+    error = first_error(log)
+    if error:
+        problems.append(f"a worker logged an error: {error[:200]}")
     return problems
+
+
+def first_error(log: str) -> str | None:
+    """The first line that a worker logged as an error; vLLM's farewell after the last step is none."""
+    end = log.find(_TRAINED)
+    for found in _ERROR_LINE.finditer(log):
+        line = log[log.rfind("\n", 0, found.end()) + 1 :].split("\n", 1)[0].strip()
+        if not (0 <= end < found.start() and _FAREWELL.search(line)):
+            return line
+    return None
 
 
 def weights_changed(before: Path, after: Path) -> bool:

@@ -28,6 +28,18 @@ def rows(**changes_of_step_2):
     return [metrics_row(1), metrics_row(2, **changes_of_step_2), metrics_row(3)]
 
 
+FAREWELL = "(vLLMHttpServer pid=7) ERROR 11-22 10:00:00 [async_llm.py:724] AsyncLLM output_handler failed.\n"
+TRAINED = "(KawhiTaskRunner pid=12) 'Final validation metrics: None'\n"
+
+
+def test_vllm_may_die_after_the_last_step_but_not_before():
+    assert problems(rows(), log=GOOD_LOG + TRAINED + FAREWELL) == []
+    assert problems(rows(), log=GOOD_LOG + FAREWELL + TRAINED) == [f"a worker logged an error: {FAREWELL.strip()}"]
+    assert problems(rows(), log=FAREWELL) == [f"a worker logged an error: {FAREWELL.strip()}"]
+    other = "(WorkerDict pid=9) ERROR:2026-11-22 10:00:00,000:dtype mismatch"
+    assert problems(rows(), log=TRAINED + FAREWELL + other) == [f"a worker logged an error: {other}"]
+
+
 def test_a_healthy_run_has_no_problems():
     assert problems(rows()) == []
 
