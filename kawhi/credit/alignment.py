@@ -144,7 +144,7 @@ def packed_head_alignment(
     length = torch.empty_like(dot)
     for part, asked in _blocks(queries, own):
         torch.linalg.vector_norm(asked, dim=-1, out=length[part])
-        asked *= mean_keys if sequences == 1 else mean_keys[query_sequence[part]]
+        asked *= mean_keys if sequences == 1 else mean_keys.index_select(0, query_sequence[part])
         torch.sum(asked, dim=-1, out=dot[part])
     # Dividing the dot product by the query's length afterwards saves a normalised copy of the queries.
     return dot.div_(length.clamp_(min=_SHORTEST))
