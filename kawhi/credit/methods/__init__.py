@@ -1,6 +1,6 @@
 """Credit methods by name.  One file per method; importing this package registers the ones that ship."""
 
-from kawhi.credit.methods import kawhi, uniform  # noqa: F401  (registers the methods)
+from kawhi.credit.methods import ft_rl, kawhi, product, tor, uniform, vppo  # noqa: F401  (registers the methods)
 from kawhi.credit.methods.base import METHODS, CreditMethod, ResponseBatch, build, register
 
 __all__ = ["METHODS", "CreditMethod", "ResponseBatch", "build", "register"]

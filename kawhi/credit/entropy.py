@@ -1,0 +1,41 @@
+"""Entropy of the nucleus: of the most probable tokens alone (equation 5 of ToR)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_ELEMENTS_AT_ONCE = 1 << 26  # of the sorted copy of the logits, 256 MB in float32
+
+
+@torch.no_grad()
+def nucleus_entropy(logits: Tensor, p: float) -> Tensor:
+    """Entropy in nats of each distribution, cut to its nucleus and renormalised.
+
+    The nucleus is the smallest set of most probable tokens whose probabilities sum to at least ``p``; with ``p = 1`` the
+    result is the ordinary entropy.  Rows are taken some at a time, so the sorted copy never doubles the logits.
+
+    Args:
+        logits: ``(T, V)``, any float type, already divided by the temperature.
+        p: in (0, 1].
+
+    Returns:
+        ``(T,)`` float32.
+
+    Raises:
+        ValueError: ``p`` outside its range.
+    """
+    if not 0 < p <= 1:
+        raise ValueError(f"p must lie in (0, 1], got {p}")
+    entropy = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
+    rows = max(1, _ELEMENTS_AT_ONCE // max(1, logits.shape[-1]))
+    for start in range(0, len(logits), rows):
+        part = slice(start, start + rows)
+        ordered = logits[part].float().log_softmax(dim=-1).sort(dim=-1, descending=True).values
+        probability = ordered.exp()
+        before = probability.cumsum(dim=-1) - probability  # mass of the more probable tokens
+        probability = probability.masked_fill_(before >= p, 0.0)
+        mass = probability.sum(dim=-1)
+        # -sum q/m log(q/m) = log m - sum(q log q) / m; q log q is 0 where q is.
+        entropy[part] = mass.log() - torch.special.xlogy(probability, probability).sum(dim=-1) / mass
+    return entropy

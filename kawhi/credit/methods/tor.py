@@ -1,0 +1,79 @@
+"""ToR (Token-Reweighting): reasoning tokens and perception tokens get weights of their own, all others none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from kawhi.credit.methods.base import ResponseBatch, register
+
+Proxy = Literal["logp", "prob", "entropy"]
+Types = Literal["both", "reasoning", "perception"]
+
+
+@register("tor")
+@dataclass(frozen=True)
+class TokenReweighting:
+    """Section 3 of the paper.
+
+    Reasoning tokens are the top share by ``nucleus_entropy`` (equations 5-7), perception tokens the top share by the
+    difference that the image makes (equations 8-9); both over the whole batch.  A token of both kinds takes the
+    reasoning weight.  Of equal tokens the earlier one is taken.
+
+    Attributes:
+        reasoning_share, perception_share: shares of the batch's tokens.
+        reasoning_weight, perception_weight: equation 10.
+        proxy: the difference in log-probability, in probability, or in entropy.
+        types: ``both``, or one kind alone (tables 1 and 2).
+
+    Raises:
+        ValueError: an option outside its range.
+    """
+
+    reasoning_share: float
+    perception_share: float
+    reasoning_weight: float
+    perception_weight: float
+    proxy: Proxy
+    types: Types
+
+    def __post_init__(self) -> None:
+        for name in ("reasoning_share", "perception_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in (0, 1], got {getattr(self, name)}")
+        for name, known in (("proxy", Proxy), ("types", Types)):
+            if getattr(self, name) not in get_args(known):
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Signals of the chosen kinds and proxy only: a pass without the image costs time."""
+        difference = {"entropy", "blank_entropy"} if self.proxy == "entropy" else {"log_probs", "blank_log_probs"}
+        reasoning, perception = self.types != "perception", self.types != "reasoning"
+        return frozenset(({"nucleus_entropy"} if reasoning else set()) | (difference if perception else set()))
+
+    def weights(self, batch: ResponseBatch) -> Tensor:
+        weights = torch.zeros(len(batch.token_ids))
+        if self.types != "reasoning":
+            weights[top_of_batch(self._sensitivity(batch), self.perception_share)] = self.perception_weight
+        if self.types != "perception":
+            chosen = top_of_batch(batch.signals["nucleus_entropy"], self.reasoning_share)
+            weights[chosen] = self.reasoning_weight
+        return weights
+
+    def _sensitivity(self, batch: ResponseBatch) -> Tensor:
+        if self.proxy == "entropy":
+            return (batch.signals["entropy"] - batch.signals["blank_entropy"]).abs()
+        seen, blank = batch.signals["log_probs"].double(), batch.signals["blank_log_probs"].double()
+        if self.proxy == "prob":
+            seen, blank = seen.exp(), blank.exp()
+        return (seen - blank).abs()
+
+
+def top_of_batch(values: Tensor, share: float) -> Tensor:
+    """Indices of the ``floor(share S + 0.5)`` largest of ``(S,)`` values, at least one of a batch that is not empty."""
+    count = min(len(values), max(1, int(round(share * len(values), 9) + 0.5)))
+    return values.argsort(descending=True, stable=True)[:count]

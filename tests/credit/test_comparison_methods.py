@@ -1,0 +1,150 @@
+"""FT-RL, VPPO, ToR and products against their transcriptions, on random batches and on every degenerate one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kawhi.credit.entropy import nucleus_entropy
+from kawhi.credit.methods import ResponseBatch, build
+from tests.reference import methods as literal
+
+FT_RL = {"keep": 0.2, "scope": "batch"}
+VPPO = {"keep": 0.4, "scale_min": 0.9}
+TOR = {
+    "reasoning_share": 0.3,
+    "perception_share": 0.3,
+    "reasoning_weight": 1.0,
+    "perception_weight": 0.5,
+    "proxy": "logp",
+    "types": "both",
+}
+# Few distinct values, so that ties are the rule; single tokens, equal responses and empty ones occur.
+VALUES = st.sampled_from([0.0, 0.1, 0.1, 0.5, 1.0, 2.0, 3.25])
+BATCHES = st.lists(st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=8), min_size=1, max_size=5).filter(
+    lambda batch: any(batch)
+)
+
+
+def packed(rows: list[list[float]]) -> torch.Tensor:
+    return torch.tensor([value for row in rows for value in row], dtype=torch.float32)
+
+
+def make_batch(lengths: list[int], **signals: torch.Tensor) -> ResponseBatch:
+    offsets = torch.tensor([0, *lengths]).cumsum(0)
+    return ResponseBatch(torch.zeros(int(offsets[-1]), dtype=torch.long), offsets, signals, tokenizer=None)
+
+
+def columns(batch) -> list[list[list[float]]]:
+    return [[[token[i] for token in row] for row in batch] for i in range(3)]
+
+
+@given(BATCHES, st.sampled_from(["batch", "response"]), st.sampled_from([0.2, 0.5, 1.0]))
+def test_ft_rl(batch, scope, keep):
+    entropy, *_ = columns(batch)
+    got = build("ft_rl", keep=keep, scope=scope).weights(make_batch([len(row) for row in batch], entropy=packed(entropy)))
+    expected = literal.ft_rl([packed([row]).double().tolist() for row in entropy], keep, scope)
+    np.testing.assert_allclose(got, packed(expected), atol=1e-6)
+
+
+@given(BATCHES, st.sampled_from([0.1, 0.4, 1.0]), st.sampled_from([0.0, 0.9, 1.0]))
+def test_vppo(batch, keep, scale_min):
+    seen, blind, _ = columns(batch)
+    signals = {"log_probs": -packed(seen), "perturbed_log_probs": -packed(blind)}
+    got = build("vppo", keep=keep, scale_min=scale_min).weights(make_batch([len(row) for row in batch], **signals))
+    rows = [[[-value for value in packed([row]).double().tolist()] for row in rows] for rows in (seen, blind)]
+    np.testing.assert_allclose(got, packed(literal.vppo(*rows, keep, scale_min)), atol=1e-6)
+
+
+@given(BATCHES, st.sampled_from(["logp", "prob", "entropy"]), st.sampled_from(["both", "reasoning", "perception"]))
+def test_tor(batch, proxy, types):
+    nucleus, seen, blind = (packed(rows) for rows in columns(batch))
+    method = build("tor", **{**TOR, "proxy": proxy, "types": types})
+    signals = {
+        "nucleus_entropy": nucleus,
+        "log_probs": -seen,
+        "blank_log_probs": -blind,
+        "entropy": seen,
+        "blank_entropy": blind,
+    }
+    got = method.weights(make_batch([len(row) for row in batch], **{name: signals[name] for name in method.needs}))
+    pairs = list(zip(seen.tolist(), blind.tolist(), strict=True))
+    if proxy == "prob":
+        sensitivity = [abs(np.exp(-a) - np.exp(-b)) for a, b in pairs]
+    else:
+        sensitivity = [abs(a - b) for a, b in pairs]
+    options = {name: value for name, value in TOR.items() if name not in ("proxy", "types")}
+    np.testing.assert_allclose(got, literal.tor(nucleus.tolist(), sensitivity, types=types, **options), atol=1e-6)
+
+
+def test_tor_asks_for_no_signal_that_it_does_not_use():
+    assert build("tor", **{**TOR, "types": "reasoning"}).needs == {"nucleus_entropy"}
+    assert build("tor", **{**TOR, "types": "perception"}).needs == {"log_probs", "blank_log_probs"}
+    assert build("tor", **{**TOR, "proxy": "entropy"}).needs == {"nucleus_entropy", "entropy", "blank_entropy"}
+
+
+def test_vppo_scales_have_mean_one():
+    generator = torch.Generator().manual_seed(0)
+    lengths = [5, 9, 3, 14]
+    seen, blind = (-torch.rand(sum(lengths), generator=generator) for _ in range(2))
+    method = build("vppo", keep=1.0, scale_min=0.9)
+    weights = method.weights(make_batch(lengths, log_probs=seen, perturbed_log_probs=blind))
+    scales = torch.stack([part[0] for part in weights.split(lengths)])
+    assert scales.mean().item() == pytest.approx(1.0)
+    assert scales.min().item() == pytest.approx(0.9)
+
+
+def test_a_product_multiplies_and_needs_what_its_parts_need():
+    product = build("product", methods={"ft_rl": FT_RL, "vppo": VPPO})
+    assert product.needs == {"entropy", "log_probs", "perturbed_log_probs"}
+    generator = torch.Generator().manual_seed(0)
+    signals = {name: -torch.rand(20, generator=generator) for name in product.needs}
+    batch = make_batch([8, 12], **signals)
+    expected = build("ft_rl", **FT_RL).weights(batch) * build("vppo", **VPPO).weights(batch)
+    assert torch.equal(product.weights(batch), expected)
+    with pytest.raises(ValueError, match="at least two"):
+        build("product", methods={"ft_rl": FT_RL})
+
+
+@given(st.lists(st.floats(-8, 8), min_size=1, max_size=12), st.sampled_from([0.05, 0.5, 0.9, 0.95]))
+def test_nucleus_entropy(logits, p):
+    exact = torch.tensor([logits])
+    expected = literal.nucleus_entropy(exact[0].double().tolist(), p)
+    got = nucleus_entropy(exact, p).item()
+    # Where the mass before a token equals p to rounding, either nucleus is right.
+    near = [literal.nucleus_entropy(exact[0].double().tolist(), q) for q in (p - 1e-6, p + 1e-6)]
+    assert min(abs(got - value) for value in (expected, *near)) < 2e-5
+
+
+def test_the_whole_nucleus_is_the_entropy():
+    logits = torch.randn(7, 50, generator=torch.Generator().manual_seed(0))
+    expected = torch.distributions.Categorical(logits=logits).entropy()
+    torch.testing.assert_close(nucleus_entropy(logits, 1.0), expected)
+
+
+def test_rows_are_taken_some_at_a_time(monkeypatch):
+    logits = torch.randn(7, 50, generator=torch.Generator().manual_seed(0))
+    whole = nucleus_entropy(logits, 0.9)
+    monkeypatch.setattr("kawhi.credit.entropy._ELEMENTS_AT_ONCE", 120)
+    assert torch.equal(nucleus_entropy(logits, 0.9), whole)
+    assert nucleus_entropy(torch.zeros(0, 50), 0.9).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("ft_rl", {**FT_RL, "keep": 0.0}, "keep must lie"),
+        ("ft_rl", {**FT_RL, "scope": "token"}, "unknown scope 'token'"),
+        ("vppo", {**VPPO, "keep": 1.5}, "keep must lie"),
+        ("vppo", {**VPPO, "scale_min": -1}, "scale_min must lie"),
+        ("tor", {**TOR, "reasoning_share": 0}, "reasoning_share must lie"),
+        ("tor", {**TOR, "proxy": "kl"}, "unknown proxy 'kl'; choose one of logp, prob, entropy"),
+        ("tor", {**TOR, "types": "all"}, "unknown types 'all'"),
+    ],
+)
+def test_options_outside_their_range_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(name, **options)
