@@ -9,15 +9,19 @@ _ELEMENTS_AT_ONCE = 1 << 26  # of the sorted copy of the logits, 256 MB in float
 
 
 @torch.no_grad()
-def nucleus_entropy(logits: Tensor, p: float) -> Tensor:
+def nucleus_entropy(
+    logits: Tensor, p: float, *, rows: Tensor | None = None, temperature: float | Tensor = 1.0
+) -> Tensor:
     """Entropy in nats of each distribution, cut to its nucleus and renormalised.
 
-    The nucleus is the smallest set of most probable tokens whose probabilities sum to at least ``p``; with ``p = 1`` the
-    result is the ordinary entropy.  Rows are taken some at a time, so the sorted copy never doubles the logits.
+    The nucleus is the smallest set of most probable tokens whose probabilities sum to at least ``p``; with ``p = 1``
+    the result is the ordinary entropy.  Rows are taken some at a time, so the sorted copy never doubles the logits.
 
     Args:
-        logits: ``(T, V)``, any float type, already divided by the temperature.
+        logits: ``(R, V)``, any float type.
         p: in (0, 1].
+        rows: ``(T,)`` int64, the rows wanted; ``None`` for all.
+        temperature: divides the logits; one for all, or ``(T,)``.
 
     Returns:
         ``(T,)`` float32.
@@ -27,11 +31,13 @@ def nucleus_entropy(logits: Tensor, p: float) -> Tensor:
     """
     if not 0 < p <= 1:
         raise ValueError(f"p must lie in (0, 1], got {p}")
-    entropy = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
-    rows = max(1, _ELEMENTS_AT_ONCE // max(1, logits.shape[-1]))
-    for start in range(0, len(logits), rows):
-        part = slice(start, start + rows)
-        ordered = logits[part].float().log_softmax(dim=-1).sort(dim=-1, descending=True).values
+    wanted = torch.arange(len(logits), device=logits.device) if rows is None else rows
+    entropy = torch.empty(len(wanted), dtype=torch.float32, device=logits.device)
+    at_once = max(1, _ELEMENTS_AT_ONCE // max(1, logits.shape[-1]))
+    for start in range(0, len(wanted), at_once):
+        part = slice(start, start + at_once)
+        divisor = temperature[part, None] if isinstance(temperature, Tensor) else temperature
+        ordered = (logits[wanted[part]].float() / divisor).log_softmax(dim=-1).sort(dim=-1, descending=True).values
         probability = ordered.exp()
         before = probability.cumsum(dim=-1) - probability  # mass of the more probable tokens
         probability = probability.masked_fill_(before >= p, 0.0)

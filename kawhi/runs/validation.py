@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.credit.alignment import AlignmentOptions
-from kawhi.credit.methods import build
+from kawhi.credit.methods import configured
 from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
 
@@ -18,11 +18,20 @@ def validate_credit(cell: DictConfig) -> None:
     """
     if cell.kawhi.method == "off":
         return
-    options: Any = OmegaConf.to_container(cell.kawhi.options, resolve=True)
+    kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
     try:
-        method = build(cell.kawhi.method, **options)
+        method = configured(kawhi)
     except (TypeError, ValueError) as error:
         raise CellError(f"kawhi.method={cell.kawhi.method}: {error}") from error
+    signals = kawhi.get("signals") or {}
+    for signal, option, fine in (
+        ("nucleus_entropy", "nucleus_p", lambda p: 0 < p <= 1),
+        ("perturbed_log_probs", "perturbed_share", lambda share: 0 < share <= 1),
+    ):
+        if signal in method.needs and not (option in signals and fine(signals[option])):
+            raise CellError(f"kawhi.method={cell.kawhi.method} needs kawhi.signals.{option} in (0, 1]")
+    if any("_log_probs" in name or name == "blank_entropy" for name in method.needs) and "seed" not in signals:
+        raise CellError(f"kawhi.method={cell.kawhi.method} needs kawhi.signals.seed")
     if "alignment" not in method.needs:
         return
     if "regions" not in cell.kawhi or "alignment" not in cell.kawhi:

@@ -21,13 +21,8 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from kawhi.models.seen import seen_by_model
 from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
+from kawhi.verl_plugin.seeds import stable_seed
 from kawhi.verl_plugin.wire import PROMPT_INDEX, REGION_SECONDS, SELECTED_TOKENS
-
-
-def stable_seed(*parts: int) -> int:
-    """A 31-bit seed that depends on nothing but its arguments."""
-    digest = hashlib.sha256(repr(parts).encode()).digest()
-    return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF
 
 
 @register("kawhi_seeded")

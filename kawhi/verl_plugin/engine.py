@@ -21,7 +21,14 @@ from kawhi.credit.alignment import AlignmentOptions, packed_alignment
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.vision_attention import VisionAttentionCapture
 from kawhi.regions.selectors import select_attended
-from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, SELECTED_TOKENS
+from kawhi.verl_plugin.engine_signals import (
+    blacken_images,
+    image_request,
+    nucleus_of_responses,
+    nucleus_request,
+    response_rows,
+)
+from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, NUCLEUS_ENTROPY, SELECTED_TOKENS
 
 
 @EngineRegistry.register(model_type="language_model", backend="fsdp2", device=["cuda", "npu"], vendor="kawhi")
@@ -50,13 +57,23 @@ class KawhiEngine(FSDPEngineWithLMHead):
                 self.capture.arm()
                 if request["keep_ratio"] is not None:
                     self.vision.arm()
+            others = image_request(micro_batch)
+            if others is not None:
+                fields = _extra_fields(micro_batch, micro_batch["input_ids"].size(0))
+                blacken_images(prepared[0], micro_batch, others, fields, self.model_config.processor, self._image_token)
         return prepared
 
     def prepare_model_outputs(self, output, output_args, micro_batch: TensorDict, logits_processor_func):
+        p = nucleus_request(micro_batch)
+        packed = tu.get_non_tensor_data(micro_batch, key="use_remove_padding", default=True)
+        # Before verl divides the logits by the temperature, which it does in place where it can.
+        nucleus = None if p is None else nucleus_of_responses(output.get("logits"), micro_batch, p, packed=packed)
         result = super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
+        if nucleus is not None:
+            offsets = micro_batch["input_ids"].offsets()
+            result[NUCLEUS_ENTROPY] = torch.nested.nested_tensor_from_jagged(nucleus, offsets)
         if self.capture is not None and self.vision is not None and self.capture.armed:
             start = time.perf_counter()
-            packed = tu.get_non_tensor_data(micro_batch, key="use_remove_padding", default=True)
             alpha = micro_batch_alpha(self.capture, self.vision, micro_batch, self._image_token, packed=packed)
             offsets = micro_batch["input_ids"].offsets()
             result[ALPHA] = torch.nested.nested_tensor_from_jagged(alpha, offsets)
@@ -100,14 +117,8 @@ def micro_batch_alpha(
     assert request is not None, "nobody asked for alpha"
     options = AlignmentOptions(**request["alignment"])
     ids = micro_batch["input_ids"]
-    offsets, tokens = ids.offsets(), ids.values()
-    lengths = offsets.diff()
-    sequences = len(lengths)
-    sequence = torch.repeat_interleave(torch.arange(sequences, device=tokens.device), lengths)
-    column = torch.arange(len(tokens), device=tokens.device) - offsets[:-1][sequence]
-    row = torch.arange(len(tokens), device=tokens.device) if packed else sequence * int(lengths.max()) + column
-    prompt = torch.as_tensor(micro_batch["prompts"].offsets().diff(), device=tokens.device)
-    in_response = column >= prompt[sequence]
+    sequences, tokens = ids.size(0), ids.values()
+    sequence, row, in_response = response_rows(micro_batch, packed=packed)
     visual = torch.nonzero((tokens == image_token) & ~in_response)[:, 0]
     if request["keep_ratio"] is None:
         chosen = _chosen_by_agent_loop(_extra_fields(micro_batch, sequences), sequence[visual])

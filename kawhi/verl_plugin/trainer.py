@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import torch
@@ -13,12 +12,18 @@ from torch import Tensor
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 
-from kawhi.credit.methods import ResponseBatch, build
+from kawhi.credit.methods import ResponseBatch, configured
 from kawhi.verl_plugin.step_samples import write_step
+from kawhi.verl_plugin.trainer_signals import (
+    first_pass_requests,
+    further_passes,
+    keep_pass,
+    needed_fields,
+    read_signals,
+    response_alpha,
+)
 from kawhi.verl_plugin.wire import (
     ALIGN_SECONDS,
-    ALIGNMENT_REQUEST,
-    ALPHA,
     PROMPT_INDEX,
     REGION_SECONDS,
     SELECTED_TOKENS,
@@ -30,25 +35,31 @@ class KawhiTrainer(PPOTrainerSync):
 
     def __init__(self, config):
         super().__init__(config)
-        options: Any = OmegaConf.to_container(config.kawhi.options, resolve=True)
-        self.credit = build(config.kawhi.method, **options)
+        kawhi: Any = OmegaConf.to_container(config.kawhi, resolve=True)
+        self.credit = configured(kawhi)
+        needed_fields(self.credit.needs)  # refuses a signal that nobody can gather before anything is trained
 
     def _compute_old_log_prob(self, batch, metrics):
-        if "alignment" in self.credit.needs:
-            regions = self.config.kawhi.regions
-            request = {
-                "alignment": OmegaConf.to_container(self.config.kawhi.alignment, resolve=True),
-                "keep_ratio": regions.keep_ratio if regions.strategy == "visionzip" else None,
-            }
-            batch.extra_info[ALIGNMENT_REQUEST] = json.dumps(request)
-        return super()._compute_old_log_prob(batch, metrics)
+        needs, kawhi = self.credit.needs, self.config.kawhi
+        batch.extra_info.update(first_pass_requests(needs, kawhi))
+        batch = super()._compute_old_log_prob(batch, metrics)
+        temperature = self.config.actor_rollout_ref.rollout.temperature
+        for prefix, request in further_passes(needs, kawhi, self.global_steps):
+            with marked_timer(f"{prefix}_pass", self.timing_raw):
+                stock = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["entropy"])
+                batch.extra_info.update({**request, "temperature": temperature})
+                self.actor_rollout_wg.compute_log_prob(batch)
+                batch = keep_pass(batch, prefix, entropy=request["calculate_entropy"])
+                # The pass has overwritten the entropy of the responses beside their true images.
+                batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=stock)
+        return batch
 
     def _compute_advantage(self, batch, metrics):
         refuse_lost_responses(batch.tags)
         batch = super()._compute_advantage(batch, metrics)
         with marked_timer("kawhi_weights", self.timing_raw):
             fields = ["advantages", "responses", "rm_scores", "uid", "extra_fields"]
-            signals = [ALPHA, ALIGN_SECONDS] if "alignment" in self.credit.needs else []
+            signals = needed_fields(self.credit.needs)
             data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields + signals)
             missing = [field for field in signals if field not in data.keys()]
             if missing:
@@ -72,9 +83,7 @@ class KawhiTrainer(PPOTrainerSync):
     def _weights(self, data, responses: tuple[Tensor, ...]) -> list[Tensor]:
         lengths = [len(response) for response in responses]
         offsets = torch.tensor([0, *lengths]).cumsum(0)
-        signals = {}
-        if "alignment" in self.credit.needs:
-            signals["alignment"] = torch.cat(response_alpha(data, responses))
+        signals = read_signals(data, self.credit.needs, responses)
         packed = ResponseBatch(torch.cat(responses), offsets, signals, self.tokenizer)
         weights = self.credit.weights(packed)
         if len(weights) != int(offsets[-1]) or not bool(torch.isfinite(weights).all()):
@@ -100,11 +109,6 @@ class KawhiTrainer(PPOTrainerSync):
         ranks = max(1, self.config.trainer.n_gpus_per_node * self.config.trainer.nnodes)
         self.timing_raw["kawhi_alignment"] = sum(float(s.sum()) for s in data[ALIGN_SECONDS].unbind()) / ranks
         self.timing_raw["kawhi_regions"] = float(sum(row.get(REGION_SECONDS, 0.0) for row in extra_fields(data)))
-
-
-def response_alpha(data: TensorDict, responses: tuple[Tensor, ...]) -> list[Tensor]:
-    """alpha of the response tokens, which are the last of each sequence: one ``(T,)`` per response."""
-    return [alpha[-len(response) :] for alpha, response in zip(data[ALPHA].unbind(), responses, strict=True)]
 
 
 def extra_fields(data: TensorDict) -> list[dict[str, Any]]:

@@ -6,6 +6,19 @@ ALIGNMENT_REQUEST = "kawhi_alignment_request"
 """Non-tensor batch entry that asks the engine for alpha: JSON of ``alignment`` (the options) and ``keep_ratio`` (the
 share of tokens that VisionZip keeps, or null where the agent loop has selected tokens)."""
 
+NUCLEUS_REQUEST = "kawhi_nucleus_request"
+"""Non-tensor batch entry that asks the engine for the entropy of the nucleus: its ``p``."""
+
+IMAGE_REQUEST = "kawhi_image_request"
+"""Non-tensor batch entry that asks the engine for a pass with other images: JSON of ``share`` (of the patches that are
+made black, 1 for a blank image), ``seed`` and ``step``."""
+
+PERTURBED, BLANK = "kawhi_perturbed", "kawhi_blank"
+"""Prefixes of the TransferQueue fields ``<prefix>_log_probs`` and ``<prefix>_entropy`` of such a pass."""
+
+NUCLEUS_ENTROPY = "kawhi_nucleus_entropy"
+"""TransferQueue field: entropy of the nucleus per token of prompt + response, jagged."""
+
 ALPHA = "kawhi_alpha"
 """TransferQueue field: alpha per token of prompt + response, jagged."""
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kawhi.credit.entropy import nucleus_entropy
-from kawhi.credit.methods import ResponseBatch, build
+from kawhi.credit.methods import ResponseBatch, build, configured
 from tests.reference import methods as literal
 
 FT_RL = {"keep": 0.2, "scope": "batch"}
@@ -45,7 +45,9 @@ def columns(batch) -> list[list[list[float]]]:
 @given(BATCHES, st.sampled_from(["batch", "response"]), st.sampled_from([0.2, 0.5, 1.0]))
 def test_ft_rl(batch, scope, keep):
     entropy, *_ = columns(batch)
-    got = build("ft_rl", keep=keep, scope=scope).weights(make_batch([len(row) for row in batch], entropy=packed(entropy)))
+    got = build("ft_rl", keep=keep, scope=scope).weights(
+        make_batch([len(row) for row in batch], entropy=packed(entropy))
+    )
     expected = literal.ft_rl([packed([row]).double().tolist() for row in entropy], keep, scope)
     np.testing.assert_allclose(got, packed(expected), atol=1e-6)
 
@@ -98,15 +100,18 @@ def test_vppo_scales_have_mean_one():
 
 
 def test_a_product_multiplies_and_needs_what_its_parts_need():
-    product = build("product", methods={"ft_rl": FT_RL, "vppo": VPPO})
+    product = configured({"method": "ft_rl", "options": FT_RL, "also": {"vppo": VPPO}})
     assert product.needs == {"entropy", "log_probs", "perturbed_log_probs"}
     generator = torch.Generator().manual_seed(0)
     signals = {name: -torch.rand(20, generator=generator) for name in product.needs}
     batch = make_batch([8, 12], **signals)
     expected = build("ft_rl", **FT_RL).weights(batch) * build("vppo", **VPPO).weights(batch)
     assert torch.equal(product.weights(batch), expected)
-    with pytest.raises(ValueError, match="at least two"):
-        build("product", methods={"ft_rl": FT_RL})
+
+
+@pytest.mark.parametrize("also", [None, {}])
+def test_one_method_alone_is_itself(also):
+    assert configured({"method": "ft_rl", "options": FT_RL, "also": also}) == build("ft_rl", **FT_RL)
 
 
 @given(st.lists(st.floats(-8, 8), min_size=1, max_size=12), st.sampled_from([0.05, 0.5, 0.9, 0.95]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -16,7 +16,9 @@ class ResponseBatch:
     Attributes:
         token_ids: ``(S,)`` response tokens.
         offsets: ``(B + 1,)`` where each response starts; the last entry is ``S``.
-        signals: name -> ``(S,)`` per-token values, exactly those the method ``needs``.
+        signals: name -> ``(S,)`` per-token values, exactly those the method ``needs``: ``alignment`` (alpha of equation
+            13), ``log_probs`` and ``entropy`` of the old policy, ``nucleus_entropy``, and from passes with other images
+            ``perturbed_log_probs`` (some patches black), ``blank_log_probs`` and ``blank_entropy`` (all black).
         tokenizer: the policy's tokenizer.
     """
 
@@ -27,9 +29,10 @@ class ResponseBatch:
 
 
 class CreditMethod(Protocol):
-    """A credit method.  ``needs`` lists signals the trainer gathers; today that is ``alignment``."""
+    """A credit method.  ``needs`` lists the signals that the trainer gathers, see :class:`ResponseBatch`."""
 
-    needs: ClassVar[frozenset[str]]
+    @property
+    def needs(self) -> frozenset[str]: ...
 
     def weights(self, batch: ResponseBatch) -> Tensor:
         """``(S,)`` finite factors of the base advantages."""

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 from torch import Tensor
 
-from kawhi.credit.methods.base import CreditMethod, ResponseBatch, build, register
+from kawhi.credit.methods.base import CreditMethod, ResponseBatch, build
 
 
-@register("product")
 @dataclass(frozen=True)
 class Product:
-    """Product of the weights of ``methods``: name -> its options.
+    """Product of the weights of its parts."""
 
-    Raises:
-        ValueError: fewer than two methods, or an unknown one.
-    """
-
-    methods: Mapping[str, Mapping[str, Any]]
-    parts: tuple[CreditMethod, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        if len(self.methods) < 2:
-            raise ValueError("a product needs at least two methods")
-        object.__setattr__(self, "parts", tuple(build(name, **options) for name, options in self.methods.items()))
+    parts: tuple[CreditMethod, ...]
 
     @property
     def needs(self) -> frozenset[str]:
-        """Everything that any of the methods needs."""
-        return frozenset().union(*(part.needs for part in self.parts))
+        """Everything that any of the parts needs."""
+        return frozenset[str]().union(*(part.needs for part in self.parts))
 
     def weights(self, batch: ResponseBatch) -> Tensor:
         return reduce(Tensor.mul, (part.weights(batch) for part in self.parts))
+
+
+def configured(kawhi: Mapping[str, Any]) -> CreditMethod:
+    """The method of a cell's ``kawhi`` block: ``method`` with its ``options``, times those in ``also``.
+
+    Raises:
+        ValueError, TypeError: as :func:`kawhi.credit.methods.build`.
+    """
+    first = build(kawhi["method"], **kawhi["options"])
+    others = tuple(build(name, **(options or {})) for name, options in (kawhi.get("also") or {}).items())
+    return Product((first, *others)) if others else first

@@ -43,7 +43,9 @@ class Vppo:
     def weights(self, batch: ResponseBatch) -> Tensor:
         dependency = image_dependency(batch.signals["log_probs"], batch.signals["perturbed_log_probs"])
         parts = [dependency[start:end] for start, end in pairwise(batch.offsets.tolist())]
-        scale = response_scale(torch.stack([part.mean() if len(part) else part.sum() for part in parts]), self.scale_min)
+        scale = response_scale(
+            torch.stack([part.mean() if len(part) else part.sum() for part in parts]), self.scale_min
+        )
         masks = [top_share(part, self.keep) * s for part, s in zip(parts, scale, strict=True)]
         return torch.cat(masks).float()
 
@@ -61,7 +63,7 @@ def top_share(values: Tensor, keep: float) -> Tensor:
 
 
 def response_scale(dependency: Tensor, scale_min: float) -> Tensor:
-    """``(B,)`` means of responses, min-max normalised and mapped to ``[scale_min, u]`` with ``u`` such that the mean is 1.
+    """``(B,)`` means of responses, min-max normalised and mapped to ``[scale_min, u]``; ``u`` makes their mean 1.
 
     All 1 where the responses do not differ.
     """

@@ -1,0 +1,102 @@
+"""Gathers the signals that a credit method needs: exactly those, each under the name that methods know it by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import transfer_queue as tq
+from omegaconf import DictConfig, OmegaConf
+from tensordict import TensorDict
+from torch import Tensor
+from verl.workers.utils.padding import response_from_nested
+
+from kawhi.verl_plugin.wire import (
+    ALIGN_SECONDS,
+    ALIGNMENT_REQUEST,
+    ALPHA,
+    BLANK,
+    IMAGE_REQUEST,
+    NUCLEUS_ENTROPY,
+    NUCLEUS_REQUEST,
+    PERTURBED,
+)
+
+# Name of a signal -> TransferQueue field.  The first two are what verl computes in any case.
+FIELDS = {
+    "log_probs": "old_log_probs",
+    "entropy": "entropy",
+    "nucleus_entropy": NUCLEUS_ENTROPY,
+    "alignment": ALPHA,
+    "perturbed_log_probs": f"{PERTURBED}_log_probs",
+    "blank_log_probs": f"{BLANK}_log_probs",
+    "blank_entropy": f"{BLANK}_entropy",
+}
+
+
+def first_pass_requests(needs: frozenset[str], kawhi: DictConfig) -> dict[str, Any]:
+    """What to ask of verl's own old-log-prob pass."""
+    requests: dict[str, Any] = {}
+    if "alignment" in needs:
+        alignment = OmegaConf.to_container(kawhi.alignment, resolve=True)
+        keep = kawhi.regions.keep_ratio if kawhi.regions.strategy == "visionzip" else None
+        requests[ALIGNMENT_REQUEST] = json.dumps({"alignment": alignment, "keep_ratio": keep})
+    if "nucleus_entropy" in needs:
+        requests[NUCLEUS_REQUEST] = float(kawhi.signals.nucleus_p)
+    return requests
+
+
+def further_passes(needs: frozenset[str], kawhi: DictConfig, step: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Prefix and requests of each pass with other images that is needed."""
+    for prefix, share in ((PERTURBED, None), (BLANK, 1.0)):
+        wanted = {name for name in needs if FIELDS.get(name, "").startswith(prefix)}
+        if wanted:
+            share = float(kawhi.signals.perturbed_share) if share is None else share
+            image = {"share": share, "seed": int(kawhi.signals.seed), "step": step}
+            entropy = f"{prefix}_entropy" in {FIELDS[name] for name in wanted}
+            yield prefix, {IMAGE_REQUEST: json.dumps(image), "calculate_entropy": entropy, "compute_loss": False}
+
+
+def keep_pass(batch, prefix: str, *, entropy: bool) -> Any:
+    """Moves what a further pass wrote from verl's fields to fields of its own; returns the fresh batch handle."""
+    names = ["log_probs", *(["entropy"] if entropy else [])]
+    data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=[*names, "response_mask"])
+    mask = data["response_mask"]
+    own = {f"{prefix}_{name}": response_from_nested(data[name], mask) for name in names}
+    put = TensorDict(own, batch_size=len(batch))
+    return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
+
+
+def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Signal name -> ``(S,)`` of all response tokens, concatenated."""
+    signals = {}
+    for name in needs:
+        rows = data[FIELDS[name]].unbind()
+        if name == "alignment":
+            rows = response_alpha(data, responses)
+        if name == "nucleus_entropy":  # full length, at the states that predict
+            rows = response_from_nested(data[NUCLEUS_ENTROPY], data["responses"]).unbind()
+        lengths = [len(row) for row in rows]
+        if lengths != [len(response) for response in responses]:
+            raise RuntimeError(f"the signal {name} has {lengths} values for responses of {list(map(len, responses))}")
+        signals[name] = torch.cat(list(rows))
+    return signals
+
+
+def needed_fields(needs: frozenset[str]) -> list[str]:
+    """TransferQueue fields behind the signals.
+
+    Raises:
+        ValueError: a signal that nobody can gather; the message lists those that exist.
+    """
+    unknown = needs - FIELDS.keys()
+    if unknown:
+        raise ValueError(f"unknown signals {', '.join(sorted(unknown))}; known: {', '.join(sorted(FIELDS))}")
+    return [FIELDS[name] for name in sorted(needs)] + ([ALIGN_SECONDS] if "alignment" in needs else [])
+
+
+def response_alpha(data: TensorDict, responses: tuple[Tensor, ...]) -> list[Tensor]:
+    """alpha of the response tokens, which are the last of each sequence: one ``(T,)`` per response."""
+    return [alpha[-len(response) :] for alpha, response in zip(data[ALPHA].unbind(), responses, strict=True)]
