@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 os.environ.update(
     VERL_PLATFORM="cpu",
@@ -19,6 +20,10 @@ import torch.distributed as dist
 from tensordict import TensorDict
 from torch.nn import functional as F
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program, beside pytest
+from tests.reference.methods import nucleus_entropy as literal_nucleus_entropy
+
+ALIGNMENT_REQUEST_NAME = "kawhi_alignment_request"
 VARIANTS: dict[str, dict] = {
     "paper": {},
     "heads": {"heads": [0, 3]},
@@ -48,7 +53,7 @@ def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[i
 
     from kawhi.tiny.models import FAMILIES
     from kawhi.tiny.world import problems
-    from kawhi.verl_plugin.wire import SELECTED_TOKENS
+    from kawhi.verl_plugin.wire import PROMPT_INDEX, SELECTED_TOKENS
 
     generator = torch.Generator().manual_seed(seed)
     stream = problems("validation", seed)
@@ -91,7 +96,8 @@ def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[i
     )
     images = [{"pixel_values": row["pixel_values"], "image_grid_thw": row["image_grid_thw"]} for row in rows]
     tu.assign_non_tensor_stack(data, "multi_modal_inputs", images)
-    tu.assign_non_tensor_stack(data, "extra_fields", [{SELECTED_TOKENS: row["selected"]} for row in rows])
+    fields = [{SELECTED_TOKENS: row["selected"], PROMPT_INDEX: i} for i, row in enumerate(rows)]
+    tu.assign_non_tensor_stack(data, "extra_fields", fields)
     tu.assign_non_tensor(
         data,
         use_remove_padding=packed,
@@ -200,6 +206,59 @@ def brute_force(model, row: dict, image_token: int, variant: str) -> torch.Tenso
     return cosine.mean(dim=(0, 2))
 
 
+def logits_of(model, row: dict, pixel_values: torch.Tensor) -> torch.Tensor:
+    """``(S, V)`` of one sequence by itself."""
+    with torch.no_grad():
+        return model(
+            input_ids=row["ids"][None],
+            attention_mask=torch.ones_like(row["ids"])[None],
+            position_ids=row["positions"][:, None],
+            pixel_values=pixel_values,
+            image_grid_thw=row["image_grid_thw"],
+            mm_token_type_ids=row["mm"][None],
+        ).logits[0]
+
+
+def check_other_signals(engine, batch: Batch, model, image_token: int) -> float:
+    """Entropy of the nucleus at a temperature, and log-probs beside images that are partly and wholly black."""
+    from verl.utils import tensordict_utils as tu
+    from verl.workers.utils.padding import response_from_nested
+
+    from kawhi.models.blacken import random_rows
+    from kawhi.verl_plugin.seeds import stable_seed
+    from kawhi.verl_plugin.wire import IMAGE_REQUEST, NUCLEUS_ENTROPY, NUCLEUS_REQUEST
+
+    images = engine.model_config.processor.image_processor
+    black = -torch.tensor(images.image_mean) / torch.tensor(images.image_std)
+    worst, p, temperature = 0.0, 0.8, 0.7
+    for share in (0.0, 0.5, 1.0):
+        asked = {"share": share, "seed": 5, "step": 2}
+        tu.assign_non_tensor(
+            batch.data,
+            **{ALIGNMENT_REQUEST_NAME: "", NUCLEUS_REQUEST: p, IMAGE_REQUEST: json.dumps(asked)},
+            temperature=temperature,
+        )
+        with engine.eval_mode(), torch.no_grad():
+            output = engine.infer_batch(batch.data)["model_output"]
+        mask = batch.data["responses"]
+        found = {
+            "log_probs": response_from_nested(output["log_probs"], mask).unbind(),
+            "nucleus": response_from_nested(output[NUCLEUS_ENTROPY], mask).unbind(),
+        }
+        for i, row in enumerate(batch.rows):
+            pixels = row["pixel_values"].clone()
+            for patch in torch.nonzero(random_rows(len(pixels), share, stable_seed(5, i, 2)))[:, 0]:
+                pixels[patch] = black.repeat_interleave(pixels.shape[1] // 3)
+            start = len(row["prompt"])
+            scaled = (logits_of(model, row, pixels)[start - 1 : -1] / temperature).double().log_softmax(-1)
+            expected = scaled.gather(1, row["ids"][start:, None])[:, 0]
+            worst = max(worst, (found["log_probs"][i] - expected).abs().max().item())
+            for t in range(0, len(expected), 5):
+                entropy = literal_nucleus_entropy(scaled[t].tolist(), p)
+                worst = max(worst, abs(found["nucleus"][i][t].item() - entropy))
+    return worst
+
+
 def main(folder: str, family: str, packed: bool) -> None:
     """One rank: prints the largest deviation of its part of the batch."""
     global ROPE_INDEX
@@ -259,6 +318,8 @@ def main(folder: str, family: str, packed: bool) -> None:
             worst = max(worst, (alpha[start:] - brute_force(reference, row, image_token, variant)).abs().max().item())
             found[variant].append(alpha[start:])
         print(f"rank {rank}/{world} {variant} deviation {worst:.3e}", flush=True)
+    worst = check_other_signals(engine, batch, reference, image_token)
+    print(f"rank {rank}/{world} signals deviation {worst:.3e}", flush=True)
     for variant in VARIANTS.keys() - {"paper"}:
         assert not torch.allclose(torch.cat(found[variant]), torch.cat(found["paper"]), atol=1e-4), variant
     dist.destroy_process_group()
