@@ -25,7 +25,9 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])
 
 
-def vppo(log_probs: list[list[float]], perturbed: list[list[float]], keep: float, scale_min: float) -> list[list[float]]:
+def vppo(
+    log_probs: list[list[float]], perturbed: list[list[float]], keep: float, scale_min: float
+) -> list[list[float]]:
     dependency = []
     for seen, blind in zip(log_probs, perturbed, strict=True):
         row = []

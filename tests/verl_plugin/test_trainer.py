@@ -14,10 +14,11 @@ from omegaconf import OmegaConf, open_dict
 from tensordict import TensorDict
 from verl.trainer.ppo.v1 import trainer_base
 
+from kawhi.credit.methods import build
 from kawhi.credit.segments import segment_response
 from kawhi.credit.weights import paragraph_weights
 from kawhi.tiny.tokenizer import train_tokenizer
-from kawhi.verl_plugin import step_samples
+from kawhi.verl_plugin import step_samples, trainer_signals
 from kawhi.verl_plugin import trainer as plugin
 from kawhi.verl_plugin.wire import (
     ALIGN_SECONDS,
@@ -120,9 +121,10 @@ def world(monkeypatch, tokenizer):
     queue = Queue(fields)
     monkeypatch.setattr(trainer_base, "tq", queue)
     monkeypatch.setattr(plugin, "tq", queue)
+    monkeypatch.setattr(trainer_signals, "tq", queue)
     trainer = object.__new__(plugin.KawhiTrainer)
     trainer.config, trainer.tokenizer, trainer.timing_raw = config, tokenizer, {}
-    trainer.credit = plugin.build("kawhi", **OPTIONS)
+    trainer.credit = build("kawhi", **OPTIONS)
     trainer.global_steps = 3
     batch = Meta([f"{u}_{s}_0" for u in "ab" for s in (0, 1)], [{} for _ in ids])
     return trainer, batch, queue, ids, alphas
@@ -152,7 +154,7 @@ def test_advantages_are_multiplied_by_the_papers_weights(world, tokenizer):
 def test_weights_of_one_leave_every_bit(world):
     trainer, batch, queue, *_ = world
     base = stock_advantages(world)
-    trainer.credit = plugin.build("kawhi", **{**OPTIONS, "w_min": 1.0, "w_max": 1.0})
+    trainer.credit = build("kawhi", **{**OPTIONS, "w_min": 1.0, "w_max": 1.0})
     trainer._compute_advantage(batch, {})
     assert all(torch.equal(a, b) for a, b in zip(queue.fields["advantages"].unbind(), base, strict=True))
 
@@ -161,7 +163,7 @@ def test_uniform_needs_no_signal(world):
     trainer, batch, queue, *_ = world
     base = stock_advantages(world)
     del queue.fields[ALPHA]
-    trainer.credit = plugin.build("uniform")
+    trainer.credit = build("uniform")
     trainer._compute_advantage(batch, {})
     assert all(torch.equal(a, b) for a, b in zip(queue.fields["advantages"].unbind(), base, strict=True))
 
@@ -210,7 +212,7 @@ def test_the_request_goes_out_with_the_log_prob_pass(world, monkeypatch):
     assert json.loads(seen[ALIGNMENT_REQUEST])["keep_ratio"] == 0.5
     seen.clear()
     batch.extra_info.clear()
-    trainer.credit = plugin.build("uniform")
+    trainer.credit = build("uniform")
     trainer._compute_old_log_prob(batch, {})
     assert ALIGNMENT_REQUEST not in seen
 
@@ -248,7 +250,7 @@ def test_samples_of_a_method_without_alignment_have_no_alpha(world, monkeypatch,
     trainer, batch, *_ = world
     monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
     monkeypatch.setattr(step_samples, "PROMPTS", 1)
-    trainer.credit = plugin.build("uniform")
+    trainer.credit = build("uniform")
     trainer._compute_advantage(batch, {})
     (prompt,) = json.loads((tmp_path / "train" / "steps" / "000003.json").read_text())["prompts"]
     assert [row["alpha"] for row in prompt["responses"]] == [None, None]
