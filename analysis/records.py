@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ TOP_LEVEL = {  # study -> what its records have
         *("schema", "cell", "provenance", "model", "algorithm", "credit", "data", "seeds", "steps"),
         *("benchmarks", "training", "health", "config", "run"),
     },
+    "timing": {
+        *("schema", "cell", "provenance", "model", "algorithm", "credit", "data", "seeds", "steps"),
+        *("training", "health", "config", "run"),
+    },
+    "baseline": {*("schema", "cell", "provenance", "model", "benchmarks", "config", "run")},
     "grounding": {
         *("schema", "cell", "provenance", "model", "credit", "data", "seeds", "grounding", "config", "run"),
     },
@@ -112,7 +118,7 @@ def _read(folder: Path) -> list[Result]:
         if identity in hashes:
             raise RecordError(f"{hashes[identity]} and {file} are the same cell ({identity}): remove one of them.")
         hashes[identity] = file
-        found += [_grounding(record, file)] if _study(record) == "grounding" else _measurements(record, file)
+        found += _READERS.get(_study(record), lambda record, file: [])(record, file)
     return found
 
 
@@ -128,7 +134,8 @@ def _load(file: Path) -> dict[str, Any]:
     if missing := TOP_LEVEL[_study(record)] - record.keys():
         raise RecordError(f"{file} lacks {', '.join(sorted(missing))}.")
     for keys in NAMES:
-        _get(record, file, str, *keys)
+        if keys[0] in TOP_LEVEL[_study(record)]:
+            _get(record, file, str, *keys)
     if record["provenance"] not in PROVENANCES:
         raise RecordError(f"{file} has provenance {record['provenance']!r}; known are {', '.join(PROVENANCES)}.")
     return record
@@ -244,3 +251,9 @@ def _checked_score(record: dict[str, Any], file: Path, task: str) -> dict[str, A
         raise RecordError(f"{file} has the score {score} for {task}, which is not {correct} of {n}.")
     words = {key: " ".join(_get(record, file, str, *at, key).split()) for key in ("title", "metric")}
     return {"n": n, "correct": correct, "score": score, **words}
+
+
+_READERS: dict[str, Callable[[dict[str, Any], Path], list[Any]]] = {
+    "training": _measurements,
+    "grounding": lambda record, file: [_grounding(record, file)],
+}

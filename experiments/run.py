@@ -9,17 +9,33 @@ import signal
 import sys
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from kawhi.runs.cell import run_cell
 from kawhi.runs.identity import CellError
+from kawhi.runs.plan import print_plan
+
+
+def refuse_a_table() -> None:
+    """A table's file without -m would run one cell of defaults under the table's name.
+
+    Raises:
+        CellError: the command line does not say which cell of the table is meant.
+    """
+    job = HydraConfig.get()
+    given = {override.split("=")[0] for override in job.overrides.task}
+    blocks = job.sweeper.get("blocks", [])
+    if blocks and not any(set(block) <= given for block in blocks):
+        raise CellError("this experiment is a table of several cells: add -m, or look at it with kawhi plan")
 
 
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")
 def main(cell: DictConfig) -> None:
     try:
+        refuse_a_table()
         print(f"done: {run_cell(cell).record}")
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -34,6 +50,9 @@ if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a mistake in the configuration reaches us and becomes one sentence
     try:
         main()
+        if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
+            print("\n# The cells that -m would run:")
+            sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
     except (HydraException, OmegaConfBaseException) as error:
         sentence = str(error).split("Config search path")[0]
         sys.exit(f"error: {' '.join(sentence.split())}")

@@ -19,6 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
     status.add_argument("--runs", type=Path, default=Path("results/runs"))
+    plan = commands.add_parser("plan", help="every cell of a command with its verl command line, time and state")
+    plan.add_argument("overrides", nargs="*", help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
     add_explain(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
@@ -29,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
         return report(given.folder)
     if given.command == "status":
         return _status(given.runs, given.experiment)
+    if given.command == "plan":
+        from kawhi.runs.plan import print_plan
+
+        return print_plan(given.overrides)
     if given.command == "explain":
         return explain(given, sys.argv[1:] if arguments is None else arguments)
     from kawhi.tiny.sheet import contact_sheet

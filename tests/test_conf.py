@@ -33,7 +33,7 @@ def test_there_is_something_to_compose():
 
 @pytest.mark.parametrize("name", options("ablation"))
 def test_an_ablation_sweeps_over_files_that_exist(tmp_path, name):
-    assert cell(tmp_path, f"ablation={name}").experiment == name
+    assert cell(tmp_path, f"ablation={name}").folder == name
     parameters = OmegaConf.load(CONF / "ablation" / f"{name}.yaml").hydra.sweeper.params
     assert parameters
     for group, values in parameters.items():

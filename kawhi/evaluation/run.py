@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi import torchvision_shim
 from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory, write_atomically, write_json
-from kawhi.runs.stage import stage_main
+from kawhi.runs.stage import stage_main, trains
+from kawhi.runs.verl_command import resolve_package_paths
 
 TASKS = Path(__file__).parent / "tasks"
 
@@ -32,12 +33,13 @@ def evaluate(cell: DictConfig, run_directory: RunDirectory) -> None:
     import torch
 
     torch.set_num_threads(cell.scale.omp_threads)
+    model = run_directory.merged if trains(cell) else resolve_package_paths(cell.model.path)
     missing = [b for b in cell.benchmarks if not (run_directory.evaluation(b.task) / "score.json").exists()]
     files = json.loads((run_directory.path / "data.json").read_text())
     for benchmark in missing:
         folder = run_directory.evaluation(benchmark.task)
         configure_task(cell, benchmark.task, Path(files[benchmark.task]), folder / "task")
-        samples, reported = generate(cell, run_directory.merged, benchmark.task, folder / "task")
+        samples, reported = generate(cell, model, benchmark.task, folder / "task")
         check(samples, reported, benchmark.problems)
         write_samples(folder / "samples.parquet", samples)
         correct = sum(sample["correct"] for sample in samples)
@@ -75,7 +77,7 @@ def configure_task(cell: DictConfig, task: str, data: Path, folder: Path) -> Non
     write_atomically(folder / f"{task}.yaml", f"task: {task}\n" + OmegaConf.to_yaml(OmegaConf.create(body)))
 
 
-def generate(cell: DictConfig, model: Path, task: str, task_folder: Path) -> tuple[list[dict[str, Any]], float]:
+def generate(cell: DictConfig, model: Path | str, task: str, task_folder: Path) -> tuple[list[dict[str, Any]], float]:
     """lmms-eval on one task: its samples in our form, and the accuracy it reports."""
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.tasks import TaskManager

@@ -20,14 +20,10 @@ from kawhi.runs import health, resources
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import Ended, end_stragglers, run
 from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.stage import STAGES
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
 
-STAGES = {
-    "training": ("prepare", "train", "merge", "evaluate", "record"),
-    "grounding": ("prepare", "grounding", "record"),
-}
-"""Stages of each study, in order."""
 TRY_AGAIN = 75
 """Exit code of a failure of the infrastructure: the same command may succeed later."""
 
@@ -129,8 +125,10 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> flo
     problems = health.training_problems(
         run_directory.metrics(), log.read_text(errors="replace"), steps=cell.steps, limits=dict(cell.health)
     )
+    if problems or "merge" not in STAGES[cell.study.name]:
+        # A sick run must not be resumed from; of a timed one nobody reads the weights.
+        shutil.rmtree(run_directory.checkpoints, ignore_errors=True)
     if problems:
-        shutil.rmtree(run_directory.checkpoints, ignore_errors=True)  # so that the next run does not resume from them
         raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")
     return ended.seconds
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,23 @@ NUMBERS = (
 )
 """Blocks of the configuration that change numbers; paths, limits, launchers and the experiment's name do not."""
 
-WITHOUT_TRAINING = ("model", "credit", "kawhi", "data", "seeds", "study")
-"""Those among them that a study without training depends on."""
+DEPENDS_ON = {
+    "training": NUMBERS,
+    "timing": tuple(name for name in NUMBERS if name not in ("benchmarks", "evaluation")),
+    "baseline": ("model", "benchmarks", "evaluation", "study"),
+    "grounding": ("model", "credit", "kawhi", "data", "seeds", "study"),
+}
+"""Blocks that each study's numbers depend on."""
 
 _SMALL = 256 * 2**20
 
 
 class CellError(RuntimeError):
     """Something the user can mend; its text is one sentence that says how."""
+
+
+class DataMissing(CellError):
+    """A data file that nobody has prepared yet."""
 
 
 def identity(cell: DictConfig) -> dict[str, Any]:
@@ -45,19 +55,22 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         CellError: a value that cannot be run, or a model or data file that is not there.
     """
     resolved: Any = OmegaConf.to_container(cell, resolve=True)
-    trains = resolved["study"]["name"] == "training"
     if not isinstance(resolved["steps"], int) or resolved["steps"] < 1:
         raise CellError(f"steps must be a whole number of at least 1, not {resolved['steps']!r}")
-    part: dict[str, Any] = {name: resolved[name] for name in (NUMBERS if trains else WITHOUT_TRAINING)}
+    if resolved["study"]["name"] not in DEPENDS_ON:
+        raise CellError(f"study.name={resolved['study']['name']} is not one of {', '.join(DEPENDS_ON)}")
+    part: dict[str, Any] = {name: resolved[name] for name in DEPENDS_ON[resolved["study"]["name"]]}
     part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
     part.get("verl", {}).get("trainer", {}).pop("logger", None)
-    part["credit"].pop("label", None)
+    for block in ("credit", "algorithm"):
+        part.get(block, {}).pop("label", None)
     for benchmark in part.get("benchmarks", []):
         benchmark.pop("title", None)
     for name in ("train_file", "validation_file"):
-        if part["data"].get(name):
+        if part.get("data", {}).get(name):
             part["data"][name] = _file_fingerprint(Path(part["data"][name]))
-    part["data"]["generator"] = generator_fingerprint()
+    if resolved["data"]["name"] == "tiny":
+        part.setdefault("data", {})["generator"] = generator_fingerprint()
     part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
     return part
 
@@ -70,17 +83,27 @@ def cell_hash(cell: DictConfig) -> str:
 
 def cell_name(cell: DictConfig) -> str:
     """Readable name; the hash beside it is what distinguishes cells."""
-    if cell.study.name != "training":
+    if cell.study.name == "grounding":
         study = f"{cell.study.name}-{cell.study.image}"
         return "_".join((cell.model.name, study, cell.credit.name, cell.data.name, f"s{cell.study.seed}"))
+    if cell.study.name == "baseline":
+        return f"{cell.model.name}_baseline"
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
-    return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds))
+    more = [] if cell.study.name == "training" else [cell.study.name]
+    return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 
 
 def _file_fingerprint(path: Path) -> str:
     if not path.is_file():
-        raise CellError(f"the data file {path} does not exist; set data.train_file and data.validation_file")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        raise DataMissing(f"the data file {path} does not exist: make it with kawhi prepare, or set data.train_file")
+    state = path.stat()
+    return _sha256(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_fingerprint(model: str) -> str:

@@ -48,7 +48,7 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     if missing:
         fit = max(1, int(available_memory() / (float(cells[0].scale.needs.memory_gib) * GIB)))
         views = [CellView(label, folder.path) for label, folder in zip(labels(cells), folders, strict=True)]
-        code = _run(missing, overrides_of, views, min(parallel, fit), cells[0].experiment)
+        code = _run(missing, overrides_of, views, min(parallel, fit), cells[0].folder)
         if code:
             sys.exit(code)
     returned = JobReturn(status=JobStatus.COMPLETED)
@@ -63,14 +63,22 @@ def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
     return cell
 
 
+def _options_beside(cell: DictConfig, cells: Sequence[DictConfig]) -> str:
+    """The method's options in which a cell differs from another one of the same method."""
+    options = cell.kawhi.options
+    others = [other.kawhi.options for other in cells if other.credit.name == cell.credit.name]
+    return ", ".join(f"{key} {options[key]}" for key in options if any(other[key] != options[key] for other in others))
+
+
 def labels(cells: Sequence[DictConfig]) -> list[str]:
     """What tells the cells of a sweep apart: their credit method, and whatever else differs among them."""
     parts = [
         [
             cell.model.name,
             cell.algorithm.name,
-            cell.credit.label,
+            "Base" if cell.study.name == "baseline" else cell.credit.label,
             cell.study.get("image", ""),
+            _options_beside(cell, cells),
             f"seed {cell.seeds.rollout}",
         ]
         for cell in cells

@@ -30,14 +30,14 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     content = {
         "schema": SCHEMA,
         "study": cell.study.name,
-        "cell": {"experiment": cell.experiment, "name": cell_name(cell), "hash": cell_hash(cell)},
+        "cell": {"experiment": cell.folder, "name": cell_name(cell), "hash": cell_hash(cell)},
         "provenance": cell.scale.provenance,
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
-        "credit": {"name": cell.credit.name, "label": cell.credit.label},
-        "data": cell.data.name,
-        "seeds": part["seeds"],
         "config": part,
     }
+    if cell.study.name != "baseline":
+        credit = {"name": cell.credit.name, "label": cell.credit.label}
+        content |= {"credit": credit, "data": cell.data.name, "seeds": part["seeds"]}
     seconds = {
         stage.stem: json.loads(stage.read_text())["seconds"]
         for stage in sorted((run_directory.path / "stages").glob("*.json"))
@@ -51,29 +51,34 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     if cell.study.name == "grounding":
         measured = json.loads((run_directory.path / "grounding.json").read_text())
         return {**content, "grounding": measured, "run": run}
+    if cell.study.name in ("training", "baseline"):
+        content["benchmarks"] = {
+            benchmark.task: json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text())
+            for benchmark in cell.benchmarks
+        }
+    if cell.study.name == "baseline":
+        return {**content, "run": run}
     metrics = run_directory.metrics()
-    training = _training(cell, run_directory, metrics)
-    return {**content, **training, "run": {**run, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}}
+    content |= _training(cell, metrics)
+    if cell.study.name == "training":
+        content["health"]["weights_changed"] = json.loads(run_directory.merge_report.read_text())["weights_changed"]
+    return {**content, "run": {**run, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}}
 
 
-def _training(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def _training(cell: DictConfig, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "algorithm": cell.algorithm.name,
         "steps": cell.steps,
-        "benchmarks": {
-            benchmark.task: json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text())
-            for benchmark in cell.benchmarks
-        },
         "training": {
-            "reward": [row["critic/rewards/mean"] for row in metrics],
+            "reward": [row.get("kawhi/base_reward/mean", row["critic/rewards/mean"]) for row in metrics],
             "response_length": [row["response_length/mean"] for row in metrics],
             "weight_mean": [row.get("kawhi/weight/mean") for row in metrics],
+            "weight_zero_share": [row.get("kawhi/weight/zero_share") for row in metrics],
         },
         "health": {
             "correlation_min": min(row[CORRELATION] for row in metrics),
             "kl_max": max(abs(row[KL]) for row in metrics),
             "grad_norm_max": max(row[GRADIENT] for row in metrics),
-            "weights_changed": json.loads(run_directory.merge_report.read_text())["weights_changed"],
         },
     }
 

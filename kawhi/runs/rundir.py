@@ -60,7 +60,7 @@ class RunDirectory:
         runs, suffix = Path(cell.paths.runs).resolve(), cell_hash(cell)
         for found in sorted(runs.glob(f"*/*-{suffix}")):
             return cls(found)
-        return cls(runs / cell.experiment / f"{cell_name(cell)}-{suffix}")
+        return cls(runs / cell.folder / f"{cell_name(cell)}-{suffix}")
 
     @property
     def config(self) -> Path:

@@ -11,6 +11,24 @@ from omegaconf import DictConfig
 from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory
 
+STAGES = {
+    "training": ("prepare", "train", "merge", "evaluate", "record"),
+    "timing": ("prepare", "train", "record"),
+    "baseline": ("prepare", "evaluate", "record"),
+    "grounding": ("prepare", "grounding", "record"),
+}
+"""Stages of each study, in order."""
+
+
+def trains(cell: DictConfig) -> bool:
+    """Whether the cell's study trains a model."""
+    return "train" in STAGES[cell.study.name]
+
+
+def evaluates(cell: DictConfig) -> bool:
+    """Whether the cell's study runs benchmarks."""
+    return "evaluate" in STAGES[cell.study.name]
+
 
 def stage_main(work: Callable[[DictConfig, RunDirectory], None]) -> None:
     """``python -m <stage module> RUN_DIRECTORY``; exit code 1 and one sentence for a :class:`CellError`."""

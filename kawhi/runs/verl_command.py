@@ -60,12 +60,16 @@ def command(cell: DictConfig, **files_and_folders: Path) -> list[str]:
 
 
 def environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
-    """Environment of the training process: this one's, what the scale adds, and what makes runs quiet and offline."""
+    """Environment of the training process: this one's with :func:`own_environment`."""
+    return {**os.environ, **own_environment(cell, metrics_file)}
+
+
+def own_environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
+    """What the harness sets: what the scale asks for, and what makes runs quiet."""
     environment: Any = OmegaConf.to_container(cell.environment, resolve=True)
     own = {str(k): str(v) for k, v in environment.items()}
     vendor = {} if cell.kawhi.method == "off" else {"VERL_ENGINE_VENDOR": "kawhi"}
     return {
-        **os.environ,
         "VERL_FILE_LOGGER_PATH": str(metrics_file),
         "OMP_NUM_THREADS": str(cell.scale.omp_threads),
         "TOKENIZERS_PARALLELISM": "false",

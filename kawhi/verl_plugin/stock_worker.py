@@ -3,6 +3,9 @@
 import os
 import sys
 
+if "verl.trainer.ppo.core_algos" in sys.modules:
+    import kawhi.verl_plugin.estimators  # noqa: F401  (registers equation 1 as an advantage estimator)
+
 if "verl.workers.engine_workers" in sys.modules:
     from kawhi.verl_plugin import verl_fixes, weight_sync
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 
-from kawhi.credit.methods import ResponseBatch, configured
+from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured
 from kawhi.verl_plugin.step_samples import write_step
 from kawhi.verl_plugin.trainer_signals import (
     first_pass_requests,
@@ -56,6 +56,8 @@ class KawhiTrainer(PPOTrainerSync):
 
     def _compute_advantage(self, batch, metrics):
         refuse_lost_responses(batch.tags)
+        if isinstance(self.credit, ShapesRewards):
+            batch = self._shape_rewards(batch, self.credit, metrics)
         batch = super()._compute_advantage(batch, metrics)
         with marked_timer("kawhi_weights", self.timing_raw):
             fields = ["advantages", "responses", "rm_scores", "uid", "extra_fields"]
@@ -80,20 +82,42 @@ class KawhiTrainer(PPOTrainerSync):
             self._time_signals(data)
         return batch
 
+    def _shape_rewards(self, batch, credit: ShapesRewards, metrics):
+        """Replaces the rewards; the base reward stays in the metrics, where tables look for it."""
+        fields = ["responses", "rm_scores", "uid", "extra_fields"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        packed = self._packed(data, {})
+        shaped = credit.shaped_rewards(packed)
+        metrics["kawhi/base_reward/mean"] = torch.stack([row.sum() for row in data["rm_scores"].unbind()]).mean().item()
+        scores = [torch.zeros_like(row) for row in data["rm_scores"].unbind()]
+        for row, reward in zip(scores, shaped, strict=True):
+            row[-1] = reward
+        put = TensorDict({"rm_scores": torch.nested.as_nested_tensor(scores, layout=torch.jagged)}, len(batch))
+        return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
+
+    def _packed(self, data, signals: dict[str, Tensor]) -> ResponseBatch:
+        responses = data["responses"].unbind()
+        return ResponseBatch(
+            torch.cat(responses),
+            torch.tensor([0, *map(len, responses)]).cumsum(0),
+            signals,
+            self.tokenizer,
+            groups=uids(data),
+            correct=verdicts(extra_fields(data)),
+            rewards=torch.stack([row.sum() for row in data["rm_scores"].unbind()]),
+        )
+
     def _weights(self, data, responses: tuple[Tensor, ...]) -> list[Tensor]:
-        lengths = [len(response) for response in responses]
-        offsets = torch.tensor([0, *lengths]).cumsum(0)
-        signals = read_signals(data, self.credit.needs, responses)
-        packed = ResponseBatch(torch.cat(responses), offsets, signals, self.tokenizer)
+        packed = self._packed(data, read_signals(data, self.credit.needs, responses))
         weights = self.credit.weights(packed)
-        if len(weights) != int(offsets[-1]) or not bool(torch.isfinite(weights).all()):
+        if len(weights) != len(packed.token_ids) or not bool(torch.isfinite(weights).all()):
             raise RuntimeError(f"{self.config.kawhi.method} returned weights that are not finite or not one per token")
-        return list(weights.split(lengths))
+        return list(weights.split([len(response) for response in responses]))
 
     def _keep_samples(self, data, responses: tuple[Tensor, ...], weights: list[Tensor]) -> None:
         write_step(
             self.global_steps,
-            uids=[str(getattr(uid, "data", uid)) for uid in data["uid"]],
+            uids=uids(data),
             extra_fields=extra_fields(data),
             responses=responses,
             advantages=data["advantages"].unbind(),
@@ -111,9 +135,26 @@ class KawhiTrainer(PPOTrainerSync):
         self.timing_raw["kawhi_regions"] = float(sum(row.get(REGION_SECONDS, 0.0) for row in extra_fields(data)))
 
 
+def uids(data: TensorDict) -> list[str]:
+    """Prompt of each response."""
+    return [str(getattr(uid, "data", uid)) for uid in data["uid"]]
+
+
 def extra_fields(data: TensorDict) -> list[dict[str, Any]]:
     """What the agent loop said about each response."""
     return [getattr(row, "data", row) for row in data["extra_fields"]]
+
+
+def verdicts(fields: list[dict[str, Any]]) -> Tensor:
+    """``(B,)`` bool: what the reward function called ``acc``, which verl stores for one that returns a number only.
+
+    Raises:
+        RuntimeError: a reward function that returns a dictionary without ``acc``.
+    """
+    missing = sum("acc" not in row.get("reward_extra_info", {}) for row in fields)
+    if missing:
+        raise RuntimeError(f"the rewards of {missing} responses have no 'acc': let the reward function return it")
+    return torch.tensor([bool(row["reward_extra_info"]["acc"]) for row in fields])
 
 
 def refuse_lost_responses(tags: list[dict]) -> None:

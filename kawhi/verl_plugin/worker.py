@@ -7,6 +7,9 @@ loaded the engine workers, needs the engine and the corrections.
 import os
 import sys
 
+if "verl.trainer.ppo.core_algos" in sys.modules:
+    import kawhi.verl_plugin.estimators
+
 if "verl.workers.engine_workers" in sys.modules:
     import kawhi.verl_plugin.engine  # noqa: F401  (registers the engine)
     from kawhi.verl_plugin import verl_fixes, weight_sync

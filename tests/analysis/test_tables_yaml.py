@@ -21,7 +21,7 @@ TABLES = yaml.safe_load((ROOT / "analysis" / "tables.yaml").read_text(encoding="
 def sweep(name: str, key: str) -> list[str]:
     """What ``-m ablation=name`` runs."""
     content: Any = yaml.safe_load((ROOT / "conf" / "ablation" / f"{name}.yaml").read_text(encoding="utf-8"))
-    assert content["experiment"] == name
+    assert content["folder"] == name
     return [value.strip() for value in str(content["hydra"]["sweeper"]["params"][key]).split(",")]
 
 

@@ -72,7 +72,7 @@ def test_a_study_without_training_has_its_own_stages(harness):
 
 def test_an_unknown_study_is_refused(harness):
     harness.cell.study.name = "grounded"
-    with pytest.raises(CellError, match=r"study.name=grounded is not one of training, grounding"):
+    with pytest.raises(CellError, match=r"study.name=grounded is not one of training, timing, baseline, grounding"):
         run_cell(harness.cell)
 
 

@@ -89,7 +89,7 @@ def test_json_has_one_form(tmp_path):
 
 
 def test_the_folder_carries_experiment_name_and_hash(tmp_path):
-    asked = cell(tmp_path, "experiment=table")
+    asked = cell(tmp_path, "folder=table")
     path = RunDirectory.of(asked).path
     assert path.parent == tmp_path / "runs" / "table"
     assert path.name == f"tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0-{cell_hash(asked)}"
@@ -97,10 +97,10 @@ def test_the_folder_carries_experiment_name_and_hash(tmp_path):
 
 
 def test_a_cell_that_another_experiment_made_is_found(tmp_path):
-    first = RunDirectory.of(cell(tmp_path, "experiment=first"))
+    first = RunDirectory.of(cell(tmp_path, "folder=first"))
     first.path.mkdir(parents=True)
-    assert RunDirectory.of(cell(tmp_path, "experiment=second")) == first
-    other = RunDirectory.of(cell(tmp_path, "experiment=second", "steps=3"))
+    assert RunDirectory.of(cell(tmp_path, "folder=second")) == first
+    other = RunDirectory.of(cell(tmp_path, "folder=second", "steps=3"))
     assert other.path.parent.name == "second"
 
 

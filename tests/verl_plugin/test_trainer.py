@@ -114,8 +114,13 @@ def world(monkeypatch, tokenizer):
         fields,
         "extra_fields",
         [
-            {REGION_SECONDS: seconds, PROMPT_INDEX: index, SELECTED_TOKENS: [index]}
-            for seconds, index in ((0.5, 7), (0.0, 7), (0.25, 8), (0.0, 8))
+            {
+                REGION_SECONDS: seconds,
+                PROMPT_INDEX: index,
+                SELECTED_TOKENS: [index],
+                "reward_extra_info": {"acc": acc},
+            }
+            for seconds, index, acc in ((0.5, 7, 1.0), (0.0, 7, 0.0), (0.25, 8, 1.0), (0.0, 8, 0.0))
         ],
     )
     queue = Queue(fields)

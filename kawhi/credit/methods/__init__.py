@@ -1,7 +1,12 @@
-"""Credit methods by name.  One file per method; importing this package registers the ones that ship."""
+"""Credit methods by name.  One file per method; importing this package registers every file in it."""
 
-from kawhi.credit.methods import ft_rl, kawhi, tor, uniform, vppo  # noqa: F401  (registers the methods)
-from kawhi.credit.methods.base import METHODS, CreditMethod, ResponseBatch, build, register
+from importlib import import_module
+from pkgutil import iter_modules
+
+from kawhi.credit.methods.base import METHODS, CreditMethod, ResponseBatch, ShapesRewards, build, register
 from kawhi.credit.methods.product import Product, configured
 
-__all__ = ["METHODS", "CreditMethod", "Product", "ResponseBatch", "build", "configured", "register"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["METHODS", "CreditMethod", "Product", "ResponseBatch", "ShapesRewards", "build", "configured", "register"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -20,12 +20,18 @@ class ResponseBatch:
             13), ``log_probs`` and ``entropy`` of the old policy, ``nucleus_entropy``, and from passes with other images
             ``perturbed_log_probs`` (some patches black), ``blank_log_probs`` and ``blank_entropy`` (all black).
         tokenizer: the policy's tokenizer.
+        groups: prompt of each of the B responses.
+        correct: ``(B,)`` bool, the verifier's verdict.
+        rewards: ``(B,)`` of the base algorithm, with its penalties.
     """
 
     token_ids: Tensor
     offsets: Tensor
     signals: Mapping[str, Tensor]
     tokenizer: Any
+    groups: Sequence[Hashable] = ()
+    correct: Tensor | None = None
+    rewards: Tensor | None = None
 
 
 class CreditMethod(Protocol):
@@ -36,6 +42,15 @@ class CreditMethod(Protocol):
 
     def weights(self, batch: ResponseBatch) -> Tensor:
         """``(S,)`` finite factors of the base advantages."""
+        ...
+
+
+@runtime_checkable
+class ShapesRewards(Protocol):
+    """A credit method that also changes the rewards, before advantages are computed from them."""
+
+    def shaped_rewards(self, batch: ResponseBatch) -> Tensor:
+        """``(B,)`` rewards in place of ``batch.rewards``."""
         ...
 
 

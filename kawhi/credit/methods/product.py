@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kawhi.credit.methods.base import CreditMethod, ResponseBatch, build
+from kawhi.credit.methods.base import CreditMethod, ResponseBatch, ShapesRewards, build
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,18 @@ class Product:
         return reduce(Tensor.mul, (part.weights(batch) for part in self.parts))
 
 
+class ShapingProduct(Product):
+    """A product of which a part shapes rewards; what parts add to them is added up."""
+
+    def shaped_rewards(self, batch: ResponseBatch) -> Tensor:
+        """Rewards with everything that the parts add."""
+        base = batch.rewards
+        if base is None:
+            raise ValueError("no rewards to shape")
+        added = [part.shaped_rewards(batch) - base for part in self.parts if isinstance(part, ShapesRewards)]
+        return reduce(Tensor.add, added, base)
+
+
 def configured(kawhi: Mapping[str, Any]) -> CreditMethod:
     """The method of a cell's ``kawhi`` block: ``method`` with its ``options``, times those in ``also``.
 
@@ -35,4 +47,7 @@ def configured(kawhi: Mapping[str, Any]) -> CreditMethod:
     """
     first = build(kawhi["method"], **kawhi["options"])
     others = tuple(build(name, **(options or {})) for name, options in (kawhi.get("also") or {}).items())
-    return Product((first, *others)) if others else first
+    if not others:
+        return first
+    shaping = any(isinstance(part, ShapesRewards) for part in (first, *others))
+    return (ShapingProduct if shaping else Product)((first, *others))

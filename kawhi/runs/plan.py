@@ -1,0 +1,178 @@
+"""What a command would run: every cell with its verl command line, an estimate of its time, and where it stands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from kawhi.data.prepare import training_files
+from kawhi.runs.identity import CellError, DataMissing, cell_name
+from kawhi.runs.launcher import labels
+from kawhi.runs.rundir import RunDirectory
+from kawhi.runs.stage import trains
+from kawhi.runs.table_rows import jobs
+from kawhi.runs.verl_command import command, own_environment
+from kawhi.runs.views import CellView
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell of a plan.
+
+    Attributes:
+        label: what the cell is called in its table.
+        overrides: what Hydra gets for it.
+        path: its run directory; with ``<hash>`` at the end while its data file is missing.
+        state: ``done``, ``waiting``, a stage, or what is missing.
+        command: the command line of verl with its environment; ``None`` for a cell that trains nothing.
+        device_hours: steps x seconds per step x devices; ``None`` for a cell that trains nothing.
+        source: where the seconds per step come from.
+    """
+
+    label: str
+    overrides: list[str]
+    path: Path
+    state: str
+    command: str | None
+    device_hours: float | None
+    source: str
+
+
+def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig], list[list[str]]]:
+    """The cells of ``experiments/run.py -m OVERRIDES`` and the overrides of each.
+
+    Raises:
+        hydra.errors.HydraException, TableError: an override that does not exist.
+    """
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        given = OverridesParser.create().parse_overrides(list(overrides))
+        fixed = [str(o.input_line) for o in given if not o.is_sweep_override()]
+        master = compose("run", overrides=fixed, return_hydra_config=True)
+        sweeper = master.hydra.sweeper
+        if sweeper.get("blocks"):
+            blocks = OmegaConf.to_container(sweeper.blocks, resolve=True)
+            names = OmegaConf.to_container(master.scale.names, resolve=True)
+            rows = jobs(blocks, names, given)  # type: ignore[arg-type]
+        else:
+            params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+            every = OverridesParser.create().parse_overrides([*params, *overrides])
+            rows = BasicSweeper.split_arguments(every, None)[0]
+        return [compose("run", overrides=row) for row in rows], rows
+
+
+def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
+    """A plan; nothing is started and nothing written.
+
+    Raises:
+        CellError: a cell that could not run, other than for want of its data file.
+    """
+    cells, rows = compose_cells(conf, overrides)
+    measured = _measured_seconds(Path(cells[0].paths.records))
+    return [_planned(cell, row, label, measured) for cell, row, label in zip(cells, rows, labels(cells), strict=True)]
+
+
+def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple, tuple[float, str]]) -> PlannedCell:
+    try:
+        directory = RunDirectory.of(cell)
+        state = str(CellView(label, directory.path).status()["stage"])
+    except DataMissing:
+        directory = RunDirectory(Path(cell.paths.runs).resolve() / cell.folder / f"{cell_name(cell)}-<hash>")
+        state = f"needs `kawhi prepare {cell.data.name}`"
+    if not trains(cell):
+        return PlannedCell(label, row, directory.path, state, None, None, "nothing is trained")
+    files = training_files(cell, make=False)
+    words = command(
+        cell, train_file=files["train"], validation_file=files["validation"], checkpoints=directory.checkpoints
+    )
+    setting = own_environment(cell, directory.path / "train" / "metrics-0.jsonl")
+    line = " ".join([*(f"{key}={shlex.quote(value)}" for key, value in setting.items()), shlex.join(words)])
+    seconds, source = measured.get(_kind(cell), (cell.scale.step_seconds.seconds, cell.scale.step_seconds.source))
+    devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
+    return PlannedCell(label, row, directory.path, state, line, cell.steps * seconds * devices / 3600, source)
+
+
+def _kind(cell: DictConfig) -> tuple[str, ...]:
+    return cell.scale.name, cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name
+
+
+def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
+    """Kind of cell -> seconds per step of the newest record of that kind, and its file."""
+    found = {}
+    for file in sorted(records.glob("*.json"), key=lambda file: file.stat().st_mtime):
+        record = json.loads(file.read_text())
+        if "algorithm" not in record:
+            continue
+        kind = (
+            record["config"]["scale"]["name"],
+            record["model"]["name"],
+            record["algorithm"],
+            record["credit"]["name"],
+            record["data"],
+        )
+        found[kind] = record["run"]["timing_s"]["timing_s/step"], f"measured: {file.name}"
+    return found
+
+
+def render(plan: Sequence[PlannedCell], overrides: Sequence[str]) -> str:
+    """The plan as text: a table, the sum, and each cell's command line."""
+    hours = [cell.device_hours for cell in plan if cell.device_hours is not None]
+    left = [cell.device_hours for cell in plan if cell.device_hours is not None and cell.state != "done"]
+    done = sum(cell.state == "done" for cell in plan)
+    width = max(len(cell.label) for cell in plan)
+    lines = [f"{' '.join(overrides) or 'defaults'}: {len(plan)} cells, {done} done", ""]
+    lines += [
+        f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {cell.state}"
+        for number, cell in enumerate(plan, 1)
+    ]
+    lines += [
+        "",
+        f"device-hours of training: {sum(hours):.2f} in all, {sum(left):.2f} still to do",
+        "seconds per step:",
+    ]
+    lines += [f"  {source}" for source in dict.fromkeys(cell.source for cell in plan if cell.command)]
+    for number, cell in enumerate(plan, 1):
+        lines += ["", f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides)]
+        lines += [cell.command] if cell.command else ["no verl command: the cell trains nothing"]
+    return "\n".join(lines)
+
+
+def _hours(hours: float | None) -> str:
+    return "–" if hours is None else f"{hours:.2f} h"
+
+
+def configuration_folder() -> Path:
+    """``conf`` of the folder the command is typed in, or of the checkout that the package is installed from.
+
+    Raises:
+        CellError: neither is there.
+    """
+    for folder in (Path("conf"), Path(__file__).parents[2] / "conf"):
+        if (folder / "run.yaml").is_file():
+            return folder
+    raise CellError("there is no conf/run.yaml here: type the command in a checkout of the repository")
+
+
+def print_plan(overrides: Sequence[str], prefix: str = "") -> int:
+    """``kawhi plan``; returns the exit code."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from kawhi.runs.table_rows import TableError
+
+    try:
+        text = render(make_plan(configuration_folder(), overrides), overrides)
+    except (CellError, TableError, HydraException, OmegaConfBaseException) as error:
+        sentence = str(error).split("Config search path")[0]
+        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+        return 1
+    print("\n".join(f"{prefix}{line}".rstrip() for line in text.splitlines()))
+    return 0
