@@ -10,7 +10,7 @@ from kawhi.data import schema
 from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import evaluates, stage_main, trains
-from kawhi.runs.validation import validate_credit
+from kawhi.runs.validation import validate_benchmarks, validate_credit
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
 
@@ -22,6 +22,8 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
         CellError: a file that training cannot use; the message names the row.
     """
     validate_credit(cell)
+    if evaluates(cell):
+        validate_benchmarks(cell)
     if cell.study.name == "grounding":
         files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     else:

@@ -13,12 +13,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi import torchvision_shim
+from kawhi.evaluation import TASKS
 from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory, write_atomically, write_json
 from kawhi.runs.stage import stage_main, trains
 from kawhi.runs.verl_command import resolve_package_paths
-
-TASKS = Path(__file__).parent / "tasks"
 
 
 def evaluate(cell: DictConfig, run_directory: RunDirectory) -> None:

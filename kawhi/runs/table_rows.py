@@ -23,8 +23,8 @@ def jobs(
 ) -> list[list[str]]:
     """One list of overrides per cell, in the order of the table, each cell once.
 
-    A key on the command line that is also one of the table's restricts the table to those values; any other one
-    multiplies it.
+    A key on the command line that is also one of the table's restricts the table to the cells that have it with one of
+    those values; any other one multiplies the table.
 
     Args:
         blocks: see above.
@@ -39,8 +39,11 @@ def jobs(
         key = override.get_key_element()
         several = override.is_discrete_sweep()
         values[key] = list(override.sweep_string_iterator()) if several else [override.get_value_element_as_str()]
+    restricted = values.keys() & {key for block in blocks for key in block}
     rows: dict[tuple[str, ...], None] = {}
     for block in blocks:
+        if not restricted <= block.keys():
+            continue
         own = {key: [_named(names, key, value) for value in _listed(entry)] for key, entry in block.items()}
         kept = {
             key: [v for v in its if v in {_named(names, key, w) for w in values[key]}] if key in values else its
@@ -50,7 +53,7 @@ def jobs(
         axes = [[f"{key}={value}" for value in its] for key, its in (rest | kept).items()]
         rows |= dict.fromkeys(itertools.product(*axes))
     if not rows:
-        asked = ", ".join(f"{key}={','.join(its)}" for key, its in values.items() if any(key in b for b in blocks))
+        asked = ", ".join(f"{key}={','.join(values[key])}" for key in sorted(restricted))
         known = {key: sorted({v for b in blocks for v in _listed(b.get(key, []))}) for b in blocks for key in b}
         raise TableError(
             f"the table has no cell with {asked}; it has {'; '.join(f'{key} {its}' for key, its in known.items())}"

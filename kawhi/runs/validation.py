@@ -8,8 +8,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.methods import configured
+from kawhi.evaluation import TASKS
 from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
+
+
+def validate_benchmarks(cell: DictConfig) -> None:
+    """Raises:
+    CellError: a benchmark without a task, which would otherwise be found out after the training.
+    """
+    known = sorted(folder.name for folder in TASKS.iterdir() if folder.is_dir() and folder.name != "__pycache__")
+    missing = [benchmark.task for benchmark in cell.benchmarks if benchmark.task not in known]
+    if missing:
+        raise CellError(
+            f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks; there are {', '.join(known)}"
+        )
 
 
 def validate_credit(cell: DictConfig) -> None:

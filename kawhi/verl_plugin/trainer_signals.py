@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -82,7 +82,24 @@ def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tenso
         if lengths != [len(response) for response in responses]:
             raise RuntimeError(f"the signal {name} has {lengths} values for responses of {list(map(len, responses))}")
         signals[name] = torch.cat(list(rows))
+        prefix, _, base = name.partition("_")
+        if prefix in ("perturbed", "blank") and FIELDS[base] in data.keys():
+            refuse_unchanged(name, rows, data[FIELDS[base]].unbind())
     return signals
+
+
+def refuse_unchanged(name: str, rows: Sequence[Tensor], beside_the_image: Sequence[Tensor]) -> None:
+    """A response that another image changes in nothing has a prompt without an image: its signal would be a tie.
+
+    Raises:
+        RuntimeError: there is such a response.
+    """
+    same = sum(bool(torch.equal(a, b)) for a, b in zip(rows, beside_the_image, strict=True))
+    if same:
+        raise RuntimeError(
+            f"{name} of {same} of {len(rows)} responses are what they are beside the true image: this credit method "
+            "needs an image that is not black in every prompt; drop the prompts without one"
+        )
 
 
 def needed_fields(needs: frozenset[str]) -> list[str]:

@@ -48,7 +48,10 @@ class Batch:
     rows: list[dict]
 
 
-def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[int, ...]) -> Batch:
+def make_batch(
+    family: str, processor, seed: int, packed: bool, lengths: tuple[int, ...], images: tuple[int, ...] = (1, 1, 1)
+) -> Batch:
+    """A sequence for each length, whose prompt shows so many images."""
     from verl.utils import tensordict_utils as tu
 
     from kawhi.tiny.models import FAMILIES
@@ -58,22 +61,22 @@ def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[i
     generator = torch.Generator().manual_seed(seed)
     stream = problems("validation", seed)
     rows = []
-    for i, length in enumerate(lengths):
+    for i, (length, count) in enumerate(zip(lengths, images, strict=True)):
         problem = next(stream)
-        content = [{"type": "image"}, {"type": "text", "text": problem.question}]
+        content = [{"type": "image"}] * count + [{"type": "text", "text": problem.question}]
         text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        image = problem.drawing.render(FAMILIES[family].image_size)
-        features = processor(images=[image], text=[text], return_tensors="pt")
+        shown = [p.drawing.render(FAMILIES[family].image_size) for _, p in zip(range(count), stream, strict=False)]
+        features = processor(images=shown or None, text=[text], return_tensors="pt")
         prompt = features["input_ids"][0]
         response = torch.randint(0, 256, (length,), generator=generator)
-        selected = sorted(torch.randperm(36, generator=generator)[: 5 + i].tolist())
+        selected = sorted(torch.randperm(36 * count, generator=generator)[: 5 + i].tolist())
         rows.append(
             {
                 "prompt": prompt,
                 "response": response,
                 "ids": torch.cat([prompt, response]),
-                "pixel_values": features["pixel_values"],
-                "image_grid_thw": features["image_grid_thw"],
+                "pixel_values": features.get("pixel_values"),
+                "image_grid_thw": features.get("image_grid_thw"),
                 "selected": selected,
             }
         )
@@ -94,8 +97,8 @@ def make_batch(family: str, processor, seed: int, packed: bool, lengths: tuple[i
         },
         batch_size=len(rows),
     )
-    images = [{"pixel_values": row["pixel_values"], "image_grid_thw": row["image_grid_thw"]} for row in rows]
-    tu.assign_non_tensor_stack(data, "multi_modal_inputs", images)
+    inputs = [{name: row[name] for name in ("pixel_values", "image_grid_thw") if row[name] is not None} for row in rows]
+    tu.assign_non_tensor_stack(data, "multi_modal_inputs", inputs)
     fields = [{SELECTED_TOKENS: row["selected"], PROMPT_INDEX: i} for i, row in enumerate(rows)]
     tu.assign_non_tensor_stack(data, "extra_fields", fields)
     tu.assign_non_tensor(
@@ -198,6 +201,8 @@ def brute_force(model, row: dict, image_token: int, variant: str) -> torch.Tenso
     selected = row["selected"]
     if "keep_ratio" in options:
         selected = most_attended(model, row, seen, options["keep_ratio"])
+    if not selected:
+        return torch.zeros(len(row["response"]), dtype=torch.float64)
     where = torch.nonzero(row["ids"] == image_token)[:, 0][torch.tensor(selected)]
     start = len(row["prompt"])
     span = slice(start - 1, -1) if options.get("query_position") == "predicting" else slice(start, None)
@@ -246,9 +251,11 @@ def check_other_signals(engine, batch: Batch, model, image_token: int) -> float:
             "nucleus": response_from_nested(output[NUCLEUS_ENTROPY], mask).unbind(),
         }
         for i, row in enumerate(batch.rows):
-            pixels = row["pixel_values"].clone()
-            for patch in torch.nonzero(random_rows(len(pixels), share, stable_seed(5, i, 2)))[:, 0]:
-                pixels[patch] = black.repeat_interleave(pixels.shape[1] // 3)
+            pixels = row["pixel_values"]
+            if pixels is not None:
+                pixels = pixels.clone()
+                for patch in torch.nonzero(random_rows(len(pixels), share, stable_seed(5, i, 2)))[:, 0]:
+                    pixels[patch] = black.repeat_interleave(pixels.shape[1] // 3)
             start = len(row["prompt"])
             scaled = (logits_of(model, row, pixels)[start - 1 : -1] / temperature).double().log_softmax(-1)
             expected = scaled.gather(1, row["ids"][start:, None])[:, 0]
@@ -320,6 +327,19 @@ def main(folder: str, family: str, packed: bool) -> None:
         print(f"rank {rank}/{world} {variant} deviation {worst:.3e}", flush=True)
     worst = check_other_signals(engine, batch, reference, image_token)
     print(f"rank {rank}/{world} signals deviation {worst:.3e}", flush=True)
+    for images in ((2, 0, 1), (0, 0, 0)):
+        batch = make_batch(family, processor, seed=rank, packed=packed, lengths=(5, 8, 6), images=images)
+        tu.assign_non_tensor(batch.data, **{ALIGNMENT_REQUEST: request("paper")})
+        with engine.eval_mode(), torch.no_grad():
+            output = engine.infer_batch(batch.data)
+        rows = zip(batch.rows, output["model_output"][ALPHA].unbind(), strict=True)
+        pairs = [
+            (alpha[len(row["prompt"]) :], brute_force(reference, row, image_token, "paper")) for row, alpha in rows
+        ]
+        worst = max((got - expected).abs().max().item() for got, expected in pairs)
+        print(f"rank {rank}/{world} {images} images deviation {worst:.3e}", flush=True)
+        worst = check_other_signals(engine, batch, reference, image_token)
+        print(f"rank {rank}/{world} {images} images signals deviation {worst:.3e}", flush=True)
     for variant in VARIANTS.keys() - {"paper"}:
         assert not torch.allclose(torch.cat(found[variant]), torch.cat(found["paper"]), atol=1e-4), variant
     dist.destroy_process_group()

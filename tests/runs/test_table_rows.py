@@ -1,0 +1,47 @@
+"""A table's cells: unions of products, names by scale, and what a command line does to them."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from kawhi.runs.table_rows import TableError, jobs
+
+BLOCKS = [
+    {"model": "main", "study": "baseline"},
+    {"model": ["main", "second"], "credit": ["uniform", "kawhi"]},
+    {"model": "main", "credit": "kawhi"},
+]
+NAMES = {"model": {"main": "big", "second": "small"}}
+
+
+def rows(*given: str) -> list[list[str]]:
+    return jobs(BLOCKS, NAMES, OverridesParser.create().parse_overrides(list(given)))
+
+
+def test_blocks_are_added_up_and_a_cell_stands_once():
+    assert rows() == [
+        ["model=big", "study=baseline"],
+        ["model=big", "credit=uniform"],
+        ["model=big", "credit=kawhi"],
+        ["model=small", "credit=uniform"],
+        ["model=small", "credit=kawhi"],
+    ]
+
+
+def test_a_key_of_the_table_restricts_it():
+    assert rows("credit=kawhi,vppo") == [["model=big", "credit=kawhi"], ["model=small", "credit=kawhi"]]
+    assert rows("study=baseline") == [["model=big", "study=baseline"]]
+    assert rows("model=second") == [["model=small", "credit=uniform"], ["model=small", "credit=kawhi"]]
+    assert rows("model=small") == rows("model=second")
+
+
+def test_any_other_key_multiplies_it():
+    found = rows("model=second", "seeds.rollout=0,1", "steps=3")
+    assert len(found) == 4
+    assert ["seeds.rollout=1", "steps=3", "model=small", "credit=kawhi"] in found
+
+
+def test_a_row_that_does_not_exist_is_told_with_those_that_do():
+    with pytest.raises(TableError, match=r"no cell with model=huge; it has model \['main', 'second'\]"):
+        rows("model=huge")

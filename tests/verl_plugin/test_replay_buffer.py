@@ -1,0 +1,120 @@
+"""Dynamic sampling in rounds, with an in-memory stand-in for TransferQueue and for the agent loops."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from omegaconf import OmegaConf
+
+pytest.importorskip("verl", reason="the training extra is not installed")
+
+from verl.trainer.ppo.v1 import replay_buffer as stock
+
+from kawhi.verl_plugin.replay_buffer import OrderedReplayBuffer
+
+
+class Prompts:
+    """A queue of prompts with two responses each, of which the verdicts are given; all finish at once."""
+
+    def __init__(self, verdicts: list[tuple[float, float]]):
+        self.verdicts = iter(verdicts)
+        self.items: dict[str, dict] = {}
+        self.submitted: list[int] = []
+        self.status = "finished"
+        self.cleared: list[str] = []
+
+    def submit(self, count: int) -> None:
+        self.submitted.append(count)
+        for _ in range(count):
+            uid = f"u{sum(tag.get('is_prompt', False) for tag in self.items.values()) + len(self.cleared):03d}"
+            self.items[uid] = {"is_prompt": True, "status": self.status, "global_steps": 1}
+            for session, verdict in enumerate(next(self.verdicts)):
+                self.items[f"{uid}_{session}_0"] = {"acc": verdict}
+
+    def kv_list(self):
+        return {"train": dict(self.items)}
+
+    def kv_clear(self, partition_id, keys):
+        self.cleared = [*self.cleared, *(key for key in keys if "_" not in key)]
+        for key in keys:
+            self.items.pop(key, None)
+
+    def kv_batch_get(self, keys, partition_id, select_fields):
+        assert select_fields == ["extra_fields"]
+        return {"extra_fields": [{"reward_extra_info": {"acc": self.items[key]["acc"]}} for key in keys]}
+
+
+MIXED, RIGHT, WRONG = (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)
+
+
+def buffer(monkeypatch, verdicts, limit=3, first=4) -> tuple[OrderedReplayBuffer, Prompts]:
+    queue = Prompts(verdicts)
+    monkeypatch.setattr(stock, "tq", queue)
+    made = OrderedReplayBuffer(
+        trainer_mode="sync",
+        trainer_config=OmegaConf.create({}),
+        max_off_policy_threshold=None,
+        max_off_policy_strategy="drop",
+        sampler_kwargs=OmegaConf.create({"metric": "acc", "max_num_gen_batches": limit}),
+        refill_fn=queue.submit,
+    )
+    made.poll_interval = 0.001
+    queue.submit(first)
+    return made, queue
+
+
+def test_groups_without_a_difference_are_replaced_in_rounds(monkeypatch):
+    verdicts = [MIXED, RIGHT, WRONG, MIXED, RIGHT, MIXED, MIXED, MIXED]
+    sampler, queue = buffer(monkeypatch, verdicts)
+    batch, metrics = sampler.sample(1, "train", 4)
+    assert queue.submitted == [4, 4], "twice the two that were missing"
+    assert list(dict.fromkeys(key.split("_")[0] for key in batch.keys)) == ["u000", "u003", "u005", "u006"]
+    assert metrics == {
+        "training/filter_groups/tried_samples": 8,
+        "training/filter_groups/evicted_samples": 3,
+        "training/filter_groups/discarded_surplus_samples": 1,
+    }
+    assert not any(tag.get("is_prompt") for tag in queue.items.values())
+
+
+def test_it_stops_and_says_what_it_tried(monkeypatch):
+    sampler, queue = buffer(monkeypatch, [MIXED, WRONG, WRONG, RIGHT, *[WRONG] * 20], limit=2)
+    with pytest.raises(
+        RuntimeError,
+        match=r"tried 8 prompts in step 7 and found 1 of the 4 groups .*\(6 with 0 throughout, 1 with 1 throughout\)",
+    ):
+        sampler.sample(7, "train", 4)
+    assert queue.submitted == [4, 4]
+
+
+def test_a_full_batch_asks_for_nothing_more(monkeypatch):
+    sampler, queue = buffer(monkeypatch, [MIXED] * 4)
+    batch, metrics = sampler.sample(1, "train", 4)
+    assert len(batch.keys) == 8
+    assert queue.submitted == [4]
+    assert metrics["training/filter_groups/evicted_samples"] == 0
+
+
+def test_a_lost_response_stops_the_run(monkeypatch):
+    sampler, queue = buffer(monkeypatch, [MIXED] * 4)
+    queue.items["u002"]["status"] = "failure"
+    with pytest.raises(RuntimeError, match="1 prompts of this step lost a response"):
+        sampler.sample(1, "train", 4)
+
+
+def test_without_a_metric_it_is_verl_s_sampling(monkeypatch):
+    queue = Prompts([RIGHT] * 2)
+    monkeypatch.setattr(stock, "tq", queue)
+    sampler = OrderedReplayBuffer(
+        trainer_mode="sync",
+        trainer_config=OmegaConf.create({}),
+        max_off_policy_threshold=None,
+        max_off_policy_strategy="drop",
+        sampler_kwargs=OmegaConf.create({}),
+        refill_fn=None,
+    )
+    queue.submit(2)
+    batch, metrics = sampler.sample(1, "train", 2)
+    assert batch.keys == ["u000_0_0", "u000_1_0", "u001_0_0", "u001_1_0"]
+    assert Counter(metrics) == Counter()
