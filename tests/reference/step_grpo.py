@@ -6,7 +6,7 @@ from __future__ import annotations
 def numbers(text: str) -> set[str]:
     """Numbers before the last box, read digit by digit, without zeros that change nothing."""
     end = text.rfind("\\boxed{")
-    text = text[:end] if end > 0 else text
+    text = text[:end] if end >= 0 else text
     found, i = set(), 0
     while i < len(text):
         if text[i] not in "0123456789":

@@ -65,7 +65,8 @@ class StepGrpo:
 
 def numbers_before_answer(text: str) -> frozenset[str]:
     """The numbers that a response states before its last ``\\boxed{}``, as written but for zeros at either end."""
-    return frozenset(_plain(number) for number in _NUMBER.findall(text.rpartition(ANSWER)[0] or text))
+    before, answer, _ = text.rpartition(ANSWER)
+    return frozenset(_plain(number) for number in _NUMBER.findall(before if answer else text))
 
 
 def _plain(number: str) -> str:
