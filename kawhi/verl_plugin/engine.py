@@ -28,7 +28,14 @@ from kawhi.verl_plugin.engine_signals import (
     nucleus_request,
     response_rows,
 )
-from kawhi.verl_plugin.wire import ALIGN_SECONDS, ALIGNMENT_REQUEST, ALPHA, NUCLEUS_ENTROPY, SELECTED_TOKENS
+from kawhi.verl_plugin.wire import (
+    ALIGN_SECONDS,
+    ALIGNMENT_REQUEST,
+    ALPHA,
+    NUCLEUS_ENTROPY,
+    NUCLEUS_SECONDS,
+    SELECTED_TOKENS,
+)
 
 
 @EngineRegistry.register(model_type="language_model", backend="fsdp2", device=["cuda", "npu"], vendor="kawhi")
@@ -67,25 +74,32 @@ class KawhiEngine(FSDPEngineWithLMHead):
         p = nucleus_request(micro_batch)
         packed = tu.get_non_tensor_data(micro_batch, key="use_remove_padding", default=True)
         # Before verl divides the logits by the temperature, which it does in place where it can.
+        start = time.perf_counter()
         nucleus = None if p is None else nucleus_of_responses(output.get("logits"), micro_batch, p, packed=packed)
+        seconds = time.perf_counter() - start
         result = super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
+        offsets = micro_batch["input_ids"].offsets()
         if nucleus is not None:
-            offsets = micro_batch["input_ids"].offsets()
             result[NUCLEUS_ENTROPY] = torch.nested.nested_tensor_from_jagged(nucleus, offsets)
+            result[NUCLEUS_SECONDS] = _spread(seconds, offsets)
         if self.capture is not None and self.vision is not None and self.capture.armed:
             start = time.perf_counter()
             alpha = micro_batch_alpha(self.capture, self.vision, micro_batch, self._image_token, packed=packed)
-            offsets = micro_batch["input_ids"].offsets()
             result[ALPHA] = torch.nested.nested_tensor_from_jagged(alpha, offsets)
-            share = torch.full((len(offsets) - 1,), (time.perf_counter() - start) / (len(offsets) - 1))
-            ones = torch.arange(len(offsets), device=offsets.device)
-            result[ALIGN_SECONDS] = torch.nested.nested_tensor_from_jagged(share.to(offsets.device), ones)
+            result[ALIGN_SECONDS] = _spread(time.perf_counter() - start, offsets)
         return result
 
     @property
     def _image_token(self) -> int:
         model: Any = getattr(self.module, "module", self.module)
         return model.config.image_token_id
+
+
+def _spread(seconds: float, offsets: Tensor) -> Tensor:
+    """Seconds of a micro-batch, in equal parts over its sequences: jagged, one entry each."""
+    count = len(offsets) - 1
+    parts = torch.full((count,), seconds / count, device=offsets.device)
+    return torch.nested.nested_tensor_from_jagged(parts, torch.arange(count + 1, device=offsets.device))
 
 
 def alignment_request(micro_batch: TensorDict) -> dict[str, Any] | None:

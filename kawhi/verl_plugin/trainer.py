@@ -15,6 +15,7 @@ from verl.utils.debug import marked_timer
 from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured
 from kawhi.verl_plugin.step_samples import write_step
 from kawhi.verl_plugin.trainer_signals import (
+    SECONDS,
     first_pass_requests,
     further_passes,
     keep_pass,
@@ -23,7 +24,6 @@ from kawhi.verl_plugin.trainer_signals import (
     response_alpha,
 )
 from kawhi.verl_plugin.wire import (
-    ALIGN_SECONDS,
     PROMPT_INDEX,
     REGION_SECONDS,
     SELECTED_TOKENS,
@@ -78,8 +78,7 @@ class KawhiTrainer(PPOTrainerSync):
             batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
             self._keep_samples(data, responses, weights)
         metrics.update(weight_metrics(weights))
-        if "alignment" in self.credit.needs:
-            self._time_signals(data)
+        self._time_signals(data)
         return batch
 
     def _shape_rewards(self, batch, credit: ShapesRewards, metrics):
@@ -129,10 +128,13 @@ class KawhiTrainer(PPOTrainerSync):
         )
 
     def _time_signals(self, data) -> None:
-        """Seconds of the KAWHI parts that run elsewhere; region selection overlaps with generation."""
+        """Seconds of the parts that run elsewhere; region selection overlaps with generation."""
         ranks = max(1, self.config.trainer.n_gpus_per_node * self.config.trainer.nnodes)
-        self.timing_raw["kawhi_alignment"] = sum(float(s.sum()) for s in data[ALIGN_SECONDS].unbind()) / ranks
-        self.timing_raw["kawhi_regions"] = float(sum(row.get(REGION_SECONDS, 0.0) for row in extra_fields(data)))
+        for name in SECONDS.keys() & self.credit.needs:
+            spent = sum(float(s.sum()) for s in data[SECONDS[name]].unbind())
+            self.timing_raw[f"kawhi_{name}"] = spent / ranks
+        if "alignment" in self.credit.needs:
+            self.timing_raw["kawhi_regions"] = float(sum(row.get(REGION_SECONDS, 0.0) for row in extra_fields(data)))
 
 
 def uids(data: TensorDict) -> list[str]:

@@ -21,6 +21,7 @@ from kawhi.verl_plugin.wire import (
     IMAGE_REQUEST,
     NUCLEUS_ENTROPY,
     NUCLEUS_REQUEST,
+    NUCLEUS_SECONDS,
     PERTURBED,
 )
 
@@ -34,6 +35,9 @@ FIELDS = {
     "blank_log_probs": f"{BLANK}_log_probs",
     "blank_entropy": f"{BLANK}_entropy",
 }
+
+# Signals that the engine computes in verl's own pass -> the field with the seconds that took.
+SECONDS = {"alignment": ALIGN_SECONDS, "nucleus_entropy": NUCLEUS_SECONDS}
 
 
 def first_pass_requests(needs: frozenset[str], kawhi: DictConfig) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def needed_fields(needs: frozenset[str]) -> list[str]:
     unknown = needs - FIELDS.keys()
     if unknown:
         raise ValueError(f"unknown signals {', '.join(sorted(unknown))}; known: {', '.join(sorted(FIELDS))}")
-    return [FIELDS[name] for name in sorted(needs)] + ([ALIGN_SECONDS] if "alignment" in needs else [])
+    return [FIELDS[name] for name in sorted(needs)] + [SECONDS[name] for name in sorted(needs & SECONDS.keys())]
 
 
 def response_alpha(data: TensorDict, responses: tuple[Tensor, ...]) -> list[Tensor]:

@@ -25,6 +25,9 @@ ALPHA = "kawhi_alpha"
 ALIGN_SECONDS = "kawhi_align_seconds"
 """TransferQueue field: seconds the engine spent on alpha, one entry per sequence, jagged."""
 
+NUCLEUS_SECONDS = "kawhi_nucleus_seconds"
+"""TransferQueue field: seconds the engine spent on the entropy of the nucleus, as :data:`ALIGN_SECONDS`."""
+
 SELECTED_TOKENS = "kawhi_selected_tokens"
 """Key of ``extra_fields``: indices of the selected visual tokens among the prompt's image tokens."""
 
