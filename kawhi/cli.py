@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from kawhi.data.command import add_parser as add_prepare
+from kawhi.data.command import prepare
 from kawhi.explain.command import add_parser as add_explain
 from kawhi.explain.command import explain
 
@@ -19,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
     status.add_argument("--runs", type=Path, default=Path("results/runs"))
+    add_prepare(commands)
     add_explain(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
@@ -29,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         return report(given.folder)
     if given.command == "status":
         return _status(given.runs, given.experiment)
+    if given.command == "prepare":
+        return prepare(given)
     if given.command == "explain":
         return explain(given, sys.argv[1:] if arguments is None else arguments)
     from kawhi.tiny.sheet import contact_sheet

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.data.sources import NAMES
 from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 
@@ -56,7 +57,7 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         benchmark.pop("title", None)
     for name in ("train_file", "validation_file"):
         if part["data"].get(name):
-            part["data"][name] = _file_fingerprint(Path(part["data"][name]))
+            part["data"][name] = _file_fingerprint(Path(part["data"][name]), part["data"]["name"])
     part["data"]["generator"] = generator_fingerprint()
     part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
     return part
@@ -77,10 +78,17 @@ def cell_name(cell: DictConfig) -> str:
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds))
 
 
-def _file_fingerprint(path: Path) -> str:
+def no_data_file(path: Path, data: str) -> CellError:
+    """The sentence for a missing file of the data set ``data``."""
+    mend = f"run `kawhi prepare {data}` first" if data in NAMES else "set data.train_file and data.validation_file"
+    return CellError(f"the data file {path} does not exist; {mend}")
+
+
+def _file_fingerprint(path: Path, data: str) -> str:
     if not path.is_file():
-        raise CellError(f"the data file {path} does not exist; set data.train_file and data.validation_file")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        raise no_data_file(path, data)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_fingerprint(model: str) -> str:
