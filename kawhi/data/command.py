@@ -156,7 +156,7 @@ def _print(report: dict[str, Any], path: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("split", "rows", "why dropped", "ids", title=str(path))
+    table = Table("split", "rows", "why dropped", "ids")
     for split, counts in report["splits"].items():
         table.add_row(split, str(counts["kept"]), "", "")
         for reason, count in counts["dropped"].items():
@@ -164,6 +164,7 @@ def _print(report: dict[str, Any], path: Path) -> None:
             table.add_row("", f"-{count}", reason, ", ".join(ids[:3]) + (", ..." if count > 3 else ""))
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a pipe has no width to fit into
     console.print(table)
+    print(f"every row that was dropped is in {path}")
 
 
 def _refuse(sentence: str) -> int:

@@ -16,6 +16,7 @@ from kawhi.cli import main
 from kawhi.data import schema
 from kawhi.data.prompt_length import PromptLength
 from kawhi.data.prompts import compose
+from kawhi.data.sources import chartqa_20k
 from kawhi.runs.identity import CellError, cell_hash
 from kawhi.runs.verl_command import resolve_package_paths
 from tests.cells import cell
@@ -162,12 +163,18 @@ def test_killed_midway_it_goes_on_where_it_was(tmp_path):
     assert indices == list(range(23))
 
 
-def test_a_drawn_sample_s_ids_are_written_and_the_user_is_told(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (28, "commit {ids} as kawhi/data/ids/chartqa_20k.txt"),
+        (29, "this copy of ChartQA is not complete: it has 28 different training questions, not 29"),
+    ],
+)
+def test_a_drawn_sample_s_ids_are_written_and_the_user_is_told(tmp_path, capsys, monkeypatch, size, told):
+    monkeypatch.setattr(chartqa_20k, "SIZE", size)
     source, out = folder_of("chartqa_20k", tmp_path / "in"), tmp_path / "out"
     assert prepare(source, out, name="chartqa_20k") == 0
-    printed = capsys.readouterr().out
-    assert f"commit {out / 'chartqa_20k.ids.txt'} as kawhi/data/ids/chartqa_20k.txt" in printed
-    assert "this copy of ChartQA has only 28 different training questions, not 20000" in printed
+    assert told.format(ids=out / "chartqa_20k.ids.txt") in capsys.readouterr().out
     ids = (out / "chartqa_20k.ids.txt").read_text().split()
     rows = pq.read_table(out / "train.parquet")["extra_info"].to_pylist()
     assert sorted(row["id"] for row in rows) == sorted(ids)

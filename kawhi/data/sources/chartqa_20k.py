@@ -125,10 +125,10 @@ class Reader(Source):
             return []
         path = out / "chartqa_20k.ids.txt"
         path.write_text("".join(f"{name}\n" for name in sorted(self.chosen)))
-        told = [f"the sample was drawn here; commit {path} as kawhi/data/ids/{IDS.name}, so that all use the same one"]
         if len(self.chosen) < SIZE:
-            told.append(f"this copy of ChartQA has only {len(self.chosen)} different training questions, not {SIZE}")
-        return told
+            count = len(self.chosen)
+            return [f"this copy of ChartQA is not complete: it has {count} different training questions, not {SIZE}"]
+        return [f"the sample was drawn here; commit {path} as kawhi/data/ids/{IDS.name}, so that all use the same one"]
 
 
 class _Parquet:
