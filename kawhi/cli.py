@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from kawhi.data.command import add_parser as add_prepare
+from kawhi.data.command import prepare
 from kawhi.explain.command import add_parser as add_explain
 from kawhi.explain.command import explain
 
@@ -21,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     status.add_argument("--runs", type=Path, default=Path("results/runs"))
     plan = commands.add_parser("plan", help="every cell of a command with its verl command line, time and state")
     plan.add_argument("overrides", nargs="*", help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
+    add_prepare(commands)
     add_explain(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
@@ -35,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         from kawhi.runs.plan import print_plan
 
         return print_plan(given.overrides)
+    if given.command == "prepare":
+        return prepare(given)
     if given.command == "explain":
         return explain(given, sys.argv[1:] if arguments is None else arguments)
     from kawhi.tiny.sheet import contact_sheet

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from omegaconf import DictConfig
+from PIL import Image
 
 from kawhi.data import schema
-from kawhi.runs.identity import CellError
+from kawhi.runs.identity import CellError, no_data_file
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import evaluates, stage_main, trains
 from kawhi.runs.validation import validate_benchmarks, validate_credit
+from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
 
@@ -19,7 +23,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     """Writes ``data.json``: path of the training, validation and benchmark files.
 
     Raises:
-        CellError: a file that training cannot use; the message names the row.
+        CellError: a file that is missing or that training cannot use; the message names the row.
     """
     validate_credit(cell)
     if evaluates(cell):
@@ -29,11 +33,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     else:
         files = (training_files(cell) if trains(cell) else {}) | (benchmark_files(cell) if evaluates(cell) else {})
     for path in files.values():
-        try:
-            rows = schema.check(Path(path))
-        except ValueError as error:
-            raise CellError(f"{error}; mend or drop that row") from error
-        print(f"{path}: {rows} rows")
+        print(f"{path}: {_checked(Path(path), cell)} rows")
     write_json(run_directory.path / "data.json", {name: str(path) for name, path in files.items()})
 
 
@@ -62,6 +62,49 @@ def tiny_file(cell: DictConfig, split: Split, count: int, seed: int, *, make: bo
     if make and not path.exists():
         write_split(path, split, count, cell.model.image_size, seed)
     return path
+
+
+def _checked(path: Path, cell: DictConfig) -> int:
+    """Number of rows of a file that this cell can train on."""
+    if not path.is_file():
+        raise no_data_file(path, cell.data.name)
+    made, limit = schema.preparation(path), cell.verl.data.max_prompt_length
+    if made is None:
+        try:
+            rows = schema.check(path)
+        except ValueError as error:
+            raise CellError(f"{error}; mend or drop that row") from error
+        if path.resolve().parent != (Path(cell.paths.data) / "tiny").resolve():  # drawn images have the model's size
+            _fit(path, cell, "drop them, shrink their images, or raise verl.data.max_prompt_length")
+        return rows
+    # `kawhi prepare` has decoded every image; only the prompt's length depends on the model and the limit of this cell.
+    request = made["request"]
+    if request["model"] != cell.model.path or request["max_prompt_length"] > limit:
+        again = f"kawhi prepare {request['name']} --model {cell.model.path} --max-prompt-length {limit} --out FOLDER"
+        _fit(path, cell, f"run `{again}` and set data.train_file and data.validation_file to its files")
+    return pq.read_metadata(path).num_rows
+
+
+def _fit(path: Path, cell: DictConfig, mend: str) -> None:
+    """
+    Raises:
+        CellError: prompts with their images are too long for this cell; verl would lose their responses.
+    """
+    from kawhi.data.prompt_length import PromptLength
+
+    measure, limit = PromptLength.of(resolve_package_paths(cell.model.path)), cell.verl.data.max_prompt_length
+    long, number = [], 0
+    for batch in pq.ParquetFile(path).iter_batches(64, columns=["prompt", "images", "extra_info"]):
+        for row in batch.to_pylist():
+            sizes = [Image.open(io.BytesIO(image["bytes"])).size for image in row["images"] or []]
+            if measure(row["prompt"][0]["content"], sizes).total > limit:
+                long.append((row["extra_info"] or {}).get("id") or f"row {number}")
+            number += 1
+    if long:
+        raise CellError(
+            f"{len(long)} prompts of {path} are over {limit} tokens for {cell.model.path}, the first is {long[0]}: "
+            f"{mend}"
+        )
 
 
 if __name__ == "__main__":

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+
+PREPARATION = b"kawhi_preparation"
+"""Key of the parquet metadata that ``kawhi prepare`` adds."""
 
 SCHEMA = pa.schema(
     [
@@ -28,11 +33,45 @@ SCHEMA = pa.schema(
                     ("question", pa.string()),
                     ("answer", pa.string()),
                     ("task", pa.string()),
+                    ("id", pa.string()),
+                    ("choices", pa.list_(pa.string())),
                 ]
             ),
         ),
     ]
 )
+
+
+def example(
+    *,
+    source: str,
+    split: str,
+    index: int,
+    images: Sequence[bytes],
+    prompt: str,
+    question: str,
+    answer: str,
+    task: str,
+    id: str | None = None,
+    choices: Sequence[str] = (),
+) -> dict[str, Any]:
+    """One row: encoded images as they are, and a prompt with one ``<image>`` for each of them."""
+    return {
+        "data_source": source,
+        "prompt": [{"role": "user", "content": prompt}],
+        "images": [{"bytes": image} for image in images],
+        "ability": "visual_reasoning",
+        "reward_model": {"style": "rule", "ground_truth": answer},
+        "extra_info": {
+            "split": split,
+            "index": index,
+            "question": question,
+            "answer": answer,
+            "task": task,
+            "id": id,
+            "choices": list(choices),
+        },
+    }
 
 
 def row(
@@ -41,14 +80,16 @@ def row(
     """One example with one image, which stands before the question."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return {
-        "data_source": source,
-        "prompt": [{"role": "user", "content": f"<image>{question}"}],
-        "images": [{"bytes": buffer.getvalue()}],
-        "ability": "visual_reasoning",
-        "reward_model": {"style": "rule", "ground_truth": answer},
-        "extra_info": {"split": split, "index": index, "question": question, "answer": answer, "task": task},
-    }
+    return example(
+        source=source,
+        split=split,
+        index=index,
+        images=[buffer.getvalue()],
+        prompt=f"<image>{question}",
+        question=question,
+        answer=answer,
+        task=task,
+    )
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -58,13 +99,26 @@ def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Writes atomically: a killed writer leaves no file under this name."""
+    with atomically(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+@contextmanager
+def atomically(path: Path) -> Iterator[Path]:
+    """A name to write under; the file gets its own name when the block ends well and vanishes when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        pq.write_table(table, temporary)
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def preparation(path: Path) -> dict[str, Any] | None:
+    """What ``kawhi prepare`` wrote into a file it made, and checked row by row; ``None`` for any other file."""
+    metadata = pq.read_schema(path).metadata or {}
+    return json.loads(metadata[PREPARATION]) if PREPARATION in metadata else None
 
 
 def check(path: Path) -> int:
@@ -74,20 +128,28 @@ def check(path: Path) -> int:
         ValueError: a column is missing, a row's images do not match its ``<image>`` markers, an image does not decode,
             or an answer is empty; the message names the row.
     """
-    table = pq.read_table(path)
-    missing = {"prompt", "images", "reward_model"} - set(table.column_names)
+    file = pq.ParquetFile(path)
+    columns = ["prompt", "images", "reward_model"]
+    missing = sorted(set(columns) - set(file.schema_arrow.names))
     if missing:
-        raise ValueError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-    for number, example in enumerate(table.select(["prompt", "images", "reward_model"]).to_pylist()):
-        markers = sum(message["content"].count("<image>") for message in example["prompt"])
-        images = example["images"] or []
-        if len(images) != markers:
-            raise ValueError(f"{path}, row {number}: {markers} <image> marker(s) but {len(images)} image(s)")
-        for image in images:
-            try:
-                Image.open(io.BytesIO(image["bytes"] or b"")).load()  # verify() passes a JPEG that is cut off
-            except Exception as error:
-                raise ValueError(f"{path}, row {number}: the image cannot be decoded ({error})") from error
-        if not ((example["reward_model"] or {}).get("ground_truth") or "").strip():
-            raise ValueError(f"{path}, row {number}: no ground_truth in reward_model")
-    return table.num_rows
+        raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
+    number = 0
+    for batch in file.iter_batches(64, columns=columns):  # a data set of photographs does not fit into memory
+        for row in batch.to_pylist():
+            _check_row(row, f"{path}, row {number}")
+            number += 1
+    return number
+
+
+def _check_row(row: dict[str, Any], where: str) -> None:
+    markers = sum(message["content"].count("<image>") for message in row["prompt"])
+    images = row["images"] or []
+    if len(images) != markers:
+        raise ValueError(f"{where}: {markers} <image> marker(s) but {len(images)} image(s)")
+    for image in images:
+        try:
+            Image.open(io.BytesIO(image["bytes"] or b"")).load()  # verify() passes a JPEG that is cut off
+        except Exception as error:
+            raise ValueError(f"{where}: the image cannot be decoded ({error})") from error
+    if not ((row["reward_model"] or {}).get("ground_truth") or "").strip():
+        raise ValueError(f"{where}: no ground_truth in reward_model")

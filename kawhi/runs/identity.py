@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.data.sources import NAMES
 from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 
@@ -68,7 +69,7 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         benchmark.pop("title", None)
     for name in ("train_file", "validation_file"):
         if part.get("data", {}).get(name):
-            part["data"][name] = _file_fingerprint(Path(part["data"][name]))
+            part["data"][name] = _file_fingerprint(Path(part["data"][name]), part["data"]["name"])
     if resolved["data"]["name"] == "tiny":
         part.setdefault("data", {})["generator"] = generator_fingerprint()
     part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
@@ -93,9 +94,15 @@ def cell_name(cell: DictConfig) -> str:
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 
 
-def _file_fingerprint(path: Path) -> str:
+def no_data_file(path: Path, data: str) -> DataMissing:
+    """The sentence for a missing file of the data set ``data``."""
+    mend = f"run `kawhi prepare {data}` first" if data in NAMES else "set data.train_file and data.validation_file"
+    return DataMissing(f"the data file {path} does not exist; {mend}")
+
+
+def _file_fingerprint(path: Path, data: str) -> str:
     if not path.is_file():
-        raise DataMissing(f"the data file {path} does not exist: make it with kawhi prepare, or set data.train_file")
+        raise no_data_file(path, data)
     state = path.stat()
     return _sha256(path, state.st_size, state.st_mtime_ns)
 

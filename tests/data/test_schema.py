@@ -41,7 +41,10 @@ def test_round_trip(tmp_path, example):
     assert read == example
     assert read["prompt"] == [{"role": "user", "content": "<image>Q?"}]
     assert read["reward_model"] == {"style": "rule", "ground_truth": "7"}
-    assert read["extra_info"] == {"split": "train", "index": 3, "question": "Q?", "answer": "7", "task": "t"}
+    assert read["extra_info"] == {"split": "train", "index": 3, "question": "Q?", "answer": "7", "task": "t"} | {
+        "id": None,
+        "choices": [],
+    }
     image = Image.open(io.BytesIO(read["images"][0]["bytes"]))
     np.testing.assert_array_equal(np.asarray(image), np.asarray(Image.new("RGB", (8, 6), "red")))
 

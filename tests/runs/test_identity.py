@@ -174,5 +174,5 @@ def test_a_data_file_counts_by_content_not_by_place(tmp_path):
 
 
 def test_a_missing_data_file_is_one_sentence(tmp_path):
-    with pytest.raises(CellError, match=r"^the data file .*gone\.parquet does not exist: make it with kawhi prepare"):
+    with pytest.raises(CellError, match=r"^the data file .*gone\.parquet does not exist; set data\.train_file"):
         cell_hash(cell(tmp_path, f"data.validation_file={tmp_path / 'gone.parquet'}"))

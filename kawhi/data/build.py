@@ -1,0 +1,238 @@
+"""A source -> checked parquet files, in shards: what was killed goes on, what is done is not done again.
+
+Layout of the folder::
+
+    <split>.parquet   <name>.report.json   .<name>-<fingerprint>/<split>-00012.parquet (only while work is left)
+
+The report is written last and is the proof that all is done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kawhi.data import schema
+from kawhi.data.checks import RULES, Dropped, Measure, check
+from kawhi.data.prompts import INSTRUCTION
+from kawhi.data.sampling import first_by_hash
+from kawhi.data.sources.base import PrepareError, Source
+from kawhi.runs.rundir import write_json
+
+SHARD_ROWS = 256
+"""Rows of one shard: what a kill loses, and what memory holds (a chart has a fraction of a megabyte)."""
+
+HELD_OUT = 500
+"""Rows set aside for validation where the source has no such split; of a smaller source a tenth."""
+
+HELD_OUT_SEED = 0
+
+Tick = Callable[[str, int, int, int], None]
+"""Told after every shard: split, rows done, rows in all, rows dropped."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that decides what the files hold."""
+
+    name: str
+    source: str
+    """Repository and revision on the hub, or the fingerprint of local files."""
+    selection: str
+    model: str
+    max_prompt_length: int
+    limit: int | None
+
+    def described(self) -> dict[str, Any]:
+        prompt = hashlib.sha256(INSTRUCTION.encode()).hexdigest()[:8]
+        return {**asdict(self), "rules": RULES, "prompt": prompt}
+
+
+@dataclass(frozen=True)
+class _Shard:
+    split: str
+    number: int
+    rows: list[tuple[int, str]]
+
+    def path(self, folder: Path) -> Path:
+        return folder / f"{self.split}-{self.number:05d}.parquet"
+
+
+def finished(request: Request, out: Path) -> dict[str, Any] | None:
+    """The report of the same preparation, if it was finished here.
+
+    Raises:
+        PrepareError: the folder holds another preparation; it is never overwritten, as a cell may be training on it.
+    """
+    path = report_path(request.name, out)
+    report = json.loads(path.read_text()) if path.is_file() else {"request": request.described(), "splits": {}}
+    others = {path: report["request"]}
+    for split in ("train", "validation", "test"):
+        file = out / f"{split}.parquet"
+        if file.is_file():
+            others[file] = (schema.preparation(file) or {}).get("request", {})
+    for file, other in others.items():
+        if not other:
+            raise PrepareError(f"{file} was not made by kawhi prepare; name another folder with --out")
+        differing = [
+            f"{key} {other.get(key)!r} instead of {value!r}"
+            for key, value in request.described().items()
+            if other.get(key) != value
+        ]
+        if differing:
+            raise PrepareError(
+                f"{file} was made with {', '.join(differing)}; name another folder with --out, or remove this one"
+            )
+    complete = report["splits"] and all((out / f"{split}.parquet").is_file() for split in report["splits"])
+    return report if complete else None
+
+
+def report_path(name: str, out: Path) -> Path:
+    return out / f"{name}.report.json"
+
+
+def build(source: Source, content: str, request: Request, out: Path, measure: Measure, tick: Tick) -> dict[str, Any]:
+    """Writes the files and returns the report.
+
+    Args:
+        content: fingerprint of the source's files; shards made from others are not gone on with.
+
+    Raises:
+        PrepareError: another process is at it, a split has no row left, or a source file is broken.
+        OSError: a disk that is full or fails; what is done stays done.
+    """
+    key = json.dumps({**request.described(), "content": content}, sort_keys=True)
+    folder = out / f".{request.name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(out / f".{request.name}.lock"):
+        plan, repeated = _plan(source, request.limit)
+        shards = {split: _shards(split, rows) for split, rows in plan.items()}
+        for split, parts in shards.items():
+            _make(source, request, folder, split, parts, measure, tick)
+        report = _report(request, folder, shards, repeated)
+        for split in shards:
+            if not report["splits"][split]["kept"]:
+                reasons = report["splits"][split]["dropped"]
+                raise PrepareError(
+                    f"no row of {split} is left ({_listed(reasons)}): is this the right source and model?"
+                )
+        for split, parts in shards.items():
+            _join(out / f"{split}.parquet", [part.path(folder) for part in parts], request, split)
+        report["notes"] = source.finish(out)
+        write_json(report_path(request.name, out), report)
+        for leftover in out.glob(f".{request.name}-*"):  # of earlier requests too, which this report now refuses
+            shutil.rmtree(leftover)
+        for leftover in out.glob(".*.parquet.*"):  # half-written by a process that was killed
+            leftover.unlink()
+    return report
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PrepareError(f"another process is preparing {path.parent}; wait for it or stop it") from error
+        yield
+
+
+def _plan(source: Source, limit: int | None) -> tuple[dict[str, list[tuple[int, str]]], list[Dropped]]:
+    """Rows of each split that are written, by number and id, and those whose id was there before."""
+    entries = {split: source.entries(split) for split in source.splits}
+    repeated = []
+    for split, rows in entries.items():
+        kept: list[tuple[int, str]] = []
+        seen: set[str] = set()
+        for number, name in rows:
+            if name in seen:
+                repeated.append(Dropped(split, name, "id repeated", f"row {number} has the id of an earlier row"))
+            else:
+                kept.append((number, name))
+            seen.add(name)
+        entries[split] = kept
+    if "validation" not in entries:
+        rows = entries["train"]
+        held_out = first_by_hash((name for _, name in rows), min(HELD_OUT, max(1, len(rows) // 10)), HELD_OUT_SEED)
+        entries["train"] = [row for row in rows if row[1] not in held_out]
+        entries["validation"] = [row for row in rows if row[1] in held_out]
+    return {split: rows[:limit] for split, rows in entries.items()}, repeated
+
+
+def _shards(split: str, rows: list[tuple[int, str]]) -> list[_Shard]:
+    return [
+        _Shard(split, number, rows[start : start + SHARD_ROWS])
+        for number, start in enumerate(range(0, len(rows), SHARD_ROWS))
+    ]
+
+
+def _make(
+    source: Source, request: Request, folder: Path, split: str, shards: list[_Shard], measure: Measure, tick: Tick
+) -> None:
+    """Makes the shards that are not there yet, reading the source once."""
+    origin = split if split in source.splits else "train"
+    missing = [shard for shard in shards if not shard.path(folder).is_file()]
+    total = sum(len(shard.rows) for shard in shards)
+    done = total - sum(len(shard.rows) for shard in missing)
+    dropped = sum(len(_drops(shard.path(folder))) for shard in shards if shard not in missing)
+    if done:
+        tick(split, done, total, dropped)
+    examples = source.examples(origin, [number for shard in missing for number, _ in shard.rows])
+    for shard in missing:
+        checked = [
+            check(example, request.name, split, measure, request.max_prompt_length)
+            for example in islice(examples, len(shard.rows))
+        ]
+        if len(checked) != len(shard.rows):
+            raise PrepareError(f"{source.place} ended before row {shard.rows[-1][0]} of {split}; copy it again")
+        drops = [asdict(row) for row in checked if isinstance(row, Dropped)]
+        rows = [row for row in checked if not isinstance(row, Dropped)]
+        table = pa.Table.from_pylist(rows, schema=schema.SCHEMA)
+        schema.write_table(shard.path(folder), table.replace_schema_metadata({"dropped": json.dumps(drops)}))
+        done, dropped = done + len(checked), dropped + len(drops)
+        tick(split, done, total, dropped)
+
+
+def _drops(shard: Path) -> list[dict[str, str]]:
+    return json.loads(pq.read_schema(shard).metadata[b"dropped"])
+
+
+def _report(request: Request, folder: Path, shards: dict[str, list[_Shard]], repeated: list[Dropped]) -> dict[str, Any]:
+    all_drops = [asdict(row) for row in repeated]
+    splits = {}
+    for split, parts in shards.items():
+        files = [part.path(folder) for part in parts]
+        all_drops += [row for file in files for row in _drops(file)]
+        kept = sum(pq.read_metadata(file).num_rows for file in files)
+        reasons = Counter(row["reason"] for row in all_drops if row["split"] == split)
+        splits[split] = {"rows": kept + sum(reasons.values()), "kept": kept, "dropped": dict(reasons)}
+    return {"request": request.described(), "splits": splits, "dropped": all_drops}
+
+
+def _join(path: Path, shards: list[Path], request: Request, split: str) -> None:
+    """The shards as one file, one in memory at a time."""
+    about = {schema.PREPARATION: json.dumps({"request": request.described(), "split": split})}
+    with (
+        schema.atomically(path) as temporary,
+        pq.ParquetWriter(temporary, schema.SCHEMA.with_metadata(about)) as writer,
+    ):
+        for shard in shards:
+            table = pq.read_table(shard)
+            if table.num_rows:
+                writer.write_table(table.replace_schema_metadata(about))
+
+
+def _listed(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "it had none"

@@ -1,0 +1,96 @@
+"""What an example must be to be trained on; everything else is dropped with a reason."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from kawhi.data import schema
+from kawhi.data.prompt_length import Length
+from kawhi.data.prompts import IMAGE, compose
+from kawhi.data.sources.base import Example
+
+RULES = 1
+"""Part of what makes two preparations the same: raise it with every change of what is kept or dropped."""
+
+MIN_SIDE = 28
+"""Pixels: the side of one visual token of Qwen2.5-VL; a smaller image is mostly what the processor makes up."""
+
+MAX_RATIO = 200
+"""Longer side by shorter; beyond it the Qwen processors raise."""
+
+Measure = Callable[[str, Sequence[tuple[int, int]]], Length]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that is left out: ``reason`` is one of a few, ``detail`` is about this row."""
+
+    split: str
+    id: str
+    reason: str
+    detail: str
+
+
+def check(
+    example: Example, source: str, split: str, measure: Measure, max_prompt_length: int
+) -> dict[str, Any] | Dropped:
+    """The example as a row of the schema, or why it is none: the first reason that is found."""
+
+    def drop(reason: str, detail: str) -> Dropped:
+        return Dropped(split, example.id, reason, detail)
+
+    if not example.question.replace(IMAGE, "").strip():
+        return drop("no question", "the question is empty")
+    if not example.answer:
+        return drop("no answer", "the answer is empty or its box is not closed")
+    if not example.images:
+        return drop("no image", "a question in text alone: there is nothing to look at")
+    prompt = compose(example.question, len(example.images))
+    if "<video>" in prompt or "<audio>" in prompt:
+        return drop("foreign marker", "verl takes <video> and <audio> in the question for inputs")
+    if prompt.count(IMAGE) != len(example.images):
+        return drop("image count", f"{prompt.count(IMAGE)} {IMAGE} marker(s) but {len(example.images)} image(s)")
+    images, sizes = [], []
+    for number, read in enumerate(example.images, start=1):
+        which = f"image {number}" if len(example.images) > 1 else "the image"
+        try:
+            content = read()  # any other error of the disk stops the work: it says nothing about the row
+        except FileNotFoundError as error:
+            return drop("image missing", f"{which}: {error}")
+        try:
+            width, height = _decoded_size(content)
+        except Exception as error:  # PIL raises many kinds on broken files, and all mean the same here
+            return drop("image cannot be decoded", f"{which}: {' '.join(str(error).split())}")
+        if min(width, height) < MIN_SIDE:
+            return drop("image too small", f"{which} has {width} x {height} pixels; the least side is {MIN_SIDE}")
+        if max(width, height) > MAX_RATIO * min(width, height):
+            return drop("image too narrow", f"{which} has {width} x {height} pixels; the highest ratio is {MAX_RATIO}")
+        images.append(content)
+        sizes.append((width, height))
+    length = measure(prompt, sizes)
+    if length.total > max_prompt_length:
+        detail = f"{length.total} tokens, {length.image} of them for images; the limit is {max_prompt_length}"
+        return drop("prompt too long", detail)
+    return schema.example(
+        source=source,
+        split=split,
+        index=example.number,
+        id=example.id,
+        images=images,
+        prompt=prompt,
+        question=example.question,
+        answer=example.answer,
+        task=example.task,
+        choices=example.choices,
+    )
+
+
+def _decoded_size(content: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()  # verify() passes a JPEG that is cut off
+        return image.size

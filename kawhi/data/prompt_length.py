@@ -1,0 +1,64 @@
+"""How many tokens a prompt has for a model, without computing its pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from kawhi.data.prompts import IMAGE
+
+
+class Length(NamedTuple):
+    """Tokens of a prompt, and those among them that stand for images."""
+
+    total: int
+    image: int
+
+
+class PromptLength:
+    """Counts what verl will: chat template, tokenizer and image sizes are those of the model's own processor.
+
+    Qwen's helper resizes an image before the processor does, as in verl's data set, because both round.
+    """
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+
+    @classmethod
+    def of(cls, folder: str) -> PromptLength:
+        """
+        Raises:
+            OSError, ValueError: the folder holds no processor of a Qwen-VL model.
+        """
+        from kawhi import torchvision_shim
+
+        torchvision_shim.install()
+        from transformers import AutoProcessor
+
+        processor = AutoProcessor.from_pretrained(folder)
+        if not hasattr(getattr(processor, "image_processor", None), "get_number_of_image_patches"):
+            raise ValueError(f"{folder} holds no processor for images")
+        return cls(processor)
+
+    def __call__(self, prompt: str, sizes: Sequence[tuple[int, int]]) -> Length:
+        """
+        Args:
+            prompt: the user's message, with one ``<image>`` per image.
+            sizes: width and height of each image, pixels.
+        """
+        parts = [part for part in re.split(f"({IMAGE})", prompt) if part]
+        content = [{"type": "image"} if part == IMAGE else {"type": "text", "text": part} for part in parts]
+        chat = self._processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        text = len(self._processor.tokenizer(chat)["input_ids"])
+        image = sum(self._image_tokens(*size) for size in sizes)
+        return Length(text - len(sizes) + image, image)  # the template has one placeholder for each image
+
+    def _image_tokens(self, width: int, height: int) -> int:
+        from qwen_vl_utils.vision_process import smart_resize
+
+        images = self._processor.image_processor
+        resized = smart_resize(height, width, factor=images.patch_size * images.merge_size)
+        return images.get_number_of_image_patches(*resized, {}) // images.merge_size**2
