@@ -46,15 +46,18 @@ def jobs(
             continue
         own = {key: [_named(names, key, value) for value in _listed(entry)] for key, entry in block.items()}
         kept = {
-            key: [v for v in its if v in {_named(names, key, w) for w in values[key]}] if key in values else its
-            for key, its in own.items()
+            key: [value for value in its if value in values[key]] if key in values else its for key, its in own.items()
         }
         rest = {key: its for key, its in values.items() if key not in own}
         axes = [[f"{key}={value}" for value in its] for key, its in (rest | kept).items()]
         rows |= dict.fromkeys(itertools.product(*axes))
     if not rows:
         asked = ", ".join(f"{key}={','.join(values[key])}" for key in sorted(restricted))
-        known = {key: sorted({v for b in blocks for v in _listed(b.get(key, []))}) for b in blocks for key in b}
+        known = {
+            key: sorted({_named(names, key, v) for b in blocks for v in _listed(b.get(key, []))})
+            for b in blocks
+            for key in b
+        }
         raise TableError(
             f"the table has no cell with {asked}; it has {'; '.join(f'{key} {its}' for key, its in known.items())}"
         )

@@ -1,0 +1,81 @@
+"""``kawhi plan``: what would run, for how long, and what is done; nothing is started."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from kawhi.cli import main
+from kawhi.runs.plan import compose_cells, make_plan
+from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.verl_command import command
+from tests.cells import CONF
+
+
+def paths(folder) -> list[str]:
+    return [f"paths.{name}={folder / name}" for name in ("runs", "records", "data")]
+
+
+def test_cells_with_their_commands_and_where_they_stand(tmp_path):
+    asked = ["experiment=efficiency", *paths(tmp_path)]
+    (uniform, kawhi), _ = compose_cells(CONF, asked)
+    write_json(RunDirectory.of(uniform).record, {})
+    first, second = make_plan(CONF, asked)
+    assert (first.label, first.state) == ("GRPO", "done")
+    assert (second.label, second.state) == ("GRPO + KAWHI", "waiting")
+    assert second.device_hours == pytest.approx(10 * kawhi.scale.step_seconds.seconds / 3600)
+    assert second.source == kawhi.scale.step_seconds.source
+    words = shlex.split(second.command)
+    run = RunDirectory.of(kawhi)
+    data = tmp_path / "data" / "tiny"
+    (train,) = [w.split("=", 1)[1].strip("'") for w in words if w.startswith("data.train_files=")]
+    (validation,) = [w.split("=", 1)[1].strip("'") for w in words if w.startswith("data.val_files=")]
+    assert train.startswith(str(data / "train-640x168px"))
+    expected = command(kawhi, train_file=train, validation_file=validation, checkpoints=run.checkpoints)
+    assert words[-len(expected) :] == expected
+    assert "VERL_ENGINE_VENDOR=kawhi" in words
+    assert not data.exists(), "a plan draws nothing"
+
+
+def test_measured_seconds_are_taken_where_there_are_some(tmp_path):
+    asked = ["experiment=efficiency", *paths(tmp_path)]
+    record = {
+        "config": {"scale": {"name": "cpu"}},
+        "model": {"name": "tiny-qwen2.5-vl"},
+        "algorithm": "grpo",
+        "credit": {"name": "kawhi"},
+        "data": "tiny",
+        "run": {"timing_s": {"timing_s/step": 36.0}},
+    }
+    write_json(tmp_path / "records" / "one.json", record)
+    write_json(tmp_path / "records" / "baseline.json", {"study": "baseline"})
+    uniform, kawhi = make_plan(CONF, asked)
+    assert kawhi.device_hours == pytest.approx(0.1)
+    assert kawhi.source == "measured: one.json"
+    assert "measured:" not in uniform.source
+
+
+def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["plan", "experiment=main_table", "scale=h200x8", *paths(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "17 cells, 0 done" in shown
+    assert shown.count("needs `kawhi prepare geo3k`") == 15
+    assert shown.count("kawhi.verl_plugin.main") == 15
+    assert shown.count("no verl command") == 2
+    # 60 steps of 521 s on 8 GPUs, 15 times
+    assert f"device-hours of training: {15 * 60 * 521 * 8 / 3600:.2f} in all" in shown
+    assert "paper sec. 4.5" in shown
+
+
+def test_a_mistake_is_one_sentence(tmp_path, capsys):
+    for mistake, sentence in (
+        ("experiment=no_such_table", "Could not find 'experiment/no_such_table'"),
+        ("no_such_key=1", "no_such_key"),
+        ("steps=0", "steps must be a whole number"),
+    ):
+        assert main(["plan", mistake, *paths(tmp_path)]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert sentence in error
+        assert error.count("\n") == 1
