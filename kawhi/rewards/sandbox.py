@@ -78,9 +78,13 @@ class Sandbox:
                 self._unreadable.update(truths)
                 logger.warning("the ground truth %.80r cannot be judged (%s); compared as text", truths[0], failure)
                 return "unreadable truth"
-            self.refusals[failure] += 1
-            logger.warning("answer refused (%s): %.80r", failure, pairs[0][1])
-            return "refused"
+            return self.refuse(failure, pairs[0][1])
+
+    def refuse(self, reason: str, answer: str) -> Outcome:
+        """Counts and logs a refusal."""
+        self.refusals[reason] += 1
+        logger.warning("answer refused (%s): %.80r", reason, answer[:80])
+        return "refused"
 
     def close(self) -> None:
         """Ends the child; the next comparison starts another one."""
@@ -190,6 +194,8 @@ def _forget(*_: Any) -> None:
     """A forked process has its parent's pipe and perhaps its locked lock, neither of which it can use."""
     global _shared
     _shared = Sandbox()
+
+
 atexit.register(lambda: _shared.close())
 
 

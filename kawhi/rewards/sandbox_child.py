@@ -1,9 +1,9 @@
 """The child in which math-verify runs: ``python -m kawhi.rewards.sandbox_child CPU_SECONDS``.
 
 One line of JSON in, ``{"truths": [...], "pairs": [[truth, answer], ...], "close": [[a, b], ...]}``, all LaTeX; out the
-line ``parsed`` once the ground truths are read, then ``true`` or ``false``.  A child that dies before ``parsed`` died of
-the ground truth, one that dies after it of the answer.  Exit code 0 means retired: it had grown, the request was not
-judged, ask another child.
+line ``parsed`` once the ground truths are read, then ``true`` or ``false``.  A child that dies before ``parsed`` died
+of the ground truth, one that dies after it of the answer.  Exit code 0 means retired: it had grown, the request was
+not judged, ask another child.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def number(parsed: list[Any]) -> Any:
         return None
     try:
         value = parsed[0].doit().evalf(15)
-    except (AttributeError, TypeError, ValueError, ArithmeticError):
+    except Exception:  # sympy raises anything on what has no value: a matrix, an equation, 0^{-1}
         return None
     return value if value.is_number and value.is_finite else None
 
