@@ -33,13 +33,15 @@ _WRAPPERS = [("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "*
 # Not after a digit, bracket or comma, nor before one: (1,234) is a point.
 _THOUSANDS = re.compile(r"(?<![0-9.,(\[{])([0-9]{1,3}(?:,[0-9]{3})+)(?![0-9,)\]}])")
 _SPACED_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?: [0-9]{3})+(?:\.[0-9]+)?")
-_MIXED = re.compile(r"(?<![0-9.^_])([0-9]+)(?:\s+|\s*-\s*(?=[0-9]+/))([0-9]+)\s*/\s*([0-9]+)(?![0-9.])")
+_MIXED = re.compile(r"(?<![0-9.^_])([0-9]+)\s+([0-9]+)\s*/\s*([0-9]+)(?![0-9.])")
 _SCIENTIFIC = re.compile(r"(?<![0-9.A-Za-z])([0-9]+(?:\.[0-9]+)?)\s*[eE]\s*([+-]?[0-9]{1,4})(?![0-9.A-Za-z])")
 _TIMES = re.compile(r"(?<=[0-9])\s*(?:x|X|\*)\s*(?=10\s*\^)")
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _SCALED = re.compile(
     r"(?<=[0-9])\s*(?:\\text\s*\{\s*)?(" + "|".join(_SCALE) + r")s?\b(?:\s*\}|(\s[^{}]*)\})?", re.IGNORECASE
 )
+_OHM = re.compile(r"(?<=[0-9])\s*(?:\\Omega(?![A-Za-z])|Ω)")
+_LEAD = re.compile(r"(?:(?:the )?(?:final )?answer(?: is\b|:)|approximately\b|approx\b\.?|about\b|\\approx)\s*", re.IGNORECASE)
 _PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
 _SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]+)\s*\}")  # of a number it marks the period
 _STRING_NOISE = re.compile(r"\\text(?![A-Za-z])|[\s{}$\"'`*\\]")
@@ -56,12 +58,12 @@ def foreign_character(text: str) -> str | None:
         if character.isascii():
             if not character.isprintable() and character not in "\n\r\t":
                 return character
-        elif character.isnumeric() or character.isdigit() or unicodedata.category(character) in _UNSEEN:
+        elif unicodedata.category(character) in _REFUSED:
             return character
     return None
 
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_REFUSED = {"Nd", "Nl", "No", "Cc", "Cf", "Cs", "Co", "Cn"}
 
 
 def tidy(text: str) -> str:
@@ -77,7 +79,9 @@ def tidy(text: str) -> str:
     text = _COMMAND.sub(lambda found: "\\" + _SYNONYM[found[1]], text)
     text = _PERCENT.sub("%", _DEGREE.sub(r"^\\circ ", text))
     text = _SEGMENT.sub(r"\1", _PI.sub(r"\\pi ", text))
-    text = _unwrap(re.sub(r"\s+", " ", text))
+    text = _OHM.sub(r" \\text{ohm}", re.sub(r"\s+", " ", text)).strip()
+    lead = _LEAD.match(text)
+    text = _unwrap(text[lead.end() :] or text if lead else text)
     text = _THOUSANDS.sub(lambda found: found[1].replace(",", ""), text)
     return _SCALED.sub(lambda found: rf" \times 10^{{{_SCALE[found[1].lower()]}}}" + (found[2] or ""), text)
 
