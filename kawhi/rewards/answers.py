@@ -32,8 +32,8 @@ _EQUALS = re.compile(r"(?<![<>!\\])=(?!=)")
 _NAME = re.compile(r"(?=.*[A-Za-z])[^+\-*/^<>,;0-9]*(?:_\{?[0-9]+\}?)?\s*")
 # What may hold digits on the left of an equation that only names its value: x_1, S_{12}, f(2).
 _NAMING = re.compile(r"_\{[^{}]*\}|_.|\\[A-Za-z]+|[A-Za-z]\([-0-9.,\s]*\)")
-# math-verify's six decimals, for numbers that are not both whole.
-_ROUNDING = Decimal("1e-6")
+# Of numbers that are not both whole: math-verify's six decimals, but 1e-7 is not 2e-7.
+_ROUNDING, _RELATIVE = Decimal("1e-6"), Decimal("1e-5")
 
 
 def judge(answer: str, truth: str, choices: Mapping[str, str] | None = None, box: Sandbox | None = None) -> Outcome:
@@ -58,7 +58,7 @@ def judge(answer: str, truth: str, choices: Mapping[str, str] | None = None, box
         raise ValueError("the ground truth is empty")
     if len(answer) > MAX_CHARACTERS:
         return box.refuse("too long", answer)
-    if tidy(answer) == truth:
+    if answer.strip() == truth or tidy(answer) == truth:
         return "right"
     if foreign_character(answer):
         return box.refuse("characters", answer)
@@ -184,4 +184,4 @@ def _without_percent(text: str) -> str | None:
 def _same_number(left: Decimal, right: Decimal) -> bool:
     if left == left.to_integral_value() and right == right.to_integral_value():
         return left == right
-    return abs(left - right) <= _ROUNDING * max(abs(left), abs(right))
+    return abs(left - right) <= min(_ROUNDING, _RELATIVE * max(abs(left), abs(right)))

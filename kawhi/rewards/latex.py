@@ -28,10 +28,12 @@ _SYNONYM = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leq
             "geqslant": "ge", "neq": "ne",
             "varnothing": "emptyset", "simeq": "approx", "lbrace": "{", "rbrace": "}"}  # fmt: skip
 _COMMAND = re.compile(r"\\(" + "|".join(_SYNONYM) + r")(?![A-Za-z])")
+_QUOTED = re.compile(r"\\text\s*\{([^{}]*)\}")
 _WRAPPERS = [("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`")]
 
 # Not after a digit, bracket or comma, nor before one: (1,234) is a point.
 _THOUSANDS = re.compile(r"(?<![0-9.,(\[{])([0-9]{1,3}(?:,[0-9]{3})+)(?![0-9,)\]}])")
+_THIN_THOUSANDS = re.compile(r"(?<=[0-9])\\[,;](?=[0-9]{3}(?![0-9]))")
 _SPACED_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?: [0-9]{3})+(?:\.[0-9]+)?")
 _MIXED = re.compile(r"(?<![0-9.^_])([0-9]+)\s+([0-9]+)\s*/\s*([0-9]+)(?![0-9.])")
 _SCIENTIFIC = re.compile(r"(?<![0-9.A-Za-z])([0-9]+(?:\.[0-9]+)?)\s*[eE]\s*([+-]?[0-9]{1,4})(?![0-9.A-Za-z])")
@@ -41,11 +43,16 @@ _SCALED = re.compile(
     r"(?<=[0-9])\s*(?:\\text\s*\{\s*)?(" + "|".join(_SCALE) + r")s?\b(?:\s*\}|(\s[^{}]*)\})?", re.IGNORECASE
 )
 _OHM = re.compile(r"(?<=[0-9])\s*(?:\\Omega(?![A-Za-z])|Ω)")
-_LEAD = re.compile(r"(?:(?:the )?(?:final )?answer(?: is\b|:)|approximately\b|approx\b\.?|about\b|\\approx)\s*", re.IGNORECASE)
+_LEAD = re.compile(
+    r"(?:(?:the )?(?:final )?answer(?: is\b|:)|approximately\b|approx\b\.?|about\b|\\approx)\s*", re.IGNORECASE
+)
 _PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
 _SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]+)\s*\}")  # of a number it marks the period
 _STRING_NOISE = re.compile(r"\\text(?![A-Za-z])|[\s{}$\"'`*\\]")
 _ARTICLE = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
+
+# Unicode categories: numerals, control and invisible characters, surrogates, private and unassigned ones.
+_REFUSED = {"Nd", "Nl", "No", "Cc", "Cf", "Cs", "Co", "Cn"}
 
 
 def foreign_character(text: str) -> str | None:
@@ -63,9 +70,6 @@ def foreign_character(text: str) -> str | None:
     return None
 
 
-_REFUSED = {"Nd", "Nl", "No", "Cc", "Cf", "Cs", "Co", "Cn"}
-
-
 def tidy(text: str) -> str:
     """An answer without the marks that do not change it: dollars, spacing, sizes, fonts, a final full stop.
 
@@ -73,7 +77,7 @@ def tidy(text: str) -> str:
     """
     text = _ROOT.sub(lambda found: rf"\sqrt{{{found[1] or found[2] or found[3]}}}", text)
     text = _POWER.sub(lambda found: {"²": "^2", "³": "^3"}[found[1]], text).translate(_UNICODE)
-    text = text.replace("{,}", ",").replace(r"\,", "" if re.search(r"[0-9]\\,[0-9]{3}(?![0-9])", text) else " ")
+    text = _THIN_THOUSANDS.sub("", text.replace("{,}", ","))
     text = _SIZING.sub("", _SPACING.sub(" ", _unwrap(text)))
     text = _TEXT.sub(r"\\text", text)
     text = _COMMAND.sub(lambda found: "\\" + _SYNONYM[found[1]], text)
@@ -98,6 +102,8 @@ def _unwrap(text: str) -> str:
             wrapped = len(text) > len(start) + len(end) and text.startswith(start) and text.endswith(end)
             if wrapped and start not in inside and not inside.endswith("\\"):
                 text = inside
+        quoted = _QUOTED.fullmatch(text)
+        text = quoted[1] if quoted else text
         if text == before:
             return text
 
@@ -123,5 +129,5 @@ def plain_text(text: str) -> str:
     """A tidy answer with the contents of every ``\\text{}`` in its place."""
     previous = None
     while previous != text:
-        previous, text = text, re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text)
+        previous, text = text, _QUOTED.sub(r"\1", text)
     return re.sub(r"\s+", " ", text).strip()

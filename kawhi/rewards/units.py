@@ -38,6 +38,7 @@ def split_unit(text: str, any_letter: bool = False) -> tuple[str, str | None]:
         any_letter: a single letter right after a number is a unit as well (``5m``).  Only right where the other side
             has no letters, for ``5m`` is also five times m.
     """
+    text = re.sub(r"\b(sq|cu)\.\s*", r"\1 ", text)
     currency = _PREFIX.match(text)
     if currency:
         return currency[1] + text[currency.end() :], _CURRENCY[currency[2]]
