@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 
 Outcome = Literal["right", "wrong", "refused", "unreadable truth"]
 _MODULE = "kawhi.rewards.sandbox_child"
-_RETIREMENTS = 2  # a fresh child that retires at once is broken
+_ATTEMPTS = 2
+# Ends of a child that are not the answer's doing: it had grown, somebody killed or stopped it, the machine was stuck.
+_TRY_AGAIN = frozenset({"retired", "killed", "wall time"})
 
 
 class Sandbox:
@@ -66,15 +68,15 @@ class Sandbox:
         with self._lock:
             if self._unreadable.intersection(truths):
                 return "unreadable truth"
-            for _ in range(_RETIREMENTS):
+            for _ in range(_ATTEMPTS):
                 lines, failure = self._ask(request)
                 if failure is None:
                     return "right" if lines[-1] == "true" else "wrong"
-                if failure != "retired":
+                if failure not in _TRY_AGAIN:
                     break
-            else:
-                raise RuntimeError(f"{_MODULE} ended twice without judging an answer; run it by hand to see why")
-            if not lines:
+            if failure == "retired":
+                raise RuntimeError(f"a fresh {_MODULE} ends without judging an answer; run it by hand to see why")
+            if not lines and failure not in _TRY_AGAIN:
                 self._unreadable.update(truths)
                 logger.warning("the ground truth %.80r cannot be judged (%s); compared as text", truths[0], failure)
                 return "unreadable truth"
@@ -92,7 +94,7 @@ class Sandbox:
             self._end()
 
     def _ask(self, request: bytes) -> tuple[list[str], str | None]:
-        """The child's lines, and why it did not finish: ``None`` if it did, ``retired`` if it asks for another one."""
+        """The child's lines, and why it did not finish; ``None`` if it did."""
         child = self._running()
         try:
             self._write(child, request)
@@ -114,11 +116,9 @@ class Sandbox:
             child.wait(timeout=1)  # its pipe closes a moment before its exit code is there
         code = child.poll()
         self._end()
-        if code == 0:
-            return "retired"
         if code is None:
             return "wall time"
-        return "CPU time" if code == -signal.SIGPROF else "crash"
+        return {0: "retired", -signal.SIGKILL: "killed", -signal.SIGPROF: "CPU time"}.get(code, "crash")
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is not None and self._child.poll() is not None:

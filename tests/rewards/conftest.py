@@ -6,7 +6,7 @@ import pytest
 
 from kawhi.rewards.sandbox import Sandbox
 
-CPU_SECONDS = 1.5
+CPU_SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
