@@ -68,6 +68,7 @@ class Sandbox:
         with self._lock:
             if self._unreadable.intersection(truths):
                 return "unreadable truth"
+            failure: str | None = None
             for _ in range(_ATTEMPTS):
                 lines, failure = self._ask(request)
                 if failure is None:
@@ -80,7 +81,7 @@ class Sandbox:
                 self._unreadable.update(truths)
                 logger.warning("the ground truth %.80r cannot be judged (%s); compared as text", truths[0], failure)
                 return "unreadable truth"
-            return self.refuse(failure, pairs[0][1])
+            return self.refuse(str(failure), pairs[0][1])
 
     def refuse(self, reason: str, answer: str) -> Outcome:
         """Counts and logs a refusal."""

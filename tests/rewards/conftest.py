@@ -6,7 +6,7 @@ import pytest
 
 from kawhi.rewards.sandbox import Sandbox
 
-CPU_SECONDS = 1.0
+CPU_SECONDS = 0.7
 
 
 @pytest.fixture(scope="module")

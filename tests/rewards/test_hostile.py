@@ -51,7 +51,7 @@ DEEP = [
     r"\left(" * 150,
     r"\begin{matrix}" * 60,
 ]
-CHAINS = [r"5\approx" * 120 + "6", "1=" * 450 + "6", "5," * 450 + "5", "5 or " * 190 + "6", "A or B " * 140]
+CHAINS = [r"5\approx" * 120 + "6", "1=" * 450 + "6", "5," * 450 + "6", "5 or " * 190 + "6", "A or B " * 140]
 ODD = [
     "9" * 990,
     "1e400",
@@ -170,8 +170,8 @@ def test_any_response_and_any_ground_truth_have_a_score(response, truth):
 @pytest.mark.parametrize(
     "piece",
     ["a ", "5 a ", "1 ", r"\text{a} ", r"\text{", "$", "=", "x=", r"\approx ", "1,234", "123,", "^", r"\pi ", "A,",
-     "(A) ",
-     "A and ", r"\, ", "%", "1e", "√(", "a/", "_{", "**", "`", "f(1", "the ", "answer is ", "million ", "about "],
+     "(A) ", "A and ", r"\, ", "%", "1e", "√(", "a/", "_{", "**", "`", "f(1", "the ", "answer is ", "million ",
+     "about "],
 )  # fmt: skip
 def test_preparation_takes_no_time(piece, box):
     """Its regular expressions run outside the child."""
