@@ -1,22 +1,35 @@
-"""Exact match on the last ``\\boxed{}`` of a response."""
+"""The last ``\\boxed{}`` of a response, and the tiny world's reward: exact match on it."""
 
 from __future__ import annotations
 
-_OPENING = "\\boxed{"
+import re
+
+# `\{` is a character of the answer (a set), not a brace that LaTeX matches.
+_BRACE = re.compile(r"(\\boxed\{)|\\[{}]|(\{)|(\})")
 
 
 def boxed_answer(response: str) -> str | None:
-    """Text inside the last ``\\boxed{}`` that is closed, stripped, with any braces inside it; ``None`` without one."""
-    start = response.rfind(_OPENING)
-    while start >= 0:
-        first = start + len(_OPENING)
-        depth = 1
-        for end in range(first, len(response)):
-            depth += {"{": 1, "}": -1}.get(response[end], 0)
-            if depth == 0:
-                return response[first:end].strip()
-        start = response.rfind(_OPENING, 0, start)
-    return None
+    """Text inside the last ``\\boxed{}`` that is closed, stripped, with any braces inside it; ``None`` without one.
+
+    One pass, so that megabytes of braces take a time proportional to their length.
+    """
+    boxes: list[tuple[int, int]] = []  # open ones: depth outside, start of the content
+    depth = 0
+    last: tuple[int, int] | None = None  # of the closed ones, the content of the one that starts last
+    for found in _BRACE.finditer(response):
+        kind = found.lastindex
+        if kind == 1:
+            boxes.append((depth, found.end()))
+            depth += 1
+        elif kind == 2:
+            depth += 1
+        elif kind == 3 and depth:
+            depth -= 1
+            if boxes and boxes[-1][0] == depth:
+                start = boxes.pop()[1]
+                if last is None or start > last[0]:
+                    last = (start, found.start())
+    return response[slice(*last)].strip() if last else None
 
 
 def is_correct(response: str, answer: str) -> bool:
