@@ -29,6 +29,10 @@ ablations: setup ## every ablation on both tiny models, in short runs (ABLATION_
 		$(RUN) experiments/run.py -m ablation=$$(basename $$file .yaml) model=tiny_qwen2_5_vl,tiny_qwen3_vl $(ABLATION_ARGS) || code=$$?; \
 	done; $(RUN) analysis/make_tables.py; exit $$code
 
+methods: setup ## every credit method on every base algorithm, three steps each, and what they cost
+	$(RUN) experiments/run.py -m experiment=methods
+	$(RUN) analysis/make_tables.py methods
+
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
 	$(RUN) -m pytest -n $(JOBS) --dist loadscope
 
@@ -76,4 +80,4 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo ablations test test-fast lint doctor benchmarks checkpoints pictures setup clean
+.PHONY: help demo ablations methods test test-fast lint doctor benchmarks checkpoints pictures setup clean

@@ -8,30 +8,33 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 if __package__ is None:  # run as a script: this folder's statistics.py would hide the standard library's
     sys.path[0] = str(ROOT)
 
-from analysis import grounding  # noqa: E402
-from analysis.records import RecordError, read_grounding, read_records  # noqa: E402
+from analysis import grounding, methods  # noqa: E402
+from analysis.records import RecordError, read_grounding, read_records, read_timing  # noqa: E402
 from analysis.render import show, to_csv, to_latex, to_markdown  # noqa: E402
 from analysis.table import Table  # noqa: E402
 from analysis.training import ablations, training_table  # noqa: E402
 
-NAMES = (*ablations(), grounding.NAME)
+NAMES = (*ablations(), grounding.NAME, methods.NAME)
 
 
 def make_tables(folder: Path, names: list[str]) -> tuple[list[Table], list[str]]:
     """The tables asked for, or all for which something was run; and the names of the others."""
-    trained, grounded = read_records(folder), read_grounding(folder)
-    run = [name for name in ablations() if ablations()[name].concerns(trained)] + [grounding.NAME] * bool(grounded)
+    trained, grounded, timed = read_records(folder), read_grounding(folder), read_timing(folder)
+    run = [name for name in ablations() if ablations()[name].concerns(trained)]
+    run += [grounding.NAME] * bool(grounded) + [methods.NAME] * bool(timed)
+    make: dict[str, Callable[[], Table]] = {
+        grounding.NAME: lambda: grounding.grounding_table(grounded),
+        methods.NAME: lambda: methods.methods_table(timed),
+    }
     wanted = list(dict.fromkeys(names)) or run
-    tables = [
-        grounding.grounding_table(grounded) if name == grounding.NAME else training_table(ablations()[name], trained)
-        for name in wanted
-    ]
+    tables = [make[name]() if name in make else training_table(ablations()[name], trained) for name in wanted]
     return tables, [name for name in NAMES if not names and name not in run]
 
 

@@ -99,6 +99,22 @@ class Grounding(Result):
         return self.provenance, self.model, self.credit, _canonical(self.setting)
 
 
+@dataclass(frozen=True)
+class Timing(Result):
+    """What a credit method did to the weights of a few steps, and how long their parts took."""
+
+    algorithm: str
+    steps: int
+    weight_mean: float
+    zero_share: float
+    seconds: dict[str, float]  # timing_s/... per step
+
+    @property
+    def column(self) -> tuple:
+        """As in a measurement; what else differs is the algorithm's and the method's own."""
+        return self.provenance, self.model, self.steps
+
+
 def read_records(folder: Path) -> list[Measurement]:
     """Every benchmark of every training record; stops at the first record of any kind that is not sound."""
     return [m for m in _read(folder) if isinstance(m, Measurement)]
@@ -107,6 +123,11 @@ def read_records(folder: Path) -> list[Measurement]:
 def read_grounding(folder: Path) -> list[Grounding]:
     """The records of the grounding study; stops at the first record of any kind that is not sound."""
     return [g for g in _read(folder) if isinstance(g, Grounding)]
+
+
+def read_timing(folder: Path) -> list[Timing]:
+    """The records of the timing study; stops at the first record of any kind that is not sound."""
+    return [t for t in _read(folder) if isinstance(t, Timing)]
 
 
 def _read(folder: Path) -> list[Result]:
@@ -187,6 +208,20 @@ def _benchmark(config: dict[str, Any], file: Path, task: str) -> dict[str, Any]:
     return {f"benchmarks.{key}": own[key] for key in own if key != "title"} | {"benchmarks.task": task}
 
 
+def _timing(record: dict[str, Any], file: Path) -> Timing:
+    algorithm, steps = _get(record, file, str, "algorithm"), _get(record, file, int, "steps")
+    shared, config = _shared(record, file, {"study.name": "timing", "steps": steps, "algorithm.name": algorithm})
+    means = {key: _get(record, file, list, "training", key) for key in ("weight_mean", "weight_zero_share")}
+    if any(len(values) != steps or None in values for values in means.values()):
+        raise RecordError(f"{file} does not have the weights of {steps} steps.")
+    seconds = {key: _get(record, file, float, "run", "timing_s", key) for key in record["run"]["timing_s"]}
+    if "timing_s/step" not in seconds:
+        raise RecordError(f"{file} lacks run.timing_s.timing_s/step.")
+    weight, zero = (sum(values) / steps for values in means.values())
+    own = {"steps": steps, "weight_mean": weight, "zero_share": zero, "seconds": seconds}
+    return Timing(**shared, setting=config, algorithm=algorithm, **own)
+
+
 def _grounding(record: dict[str, Any], file: Path) -> Grounding:
     image = _get(record, file, str, "grounding", "image")
     if image not in IMAGES:
@@ -255,5 +290,6 @@ def _checked_score(record: dict[str, Any], file: Path, task: str) -> dict[str, A
 
 _READERS: dict[str, Callable[[dict[str, Any], Path], list[Any]]] = {
     "training": _measurements,
+    "timing": lambda record, file: [_timing(record, file)],
     "grounding": lambda record, file: [_grounding(record, file)],
 }

