@@ -14,7 +14,7 @@ from analysis.table import Group, Table
 
 LATEX = {  # what a backslash before it does not print
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\dots{}"},
-    **{"|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}"},
+    **{"×": r"$\times$", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}"},
 }
 
 

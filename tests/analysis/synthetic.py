@@ -77,6 +77,20 @@ def _config(content: dict[str, Any], learning_rate: float, options: dict[str, An
     }
 
 
+def timing_record(credit: str, algorithm: str = "grpo", *, steps: int = 3, **seconds: float) -> dict[str, Any]:
+    """A record of the timing study; ``seconds`` adds or replaces timers."""
+    content = record(credit, 0, algorithm=algorithm, steps=steps)
+    content["cell"]["hash"] = f"{credit}{algorithm}{steps}{seconds}"
+    del content["benchmarks"]
+    content["study"] = content["config"]["study"]["name"] = "timing"
+    content["training"] = {
+        "weight_mean": [0.25, 0.5, 0.75, 1.0][:steps],
+        "weight_zero_share": [0.5, 0.25, 0.0, 0.0][:steps],
+    }
+    content["run"] = {"timing_s": {"timing_s/step": 3.0, "timing_s/kawhi_weights": 0.25} | seconds}
+    return content
+
+
 def grounding_record(
     image: str, *, family: str = "qwen2_5_vl", temperature: float = 0.1, **changes: Any
 ) -> dict[str, Any]:

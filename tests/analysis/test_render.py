@@ -10,9 +10,10 @@ from rich.console import Console
 
 from analysis import render
 from analysis.make_tables import NAMES
+from analysis.methods import METHODS
 from analysis.records import IMAGES
 from analysis.training import ablations
-from tests.analysis.synthetic import FAMILIES, Folder, grounding_record, record
+from tests.analysis.synthetic import FAMILIES, Folder, grounding_record, record, timing_record
 
 TEX = shutil.which("tectonic") or shutil.which("pdflatex")
 
@@ -24,6 +25,7 @@ def full(folder: Folder) -> Folder:
     for family in FAMILIES:
         folder.add(*(record(credit, 1000 + 10 * i, family=family) for i, credit in enumerate(credits)))
         folder.add(*(grounding_record(image, family=family) for image in IMAGES))
+    folder.add(*(timing_record(credit) for credit in METHODS))
     assert folder.make() == 0
     return folder
 

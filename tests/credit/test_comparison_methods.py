@@ -153,3 +153,20 @@ def test_rows_are_taken_some_at_a_time(monkeypatch):
 def test_options_outside_their_range_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         build(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("ft_rl", FT_RL), ("ft_rl", {**FT_RL, "scope": "response"}), ("vppo", VPPO), ("tor", TOR)],
+)
+def test_weights_do_not_depend_on_how_a_batch_was_dealt_out_to_ranks(name, options):
+    """Signals come back in the order in which responses were balanced over the ranks."""
+    generator = torch.Generator().manual_seed(0)
+    lengths, method = [5, 9, 1, 14, 3, 8], build(name, **options)
+    signals = {signal: -torch.rand(sum(lengths), generator=generator) for signal in sorted(method.needs)}
+    whole = method.weights(make_batch(lengths, **signals)).split(lengths)
+    for order in ([3, 0, 5, 1, 4, 2], [5, 4, 3, 2, 1, 0]):
+        dealt = {signal: torch.cat([values.split(lengths)[i] for i in order]) for signal, values in signals.items()}
+        found = method.weights(make_batch([lengths[i] for i in order], **dealt)).split([lengths[i] for i in order])
+        for i, weights in zip(order, found, strict=True):
+            torch.testing.assert_close(weights, whole[i], atol=1e-6, rtol=0)

@@ -1,0 +1,81 @@
+"""What only a whole run shows: dynamic sampling that stops, two ranks, a cell without training."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import SMALL
+
+pytestmark = pytest.mark.slow
+
+TRAINED = tuple(override for override in SMALL if not override.startswith(("benchmarks", "evaluation")))
+ALL_SIGNALS = (  # one method of every signal; shares of 1 keep the product from being 0
+    "credit=kawhi",
+    "credit.name=everything",
+    "+kawhi.also.vppo={keep: 1.0, scale_min: 0.9}",
+    "+kawhi.also.ft_rl={keep: 1.0, scope: batch}",
+    "+kawhi.also.tor={reasoning_share: 0.5, perception_share: 1.0, reasoning_weight: 1.0, perception_weight: 0.5, "
+    "proxy: logp, types: both}",
+    "+kawhi.signals={nucleus_p: 0.95, perturbed_share: 0.5, seed: 0}",
+)
+
+
+def test_dynamic_sampling_that_finds_nothing_stops_with_a_sentence(workspace):
+    reward = workspace.folder / "never.py"
+    reward.write_text(
+        "def compute_score(data_source, solution_str, ground_truth, extra_info=None, **_):\n"
+        "    return {'score': 0.0, 'acc': 0.0}\n"
+    )
+    done = workspace.run(
+        "algorithm=dapo",
+        "credit=uniform",
+        "study=timing",
+        *TRAINED,
+        f"verl.reward.custom_reward_function.path={reward}",
+        "verl.algorithm.filter_groups.max_num_gen_batches=2",
+    )
+    assert done.returncode not in (0, 75)
+    assert "dynamic sampling tried 16 prompts in step 1 and found 0 of the 8 groups" in done.stderr
+    assert "(16 with 0 throughout)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_weights_on_two_ranks_are_those_on_one(workspace):
+    """Also that a batch is reproducible although its rows are dealt out to the ranks."""
+    ranks = {
+        1: (),
+        2: ("verl.trainer.n_gpus_per_node=2", "verl_new.ray_kwargs.ray_init.num_gpus=2", "folder=two_ranks"),
+    }
+    found = {}
+    for count, own in ranks.items():
+        done = workspace.run(*ALL_SIGNALS, "study=timing", *TRAINED, "steps=1", *own)
+        assert done.returncode == 0, done.stderr[-3000:]
+        (steps,) = (workspace.folder / "runs").glob(
+            f"{'two_ranks' if count == 2 else 'adhoc'}/*/train/steps/000001.json"
+        )
+        found[count] = {
+            (prompt["index"], tuple(response["token_ids"])): response["weights"]
+            for prompt in json.loads(steps.read_text())["prompts"]
+            for response in prompt["responses"]
+        }
+    assert found[1].keys() == found[2].keys()
+    for key, weights in found[1].items():
+        assert found[2][key] == pytest.approx(weights, abs=2e-6)  # they are written with six decimals
+    flat = [weight for weights in found[1].values() for weight in weights]
+    assert len(set(flat)) > 10
+    assert min(flat) > 0
+
+
+def test_the_untrained_model_is_evaluated_without_training(workspace):
+    done = workspace.run("study=baseline", "benchmarks.0.problems=32", "evaluation.batch_size=32")
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = workspace.record()
+    assert record["study"] == "baseline"
+    assert record["benchmarks"]["kawhi_tiny"]["n"] == 32
+    assert record["config"].keys() == {"model", "benchmarks", "evaluation", "study", "scale", "data"}
+    assert not (workspace.run_directory() / "train").exists()
+    again = workspace.run("study=baseline", "credit=vppo", "algorithm=dapo", *SMALL[-2:])
+    assert again.returncode == 0
+    assert len(list((workspace.folder / "records").glob("*.json"))) == 1, "no method and no algorithm is part of it"
