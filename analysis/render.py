@@ -79,7 +79,7 @@ def _latex_head(group: Group) -> str:
 def _latex(text: str) -> str:
     if re.fullmatch(r"[+-][0-9.]+", text):
         return f"${text}$"
-    return re.sub(r"[\\~^|<>–…&%$#_{}]", lambda found: LATEX.get(found[0], "\\" + found[0]), text)
+    return re.sub(r"[\\~^|<>–…×&%$#_{}]", lambda found: LATEX.get(found[0], "\\" + found[0]), text)
 
 
 def to_csv(table: Table) -> str:
