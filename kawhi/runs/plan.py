@@ -18,8 +18,9 @@ from kawhi.data.prepare import training_files
 from kawhi.runs.identity import CellError, DataMissing, cell_name
 from kawhi.runs.launcher import labels
 from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.stage import trains
+from kawhi.runs.stage import evaluates, trains
 from kawhi.runs.table_rows import jobs
+from kawhi.runs.validation import missing_tasks
 from kawhi.runs.verl_command import command, own_environment
 from kawhi.runs.views import CellView
 
@@ -81,12 +82,17 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
 
 
 def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple, tuple[float, str]]) -> PlannedCell:
+    for name in cell.paths:
+        cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
+    missing = missing_tasks(cell) if evaluates(cell) else []
+    lacks = [f"{len(missing)} benchmarks have no task yet"] if missing else []
     try:
         directory = RunDirectory.of(cell)
         state = str(CellView(label, directory.path).status()["stage"])
+        state = state if state == "done" else "; ".join([state, *lacks])
     except DataMissing:
-        directory = RunDirectory(Path(cell.paths.runs).resolve() / cell.folder / f"{cell_name(cell)}-<hash>")
-        state = f"needs `kawhi prepare {cell.data.name}`"
+        directory = RunDirectory(Path(cell.paths.runs) / cell.folder / f"{cell_name(cell)}-<hash>")
+        state = "; ".join([f"needs `kawhi prepare {cell.data.name}`", *lacks])
     if not trains(cell):
         return PlannedCell(label, row, directory.path, state, None, None, "nothing is trained")
     files = training_files(cell, make=False)
@@ -95,7 +101,9 @@ def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple,
     )
     setting = own_environment(cell, directory.path / "train" / "metrics-0.jsonl")
     line = " ".join([*(f"{key}={shlex.quote(value)}" for key, value in setting.items()), shlex.join(words)])
-    seconds, source = measured.get(_kind(cell), (cell.scale.step_seconds.seconds, cell.scale.step_seconds.source))
+    stated = cell.scale.step_seconds
+    assumed = stated.credit.get(cell.credit.name, stated.seconds)
+    seconds, source = measured.get(_kind(cell), (assumed, stated.source))
     devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
     return PlannedCell(label, row, directory.path, state, line, cell.steps * seconds * devices / 3600, source)
 

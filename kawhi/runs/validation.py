@@ -13,16 +13,17 @@ from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
 
 
+def missing_tasks(cell: DictConfig) -> list[str]:
+    """Benchmarks of a cell that have no task in ``kawhi/evaluation/tasks``."""
+    return [benchmark.task for benchmark in cell.benchmarks if not (TASKS / benchmark.task).is_dir()]
+
+
 def validate_benchmarks(cell: DictConfig) -> None:
     """Raises:
     CellError: a benchmark without a task, which would otherwise be found out after the training.
     """
-    known = sorted(folder.name for folder in TASKS.iterdir() if folder.is_dir() and folder.name != "__pycache__")
-    missing = [benchmark.task for benchmark in cell.benchmarks if benchmark.task not in known]
-    if missing:
-        raise CellError(
-            f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks; there are {', '.join(known)}"
-        )
+    if missing := missing_tasks(cell):
+        raise CellError(f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks: choose other benchmarks=")
 
 
 def validate_credit(cell: DictConfig) -> None:

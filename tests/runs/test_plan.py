@@ -63,8 +63,9 @@ def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
     assert shown.count("needs `kawhi prepare geo3k`") == 15
     assert shown.count("kawhi.verl_plugin.main") == 15
     assert shown.count("no verl command") == 2
-    # 60 steps of 521 s on 8 GPUs, 15 times
-    assert f"device-hours of training: {15 * 60 * 521 * 8 / 3600:.2f} in all" in shown
+    assert shown.count("4 benchmarks have no task yet") == 17
+    # 60 steps on 8 GPUs: 9 cells of 521 s a step, 6 with KAWHI of 540.6 s
+    assert f"device-hours of training: {(9 * 521 + 6 * 540.6) * 60 * 8 / 3600:.2f} in all" in shown
     assert "paper sec. 4.5" in shown
 
 

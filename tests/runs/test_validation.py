@@ -3,7 +3,7 @@
 import pytest
 
 from kawhi.runs.identity import CellError
-from kawhi.runs.validation import validate_credit
+from kawhi.runs.validation import validate_benchmarks, validate_credit
 from tests.cells import cell, options
 
 
@@ -33,3 +33,9 @@ def test_mistakes_are_named(tmp_path, override, sentence):
 
 def test_stock_verl_needs_nothing(tmp_path):
     validate_credit(cell(tmp_path, "kawhi.method=off", "~kawhi.regions"))
+
+
+def test_a_benchmark_without_a_task_is_found_before_the_training(tmp_path):
+    validate_benchmarks(cell(tmp_path))
+    with pytest.raises(CellError, match="there is no task kawhi_nothing in kawhi/evaluation/tasks"):
+        validate_benchmarks(cell(tmp_path, "benchmarks.0.task=kawhi_nothing"))
