@@ -188,7 +188,6 @@ class Sandbox:
 
 
 _shared = Sandbox()
-atexit.register(lambda: _shared.close())
 
 
 def _forget(*_: Any) -> None:
