@@ -70,7 +70,7 @@ class KawhiTrainer(PPOTrainerSync):
                     "return: set VERL_ENGINE_VENDOR=kawhi, actor.strategy=fsdp2, external_lib=kawhi.verl_plugin.worker"
                 )
             responses = data["responses"].unbind()
-            weights = self._weights(data, responses)
+            weights = self._weights(data, order_of_submission(batch.keys, extra_fields(data)))
             weighted = [a * w.to(a.dtype) for a, w in zip(data["advantages"].unbind(), weights, strict=True)]
             jagged = torch.nested.as_nested_tensor(weighted, layout=torch.jagged)
             put = TensorDict({"advantages": jagged}, batch_size=len(batch))
@@ -85,8 +85,9 @@ class KawhiTrainer(PPOTrainerSync):
         """Replaces the rewards; the base reward stays in the metrics, where tables look for it."""
         fields = ["responses", "rm_scores", "uid", "extra_fields"]
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
-        packed = self._packed(data, {})
-        shaped = credit.shaped_rewards(packed)
+        order = order_of_submission(batch.keys, extra_fields(data))
+        packed = self._packed(data, {}, order)
+        shaped = credit.shaped_rewards(packed)[torch.tensor(order).argsort()]
         metrics["kawhi/base_reward/mean"] = torch.stack([row.sum() for row in data["rm_scores"].unbind()]).mean().item()
         scores = [torch.zeros_like(row) for row in data["rm_scores"].unbind()]
         for row, reward in zip(scores, shaped, strict=True):
@@ -94,24 +95,27 @@ class KawhiTrainer(PPOTrainerSync):
         put = TensorDict({"rm_scores": torch.nested.as_nested_tensor(scores, layout=torch.jagged)}, len(batch))
         return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
 
-    def _packed(self, data, signals: dict[str, Tensor]) -> ResponseBatch:
-        responses = data["responses"].unbind()
+    def _packed(self, data, signals: dict[str, list[Tensor]], order: list[int]) -> ResponseBatch:
+        """What a credit method sees, responses in this order."""
+        responses, rewards, groups = data["responses"].unbind(), data["rm_scores"].unbind(), uids(data)
         return ResponseBatch(
-            torch.cat(responses),
-            torch.tensor([0, *map(len, responses)]).cumsum(0),
-            signals,
+            torch.cat([responses[i] for i in order]),
+            torch.tensor([0, *(len(responses[i]) for i in order)]).cumsum(0),
+            {name: torch.cat([rows[i] for i in order]) for name, rows in signals.items()},
             self.tokenizer,
-            groups=uids(data),
-            correct=verdicts(extra_fields(data)),
-            rewards=torch.stack([row.sum() for row in data["rm_scores"].unbind()]),
+            groups=[groups[i] for i in order],
+            correct=verdicts(extra_fields(data))[order],
+            rewards=torch.stack([rewards[i].sum() for i in order]),
         )
 
-    def _weights(self, data, responses: tuple[Tensor, ...]) -> list[Tensor]:
-        packed = self._packed(data, read_signals(data, self.credit.needs, responses))
+    def _weights(self, data, order: list[int]) -> list[Tensor]:
+        """Weights of each response, in the order of ``data``."""
+        packed = self._packed(data, read_signals(data, self.credit.needs, data["responses"].unbind()), order)
         weights = self.credit.weights(packed)
         if len(weights) != len(packed.token_ids) or not bool(torch.isfinite(weights).all()):
             raise RuntimeError(f"{self.config.kawhi.method} returned weights that are not finite or not one per token")
-        return list(weights.split([len(response) for response in responses]))
+        of_response = dict(zip(order, weights.split(packed.offsets.diff().tolist()), strict=True))
+        return [of_response[i] for i in range(len(order))]
 
     def _keep_samples(self, data, responses: tuple[Tensor, ...], weights: list[Tensor]) -> None:
         write_step(
@@ -145,6 +149,21 @@ def uids(data: TensorDict) -> list[str]:
 def extra_fields(data: TensorDict) -> list[dict[str, Any]]:
     """What the agent loop said about each response."""
     return [getattr(row, "data", row) for row in data["extra_fields"]]
+
+
+def order_of_submission(keys: list[str], fields: list[dict[str, Any]]) -> list[int]:
+    """Rows by prompt, then response.  A batch comes as it was dealt out to the ranks, and ties must not depend on that.
+
+    Args:
+        keys: verl's ``{uid}_{session}_{index}``, whose uid is random.
+        fields: what the agent loop said about each response.
+    """
+
+    def place(row: int) -> tuple[int, str, int, int]:
+        uid, session, index = keys[row].rsplit("_", 2)
+        return fields[row].get(PROMPT_INDEX, 0), uid, int(session), int(index)
+
+    return sorted(range(len(keys)), key=place)
 
 
 def verdicts(fields: list[dict[str, Any]]) -> Tensor:

@@ -73,8 +73,8 @@ def keep_pass(batch, prefix: str, *, entropy: bool) -> Any:
     return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
 
 
-def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """Signal name -> ``(S,)`` of all response tokens, concatenated."""
+def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tensor, ...]) -> dict[str, list[Tensor]]:
+    """Signal name -> one ``(T,)`` per response."""
     signals = {}
     for name in needs:
         rows = data[FIELDS[name]].unbind()
@@ -85,7 +85,7 @@ def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tenso
         lengths = [len(row) for row in rows]
         if lengths != [len(response) for response in responses]:
             raise RuntimeError(f"the signal {name} has {lengths} values for responses of {list(map(len, responses))}")
-        signals[name] = torch.cat(list(rows))
+        signals[name] = list(rows)
         prefix, _, base = name.partition("_")
         if prefix in ("perturbed", "blank") and FIELDS[base] in data.keys():
             refuse_unchanged(name, rows, data[FIELDS[base]].unbind())

@@ -105,3 +105,21 @@ def test_as_a_stage_it_ends_with_one_sentence_and_code_1(tmp_path, example):
     assert done.returncode == 1
     expected = f"CellError: {path}, row 0: 1 <image> marker(s) but 0 image(s); mend or drop that row\n"
     assert done.stderr == expected
+
+
+def test_a_prompt_longer_than_the_limit_is_refused_with_its_row(tmp_path):
+    """verl would lose its responses a minute into training.  A large image alone is resized by the processor."""
+    path = tmp_path / "own.parquet"
+    questions = [("Q?", (1400, 1400)), ("7 " * 100, (168, 168))]
+    rows = [
+        schema.row(source="own", split="train", index=i, image=Image.new("RGB", size), question=q, answer="7", task="t")
+        for i, (q, size) in enumerate(questions)
+    ]
+    schema.write(path, rows)
+    with pytest.raises(CellError, match=r"1 prompts of .*own\.parquet are over 96 tokens .* the first is row 1: drop"):
+        files(tmp_path, small(tmp_path, *asked_files(path)))
+    assert files(tmp_path, small(tmp_path, *asked_files(path), "verl.data.max_prompt_length=3000"))
+
+
+def asked_files(path) -> list[str]:
+    return [f"data.{name}_file={path}" for name in ("train", "validation")]

@@ -266,3 +266,67 @@ def test_metrics_are_those_of_all_tokens():
     assert summary["kawhi/weight/mean"] == pytest.approx(0.5)
     assert summary["kawhi/weight/std"] == pytest.approx(np.std([0.0, 1.0, 0.5]))
     assert summary["kawhi/weight/zero_share"] == pytest.approx(1 / 3)
+
+
+def test_a_method_sees_responses_in_the_order_of_submission_however_they_were_dealt_out(world, monkeypatch):
+    """Ties are common, for instance of entropies that are exactly 0, and must not be decided by the number of ranks."""
+    trainer, batch, queue, ids, _ = world
+    fields = [{PROMPT_INDEX: index} for index in (8, 7, 8, 7)]
+    assert plugin.order_of_submission(["b_1_0", "a_1_0", "b_0_0", "a_0_0"], fields) == [3, 1, 2, 0]
+    seen = []
+
+    class Spy:
+        needs = frozenset()
+
+        def weights(self, batch):
+            seen.append(batch)
+            return torch.arange(len(batch.token_ids)) + 1.0
+
+    trainer.credit = Spy()
+    base = stock_advantages(world)
+    monkeypatch.setattr(plugin, "order_of_submission", lambda keys, fields: [2, 0, 3, 1])
+    trainer._compute_advantage(batch, {})
+    assert torch.equal(seen[0].token_ids, torch.cat([ids[i] for i in (2, 0, 3, 1)]))
+    assert seen[0].groups == ["b", "a", "b", "a"]
+    assert seen[0].correct.tolist() == [True, True, False, False]
+    assert seen[0].rewards.tolist() == [1.0, 1.0, 0.0, 0.0]
+    starts = {2: 0, 0: len(ids[2]), 3: len(ids[2]) + len(ids[0]), 1: len(ids[2]) + len(ids[0]) + len(ids[3])}
+    for row, (got, a) in enumerate(zip(queue.fields["advantages"].unbind(), base, strict=True)):
+        assert torch.equal(got, a * (torch.arange(len(ids[row])) + starts[row] + 1.0))
+
+
+def test_rewards_that_a_method_shapes_are_what_advantages_are_made_of(world):
+    trainer, batch, queue, ids, _ = world
+
+    class Shaping:
+        needs = frozenset()
+
+        def weights(self, batch):
+            return torch.ones(len(batch.token_ids))
+
+        def shaped_rewards(self, batch):
+            return batch.rewards + torch.tensor([0.0, 3.0, 0.0, 0.0])
+
+    trainer.credit = Shaping()
+    metrics = {}
+    trainer._compute_advantage(batch, metrics)
+    assert metrics["kawhi/base_reward/mean"] == pytest.approx(0.5)
+    assert [float(row.sum()) for row in queue.fields["rm_scores"].unbind()] == [1.0, 3.0, 1.0, 0.0]
+    assert [float(row[-1]) for row in queue.fields["rm_scores"].unbind()] == [1.0, 3.0, 1.0, 0.0]
+    first, second, *_ = [float(a[0]) for a in queue.fields["advantages"].unbind()]
+    assert first == pytest.approx(-second)
+    assert second > 0, "the response that was wrong but shaped is now the better one"
+
+
+def test_a_reward_without_a_verdict_is_told(world):
+    with pytest.raises(RuntimeError, match="rewards of 1 responses have no 'acc'"):
+        plugin.verdicts([{"reward_extra_info": {"acc": 1.0}}, {"reward_extra_info": {}}])
+
+
+def test_a_response_that_another_image_does_not_change_stops_the_run():
+    rows = [torch.tensor([-1.0, -2.0]), torch.tensor([-3.0])]
+    trainer_signals.refuse_unchanged("blank_log_probs", rows, [row - 0.5 for row in rows])
+    with pytest.raises(
+        RuntimeError, match="blank_log_probs of 1 of 2 responses are what they are beside the true image"
+    ):
+        trainer_signals.refuse_unchanged("blank_log_probs", rows, [rows[0] - 0.5, rows[1]])
