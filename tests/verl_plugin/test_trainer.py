@@ -296,7 +296,7 @@ def test_a_method_sees_responses_in_the_order_of_submission_however_they_were_de
 
 
 def test_rewards_that_a_method_shapes_are_what_advantages_are_made_of(world):
-    trainer, batch, queue, ids, _ = world
+    trainer, batch, queue, *_ = world
 
     class Shaping:
         needs = frozenset()
