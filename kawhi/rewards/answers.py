@@ -148,6 +148,9 @@ def _values(text: str, whole: bool) -> tuple[list[str], list[tuple[str, str]]]:
     sides = [side.strip() for side in text.split(r"\approx")]
     if len(sides) > 1 and _NAME.fullmatch(sides[0]):
         del sides[0]
+    # A formula and its rounding; two numbers, or a longer chain, would be a bet on all of them.
+    if len(sides) > 2 or (len(sides) == 2 and all(_NUMBER.fullmatch(side) for side in sides)):
+        return [], []
     values = [side if whole else _value(side) for side in sides]
     if not all(values):
         return [], []

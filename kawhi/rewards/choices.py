@@ -53,10 +53,11 @@ def _collect(text: str, label: re.Pattern[str]) -> dict[str, str]:
     if len(marks) < 2:
         return {}
     ends = [start for _, start, _ in marks[1:]] + [len(text)]
-    return {
+    texts = {
         letter: tidy(text[begin:end].strip().split("\n")[0].rstrip(" ,;"))
         for (letter, _, begin), end in zip(marks, ends, strict=True)
     }
+    return texts if all(texts.values()) else {}  # a label that stands for nothing is a point of the figure
 
 
 def letter_and_text(answer: str) -> tuple[str, str] | None:

@@ -84,9 +84,9 @@ class Sandbox:
             return self.refuse(str(failure), pairs[0][1])
 
     def refuse(self, reason: str, answer: str) -> Outcome:
-        """Counts and logs a refusal."""
+        """Counts and logs a refusal, without the answer: what a model wrote must not look like an error in a log."""
         self.refusals[reason] += 1
-        logger.warning("answer refused (%s): %.80r", reason, answer[:80])
+        logger.warning("answer refused (%s), %d characters", reason, len(answer))
         return "refused"
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ _PREFIX = re.compile(r"([+-]?)\s*(\\?\$|[€£¥₹])\s*(?=[0-9.])")
 # Words after a number that are no unit of it.
 _NO_UNIT = re.compile(
     r"\b(?:and|or|to|not|no|plus|minus|times|more|less|over|under|than|at|least|most|about|dozen|half|pi|"
-    r"hundred|thousand|million|billion|trillion)\b"
+    r"hundred|thousand|million|billion|trillion|maybe|perhaps|possibly|probably|either|wrong|right|otherwise|else)\b"
 )
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*")
 _ATOM = r"(?:\\text\s*\{[^{}]*\}|(?<![A-Za-z\\])[A-Za-z]+)\s*(?:\^\s*\{?\s*-?[0-9]\s*\}?)?"
@@ -65,7 +65,7 @@ def _canonical(tail: str, plain: bool, touching: bool) -> str | None:
         return re.sub(r"\\text|[\s{}]", "", tail)
     quoted = "\\text" in tail
     words = re.sub(r"\\text|[{}\\]|cdot", " ", tail).strip()
-    if _NO_UNIT.search(words.lower()) or not words:
+    if _NO_UNIT.search(words.lower()) or not words or re.search(r"[A-Za-z]\s+[0-9]", words):
         return None
     words = re.sub(r"\b(?:square|sq\.?)\s+([A-Za-z]+)", r"\1^2", words, flags=re.IGNORECASE)
     words = re.sub(r"\b(?:cubic|cu\.?)\s+([A-Za-z]+)", r"\1^3", words, flags=re.IGNORECASE)

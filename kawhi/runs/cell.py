@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from kawhi.runs import health, resources
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import Ended, end_stragglers, run
+from kawhi.runs.record import BASE_REWARD
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import STAGES
 from kawhi.runs.verl_command import command as verl_command
@@ -111,7 +112,9 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> flo
             step = rows[-1]["step"]
             first.setdefault("first_step", step)
             first.setdefault("first_time", time.time())
-            status.set("train", step=step, reward=rows[-1].get("critic/rewards/mean"), **first)
+            status.set(
+                "train", step=step, reward=rows[-1].get(BASE_REWARD, rows[-1].get("critic/rewards/mean")), **first
+            )
 
     ended = run(
         command,

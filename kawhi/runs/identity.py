@@ -27,6 +27,7 @@ NUMBERS = (
     "study",
     "verl",
     "verl_new",
+    "environment",
 )
 """Blocks of the configuration that change numbers; paths, limits, launchers and the experiment's name do not."""
 
@@ -37,6 +38,18 @@ DEPENDS_ON = {
     "grounding": ("model", "credit", "kawhi", "data", "seeds", "study"),
 }
 """Blocks that each study's numbers depend on."""
+
+WITHOUT_EFFECT = (
+    "verl.trainer.logger",
+    "verl.trainer.save_freq",
+    "verl.trainer.max_actor_ckpt_to_keep",
+    "verl.reward.num_workers",
+    "verl.data.dataloader_num_workers",
+    "verl.actor_rollout_ref.rollout.agent.num_workers",
+)
+"""Keys of those blocks that change no number: every request has a seed of its own, and batches are ordered."""
+
+QUIET = ("VLLM_LOGGING_LEVEL",)
 
 _SMALL = 256 * 2**20
 
@@ -62,7 +75,10 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         raise CellError(f"study.name={resolved['study']['name']} is not one of {', '.join(DEPENDS_ON)}")
     part: dict[str, Any] = {name: resolved[name] for name in DEPENDS_ON[resolved["study"]["name"]]}
     part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
-    part.get("verl", {}).get("trainer", {}).pop("logger", None)
+    if "environment" in part:
+        part["environment"] = {key: value for key, value in resolved["environment"].items() if key not in QUIET}
+    for key in WITHOUT_EFFECT:
+        _remove(part, key.split("."))
     for block in ("credit", "algorithm"):
         part.get(block, {}).pop("label", None)
     for benchmark in part.get("benchmarks", []):
@@ -74,6 +90,12 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         part.setdefault("data", {})["generator"] = generator_fingerprint()
     part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
     return part
+
+
+def _remove(tree: dict[str, Any], keys: list[str]) -> None:
+    for key in keys[:-1]:
+        tree = tree.get(key, {})
+    tree.pop(keys[-1], None)
 
 
 def cell_hash(cell: DictConfig) -> str:
@@ -90,7 +112,9 @@ def cell_name(cell: DictConfig) -> str:
     if cell.study.name == "baseline":
         return f"{cell.model.name}_baseline"
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
-    more = [] if cell.study.name == "training" else [cell.study.name]
+    more = [cell.algorithm.recipe] if cell.algorithm.recipe else []
+    more += ["exact"] if cell.algorithm.exact == "paper" else []
+    more += [] if cell.study.name == "training" else [cell.study.name]
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 
 

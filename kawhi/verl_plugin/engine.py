@@ -40,7 +40,7 @@ from kawhi.verl_plugin.wire import (
 
 @EngineRegistry.register(model_type="language_model", backend="fsdp2", device=["cuda", "npu"], vendor="kawhi")
 class KawhiEngine(FSDPEngineWithLMHead):
-    """Adds the fields :data:`ALPHA` and :data:`ALIGN_SECONDS` to a log-prob pass that asks for them."""
+    """Adds alpha and the entropy of the nucleus to a log-prob pass that asks for them; blackens images when asked."""
 
     capture: AttentionCapture | None = None
     vision: VisionAttentionCapture | None = None
@@ -74,25 +74,32 @@ class KawhiEngine(FSDPEngineWithLMHead):
         p = nucleus_request(micro_batch)
         packed = tu.get_non_tensor_data(micro_batch, key="use_remove_padding", default=True)
         # Before verl divides the logits by the temperature, which it does in place where it can.
-        start = time.perf_counter()
+        start = _now() if p is not None else 0.0
         nucleus = None if p is None else nucleus_of_responses(output.get("logits"), micro_batch, p, packed=packed)
-        seconds = time.perf_counter() - start
+        seconds = _now() - start if p is not None else 0.0
         result = super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
         offsets = micro_batch["input_ids"].offsets()
         if nucleus is not None:
             result[NUCLEUS_ENTROPY] = torch.nested.nested_tensor_from_jagged(nucleus, offsets)
             result[NUCLEUS_SECONDS] = _spread(seconds, offsets)
         if self.capture is not None and self.vision is not None and self.capture.armed:
-            start = time.perf_counter()
+            start = _now()
             alpha = micro_batch_alpha(self.capture, self.vision, micro_batch, self._image_token, packed=packed)
             result[ALPHA] = torch.nested.nested_tensor_from_jagged(alpha, offsets)
-            result[ALIGN_SECONDS] = _spread(time.perf_counter() - start, offsets)
+            result[ALIGN_SECONDS] = _spread(_now() - start, offsets)
         return result
 
     @property
     def _image_token(self) -> int:
         model: Any = getattr(self.module, "module", self.module)
         return model.config.image_token_id
+
+
+def _now() -> float:
+    """Seconds, after everything the device was given to do: kernels run behind the Python that starts them."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def _spread(seconds: float, offsets: Tensor) -> Tensor:

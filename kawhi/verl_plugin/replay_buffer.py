@@ -11,14 +11,14 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 class OrderedReplayBuffer(ReplayBuffer):
     """Orders a batch by prompt submission, session and index; verl's order is completion, which no seed fixes.
 
-    ``trainer.v1.sampler.custom_sampler`` of every run, stock ones included.  With
-    ``trainer.v1.sampler.sampler_kwargs={metric, max_num_gen_batches}`` it samples dynamically (DAPO): groups whose
-    responses all have one value of the metric are replaced, in rounds.  verl's own sampler replaces a group as soon as
-    it has finished, so that the prompts of a step depend on timing; and it never stops.
+    ``trainer.v1.sampler.custom_sampler`` of every run, stock ones included.  With ``sampler_kwargs={dynamic: true, metric,
+    max_num_gen_batches}`` it samples dynamically (DAPO): groups whose responses all have one value of the metric are
+    replaced, in rounds.  verl's own sampler replaces a group as soon as it has finished, so that the prompts of a step
+    depend on timing; and it never stops.
     """
 
     def __init__(self, *args, sampler_kwargs, **kwargs):
-        metric = sampler_kwargs.get("metric")
+        metric = sampler_kwargs["metric"] if sampler_kwargs.get("dynamic") else None
         super().__init__(*args, sampler_kwargs=sampler_kwargs, filter_groups_metric=metric, **kwargs)
         # verl asks every 2 s, which is longer than a whole step of the tiny world; a poll costs milliseconds.
         self.poll_interval = 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 from tensordict import TensorDict
 from torch import Tensor
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 
 from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured
@@ -21,9 +23,11 @@ from kawhi.verl_plugin.trainer_signals import (
     keep_pass,
     needed_fields,
     read_signals,
+    refuse_without_images,
     response_alpha,
 )
 from kawhi.verl_plugin.wire import (
+    PROMPT_DRAW,
     PROMPT_INDEX,
     REGION_SECONDS,
     SELECTED_TOKENS,
@@ -37,7 +41,19 @@ class KawhiTrainer(PPOTrainerSync):
         super().__init__(config)
         kawhi: Any = OmegaConf.to_container(config.kawhi, resolve=True)
         self.credit = configured(kawhi)
+        self._drawn_in, self._drawn = -1, Counter[int]()  # prompts that this step has drawn, by index
         needed_fields(self.credit.needs)  # refuses a signal that nobody can gather before anything is trained
+
+    def _next_train_batch(self, num_prompts=None):
+        batch = super()._next_train_batch(num_prompts)
+        if self._drawn_in != self.global_steps:
+            self._drawn_in, self._drawn = self.global_steps, Counter()
+        draws = []
+        for index in (int(getattr(value, "data", value)) for value in batch["index"]):
+            draws.append(self._drawn[index])
+            self._drawn[index] += 1
+        tu.assign_non_tensor_stack(batch, PROMPT_DRAW, draws)
+        return batch
 
     def _compute_old_log_prob(self, batch, metrics):
         needs, kawhi = self.credit.needs, self.config.kawhi
@@ -110,6 +126,7 @@ class KawhiTrainer(PPOTrainerSync):
 
     def _weights(self, data, order: list[int]) -> list[Tensor]:
         """Weights of each response, in the order of ``data``."""
+        refuse_without_images(self.credit.needs, extra_fields(data))
         packed = self._packed(data, read_signals(data, self.credit.needs, data["responses"].unbind()), order)
         weights = self.credit.weights(packed)
         if len(weights) != len(packed.token_ids) or not bool(torch.isfinite(weights).all()):
@@ -159,9 +176,10 @@ def order_of_submission(keys: list[str], fields: list[dict[str, Any]]) -> list[i
         fields: what the agent loop said about each response.
     """
 
-    def place(row: int) -> tuple[int, str, int, int]:
+    def place(row: int) -> tuple[int, int, str, int, int]:
         uid, session, index = keys[row].rsplit("_", 2)
-        return fields[row].get(PROMPT_INDEX, 0), uid, int(session), int(index)
+        own = fields[row]
+        return own.get(PROMPT_INDEX, 0), own.get(PROMPT_DRAW, 0), uid, int(session), int(index)
 
     return sorted(range(len(keys)), key=place)
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
 import transfer_queue as tq
 from omegaconf import DictConfig, OmegaConf
 from tensordict import TensorDict
@@ -19,10 +18,12 @@ from kawhi.verl_plugin.wire import (
     ALPHA,
     BLANK,
     IMAGE_REQUEST,
+    IMAGES,
     NUCLEUS_ENTROPY,
     NUCLEUS_REQUEST,
     NUCLEUS_SECONDS,
     PERTURBED,
+    PROMPT_INDEX,
 )
 
 # Name of a signal -> TransferQueue field.  The first two are what verl computes in any case.
@@ -86,23 +87,24 @@ def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tenso
         if lengths != [len(response) for response in responses]:
             raise RuntimeError(f"the signal {name} has {lengths} values for responses of {list(map(len, responses))}")
         signals[name] = list(rows)
-        prefix, _, base = name.partition("_")
-        if prefix in ("perturbed", "blank") and FIELDS[base] in data.keys():
-            refuse_unchanged(name, rows, data[FIELDS[base]].unbind())
     return signals
 
 
-def refuse_unchanged(name: str, rows: Sequence[Tensor], beside_the_image: Sequence[Tensor]) -> None:
-    """A response that another image changes in nothing has a prompt without an image: its signal would be a tie.
+def refuse_without_images(needs: frozenset[str], fields: Sequence[dict[str, Any]]) -> None:
+    """A prompt without an image is the same beside any other one: its signal would be a tie.
+
+    Args:
+        fields: what the agent loop said about each response.
 
     Raises:
-        RuntimeError: there is such a response.
+        RuntimeError: the method compares with other images, and a prompt has none.
     """
-    same = sum(bool(torch.equal(a, b)) for a, b in zip(rows, beside_the_image, strict=True))
-    if same:
+    compared = sorted(name for name in needs if name.startswith(("perturbed", "blank")))
+    without = sorted({own[PROMPT_INDEX] for own in fields if not own.get(IMAGES, 1)})
+    if compared and without:
         raise RuntimeError(
-            f"{name} of {same} of {len(rows)} responses are what they are beside the true image: this credit method "
-            "needs an image that is not black in every prompt; drop the prompts without one"
+            f"{', '.join(compared)} need an image in every prompt, and prompt {without[0]} (of {len(without)} such in "
+            "this step) has none: drop these prompts, or take another credit method"
         )
 
 

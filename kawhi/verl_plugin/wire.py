@@ -31,6 +31,13 @@ NUCLEUS_SECONDS = "kawhi_nucleus_seconds"
 SELECTED_TOKENS = "kawhi_selected_tokens"
 """Key of ``extra_fields``: indices of the selected visual tokens among the prompt's image tokens."""
 
+PROMPT_DRAW = "kawhi_prompt_draw"
+"""Field of a prompt, and key of ``extra_fields``: how often the step has drawn this prompt before (dynamic sampling may
+go through the data more than once)."""
+
+IMAGES = "kawhi_images"
+"""Key of ``extra_fields``: how many images the prompt shows."""
+
 PROMPT_INDEX = "kawhi_prompt_index"
 """Key of ``extra_fields``: the prompt's index in its data file."""
 

@@ -41,7 +41,7 @@ def test_cells_with_their_commands_and_where_they_stand(tmp_path):
 def test_measured_seconds_are_taken_where_there_are_some(tmp_path):
     asked = ["experiment=efficiency", *paths(tmp_path)]
     record = {
-        "config": {"scale": {"name": "cpu"}},
+        "config": {"scale": {"name": "cpu"}, "algorithm": {"name": "grpo", "exact": "verl", "recipe": None}},
         "model": {"name": "tiny-qwen2.5-vl"},
         "algorithm": "grpo",
         "credit": {"name": "kawhi"},
@@ -64,8 +64,9 @@ def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
     assert shown.count("kawhi.verl_plugin.main") == 15
     assert shown.count("no verl command") == 2
     assert shown.count("4 benchmarks have no task yet") == 17
-    # 60 steps on 8 GPUs: 9 cells of 521 s a step, 6 with KAWHI of 540.6 s
-    assert f"device-hours of training: {(9 * 521 + 6 * 540.6) * 60 * 8 / 3600:.2f} in all" in shown
+    # 60 steps on 8 GPUs: 521 s a step, 540.6 s with KAWHI; DAPO's steps have twice the responses
+    seconds = 7 * 521 + 4 * 540.6 + 2 * 2 * (521 + 540.6)
+    assert f"device-hours of training: {seconds * 60 * 8 / 3600:.2f} in all" in shown
     assert "paper sec. 4.5" in shown
 
 

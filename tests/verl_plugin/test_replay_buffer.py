@@ -56,7 +56,7 @@ def buffer(monkeypatch, verdicts, limit=3, first=4) -> tuple[OrderedReplayBuffer
         trainer_config=OmegaConf.create({}),
         max_off_policy_threshold=None,
         max_off_policy_strategy="drop",
-        sampler_kwargs=OmegaConf.create({"metric": "acc", "max_num_gen_batches": limit}),
+        sampler_kwargs=OmegaConf.create({"dynamic": True, "metric": "acc", "max_num_gen_batches": limit}),
         refill_fn=queue.submit,
     )
     made.poll_interval = 0.001
@@ -103,7 +103,8 @@ def test_a_lost_response_stops_the_run(monkeypatch):
         sampler.sample(1, "train", 4)
 
 
-def test_without_a_metric_it_is_verl_s_sampling(monkeypatch):
+@pytest.mark.parametrize("kwargs", [{}, {"dynamic": False, "metric": "acc", "max_num_gen_batches": 3}])
+def test_when_it_is_off_it_is_verl_s_sampling(monkeypatch, kwargs):
     queue = Prompts([RIGHT] * 2)
     monkeypatch.setattr(stock, "tq", queue)
     sampler = OrderedReplayBuffer(
@@ -111,7 +112,7 @@ def test_without_a_metric_it_is_verl_s_sampling(monkeypatch):
         trainer_config=OmegaConf.create({}),
         max_off_policy_threshold=None,
         max_off_policy_strategy="drop",
-        sampler_kwargs=OmegaConf.create({}),
+        sampler_kwargs=OmegaConf.create(kwargs),
         refill_fn=None,
     )
     queue.submit(2)

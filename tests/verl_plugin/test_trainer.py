@@ -1,6 +1,7 @@
 """The trainer's advantages, with verl's own advantage code and an in-memory stand-in for TransferQueue."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,8 @@ from kawhi.verl_plugin.wire import (
     ALIGN_SECONDS,
     ALIGNMENT_REQUEST,
     ALPHA,
+    IMAGES,
+    PROMPT_DRAW,
     PROMPT_INDEX,
     REGION_SECONDS,
     SELECTED_TOKENS,
@@ -323,10 +326,24 @@ def test_a_reward_without_a_verdict_is_told(world):
         plugin.verdicts([{"reward_extra_info": {"acc": 1.0}}, {"reward_extra_info": {}}])
 
 
-def test_a_response_that_another_image_does_not_change_stops_the_run():
-    rows = [torch.tensor([-1.0, -2.0]), torch.tensor([-3.0])]
-    trainer_signals.refuse_unchanged("blank_log_probs", rows, [row - 0.5 for row in rows])
-    with pytest.raises(
-        RuntimeError, match="blank_log_probs of 1 of 2 responses are what they are beside the true image"
-    ):
-        trainer_signals.refuse_unchanged("blank_log_probs", rows, [rows[0] - 0.5, rows[1]])
+def test_a_prompt_without_an_image_stops_a_method_that_compares_images():
+    fields = [{PROMPT_INDEX: 3, IMAGES: 1}, {PROMPT_INDEX: 5, IMAGES: 0}, {PROMPT_INDEX: 5, IMAGES: 0}]
+    trainer_signals.refuse_without_images(frozenset({"alignment", "entropy"}), fields)
+    trainer_signals.refuse_without_images(frozenset({"blank_log_probs"}), fields[:1])
+    with pytest.raises(RuntimeError, match=r"blank_log_probs need an image .* prompt 5 \(of 1 such"):
+        trainer_signals.refuse_without_images(frozenset({"blank_log_probs"}), fields)
+
+
+def test_a_prompt_that_a_step_draws_again_is_told_so(world, monkeypatch):
+    """Dynamic sampling may go through the data twice in a step; with equal seeds the responses would be equal."""
+    trainer, *_ = world
+    trainer._drawn_in, trainer._drawn = -1, Counter()
+    queue = iter([[4, 7], [7, 7], [7]])
+
+    def stock(self, num_prompts=None):
+        return TensorDict({"index": torch.tensor(next(queue))}, batch_size=[])
+
+    monkeypatch.setattr(trainer_base.PPOTrainer, "_next_train_batch", stock)
+    assert [list(trainer._next_train_batch()[PROMPT_DRAW]) for _ in range(2)] == [[0, 0], [1, 2]]
+    trainer.global_steps += 1
+    assert list(trainer._next_train_batch()[PROMPT_DRAW]) == [0]

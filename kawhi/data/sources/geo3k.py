@@ -15,7 +15,10 @@ _COLUMNS = ("images", "problem", "answer")
 
 
 class Reader(Source):
-    """Columns ``images`` (list), ``problem`` (with ``<image>``), ``answer``; later ``id``, ``choices``."""
+    """Columns ``images`` (list), ``problem`` (with ``<image>``), ``answer``; later ``id`` and ``choices``.
+
+    The choices are left out: the model does not see them, so a letter must not be an answer.
+    """
 
     repository = "hiyouga/geometry3k"
     patterns = ("data/*.parquet",)
@@ -51,7 +54,6 @@ class Reader(Source):
                 answer=text(row["answer"]),
                 images=tuple(embedded(image) for image in row["images"] or ()),
                 task="geometry",
-                choices=tuple(text(choice) for choice in row.get("choices") or ()),
             )
 
 
