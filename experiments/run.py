@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kawhi.runs.cell import run_cell
 from kawhi.runs.identity import CellError
 from kawhi.runs.plan import print_plan
+from kawhi.runs.table_rows import TableError
 
 
 def refuse_a_table() -> None:
@@ -53,6 +54,6 @@ if __name__ == "__main__":
         if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
             print("\n# The cells that -m would run:")
             sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, TableError) as error:
         sentence = str(error).split("Config search path")[0]
         sys.exit(f"error: {' '.join(sentence.split())}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 
@@ -29,6 +30,9 @@ class TableSweeper(BasicSweeper):
         return [] if self.blocks else super()._parse_config()
 
     def sweep(self, arguments):
+        from kawhi.runs.table_rows import refuse_two_tables
+
+        refuse_two_tables(OverridesParser.create().parse_overrides(arguments))
         if not self.blocks:
             return super().sweep(arguments)
         blocks = OmegaConf.to_container(OmegaConf.create(self.blocks), resolve=True)

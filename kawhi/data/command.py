@@ -71,6 +71,9 @@ def prepare(given: argparse.Namespace) -> int:
         return _refuse(f"kawhi prepare needs {error.name}: pip install 'kawhi[train]'")
     except (PrepareError, OSError, pyarrow.ArrowException) as error:
         return _refuse(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -13,7 +13,7 @@ from kawhi.data import schema
 from kawhi.runs.identity import CellError, no_data_file
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import evaluates, stage_main, trains
-from kawhi.runs.validation import validate_benchmarks, validate_credit
+from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
@@ -25,6 +25,8 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     Raises:
         CellError: a file that is missing or that training cannot use; the message names the row.
     """
+    if trains(cell):
+        validate_algorithm(cell)
     validate_credit(cell)
     if evaluates(cell):
         validate_benchmarks(cell)

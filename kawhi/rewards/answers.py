@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _EQUALS = re.compile(r"(?<![<>!\\])=(?!=)")
 _NAME = re.compile(r"(?=.*[A-Za-z])[^+\-*/^<>,;0-9]*(?:_\{?[0-9]+\}?)?\s*")
 # What may hold digits on the left of an equation that only names its value: x_1, S_{12}, f(2).
-_NAMING = re.compile(r"_\{[^{}]*\}|_.|\\[A-Za-z]+|[A-Za-z]\([-0-9.,\s]*\)")
+_NAMING = re.compile(r"m?\s*\\angle\s*\{?[A-Za-z0-9]+\}?|_\{[^{}]*\}|_.|\\[A-Za-z]+|[A-Za-z]\([-0-9.,\s]*\)")
 # Of numbers that are not both whole: math-verify's six decimals, but 1e-7 is not 2e-7.
 _ROUNDING, _RELATIVE = Decimal("1e-6"), Decimal("1e-5")
 

@@ -91,11 +91,11 @@ def tidy(text: str) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """Without dollars and the like around the whole, and without a final full stop."""
+    """Without dollars and the like around the whole, and without a final full stop or comma."""
     while True:
         before = text
         text = text.strip()
-        if text.endswith(".") and not text.endswith(".."):
+        if text.endswith((".", ",", ";")) and not text.endswith(".."):
             text = text[:-1]
         for start, end in _WRAPPERS:
             inside = text[len(start) : len(text) - len(end)]

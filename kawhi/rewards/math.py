@@ -36,6 +36,8 @@ def compute_score(
         ValueError: empty ground truth, or a weight outside [0, 1].
         RuntimeError: the sandbox cannot be started.
     """
+    if ground_truth is None:
+        raise ValueError("the ground truth is empty")
     answer = boxed_answer(solution_str)
     outcome = "wrong" if answer is None else judge(answer, str(ground_truth), known_choices(extra_info))
     acc, form = float(outcome == "right"), float(has_format(solution_str))

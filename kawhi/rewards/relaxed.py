@@ -61,7 +61,7 @@ def _elements(text: str) -> list[str] | None:
 
 
 def _plain(text: str) -> str:
-    text = _WRAPPER.sub(r"\1", text.replace("\\%", "%").replace("\\$", "").replace("$", "")).strip()
+    text = _WRAPPER.sub(r"\1", text.replace("−", "-").replace("\\%", "%").replace("\\$", "").replace("$", "")).strip()
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip()
     if text.startswith("["):  # there a comma separates elements

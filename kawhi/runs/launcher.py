@@ -20,6 +20,8 @@ from kawhi.runs.identity import CellError
 from kawhi.runs.processes import die_with_parent, end_stragglers
 from kawhi.runs.resources import GIB, available_memory
 from kawhi.runs.rundir import RunDirectory
+from kawhi.runs.stage import trains
+from kawhi.runs.validation import validate_algorithm, validate_credit
 from kawhi.runs.views import CellView, SweepView
 
 _POLL_SECONDS = 0.5
@@ -39,6 +41,10 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     """
     cells = [_compose(loader, sweep, list(overrides)) for overrides in job_overrides]
     try:
+        for cell in cells:
+            if trains(cell):
+                validate_algorithm(cell)
+                validate_credit(cell)
         folders = [RunDirectory.of(cell) for cell in cells]
     except CellError as error:
         sys.exit(f"error: {error}")
@@ -85,6 +91,7 @@ def labels(cells: Sequence[DictConfig]) -> list[str]:
             "Base" if cell.study.name == "baseline" else cell.credit.label,
             cell.study.get("image", ""),
             _options_beside(cell, cells),
+            "" if cell.study.name == "baseline" else cell.data.name,
             f"seed {cell.seeds.rollout}",
         ]
         for cell in cells

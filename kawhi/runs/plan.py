@@ -19,8 +19,8 @@ from kawhi.runs.identity import CellError, DataMissing, cell_name
 from kawhi.runs.launcher import labels
 from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.stage import evaluates, trains
-from kawhi.runs.table_rows import jobs
-from kawhi.runs.validation import missing_tasks
+from kawhi.runs.table_rows import jobs, refuse_two_tables
+from kawhi.runs.validation import missing_tasks, validate_algorithm, validate_credit
 from kawhi.runs.verl_command import command, own_environment
 from kawhi.runs.views import CellView
 
@@ -56,6 +56,7 @@ def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig
     """
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         given = OverridesParser.create().parse_overrides(list(overrides))
+        refuse_two_tables(given)
         fixed = [str(o.input_line) for o in given if not o.is_sweep_override()]
         master = compose("run", overrides=fixed, return_hydra_config=True)
         sweeper = master.hydra.sweeper
@@ -82,6 +83,9 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
 
 
 def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple, tuple[float, str]]) -> PlannedCell:
+    if trains(cell):
+        validate_algorithm(cell)
+        validate_credit(cell)
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
     missing = missing_tasks(cell) if evaluates(cell) else []
@@ -103,7 +107,7 @@ def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple,
     line = " ".join([*(f"{key}={shlex.quote(value)}" for key, value in setting.items()), shlex.join(words)])
     stated = cell.scale.step_seconds
     responses = cell.verl.data.train_batch_size * cell.verl.actor_rollout_ref.rollout.n
-    assumed = stated.credit.get(cell.credit.name, stated.seconds) * responses / stated.responses
+    assumed = stated.credit.get(cell.kawhi.method, stated.seconds) * responses / stated.responses
     seconds, source = measured.get(_kind(cell), (assumed, stated.source))
     devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
     return PlannedCell(label, row, directory.path, state, line, cell.steps * seconds * devices / 3600, source)
@@ -133,12 +137,16 @@ def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
 
 
 def render(plan: Sequence[PlannedCell], overrides: Sequence[str]) -> str:
-    """The plan as text: a table, the sum, and each cell's command line."""
+    """The plan as text: each cell's command line, then the table and the sum, which stay in sight."""
     hours = [cell.device_hours for cell in plan if cell.device_hours is not None]
     left = [cell.device_hours for cell in plan if cell.device_hours is not None and cell.state != "done"]
     done = sum(cell.state == "done" for cell in plan)
     width = max(len(cell.label) for cell in plan)
-    lines = [f"{' '.join(overrides) or 'defaults'}: {len(plan)} cells, {done} done", ""]
+    lines = []
+    for number, cell in enumerate(plan, 1):
+        lines += [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides)]
+        lines += [cell.command or "no verl command: the cell trains nothing", ""]
+    lines += [f"{' '.join(overrides) or 'defaults'}: {len(plan)} cells, {done} done", ""]
     lines += [
         f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {cell.state}"
         for number, cell in enumerate(plan, 1)
@@ -149,9 +157,6 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str]) -> str:
         "seconds per step:",
     ]
     lines += [f"  {source}" for source in dict.fromkeys(cell.source for cell in plan if cell.command)]
-    for number, cell in enumerate(plan, 1):
-        lines += ["", f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides)]
-        lines += [cell.command] if cell.command else ["no verl command: the cell trains nothing"]
     return "\n".join(lines)
 
 

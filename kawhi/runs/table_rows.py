@@ -18,6 +18,17 @@ class TableError(ValueError):
     """A row that does not exist; the message lists those that do."""
 
 
+def refuse_two_tables(given: Sequence[Override]) -> None:
+    """
+    Raises:
+        TableError: more than one table or ablation is asked for; each has sweeps of its own.
+    """
+    tables = [o for o in given if o.get_key_element() in ("experiment", "ablation")]
+    if len(tables) > 1 or any(o.is_sweep_override() for o in tables):
+        words = " ".join(str(o.input_line) for o in tables)
+        raise TableError(f"{words} are several tables: ask for one at a time")
+
+
 def jobs(
     blocks: Sequence[Mapping[str, Any]], names: Mapping[str, Mapping[str, str]], given: Sequence[Override]
 ) -> list[list[str]]:

@@ -26,6 +26,23 @@ def validate_benchmarks(cell: DictConfig) -> None:
         raise CellError(f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks: choose other benchmarks=")
 
 
+def validate_algorithm(cell: DictConfig) -> None:
+    """Raises:
+    CellError: settings with which nothing can be learnt, or with which verl stops a minute later.
+    """
+    actor = cell.verl.actor_rollout_ref
+    if actor.rollout.n < 2:
+        raise CellError(
+            f"verl.actor_rollout_ref.rollout.n={actor.rollout.n}: advantages are relative to a group, so a prompt "
+            "needs at least 2 responses"
+        )
+    longest = cell.verl.data.max_response_length
+    if "reward" in cell.verl_new and cell.scale.overlong_buffer >= longest:
+        raise CellError(f"scale.overlong_buffer={cell.scale.overlong_buffer} must be below the response's {longest}")
+    if cell.verl.data.train_batch_size % actor.actor.ppo_mini_batch_size:
+        raise CellError("verl.data.train_batch_size must be a multiple of actor.ppo_mini_batch_size")
+
+
 def validate_credit(cell: DictConfig) -> None:
     """Raises:
     CellError: a method, an option or a region selection that does not exist or is outside its range.

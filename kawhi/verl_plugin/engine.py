@@ -133,10 +133,15 @@ def micro_batch_alpha(
 
     Raises:
         RuntimeError: a sequence has image tokens but no selection travelled with it.
+        ValueError: a head that the model does not have.
     """
     request = alignment_request(micro_batch)
     assert request is not None, "nobody asked for alpha"
     options = AlignmentOptions(**request["alignment"])
+    if options.heads is not None and max(options.heads) >= capture.query_heads:
+        raise ValueError(
+            f"kawhi.alignment.heads={list(options.heads)}: the model has {capture.query_heads} query heads"
+        )
     ids = micro_batch["input_ids"]
     sequences, tokens = ids.size(0), ids.values()
     sequence, row, in_response = response_rows(micro_batch, packed=packed)

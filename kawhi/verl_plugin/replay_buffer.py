@@ -11,10 +11,10 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 class OrderedReplayBuffer(ReplayBuffer):
     """Orders a batch by prompt submission, session and index; verl's order is completion, which no seed fixes.
 
-    ``trainer.v1.sampler.custom_sampler`` of every run, stock ones included.  With ``sampler_kwargs={dynamic: true, metric,
-    max_num_gen_batches}`` it samples dynamically (DAPO): groups whose responses all have one value of the metric are
-    replaced, in rounds.  verl's own sampler replaces a group as soon as it has finished, so that the prompts of a step
-    depend on timing; and it never stops.
+    ``trainer.v1.sampler.custom_sampler`` of every run, stock ones included.  With ``dynamic: true``, a ``metric`` and
+    ``max_num_gen_batches`` in its ``sampler_kwargs`` it samples dynamically (DAPO): groups whose responses all have one
+    value of the metric are replaced, in rounds.  verl's own sampler replaces a group as soon as it has finished, so
+    that the prompts of a step depend on timing; and it never stops.
     """
 
     def __init__(self, *args, sampler_kwargs, **kwargs):

@@ -75,6 +75,8 @@ def test_a_mistake_is_one_sentence(tmp_path, capsys):
         ("experiment=no_such_table", "Could not find 'experiment/no_such_table'"),
         ("no_such_key=1", "no_such_key"),
         ("steps=0", "steps must be a whole number"),
+        ("kawhi.method=nope", "unknown credit method 'nope'"),
+        ("experiment=main_table,tor_main", "are several tables: ask for one at a time"),
     ):
         assert main(["plan", mistake, *paths(tmp_path)]) == 1
         error = capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from kawhi.runs.table_rows import TableError, jobs
+from kawhi.runs.table_rows import TableError, jobs, refuse_two_tables
 
 BLOCKS = [
     {"model": "main", "study": "baseline"},
@@ -44,3 +44,10 @@ def test_any_other_key_multiplies_it():
 def test_a_row_that_does_not_exist_is_told_with_those_that_do():
     with pytest.raises(TableError, match=r"no cell with model=huge; it has model \['big', 'small'\]"):
         rows("model=huge")
+
+
+@pytest.mark.parametrize("words", [["experiment=a,b"], ["experiment=a", "ablation=b"], ["ablation=a,b"]])
+def test_one_table_at_a_time(words):
+    refuse_two_tables(OverridesParser.create().parse_overrides(["experiment=a", "credit=x,y"]))
+    with pytest.raises(TableError, match="several tables"):
+        refuse_two_tables(OverridesParser.create().parse_overrides(words))

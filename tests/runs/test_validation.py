@@ -3,7 +3,7 @@
 import pytest
 
 from kawhi.runs.identity import CellError
-from kawhi.runs.validation import validate_benchmarks, validate_credit
+from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from tests.cells import cell, options
 
 
@@ -39,3 +39,18 @@ def test_a_benchmark_without_a_task_is_found_before_the_training(tmp_path):
     validate_benchmarks(cell(tmp_path))
     with pytest.raises(CellError, match="there is no task kawhi_nothing in kawhi/evaluation/tasks"):
         validate_benchmarks(cell(tmp_path, "benchmarks.0.task=kawhi_nothing"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["verl.actor_rollout_ref.rollout.n=1"], "a prompt needs at least 2 responses"),
+        (["algorithm=dapo", "scale.overlong_buffer=96"], "overlong_buffer=96 must be below the response's 96"),
+        (["verl.actor_rollout_ref.actor.ppo_mini_batch_size=3"], "must be a multiple of actor.ppo_mini_batch_size"),
+    ],
+)
+def test_settings_with_which_nothing_can_be_learnt(tmp_path, overrides, sentence):
+    validate_algorithm(cell(tmp_path))
+    validate_algorithm(cell(tmp_path, "scale.overlong_buffer=96"))  # which GRPO does not read
+    with pytest.raises(CellError, match=sentence):
+        validate_algorithm(cell(tmp_path, *overrides))

@@ -46,8 +46,17 @@ def configured(kawhi: Mapping[str, Any]) -> CreditMethod:
         ValueError, TypeError: as :func:`kawhi.credit.methods.build`.
     """
     first = build(kawhi["method"], **kawhi["options"])
-    others = tuple(build(name, **(options or {})) for name, options in (kawhi.get("also") or {}).items())
+    others = tuple(_also(name, options or {}) for name, options in (kawhi.get("also") or {}).items())
     if not others:
         return first
     shaping = any(isinstance(part, ShapesRewards) for part in (first, *others))
     return (ShapingProduct if shaping else Product)((first, *others))
+
+
+def _also(name: str, options: Mapping[str, Any]) -> CreditMethod:
+    try:
+        return build(name, **options)
+    except TypeError as error:
+        raise TypeError(
+            f"kawhi.also.{name} takes all of its options, as in conf/credit/{name}.yaml: {error}"
+        ) from error

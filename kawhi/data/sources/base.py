@@ -39,6 +39,8 @@ class Source(ABC):
     """The files of the hub that are needed."""
     layout: ClassVar[str]
     """The files a folder must have, for the sentence that misses them."""
+    whole: ClassVar[int | None] = None
+    """Training rows of the complete data set, where that is known."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -77,7 +79,10 @@ class Source(ABC):
 
     def finish(self, out: Path) -> list[str]:
         """Writes what belongs beside the data; returns sentences for the user."""
-        return []
+        rows = len(self.entries("train"))
+        if self.whole is None or rows >= self.whole:
+            return []
+        return [f"this copy is not complete: it has {rows} training rows of {self.whole}"]
 
 
 def text(value: object) -> str:

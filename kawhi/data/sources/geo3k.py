@@ -21,6 +21,7 @@ class Reader(Source):
     """
 
     repository = "hiyouga/geometry3k"
+    whole = 2101
     patterns = ("data/*.parquet",)
     layout = "data/train-*.parquet, data/validation-*.parquet and data/test-*.parquet, or one parquet file"
 

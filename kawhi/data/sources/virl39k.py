@@ -19,6 +19,7 @@ class Reader(Source):
     """Only training rows; answers are wrapped in ``\\boxed{}``, images are paths such as ``images/name.jpg``."""
 
     repository = "TIGER-Lab/ViRL39K"
+    whole = 38870
     patterns = (_FILE, "images.zip")
     layout = f"{_FILE} beside images/ or images.zip"
     splits = ("train",)
