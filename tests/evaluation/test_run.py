@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from kawhi.data import prepare
 from kawhi.evaluation.run import TASKS, _sample, check, configure_task, write_samples
 from kawhi.runs.identity import CellError
+from kawhi.runs.validation import validate_benchmarks
 from tests.cells import cell, options
 
 
@@ -101,9 +102,18 @@ def test_the_task_has_the_cell_s_decoding(tmp_path, temperature, sampling):
 
 
 @pytest.mark.parametrize("benchmarks", options("benchmarks"))
-def test_every_benchmark_has_its_task(tmp_path, benchmarks):
-    for benchmark in cell(tmp_path, f"benchmarks={benchmarks}").benchmarks:
-        assert (TASKS / benchmark.task / f"{benchmark.task}.yaml").is_file()
+def test_every_benchmark_has_its_task_or_is_refused_before_the_training(tmp_path, benchmarks):
+    asked = cell(tmp_path, f"benchmarks={benchmarks}")
+    there = [(TASKS / benchmark.task / f"{benchmark.task}.yaml").is_file() for benchmark in asked.benchmarks]
+    if all(there):
+        validate_benchmarks(asked)
+    else:
+        with pytest.raises(CellError, match=f"there is no task {asked.benchmarks[there.index(False)].task}"):
+            validate_benchmarks(asked)
+
+
+def test_the_drawn_benchmark_has_its_task(tmp_path):
+    validate_benchmarks(cell(tmp_path))
 
 
 @pytest.mark.slow
