@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# verl reads its platform when it is imported, so the CPU platform is named before any test module imports it.
+os.environ.setdefault("VERL_PLATFORM", "cpu")
+os.environ.setdefault("VERL_USE_EXTERNAL_MODULES", "kawhi.verl_plugin.cpu.platform")
+
 # Before anything imports transformers: the torchvision wheel may not fit a CPU-only torch.
 from kawhi import torchvision_shim
 

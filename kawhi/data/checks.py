@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from PIL import Image
 
 from kawhi.data import schema
 from kawhi.data.prompt_length import Length
@@ -64,7 +61,7 @@ def check(
         except FileNotFoundError as error:
             return drop("image missing", f"{which}: {error}")
         try:
-            width, height = _decoded_size(content)
+            width, height = schema.decoded_size(content)
         except Exception as error:  # PIL raises many kinds on broken files, and all mean the same here
             # Without the address of an object, which differs in every run.
             why = re.sub(r" <_io\.\w+ object at 0x[0-9a-f]+>", "", " ".join(str(error).split()))
@@ -91,9 +88,3 @@ def check(
         task=example.task,
         choices=example.choices,
     )
-
-
-def _decoded_size(content: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(content)) as image:
-        image.load()  # verify() passes a JPEG that is cut off
-        return image.size

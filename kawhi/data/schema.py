@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from PIL import Image, ImageFile
 
 PREPARATION = b"kawhi_preparation"
 """Key of the parquet metadata that ``kawhi prepare`` adds."""
@@ -141,6 +141,18 @@ def check(path: Path) -> int:
     return number
 
 
+def decoded_size(content: bytes) -> tuple[int, int]:
+    """Width and height of an image that decodes to its last pixel.
+
+    Raises:
+        Exception: one of the many kinds that PIL raises on broken files.
+    """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # lmms-eval sets it when it is imported, and a file cut in two would pass
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()  # verify() passes a JPEG that is cut off
+        return image.size
+
+
 def _check_row(row: dict[str, Any], where: str) -> None:
     markers = sum(message["content"].count("<image>") for message in row["prompt"])
     images = row["images"] or []
@@ -148,7 +160,7 @@ def _check_row(row: dict[str, Any], where: str) -> None:
         raise ValueError(f"{where}: {markers} <image> marker(s) but {len(images)} image(s)")
     for image in images:
         try:
-            Image.open(io.BytesIO(image["bytes"] or b"")).load()  # verify() passes a JPEG that is cut off
+            decoded_size(image["bytes"] or b"")
         except Exception as error:
             raise ValueError(f"{where}: the image cannot be decoded ({error})") from error
     if not ((row["reward_model"] or {}).get("ground_truth") or "").strip():

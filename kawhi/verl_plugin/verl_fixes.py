@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+import verl.models.transformers.qwen2_vl as qwen2_vl
 import verl.utils.tensordict_utils as tu
+
+STOCK_INPUT_EMBEDS = qwen2_vl._get_input_embeds
 
 
 def split_position_ids(data) -> None:
@@ -24,6 +28,23 @@ def split_position_ids(data) -> None:
         positions._ragged_idx = 2
 
 
+def text_only_input_embeds(model, input_ids, attention_mask=None, pixel_values=None, pixel_values_videos=None, *grids):
+    """Replacement of Qwen2.5-VL's ``_get_input_embeds`` for a batch in which no prompt has an image.
+
+    verl then runs the vision encoder on a dummy image, so that all ranks gather its weights, and takes the mean of what
+    comes back; transformers 5 returns an object that has none.  (verl 0.9.1, ``tests/verl_plugin/test_fixes.py``)
+    """
+    if pixel_values is not None or pixel_values_videos is not None:
+        return STOCK_INPUT_EMBEDS(model, input_ids, attention_mask, pixel_values, pixel_values_videos, *grids)
+    embeds = model.get_input_embeddings()(input_ids)
+    vision = model.config.vision_config
+    width = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+    patches = torch.zeros((16, width), dtype=embeds.dtype, device=embeds.device)
+    grid = torch.tensor([[1, 4, 4]], device=embeds.device)
+    features, _ = qwen2_vl.unpack_visual_output(model.visual(patches, grid_thw=grid))
+    return embeds + 0.0 * features.mean(), attention_mask
+
+
 def apply() -> None:
     """Installs the corrections; needs the worker modules to be importable, so call it in the actor's process only."""
     import verl.workers.engine.base as engine_base
@@ -31,3 +52,4 @@ def apply() -> None:
 
     for module in (tu, engine_base, engine_workers):
         module.maybe_fix_3d_position_ids = split_position_ids
+    qwen2_vl._get_input_embeds = text_only_input_embeds

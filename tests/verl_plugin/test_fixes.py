@@ -9,7 +9,11 @@ pytest.importorskip("verl", reason="the training extra is not installed")
 from tensordict import TensorDict  # noqa: E402
 from verl.utils import tensordict_utils as tu  # noqa: E402
 
-from kawhi.verl_plugin.verl_fixes import split_position_ids  # noqa: E402
+from kawhi.verl_plugin.verl_fixes import (  # noqa: E402
+    STOCK_INPUT_EMBEDS,
+    split_position_ids,
+    text_only_input_embeds,
+)
 
 STOCK = tu.maybe_fix_3d_position_ids
 
@@ -38,6 +42,28 @@ def test_stock_verl_still_needs_it():
     """When this fails, verl handles batches of one length itself and ``verl_fixes`` can go."""
     with pytest.raises(RuntimeError):
         unbound(STOCK, [7, 7, 7, 7])
+
+
+@pytest.fixture(scope="module")
+def small_model():
+    """A Qwen2.5-VL with random weights, whose vision encoder returns what transformers' does."""
+    from kawhi.tiny.models import build_model
+    from kawhi.tiny.tokenizer import train_tokenizer
+
+    return build_model("qwen2_5_vl", train_tokenizer(), seed=0).to(torch.float32).model
+
+
+def test_a_batch_without_images_gets_the_embeddings_of_its_text(small_model):
+    ids = torch.tensor([[5, 6, 7]])
+    embeds, mask = text_only_input_embeds(small_model, ids)
+    assert torch.equal(embeds, small_model.get_input_embeddings()(ids))
+    assert mask is None
+
+
+def test_stock_verl_still_needs_that_too(small_model):
+    """When this fails, verl handles batches without images itself and the correction can go."""
+    with pytest.raises(AttributeError, match="mean"):
+        STOCK_INPUT_EMBEDS(small_model, torch.tensor([[5, 6, 7]]))
 
 
 @pytest.mark.parametrize("directory", ["runs/a", "runs/b"])
