@@ -48,26 +48,32 @@ class Prompts:
 MIXED, RIGHT, WRONG = (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)
 
 
-def buffer(monkeypatch, verdicts, limit=3, first=4) -> tuple[OrderedReplayBuffer, Prompts]:
-    queue = Prompts(verdicts)
+def sampler(monkeypatch, queue: Prompts, **kwargs) -> OrderedReplayBuffer:
+    """The buffer as verl builds it, on this queue; ``kwargs`` are its ``sampler_kwargs``."""
     monkeypatch.setattr(stock, "tq", queue)
     made = OrderedReplayBuffer(
         trainer_mode="sync",
         trainer_config=OmegaConf.create({}),
         max_off_policy_threshold=None,
         max_off_policy_strategy="drop",
-        sampler_kwargs=OmegaConf.create({"dynamic": True, "metric": "acc", "max_num_gen_batches": limit}),
+        sampler_kwargs=OmegaConf.create(kwargs),
         refill_fn=queue.submit,
     )
     made.poll_interval = 0.001
+    return made
+
+
+def buffer(monkeypatch, verdicts, limit=3, first=4) -> tuple[OrderedReplayBuffer, Prompts]:
+    queue = Prompts(verdicts)
+    made = sampler(monkeypatch, queue, dynamic=True, metric="acc", max_num_gen_batches=limit)
     queue.submit(first)
     return made, queue
 
 
 def test_groups_without_a_difference_are_replaced_in_rounds(monkeypatch):
     verdicts = [MIXED, RIGHT, WRONG, MIXED, RIGHT, MIXED, MIXED, MIXED]
-    sampler, queue = buffer(monkeypatch, verdicts)
-    batch, metrics = sampler.sample(1, "train", 4)
+    made, queue = buffer(monkeypatch, verdicts)
+    batch, metrics = made.sample(1, "train", 4)
     assert queue.submitted == [4, 4], "twice the two that were missing"
     assert list(dict.fromkeys(key.split("_")[0] for key in batch.keys)) == ["u000", "u003", "u005", "u006"]
     assert metrics == {
@@ -79,43 +85,35 @@ def test_groups_without_a_difference_are_replaced_in_rounds(monkeypatch):
 
 
 def test_it_stops_and_says_what_it_tried(monkeypatch):
-    sampler, queue = buffer(monkeypatch, [MIXED, WRONG, WRONG, RIGHT, *[WRONG] * 20], limit=2)
+    made, queue = buffer(monkeypatch, [MIXED, WRONG, WRONG, RIGHT, *[WRONG] * 20], limit=2)
     with pytest.raises(
         RuntimeError,
         match=r"tried 8 prompts in step 7 and found 1 of the 4 groups .*\(6 with 0 throughout, 1 with 1 throughout\)",
     ):
-        sampler.sample(7, "train", 4)
+        made.sample(7, "train", 4)
     assert queue.submitted == [4, 4]
 
 
 def test_a_full_batch_asks_for_nothing_more(monkeypatch):
-    sampler, queue = buffer(monkeypatch, [MIXED] * 4)
-    batch, metrics = sampler.sample(1, "train", 4)
+    made, queue = buffer(monkeypatch, [MIXED] * 4)
+    batch, metrics = made.sample(1, "train", 4)
     assert len(batch.keys) == 8
     assert queue.submitted == [4]
     assert metrics["training/filter_groups/evicted_samples"] == 0
 
 
 def test_a_lost_response_stops_the_run(monkeypatch):
-    sampler, queue = buffer(monkeypatch, [MIXED] * 4)
+    made, queue = buffer(monkeypatch, [MIXED] * 4)
     queue.items["u002"]["status"] = "failure"
     with pytest.raises(RuntimeError, match="1 prompts of this step lost a response"):
-        sampler.sample(1, "train", 4)
+        made.sample(1, "train", 4)
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"dynamic": False, "metric": "acc", "max_num_gen_batches": 3}])
 def test_when_it_is_off_it_is_verl_s_sampling(monkeypatch, kwargs):
     queue = Prompts([RIGHT] * 2)
-    monkeypatch.setattr(stock, "tq", queue)
-    sampler = OrderedReplayBuffer(
-        trainer_mode="sync",
-        trainer_config=OmegaConf.create({}),
-        max_off_policy_threshold=None,
-        max_off_policy_strategy="drop",
-        sampler_kwargs=OmegaConf.create(kwargs),
-        refill_fn=None,
-    )
+    made = sampler(monkeypatch, queue, **kwargs)
     queue.submit(2)
-    batch, metrics = sampler.sample(1, "train", 2)
+    batch, metrics = made.sample(1, "train", 2)
     assert batch.keys == ["u000_0_0", "u000_1_0", "u001_0_0", "u001_1_0"]
     assert Counter(metrics) == Counter()
