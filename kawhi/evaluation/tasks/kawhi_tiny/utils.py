@@ -1,23 +1,6 @@
-"""The tiny world's rows for lmms-eval."""
+"""The functions that kawhi_tiny.yaml names."""
 
-import io
+from kawhi.evaluation.benchmark import lmms_functions
+from kawhi.evaluation.benchmarks.tiny import BENCHMARK
 
-from PIL import Image
-
-from kawhi.rewards.boxed import is_correct
-
-
-def doc_to_visual(doc):
-    return [Image.open(io.BytesIO(doc["images"][0]["bytes"])).convert("RGB")]
-
-
-def doc_to_text(doc, lmms_eval_specific_kwargs=None):
-    return doc["extra_info"]["question"]
-
-
-def doc_to_target(doc):
-    return doc["reward_model"]["ground_truth"]
-
-
-def process_results(doc, results):
-    return {"accuracy": float(is_correct(results[0], doc["reward_model"]["ground_truth"]))}
+doc_to_visual, doc_to_text, doc_to_target, process_results = lmms_functions(BENCHMARK)

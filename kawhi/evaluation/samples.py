@@ -1,0 +1,156 @@
+"""The samples of one benchmark of one run: ``eval/<task>/samples.parquet``, and the images that they show.
+
+Judging replaces the file by one with verdicts; nothing else changes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kawhi.data.schema import write_table
+
+
+@dataclass
+class Reply:
+    """One question to the judge and how it ended.
+
+    Attributes:
+        question: its name in the prompt file.
+        request: 16 hexadecimal digits of the hash of everything that was sent.
+        judge: 12 hexadecimal digits of the hash of (judge model, prompt version).
+        text: what the judge replied last; empty when nothing came.
+        error: why there is no verdict; empty when there is one.
+        attempts: requests that were sent.
+    """
+
+    question: str
+    request: str
+    judge: str
+    text: str
+    error: str
+    attempts: int
+
+
+@dataclass
+class Sample:
+    """One response and everything that was said about it.
+
+    Attributes:
+        id: unique in the benchmark; ``<pass>/<row>`` where a benchmark has several passes.
+        run: name of the pass through lmms-eval, often empty.
+        facts: see :data:`kawhi.evaluation.benchmark.Facts`.
+        prompt: text as it was sent.
+        images: keys of the images in ``images.parquet``.
+        response: text as it came back.
+        finish_reason: ``stop`` or ``length`` (cut off).
+        tokens: of the response.
+        rule_score, rule_extraction, rule_parts: the rule's outcome.
+        score, extraction, parts: the final outcome; ``score`` is ``None`` while the judge has not decided.
+        replies: the judge's.
+    """
+
+    id: str
+    run: str
+    facts: dict[str, Any]
+    prompt: str
+    images: list[str]
+    response: str
+    finish_reason: str
+    tokens: int
+    rule_score: float
+    rule_extraction: str = ""
+    rule_parts: dict[str, float] = field(default_factory=dict)
+    score: float | None = None
+    extraction: str = ""
+    parts: dict[str, float] = field(default_factory=dict)
+    replies: list[Reply] = field(default_factory=list)
+
+    @property
+    def judge_error(self) -> str:
+        """Why the judge gave no verdict; empty when it did or was not asked."""
+        return next((reply.error for reply in self.replies if reply.error), "")
+
+    @property
+    def verdict(self) -> str:
+        """``right``, ``wrong``, ``partly`` (a score between 0 and 1), ``error`` (the judge failed) or ``open``."""
+        if self.judge_error:
+            return "error"
+        if self.score is None:
+            return "open"
+        return {0.0: "wrong", 1.0: "right"}.get(self.score, "partly")
+
+
+_JSON = ("facts", "rule_parts", "parts")
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("run", pa.string()),
+        ("facts", pa.string()),
+        ("prompt", pa.string()),
+        ("images", pa.list_(pa.string())),
+        ("response", pa.string()),
+        ("finish_reason", pa.string()),
+        ("tokens", pa.int64()),
+        ("rule_score", pa.float64()),
+        ("rule_extraction", pa.string()),
+        ("rule_parts", pa.string()),
+        ("score", pa.float64()),
+        ("extraction", pa.string()),
+        ("parts", pa.string()),
+        (
+            "replies",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("question", pa.string()),
+                        ("request", pa.string()),
+                        ("judge", pa.string()),
+                        ("text", pa.string()),
+                        ("error", pa.string()),
+                        ("attempts", pa.int64()),
+                    ]
+                )
+            ),
+        ),
+        ("verdict", pa.string()),  # for readers without this module
+    ]
+)
+IMAGES = pa.schema([("key", pa.string()), ("bytes", pa.binary())])
+
+
+def write_samples(path: Path, samples: Sequence[Sample]) -> None:
+    """Atomic; sorted as given."""
+    rows = [asdict(sample) | {"verdict": sample.verdict} for sample in samples]
+    for row in rows:
+        for name in _JSON:
+            row[name] = json.dumps(row[name], ensure_ascii=False, sort_keys=True)
+    write_table(path, pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """What :func:`write_samples` wrote."""
+    names = [each.name for each in fields(Sample)]
+    samples = []
+    for row in pq.read_table(path, schema=SCHEMA).to_pylist():
+        for name in _JSON:
+            row[name] = json.loads(row[name])
+        row["replies"] = [Reply(**reply) for reply in row["replies"]]
+        samples.append(Sample(**{name: row[name] for name in names}))
+    return samples
+
+
+def write_images(path: Path, images: dict[str, bytes]) -> None:
+    """Key -> encoded image; atomic."""
+    write_table(path, pa.Table.from_pylist([{"key": k, "bytes": v} for k, v in sorted(images.items())], schema=IMAGES))
+
+
+def read_images(path: Path) -> dict[str, bytes]:
+    """What :func:`write_images` wrote."""
+    return {row["key"]: row["bytes"] for row in pq.read_table(path).to_pylist()}
