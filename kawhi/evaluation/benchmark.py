@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from PIL import Image
@@ -95,6 +96,7 @@ class Benchmark:
         verdict: (facts, response, rule's outcome, parsed replies in the order of the questions) -> outcome.
         quick_rule: what lmms-eval itself is to report per sample, in [0, 1]; ``None`` for the rule's score.
         full_images: keep the prompt's images as they are, not as thumbnails, because the judge is shown them.
+        require: raises ``CellError`` where this machine cannot score the benchmark; called before anything is generated.
         generation: keys of the task's ``generation_kwargs`` that the benchmark fixes (e.g. more new tokens).
     """
 
@@ -110,6 +112,7 @@ class Benchmark:
     verdict: Callable[[Facts, str, Outcome, Sequence[Any]], Outcome] | None = None
     quick_rule: Callable[[Facts, str], float] | None = None
     full_images: bool = False
+    require: Callable[[], None] | None = None
     generation: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -120,6 +123,16 @@ def load(task: str) -> Benchmark:
         ModuleNotFoundError: there is none.
     """
     return import_module(f"kawhi.evaluation.benchmarks.{task.removeprefix('kawhi_')}").BENCHMARK
+
+
+def is_judged(task: str) -> bool:
+    """Whether a judge decides a task; a task that does not exist is refused elsewhere."""
+    return exists(task) and load(task).judged
+
+
+def exists(task: str) -> bool:
+    """Whether there is such a benchmark."""
+    return find_spec(f"kawhi.evaluation.benchmarks.{task.removeprefix('kawhi_')}") is not None
 
 
 def lmms_functions(benchmark: Benchmark) -> tuple[Callable, Callable, Callable, Callable]:

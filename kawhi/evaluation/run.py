@@ -1,161 +1,153 @@
-"""Stage ``evaluate``: the trained model on every benchmark of the cell, through lmms-eval.
+"""Stage ``evaluate``: the trained model on every benchmark of the cell, through lmms-eval, and the judge's verdicts.
 
-Writes ``eval/<task>/samples.parquet`` (question, response, verdict) and then ``score.json``, which exists only when
-what lmms-eval returned was found to be complete and consistent.
+First all benchmarks are generated, each in a process of its own (:mod:`kawhi.evaluation.generate`), then all that need
+a judge are judged, so that policy and judge never share the devices.  ``eval/<task>/score.json`` exists only when what
+came back was found to be complete and consistent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from kawhi import torchvision_shim
-from kawhi.evaluation import TASKS
+from kawhi.evaluation.benchmark import load
+from kawhi.evaluation.judge import Judge, JudgeSettings
+from kawhi.evaluation.scoring import score
+from kawhi.evaluation.serving import parallel_options, served
 from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory, write_atomically, write_json
+from kawhi.runs.processes import die_with_parent, last_error
+from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.stage import stage_main, trains
 from kawhi.runs.verl_command import resolve_package_paths
 
 
 def evaluate(cell: DictConfig, run_directory: RunDirectory) -> None:
-    """Runs the benchmarks that have no score yet, with the model loaded once.
+    """Does what is missing.
 
     Raises:
-        CellError: lmms-eval's result is incomplete or inconsistent.
+        CellError: a benchmark has no score; what was computed is kept, and the next call does the rest.
     """
-    import json
-
-    torchvision_shim.install()
-    import torch
-
-    torch.set_num_threads(cell.scale.omp_threads)
-    model = run_directory.merged if trains(cell) else resolve_package_paths(cell.model.path)
-    missing = [b for b in cell.benchmarks if not (run_directory.evaluation(b.task) / "score.json").exists()]
-    files = json.loads((run_directory.path / "data.json").read_text())
-    for benchmark in missing:
-        folder = run_directory.evaluation(benchmark.task)
-        configure_task(cell, benchmark.task, Path(files[benchmark.task]), folder / "task")
-        samples, reported = generate(cell, model, benchmark.task, folder / "task")
-        check(samples, reported, benchmark.problems)
-        write_samples(folder / "samples.parquet", samples)
-        correct = sum(sample["correct"] for sample in samples)
-        write_json(
-            folder / "score.json",
-            {
-                "title": benchmark.title,
-                "metric": "accuracy",
-                "n": len(samples),
-                "correct": correct,
-                "score": round(100 * correct / len(samples), 4),
-                "truncated": sum(sample["tokens"] >= cell.evaluation.max_new_tokens for sample in samples),
-                "empty": sum(not sample["response"].strip() for sample in samples),
-                "decoding": OmegaConf.to_container(cell.evaluation, resolve=True),
-            },
-        )
+    open_ones = [b.task for b in cell.benchmarks if not (run_directory.evaluation(b.task) / "score.json").exists()]
+    failures = generate_all(cell, run_directory, [t for t in open_ones if not _generated(run_directory, t)])
+    failures += score_all(cell, run_directory, [t for t in open_ones if _generated(run_directory, t)])
+    if failures:
+        raise CellError("; ".join(failures))
 
 
-def configure_task(cell: DictConfig, task: str, data: Path, folder: Path) -> None:
-    """Writes the task as this cell asks for it: the package's, with the data file and the decoding filled in."""
-    options = cell.evaluation
-    sampled = options.temperature > 0
-    decoding = {
-        "until": [],
-        "max_new_tokens": options.max_new_tokens,
-        "temperature": options.temperature,
-        "do_sample": sampled,
-        **({"top_p": 1.0, "top_k": 0} if sampled else {}),
-    }
-    body = {
-        "include": str(TASKS / task / f"{task}.yaml"),
-        "dataset_kwargs": {"data_files": {"test": str(data)}},
-        "generation_kwargs": decoding,
-    }
-    write_atomically(folder / f"{task}.yaml", f"task: {task}\n" + OmegaConf.to_yaml(OmegaConf.create(body)))
+def generate_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -> list[str]:
+    """Generates benchmarks; returns one sentence for each that failed."""
+    if not tasks:
+        return []
+    model = str(run_directory.merged if trains(cell) else resolve_package_paths(cell.model.path))
+    failures = []
+    with _policy(cell, run_directory, model) as url:
+        for number, task in enumerate(tasks, 1):
+            print(f"benchmark {number}/{len(tasks)}: {task}", flush=True)
+            log = run_directory.log(f"generate-{task}")
+            command = [sys.executable, "-m", "kawhi.evaluation.generate", str(run_directory.path), task, model]
+            with log.open("wb") as output:
+                done = subprocess.run(
+                    [*command, *([url] if url else [])],
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    preexec_fn=die_with_parent,
+                )
+            if done.returncode:
+                failures.append(_reason(task, done.returncode, log))
+    return failures
 
 
-def generate(cell: DictConfig, model: Path | str, task: str, task_folder: Path) -> tuple[list[dict[str, Any]], float]:
-    """lmms-eval on one task: its samples in our form, and the accuracy it reports."""
-    from lmms_eval.evaluator import simple_evaluate
-    from lmms_eval.tasks import TaskManager
-
-    if cell.scale.device == "cpu" and cell.data.name == "tiny":
-        _batch_vision_attention_on_load()
-    options = cell.evaluation
-    area = cell.model.image_size**2
-    results = simple_evaluate(
-        model=cell.model.lmms_eval_model,
-        model_args=f"pretrained={model},device_map={cell.scale.device},min_pixels={area},max_pixels={area},attn_implementation=sdpa",
-        tasks=[task],
-        task_manager=TaskManager("WARNING", include_path=str(task_folder), model_name=cell.model.lmms_eval_model),
-        batch_size=options.batch_size,
-        device=cell.scale.device,
-        log_samples=True,
-        bootstrap_iters=0,
-        torch_random_seed=options.seed,
-    )
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    # lmms-eval 0.7.3 counts a batch's padding as generated tokens, so lengths are counted here.
-    samples = [_sample(sample, lambda text: len(tokenizer(text)["input_ids"])) for sample in results["samples"][task]]
-    return sorted(samples, key=lambda sample: sample["id"]), float(results["results"][task]["accuracy,none"])
+def score_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -> list[str]:
+    """Judges and scores generated benchmarks; returns one sentence for each that failed."""
+    failures = []
+    judged = [task for task in tasks if load(task).judged]
+    with judge_of(cell, run_directory.log("judge_server")) if judged else _nobody() as judge:
+        for task in tasks:
+            print(f"scoring {task}", flush=True)
+            try:
+                score(run_directory.evaluation(task), load(task), judge)
+            except CellError as error:
+                failures.append(str(error))
+    return failures
 
 
-def check(samples: list[dict[str, Any]], reported: float, expected: int) -> None:
-    """Raises:
-    CellError: missing, repeated or failed samples, or a reported accuracy that the samples do not give.
+@contextmanager
+def judge_of(cell: DictConfig, log: Path) -> Iterator[Judge]:
+    """The cell's judge: at its own address, or started here for as long as the block lasts.
+
+    Raises:
+        CellError: the cell has no judge, or it does not start.
     """
-    ids = {sample["id"] for sample in samples}
-    if len(samples) != expected or len(ids) != expected:
-        raise CellError(f"lmms-eval returned {len(samples)} samples ({len(ids)} different) instead of {expected}")
-    failed = [sample["id"] for sample in samples if "LMMS_EVAL_REQUEST_FAILED" in sample["response"]]
-    if failed:
-        raise CellError(f"{len(failed)} requests to the model failed, the first for sample {failed[0]}; run again")
-    recomputed = sum(sample["correct"] for sample in samples) / expected
-    if abs(recomputed - reported) > 1e-9:
-        raise CellError(f"lmms-eval reports an accuracy of {reported}, its samples give {recomputed}")
+    if cell.judge.name == "none":
+        raise CellError("a benchmark needs a judge and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b")
+    settings = JudgeSettings.from_config(cell.judge)
+    if settings.base_url:
+        yield Judge(settings)
+        return
+    serve = cell.judge.serve
+    with served(
+        cell.judge.path,
+        name=settings.model,
+        port=None,
+        options=[*serve.options, *parallel_options(_devices(cell), serve.tensor_parallel)],
+        log=log,
+        limit=serve.start,
+        environment=None,
+    ) as url:
+        yield Judge(settings.at(url))
 
 
-def write_samples(path: Path, samples: list[dict[str, Any]]) -> None:
-    """Atomic parquet of the samples."""
-    import pyarrow as pa
+@contextmanager
+def _policy(cell: DictConfig, run_directory: RunDirectory, model: str) -> Iterator[str | None]:
+    """Address of the policy's server; ``None`` for the Hugging Face backend."""
+    options = cell.evaluation
+    if options.backend == "hugging_face":
+        yield None
+        return
+    if options.backend != "vllm":
+        raise CellError(f"evaluation.backend={options.backend} is not one of hugging_face, vllm")
+    pixels = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
+    with served(
+        model,
+        name=cell.model.name,
+        port=None,
+        options=[
+            *options.server.options,
+            *("--generation-config", "vllm"),  # else the checkpoint's own repetition penalty is added in silence
+            *("--mm-processor-kwargs", json.dumps(pixels)),
+            *parallel_options(_devices(cell), options.server.tensor_parallel),
+        ],
+        log=run_directory.log("policy_server"),
+        limit=options.server.start,
+        environment=dict(os.environ),
+    ) as url:
+        yield url
 
-    from kawhi.data.schema import write_table
 
-    write_table(path, pa.Table.from_pylist(samples))
-
-
-def _sample(sample: dict[str, Any], count_tokens: Callable[[str], int]) -> dict[str, Any]:
-    response = sample["resps"][0][0] if isinstance(sample["resps"][0], list) else sample["resps"][0]
-    return {
-        "id": int(sample["doc_id"]),
-        "question": sample["doc"]["extra_info"]["question"],
-        "task": sample["doc"]["extra_info"]["task"],
-        "answer": sample["target"],
-        "response": response,
-        "correct": bool(sample["accuracy"] == 1.0),
-        "tokens": count_tokens(response),
-    }
+@contextmanager
+def _nobody() -> Iterator[None]:
+    yield None
 
 
-def _batch_vision_attention_on_load() -> None:
-    """All tiny images have one size, so the vision encoder's loop over images can be a batch (see its module)."""
-    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration
+def _devices(cell: DictConfig) -> int:
+    return int(cell.verl.trainer.n_gpus_per_node)
 
-    from kawhi.tiny.vision_batching import batch_vision_attention
 
-    for cls in (Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration):
-        load = cls.from_pretrained
+def _generated(run_directory: RunDirectory, task: str) -> bool:
+    return (run_directory.evaluation(task) / "generation.json").exists()
 
-        def from_pretrained(*arguments, _load=load, **options):
-            model = _load(*arguments, **options)
-            batch_vision_attention(model)
-            return model
 
-        cls.from_pretrained = from_pretrained
+def _reason(task: str, code: int, log: Path) -> str:
+    if code < 0:
+        return f"generating {task} was ended by signal {-code} (log: {log})"
+    return f"{task}: {last_error(log.read_text(errors='replace')).removeprefix('CellError: ')} (log: {log})"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from kawhi.runs import health, resources
 from kawhi.runs.identity import CellError
-from kawhi.runs.processes import Ended, end_stragglers, run
+from kawhi.runs.processes import Ended, end_stragglers, last_error, run
 from kawhi.runs.record import BASE_REWARD
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import STAGES
@@ -187,14 +187,3 @@ def _require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
         raise StageFailed(f"{stage} was ended by signal {-ended.code}{hint} (log: {log})", TRY_AGAIN)
     reason = last_error(log.read_text(errors="replace")).removeprefix("CellError: ")
     raise StageFailed(f"{stage} failed: {reason} (log: {log})", ended.code)
-
-
-def last_error(log: str) -> str:
-    """The most telling line of a log: the last raised exception, else the last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    for number, line in reversed(list(enumerate(lines))):
-        head = line.split(":", 1)[0].rsplit(" ", 1)[-1]
-        if head.endswith(("Error", "Exception", "Interrupt")) and ":" in line:
-            more = lines[number + 1] if line.endswith(":") and number + 1 < len(lines) else ""
-            return f"{line} {more}".strip()[:400]
-    return lines[-1][:400] if lines else "the log is empty"

@@ -11,6 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.data.sources import NAMES
+from kawhi.evaluation.benchmark import is_judged
+from kawhi.evaluation.prompts import prompts_of
 from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 
@@ -22,6 +24,7 @@ NUMBERS = (
     "data",
     "benchmarks",
     "evaluation",
+    "judge",
     "seeds",
     "steps",
     "study",
@@ -33,13 +36,14 @@ NUMBERS = (
 
 DEPENDS_ON = {
     "training": NUMBERS,
-    "timing": tuple(name for name in NUMBERS if name not in ("benchmarks", "evaluation")),
-    "baseline": ("model", "benchmarks", "evaluation", "study"),
+    "timing": tuple(name for name in NUMBERS if name not in ("benchmarks", "evaluation", "judge")),
+    "baseline": ("model", "benchmarks", "evaluation", "judge", "study"),
     "grounding": ("model", "credit", "kawhi", "data", "seeds", "study"),
 }
 """Blocks that each study's numbers depend on."""
 
 WITHOUT_EFFECT = (
+    "evaluation.server",
     "verl.trainer.logger",
     "verl.trainer.save_freq",
     "verl.trainer.max_actor_ckpt_to_keep",
@@ -83,6 +87,10 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         part.get(block, {}).pop("label", None)
     for benchmark in part.get("benchmarks", []):
         benchmark.pop("title", None)
+        if benchmark.get("data_file"):
+            benchmark["data_file"] = _file_fingerprint(Path(benchmark["data_file"]), "")
+    if "judge" in part:
+        part["judge"] = _judge(part["judge"], [benchmark["task"] for benchmark in part["benchmarks"]])
     for name in ("train_file", "validation_file"):
         if part.get("data", {}).get(name):
             part["data"][name] = _file_fingerprint(Path(part["data"][name]), part["data"]["name"])
@@ -90,6 +98,15 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         part.setdefault("data", {})["generator"] = generator_fingerprint()
     part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
     return part
+
+
+def _judge(judge: dict[str, Any], tasks: list[str]) -> dict[str, Any] | None:
+    """What of a judge changes verdicts; ``None`` where exact rules decide everything."""
+    judged = [task for task in tasks if is_judged(task)]
+    if not judged:
+        return None
+    told = {key: judge.get(key) for key in ("name", "model", "temperature", "seed")}
+    return told | {"prompts": {task: prompts_of(task).version for task in judged}}
 
 
 def _remove(tree: dict[str, Any], keys: list[str]) -> None:

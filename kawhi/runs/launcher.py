@@ -16,12 +16,13 @@ from typing import IO
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, open_dict
 
+from kawhi.evaluation import gate
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import die_with_parent, end_stragglers
 from kawhi.runs.resources import GIB, available_memory
 from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.stage import trains
-from kawhi.runs.validation import validate_algorithm, validate_credit
+from kawhi.runs.stage import evaluates, trains
+from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from kawhi.runs.views import CellView, SweepView
 
 _POLL_SECONDS = 0.5
@@ -45,21 +46,57 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
             if trains(cell):
                 validate_algorithm(cell)
                 validate_credit(cell)
+            if evaluates(cell):
+                validate_benchmarks(cell)
         folders = [RunDirectory.of(cell) for cell in cells]
+        _pass_gates(loader, sweep, cells, job_overrides, parallel)
     except CellError as error:
         sys.exit(f"error: {error}")
     overrides_of = {folder.path: list(overrides) for folder, overrides in zip(folders, job_overrides, strict=True)}
     missing = [folder.path for folder in dict.fromkeys(folders) if not folder.record.exists()]
     print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
     if missing:
-        fit = max(1, int(available_memory() / (float(cells[0].scale.needs.memory_gib) * GIB)))
         views = [CellView(label, folder.path) for label, folder in zip(labels(cells), folders, strict=True)]
-        code = _run(missing, overrides_of, views, min(parallel, fit), cells[0].folder)
+        code = _run(missing, overrides_of, views, _side_by_side(cells[0], parallel), cells[0].folder)
         if code:
             sys.exit(code)
     returned = JobReturn(status=JobStatus.COMPLETED)
     returned.return_value = None
     return [returned for _ in cells]
+
+
+def _side_by_side(cell: DictConfig, parallel: int) -> int:
+    """How many cells run at once: ``parallel``, or as many as memory allows."""
+    return min(parallel, max(1, int(available_memory() / (float(cell.scale.needs.memory_gib) * GIB))))
+
+
+def _pass_gates(
+    loader, sweep: DictConfig, cells: Sequence[DictConfig], job_overrides: Sequence[Sequence[str]], parallel: int
+) -> None:
+    """Evaluates the untrained models that the cells to be trained start from, and compares them with the paper.
+
+    Raises:
+        CellError: a score outside the interval, and ``gate.stop``.
+    """
+    baselines: dict[Path, tuple[DictConfig, list[str]]] = {}
+    for cell, overrides in zip(cells, job_overrides, strict=True):
+        if gate.gated(cell) and not RunDirectory.of(cell).record.exists():
+            own = [*(o for o in overrides if not o.startswith("study=")), "study=baseline"]
+            baseline = _compose(loader, sweep, own)
+            baselines.setdefault(RunDirectory.of(baseline).path, (baseline, own))
+    missing = [path for path in baselines if not RunDirectory(path).record.exists()]
+    if missing:
+        print(f"{len(missing)} untrained models to evaluate before anything is trained", flush=True)
+        views = [CellView(f"{baselines[path][0].model.name}, untrained", path) for path in missing]
+        overrides_of = {path: own for path, (_, own) in baselines.items()}
+        first = baselines[missing[0]][0]
+        if code := _run(missing, overrides_of, views, _side_by_side(first, parallel), "baselines"):
+            sys.exit(code)
+    for path, (baseline, _) in baselines.items():
+        found = gate.findings(baseline, RunDirectory(path))
+        print("\n".join(str(finding) for finding in found), flush=True)
+        if baseline.gate.stop:
+            gate.refuse(found, path / "eval")
 
 
 def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:

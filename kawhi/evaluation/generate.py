@@ -1,0 +1,240 @@
+"""One benchmark of one checkpoint: responses through lmms-eval, what rules say of them, and whether all is there.
+
+    python -m kawhi.evaluation.generate RUN_DIRECTORY TASK MODEL [URL]
+
+A process of its own for each benchmark, because lmms-eval loses all results when one aggregation raises.  Writes
+``eval/<task>/{responses*.jsonl,samples.parquet,images.parquet}`` and, last, ``generation.json``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from tqdm import tqdm
+
+from kawhi import torchvision_shim
+from kawhi.evaluation.benchmark import Benchmark, TaskRun, load
+from kawhi.evaluation.checks import Limits, check_pass, check_samples
+from kawhi.evaluation.responses import ResponseStore
+from kawhi.evaluation.samples import Sample, write_images, write_samples
+from kawhi.evaluation.task_runs import configure_task, task_runs
+from kawhi.runs.identity import CellError
+from kawhi.runs.rundir import RunDirectory, write_json
+
+THUMBNAIL = 512
+"""Longest side of a kept image in pixels."""
+
+
+def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: str, url: str | None) -> None:
+    """Everything that this module's docstring says, in ``folder``.
+
+    Raises:
+        CellError: something is missing or inconsistent; the responses are kept.
+    """
+    task = entry["task"]
+    benchmark = load(task)
+    if benchmark.require is not None:
+        benchmark.require()
+    data = _data_file(folder, entry)
+    runs = task_runs(entry)
+    policy = None if url else _hugging_face(cell, model)
+    samples: list[Sample] = []
+    images: dict[str, bytes] = {}
+    for run in runs:
+        name = configure_task(cell, entry, run, data, folder / "task")
+        store = ResponseStore(folder / (f"responses-{run.name}.jsonl" if run.name else "responses.jsonl"))
+        lm = _served(cell, url, task, store) if url else _keeping(cell, policy, model, store)
+        results, task_object = _simple_evaluate(cell, lm, name, folder / "task")
+        found, shown = _samples(benchmark, run, store, task_object, len(runs) > 1)
+        _apply_rule(benchmark, found)
+        logged = [(int(s["doc_id"]), _text(s["resps"][0])) for s in results["samples"][name]]
+        quick = benchmark.quick_rule
+        mean = sum(quick(s.facts, s.response) if quick else s.rule_score for s in found) / max(1, len(found))
+        check_pass(found, logged, float(results["results"][name]["rule,none"]), mean)
+        samples += found
+        images |= shown
+    limits = Limits(**OmegaConf.to_container(cell.validity, resolve=True))  # type: ignore[arg-type]
+    counts = check_samples(task, samples, sum(run.problems for run in runs), limits)
+    write_images(folder / "images.parquet", images)
+    write_samples(folder / "samples.parquet", samples)
+    decoding: Any = OmegaConf.to_container(cell.evaluation, resolve=True)
+    del decoding["server"]  # how long one waits for a server changes no number
+    write_json(folder / "generation.json", {"n": len(samples), **counts, "decoding": decoding})
+
+
+def _data_file(folder: Path, entry: Mapping[str, Any]) -> Path | None:
+    if entry.get("data_file"):
+        path = Path(entry["data_file"])
+        if not path.is_file():
+            raise CellError(f"the data file {path} of {entry['task']} does not exist")
+        return path
+    drawn = json.loads((folder.parents[1] / "data.json").read_text()).get(entry["task"])
+    return Path(drawn) if drawn else None
+
+
+def _simple_evaluate(cell: DictConfig, lm: Any, name: str, folder: Path) -> tuple[dict[str, Any], Any]:
+    from lmms_eval.evaluator import simple_evaluate
+    from lmms_eval.tasks import TaskManager, get_task_dict
+
+    manager = TaskManager("WARNING", include_path=str(folder), model_name=cell.model.lmms_eval_model)
+    results = simple_evaluate(
+        model=lm,
+        tasks=[name],
+        task_manager=manager,
+        batch_size=cell.evaluation.batch_size,
+        log_samples=True,
+        bootstrap_iters=0,
+        torch_random_seed=cell.evaluation.seed,
+    )
+    return results, get_task_dict([name], manager, "chat")[name]
+
+
+def _hugging_face(cell: DictConfig, model: str) -> Any:
+    torchvision_shim.install()
+    import torch
+
+    from kawhi.evaluation.hugging_face import hugging_face
+
+    torch.set_num_threads(cell.scale.omp_threads)
+    if cell.scale.device == "cpu":
+        _batch_vision_attention_on_load()
+    return hugging_face(
+        cell.model.lmms_eval_model,
+        model,
+        device=cell.scale.device,
+        batch_size=cell.evaluation.batch_size,
+        min_pixels=cell.evaluation.min_pixels,
+        max_pixels=cell.evaluation.max_pixels,
+        attention=cell.evaluation.attention,
+    )
+
+
+def _keeping(cell: DictConfig, policy: Any, model: str, store: ResponseStore) -> Any:
+    from transformers import AutoTokenizer
+
+    from kawhi.evaluation.hugging_face import keep_responses
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    options = cell.evaluation
+    return keep_responses(
+        policy,
+        store,
+        seed=options.seed,
+        batch_size=options.batch_size,
+        tokens=lambda text: len(tokenizer(text)["input_ids"]),
+    )
+
+
+def _served(cell: DictConfig, url: str, name: str, store: ResponseStore) -> Any:
+    from kawhi.evaluation.endpoint import Endpoint
+    from kawhi.evaluation.served_model import ServedModel
+
+    options = cell.evaluation
+    endpoint = Endpoint(
+        url,
+        cell.model.name,
+        concurrency=options.batch_size,
+        timeout=options.server.timeout,
+        attempts=options.server.attempts,
+        patience=options.server.patience,
+    )
+    return ServedModel(endpoint, store, seed=options.seed, sampling={"temperature": options.temperature, "top_p": 1.0})
+
+
+def _samples(
+    benchmark: Benchmark, run: TaskRun, store: ResponseStore, task: Any, several: bool
+) -> tuple[list[Sample], dict[str, bytes]]:
+    """The samples of a pass in the data set's order, without what the rule says; and the images that they show."""
+    samples = []
+    kept: dict[str, bytes] = {}
+    options = dict(run.options)
+    for index, doc in enumerate(tqdm(task.eval_docs, desc="samples", mininterval=5)):
+        facts = dict(benchmark.facts(doc))
+        response = store.responses[index]
+        keys = []
+        for image in benchmark.images(doc):
+            encoded = encode(image, benchmark.full_images)
+            keys.append(sha256(encoded).hexdigest()[:16])
+            kept[keys[-1]] = encoded
+        samples.append(
+            Sample(
+                id=f"{run.name}/{facts['id']}" if several else facts["id"],
+                run=run.name,
+                facts=facts,
+                prompt=benchmark.prompt(doc, options),
+                images=keys,
+                response=response.text,
+                finish_reason=response.finish_reason,
+                tokens=response.tokens,
+                rule_score=0.0,
+            )
+        )
+    return samples, kept
+
+
+def encode(image: Image.Image, full: bool) -> bytes:
+    """An image as it is kept: PNG as it is, or WebP of at most :data:`THUMBNAIL` pixels a side."""
+    buffer = io.BytesIO()
+    if full:
+        image.save(buffer, "PNG")
+    else:
+        small = image.copy()
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+        small.save(buffer, "WEBP", quality=85)
+    return buffer.getvalue()
+
+
+def _apply_rule(benchmark: Benchmark, samples: list[Sample]) -> None:
+    """Fills in what the rule says; in threads, because some rules wait for a child process."""
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = pool.map(lambda sample: benchmark.rule(sample.facts, sample.response), samples)
+        for sample, outcome in zip(
+            samples, tqdm(outcomes, total=len(samples), desc="rule", mininterval=5), strict=True
+        ):
+            sample.rule_score, sample.rule_extraction = float(outcome.score), outcome.extraction
+            sample.rule_parts = {name: float(value) for name, value in outcome.parts.items()}
+
+
+def _text(response: Any) -> str:
+    return response[0] if isinstance(response, list) else response
+
+
+def _batch_vision_attention_on_load() -> None:
+    """Where all images have one size, the vision encoder's loop over them can be a batch (see its module)."""
+    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration
+
+    from kawhi.tiny.vision_batching import batch_vision_attention
+
+    for cls in (Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration):
+        load_model = cls.from_pretrained
+
+        def from_pretrained(*arguments, _load=load_model, **options):
+            model = _load(*arguments, **options)
+            batch_vision_attention(model)
+            return model
+
+        cls.from_pretrained = from_pretrained
+
+
+def main(run: str, task: str, model: str, url: str | None = None) -> None:
+    directory = RunDirectory(Path(run))
+    cell = directory.load_config()
+    entry = next(benchmark for benchmark in cell.benchmarks if benchmark.task == task)
+    entry = OmegaConf.to_container(entry, resolve=True)
+    try:
+        generate(cell, directory.evaluation(task), entry, model, url)  # type: ignore[arg-type]
+    except CellError as error:
+        sys.exit(f"CellError: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,68 @@
+"""The policy as lmms-eval's own Hugging Face model, which keeps its responses as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lmms_eval.api.instance import Instance
+from lmms_eval.api.model import lmms
+
+from kawhi.evaluation.responses import Response, ResponseStore, prompt_hash, prompt_of, row_of, sample_seed
+
+
+def hugging_face(
+    name: str, model: str, *, device: str, batch_size: int, min_pixels: int, max_pixels: int, attention: str
+) -> lmms:
+    """lmms-eval's Hugging Face model ``name``, kept alive between evaluations.
+
+    Two things of lmms-eval 0.7.3 are bent here.  ``clean`` would delete the model after one evaluation; and the
+    checkpoint's own sampling defaults (Qwen2.5-VL: a repetition penalty of 1.05), which the server does not get either,
+    are dropped, because the decoding that the record states must be all there is.
+    """
+    from lmms_eval.models import get_model
+    from transformers import GenerationConfig
+
+    arguments = f"pretrained={model},device_map={device},min_pixels={min_pixels},max_pixels={max_pixels}"
+    loaded = get_model(name).create_from_arg_string(
+        f"{arguments},attn_implementation={attention}", {"batch_size": batch_size, "device": device}
+    )
+    loaded.clean = lambda: None
+    own = loaded.model.generation_config
+    loaded.model.generation_config = GenerationConfig(
+        eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id, bos_token_id=own.bos_token_id
+    )
+    return loaded
+
+
+def keep_responses(
+    model: lmms, store: ResponseStore, *, seed: int, batch_size: int, tokens: Callable[[str], int]
+) -> lmms:
+    """Lets a Hugging Face model of lmms-eval generate batch by batch, into the store.
+
+    Each batch has a seed of its own and the same rows in every launch, so that a run that was killed gives the same
+    responses as one that was not.
+
+    Args:
+        tokens: length of a response; lmms-eval 0.7.3 counts a batch's padding as generated.
+    """
+    generate = type(model).generate_until.__get__(model)
+
+    def generate_until(requests: list[Instance]) -> list[str]:
+        import torch
+
+        for start in range(0, len(requests), batch_size):
+            batch = requests[start : start + batch_size]
+            if all(store.get(row_of(request), prompt_of(request)) for request in batch):
+                continue
+            torch.manual_seed(sample_seed(seed, start))
+            found = []
+            for request, result in zip(batch, generate(batch), strict=True):
+                text = getattr(result, "text", result)
+                length = tokens(text)
+                reason = "length" if length >= request.args[2]["max_new_tokens"] else "stop"
+                found.append(Response(row_of(request), prompt_hash(prompt_of(request)), text, reason, length))
+            store.add(found)
+        return [store.responses[row_of(request)].text for request in requests]
+
+    model.generate_until = generate_until
+    return model
