@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from kawhi.evaluation.benchmark import load
 from kawhi.evaluation.judge import Judge, JudgeSettings
@@ -87,21 +88,21 @@ def judge_of(cell: DictConfig, log: Path) -> Iterator[Judge]:
     """
     if cell.judge.name == "none":
         raise CellError("a benchmark needs a judge and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b")
-    settings = JudgeSettings.from_config(cell.judge)
-    if settings.base_url:
-        yield Judge(settings)
+    if cell.judge.base_url:
+        yield Judge(JudgeSettings.from_config(cell.judge))
         return
     serve = cell.judge.serve
     with served(
-        cell.judge.path,
-        name=settings.model,
+        serve.path,
+        name=cell.judge.model,
         port=None,
         options=[*serve.options, *parallel_options(_devices(cell), serve.tensor_parallel)],
         log=log,
         limit=serve.start,
         environment=None,
     ) as url:
-        yield Judge(settings.at(url))
+        block: Any = OmegaConf.to_container(cell.judge, resolve=True)
+        yield Judge(JudgeSettings.from_config(block | {"base_url": url}))
 
 
 @contextmanager
