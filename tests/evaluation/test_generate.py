@@ -59,7 +59,7 @@ def test_the_hugging_face_model_goes_on_where_it_was_killed(tmp_path):
 
 def test_a_server_s_responses_are_the_samples(tmp_path):
     asked, folder, entry = served(tmp_path, "evaluation.temperature=0.7", "evaluation.max_new_tokens=33")
-    with StubServer(reply) as stub:
+    with StubServer(reply, delay=0.1) as stub:
         generate(asked, folder, entry, "unused", stub.base_url)
     samples = read_samples(folder / "samples.parquet")
     assert [sample.response for sample in samples] == [f"\\boxed{{{len(sample.prompt)}}}" for sample in samples]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,10 @@ SAME = {
     "label": ["credit.label='KAWHI, ours'"],
     "health": ["health.kl=0.5"],
     "environment": ["environment.VLLM_LOGGING_LEVEL=INFO"],
+    "model server": ["evaluation.server.timeout=7", "evaluation.server.options=[]"],
+    "validity": ["validity.truncated=0.5"],
+    "gate": ["gate.stop=false"],
+    "judge of nothing": ["judge=endpoint", "judge.model=other"],
 }
 
 DIFFERENT = {
@@ -40,6 +45,7 @@ DIFFERENT = {
     "model": ["model=tiny_qwen3_vl"],
     "problems": ["data.train_problems=77"],
     "decoding": ["evaluation.temperature=0.5"],
+    "backend": ["evaluation.backend=vllm"],
     "provenance": ["scale.provenance=measured"],
 }
 
@@ -52,6 +58,35 @@ def test_what_changes_no_number_changes_no_hash(tmp_path, overrides):
 @pytest.mark.parametrize("overrides", DIFFERENT.values(), ids=DIFFERENT)
 def test_what_changes_numbers_changes_the_hash(tmp_path, overrides):
     assert cell_hash(cell(tmp_path, *overrides)) != cell_hash(cell(tmp_path))
+
+
+JUDGED = ("benchmarks.0.task=kawhi_mathvision", "judge=endpoint", "judge.model=one", "judge.base_url=http://here/v1")
+
+
+@pytest.mark.parametrize("same", [["judge.base_url=http://there/v1"], ["judge.concurrency=1"], ["judge.attempts=9"]])
+def test_where_a_judge_is_and_how_long_one_waits_for_it_changes_no_hash(tmp_path, same):
+    assert cell_hash(cell(tmp_path, *JUDGED, *same)) == cell_hash(cell(tmp_path, *JUDGED))
+
+
+@pytest.mark.parametrize("other", [["judge.model=two"], ["judge.name=two"], ["judge.temperature=1"], ["judge.seed=1"]])
+def test_who_judges_changes_the_hash(tmp_path, other):
+    assert cell_hash(cell(tmp_path, *JUDGED, *other)) != cell_hash(cell(tmp_path, *JUDGED))
+
+
+def test_a_judge_s_prompts_change_the_hash(tmp_path, monkeypatch):
+    before = cell_hash(cell(tmp_path, *JUDGED))
+    read = identity_module.prompts_of
+    monkeypatch.setattr(identity_module, "prompts_of", lambda task: replace(read(task), version="other"))
+    assert cell_hash(cell(tmp_path, *JUDGED)) != before
+
+
+def test_a_benchmark_s_own_file_counts_by_its_content(tmp_path):
+    files = []
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        files.append(tmp_path / name)
+        files[-1].write_bytes(content)
+    one, same, other = (cell_hash(cell(tmp_path, f"+benchmarks.0.data_file={file}")) for file in files)
+    assert one == same != other
 
 
 def test_a_study_without_training_depends_on_its_own_numbers_alone(tmp_path):

@@ -36,7 +36,7 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
 
 def runs(options: Mapping[str, Any]) -> list[TaskRun]:
     refuse_unknown(options, ("problems", "seed"))
-    return [TaskRun(options["problems"])]
+    return [TaskRun(options.get("problems", 0))]
 
 
 BENCHMARK = Benchmark("kawhi_tiny", facts, images, prompt, rule, runs, mean_score)
