@@ -114,9 +114,11 @@ def compare(response: str, truth: str, choices: Mapping[str, str]) -> Outcome:
         if letter:
             return Outcome(float(letter == truth), letter)
         answer = stated(response)
-        return Outcome(float(bool(answer) and judge(answer, truth, choices) == "right"), answer)
-    answer = value(response)
-    return Outcome(float(bool(answer) and judge(answer, truth) == "right"), answer)
+    else:
+        answer = value(response)
+    if not answer or len(answer) > MAX_CHARACTERS:  # a whole paragraph is no answer
+        return Outcome(0.0)
+    return Outcome(float(judge(answer, truth, choices) == "right"), answer)
 
 
 def _letter(piece: str, choices: Mapping[str, str]) -> str:
