@@ -17,18 +17,18 @@ from kawhi.rewards.latex import as_text, tidy
 from kawhi.rewards.limits import MAX_CHARACTERS
 
 _LETTERS = "ABCDEFGH"
-_OPEN, _CLOSE, _THOUGHT = "<answer>", "</answer>", "</think>"
+_THOUGHT = "</think>"
+_TAG, _END_TAG = re.compile("<answer>", re.IGNORECASE), re.compile("</answer>", re.IGNORECASE)
 _PHRASE = re.compile(
     r"\b(?:answer|option|choice)\b(?: to (?:the|this) (?:question|problem))?\s{0,3}"
     r"(?:\bis\b|\bshould be\b|\bwould be\b|\bmust be\b|=|:|：)[ \t:]{0,3}",
     re.IGNORECASE,
 )
 _END_OF_SENTENCE = re.compile(r"\.\s|[,;]?\s(?:because|since|which|so|where|as)\s")
-_LETTER_FIRST = re.compile(r"\(?([A-J])\)?(?![A-Za-z0-9'])(?!\s{0,3}(?:or|and|[,/&;])\s{0,3}\(?[A-J]\)?(?![A-Za-z]))")
-_MENTION = re.compile(
-    r"\b(?:option|choice|answer(?: is)?)\s\(?([A-J])(?![A-Za-z])|\(([A-J])\)|(?<![A-Za-z\\])([A-J])[.)]{0,2}$",
-    re.IGNORECASE,
-)
+# Of an answer that begins with its letter: "B, because", "B (5 cm)", "B from the table"; A may be an article.
+_LETTER_FIRST = re.compile(r"\(?([A-J])\)?(?=\s{0,3}(?:$|[,.;:(=–—-]))|\(?([B-H])\)?(?=\s)")
+_MENTION = re.compile(r"\b(?i:option|choice|answer(?: is)?)\s\(?([A-J])(?![A-Za-z])|\(([A-Ja-j])\)|\b([A-J])[.)]{0,2}$")
+_ALONE = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 _FORMULA = re.compile(r"\$([^$\n]{1,300})\$|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
 _NUMBER = re.compile(r"(?:(?<![0-9A-Za-z)\]}])-)?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
 _LIST = re.compile(r"\[[^\[\]\n]{0,300}\]")
@@ -48,12 +48,12 @@ def visible(response: str) -> str:
 def stated(response: str) -> str:
     """What the response calls its answer; empty when it calls nothing so."""
     text = visible(response)
-    lower = text.lower()
-    if len(lower) == len(text) and (start := lower.rfind(_OPEN)) >= 0:  # a few letters change length in lower case
-        start += len(_OPEN)
-        end = lower.find(_CLOSE, start)
-        inside = text[start : end if end >= 0 else len(text)].strip()
-        return (boxed_answer(inside) or inside) if inside else ""
+    tags = list(_TAG.finditer(text))
+    if tags:
+        inside = text[tags[-1].end() :].strip()
+        end = _END_TAG.search(inside)
+        inside = inside[: end.start()].strip() if end else inside
+        return boxed_answer(inside) or inside
     boxed = boxed_answer(text)
     if boxed is not None:
         return boxed
@@ -68,7 +68,8 @@ def stated(response: str) -> str:
 def chosen(response: str, choices: Mapping[str, str]) -> str:
     """The letter of the choice that the response takes; empty when it takes none, or more than one."""
     piece = stated(response) or last_line(response)
-    return _letter(piece, choices) or _only_mention(piece, choices)
+    letter = _letter(piece, choices) or _only_mention(piece, choices)
+    return letter if letter in choices else ""
 
 
 def value(response: str) -> str:
@@ -113,9 +114,11 @@ def compare(response: str, truth: str, choices: Mapping[str, str]) -> Outcome:
         if letter:
             return Outcome(float(letter == truth), letter)
         answer = stated(response)
-        return Outcome(float(bool(answer) and judge(answer, truth, choices) == "right"), answer)
-    answer = value(response)
-    return Outcome(float(bool(answer) and judge(answer, truth) == "right"), answer)
+    else:
+        answer = value(response)
+    if not answer or len(answer) > MAX_CHARACTERS:  # a whole paragraph is no answer
+        return Outcome(0.0)
+    return Outcome(float(judge(answer, truth, choices) == "right"), answer)
 
 
 def _letter(piece: str, choices: Mapping[str, str]) -> str:
@@ -124,14 +127,17 @@ def _letter(piece: str, choices: Mapping[str, str]) -> str:
     text = tidy(piece)
     named = letter_and_text(text)
     if named and named[0] in choices:
-        return "" if names_another(named[1]) else named[0]
+        letter, rest = named
+        own = as_text(tidy(choices[letter])) == as_text(rest)  # a choice's text may hold a letter of its own
+        return letter if own or not names_another(rest) else ""
     same = [letter for letter, choice in choices.items() if choice and as_text(tidy(choice)) == as_text(text)]
     if len(same) == 1:
         return same[0]
     first = _LETTER_FIRST.match(text)
-    return first[1] if first and first[1] in choices else ""
+    return (first[1] or first[2]) if first and set(_ALONE.findall(text)) <= {first[1] or first[2]} else ""
 
 
 def _only_mention(piece: str, choices: Mapping[str, str]) -> str:
-    letters = {next(filter(None, found.groups())) for found in _MENTION.finditer(piece)}
-    return letters.pop() if len(letters) == 1 and letters <= set(choices) else ""
+    """The one letter that is named as an option, if no other stands alone."""
+    named = {next(filter(None, found.groups())).upper() for found in _MENTION.finditer(piece)}
+    return named.pop() if len(named) == 1 and set(_ALONE.findall(piece)) <= named <= set(choices) else ""

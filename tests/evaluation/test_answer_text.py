@@ -1,0 +1,116 @@
+"""Where the answer stands in a response."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from kawhi.evaluation.answer_text import bracketed_list, chosen, compare, listed_choices, number, stated, value
+
+CHOICES = {"A": "3 cm", "B": "5 cm", "C": r"\frac{1}{2}", "D": "the same"}
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("<think>\\boxed{3}</think>The answer is 5.", "5."),
+        ("<answer>5</answer> and then \\boxed{3}", "5"),
+        ("<answer>\\boxed{5}</answer>", "5"),
+        ("<answer>4</answer><ANSWER> 5 </ANSWER>", "5"),
+        ("<answer>5", "5"),
+        ("\\boxed{4} ... \\boxed{5}. The answer is 6", "5"),
+        ("The answer is 4. No, the answer should be 5 because I was wrong.", "5"),
+        ("**Answer:** 5 cm", "5 cm"),
+        ("Answer:\n\n5 cm\nDone", "5 cm"),
+        ("It is 5", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_response_calls_its_answer(response, answer):
+    assert stated(response) == answer
+
+
+@pytest.mark.parametrize(
+    "response", ["B", "(b)", "B.", "Option B", "\\boxed{\\text{B}}", "B: 5 cm", "(B) 5 cm", "5 cm"]
+)
+@pytest.mark.parametrize(
+    "frame", ["{}", "Some thoughts.\n{}", "The answer is {}", "**Answer**: {}", "<answer>{}</answer>"]
+)
+def test_a_choice_in_many_spellings(response, frame):
+    assert chosen(frame.format(response), CHOICES) == "B"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "(A) or (B)",
+        "The answer is A or B",
+        "A, B",
+        "E",
+        "7 cm",
+        "A triangle has three sides",
+        "AB",
+        "\\boxed{A, C}",
+        "",
+    ],
+)
+def test_no_choice_or_two(response):
+    assert chosen(response, CHOICES) == ""
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("So AC = 3 + 4 = 7", "7"),
+        ("We get $x = 2\\sqrt{3}$", "x = 2\\sqrt{3}"),
+        ("It costs 1,234.50 dollars", "1234.50"),
+        ("From 3 to 5: -2\n\n", "-2"),
+        ("Final answer: \\(\\frac{1}{2}\\) of it", "\\frac{1}{2}"),
+        ("an isosceles triangle", "an isosceles triangle"),
+    ],
+)
+def test_the_value_of_a_free_answer(response, answer):
+    assert value(response) == answer
+
+
+@pytest.mark.parametrize(("text", "found"), [("5-3", "3"), ("x = -3", "-3"), ("1,000,000 km", "1000000"), ("none", "")])
+def test_the_last_number(text, found):
+    assert number(text) == found
+
+
+def test_the_last_list():
+    assert bracketed_list("first [1, 2], then [3, 4].") == "[3, 4]"
+    assert bracketed_list("1, 2") == ""
+
+
+@pytest.mark.parametrize(
+    ("response", "truth", "choices", "score"),
+    [
+        ("0.5", "C", CHOICES, 0.0),  # no choice's text letter by letter, and not called the answer
+        ("\\boxed{0.5}", "C", CHOICES, 1.0),  # but the same number
+        ("\\boxed{0.6}", "C", CHOICES, 0.0),
+        ("\\boxed{12}", "12", {}, 1.0),
+        ("The area is 12 cm", "12", {}, 1.0),
+        ("<think>12</think>", "12", {}, 0.0),
+    ],
+)
+def test_the_rule(response, truth, choices, score):
+    assert compare(response, truth, choices).score == score
+
+
+def test_choices_without_texts_are_letters():
+    assert listed_choices("Which one?", "B")["B"] == ""
+    assert listed_choices("Which one?\nChoices:\nA:1\nB:2", "B") == {"A": "1", "B": "2"}
+
+
+@pytest.mark.parametrize(
+    "unit", ["answer is ", "answer ", "(A) ", "$", "$1", "[", "1,", "<answer>", "\\(", "**", "answer:\n", " ", "-", "İ"]
+)
+def test_hostile_strings_take_little_time(unit):
+    response = unit * (100_000 // len(unit))
+    start = time.perf_counter()
+    for choices, truth in ((CHOICES, "B"), ({}, "5")):
+        assert compare(response, truth, choices).score == 0.0
+    number(response), bracketed_list(response)
+    assert time.perf_counter() - start < 2.0
