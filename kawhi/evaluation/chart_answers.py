@@ -93,10 +93,10 @@ def first_word(response: str, words: Sequence[str]) -> str:
 def tidy(text: str) -> str:
     """Without the mark-up around an answer: bold, LaTeX, quotes, a final full stop."""
     text = _WRAPPER.sub(r"\1", _MARKUP.sub("", text)).replace("\\%", "%").replace("\\$", "$").strip()
-    if len(text) > 1 and text[0] == text[-1] == "$":
-        text = text[1:-1].strip()
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip()
+    if len(text) > 1 and text[0] == text[-1] == "$":
+        text = text[1:-1].strip()
     if len(text) > 1 and text[0] + text[-1] in ('""', "''", "“”"):
         text = text[1:-1].strip()
     return text
