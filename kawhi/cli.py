@@ -8,6 +8,9 @@ from pathlib import Path
 
 from kawhi.data.command import add_parser as add_prepare
 from kawhi.data.command import prepare
+from kawhi.evaluation.command import COMMANDS as EVALUATION
+from kawhi.evaluation.command import add_parser as add_evaluation
+from kawhi.evaluation.command import run as run_evaluation
 from kawhi.explain.command import add_parser as add_explain
 from kawhi.explain.command import explain
 
@@ -25,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan.add_argument("overrides", nargs="*", help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
     add_prepare(commands)
     add_explain(commands)
+    add_evaluation(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
@@ -42,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         return prepare(given)
     if given.command == "explain":
         return explain(given, sys.argv[1:] if arguments is None else arguments)
+    if given.command in EVALUATION:
+        return run_evaluation(given)
     from kawhi.tiny.sheet import contact_sheet
 
     try:

@@ -1,6 +1,6 @@
 """Style sheet and script of the page; inside the page, so that it is one file that needs no network."""
 
-CSS = """
+BASE = """
 :root { --blue: #0072B2; --orange: #E69F00; --vermilion: #D55E00; --ink: #1A1A1A; --grey: #5F5F5F; --line: #D9D9D6;
   --paper: #FFFFFF; --ground: #F6F6F3; color-scheme: light;
   font: 16px/1.5 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif;
@@ -10,7 +10,6 @@ body { margin: 0 auto; max-width: 1360px; padding: 28px 28px 48px; }
 h1 { font-size: 1.65rem; line-height: 1.25; margin: 0; letter-spacing: -.01em; text-wrap: balance; }
 h2 { font-size: 1.08rem; line-height: 1.3; margin: 0 0 4px; }
 h3 { font-size: 1rem; margin: 0; }
-h2 + .answer { margin-top: 10px; }
 p { margin: 0 0 8px; max-width: 75ch; }
 h1, h2, h3, p, dd, figcaption, .text { overflow-wrap: anywhere; }
 .kicker, .hint, figcaption, .legend, .numbers, dt, th, .note { color: var(--grey); }
@@ -20,6 +19,30 @@ h1, h2, h3, p, dd, figcaption, .text { overflow-wrap: anywhere; }
 h1.long { font-size: 1.12rem; line-height: 1.45; white-space: pre-wrap; text-wrap: wrap; max-width: 110ch; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 20px; min-width: 0; }
 body > * + * { margin-top: 18px; }
+label { font-size: .86rem; display: inline-flex; gap: 7px; align-items: center; margin-top: 10px; cursor: pointer; }
+ol { list-style: none; margin: 0; padding: 0; }
+:focus-visible { outline: 3px solid var(--blue); outline-offset: 2px; }
+.scroll { overflow-x: auto; margin: 10px 0 0; position: relative; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .88rem; }
+caption { text-align: left; font-size: .86rem; color: var(--grey); padding-bottom: 6px; }
+th { font-weight: 500; text-align: left; padding: 5px 14px 5px 0; vertical-align: bottom; line-height: 1.3; }
+td { padding: 5px 10px; text-align: right; white-space: nowrap; }
+thead th { border-bottom: 1px solid var(--line); }
+thead th + th { text-align: right; padding: 5px 10px; }
+tbody th { white-space: nowrap; vertical-align: middle; }
+summary { cursor: pointer; font-weight: 600; }
+dl { display: grid; grid-template-columns: minmax(7em, auto) minmax(0, 1fr); gap: 4px 18px; font-size: .86rem;
+  margin: 12px 0 0; }
+dd { margin: 0; }
+code { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; font-size: .92em; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+"""
+"""What every page of the package looks like."""
+
+CSS = (
+    BASE
+    + """
+h2 + .answer { margin-top: 10px; }
 svg + header { margin-top: 0; }
 main, .pair, .two, .halves { display: grid; gap: 18px; align-items: start; }
 main { grid-template-columns: minmax(0, 13fr) minmax(0, 10fr); }
@@ -43,7 +66,6 @@ figure > svg { display: block; width: 100%; height: auto; max-height: 66vh; bord
 .legend { list-style: none; margin: 10px 0 0; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 14px; }
 .legend li { display: flex; align-items: center; gap: 6px; }
 .legend svg { flex: none; }
-label { font-size: .86rem; display: inline-flex; gap: 7px; align-items: center; margin-top: 10px; cursor: pointer; }
 .off .overlay { visibility: hidden; }
 .off .grey { filter: none; }
 .bar { height: 10px; border: 1px solid var(--line); border-radius: 2px; margin-top: 12px; }
@@ -55,7 +77,6 @@ label { font-size: .86rem; display: inline-flex; gap: 7px; align-items: center; 
 .head { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: baseline; gap: 2px 16px;
   margin-bottom: 8px; }
 .head .numbers { font-size: .86rem; }
-ol { list-style: none; margin: 0; padding: 0; }
 .paragraph { display: grid; grid-template-columns: 1.5em minmax(0, 1fr) auto; gap: 2px 10px; border-radius: 6px;
   border: 1px solid #0002; margin-bottom: 6px; padding: 9px 12px; cursor: pointer; scroll-margin: 20px; }
 .paragraph .text { white-space: pre-wrap; }
@@ -66,7 +87,6 @@ ol { list-style: none; margin: 0; padding: 0; }
 .paragraph.shown, .map.shown { outline: 2px solid var(--blue); outline-offset: 1px; }
 .map.shown { outline-offset: 5px; }
 .paragraph[aria-pressed=true] .no { color: var(--blue); font-weight: 700; }
-:focus-visible { outline: 3px solid var(--blue); outline-offset: 2px; }
 .shades { display: flex; align-items: center; gap: 8px; font-size: .8rem; color: var(--grey); margin-top: 10px;
   font-variant-numeric: tabular-nums; }
 .shades .bar { flex: 0 1 180px; margin: 0; }
@@ -75,14 +95,6 @@ ol { list-style: none; margin: 0; padding: 0; }
 .map figcaption { margin-top: 6px; font-size: .82rem; font-variant-numeric: tabular-nums; }
 .map .text { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden;
   color: var(--ink); }
-.scroll { overflow-x: auto; margin: 10px 0 0; position: relative; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .88rem; }
-caption { text-align: left; font-size: .86rem; color: var(--grey); padding-bottom: 6px; }
-th { font-weight: 500; text-align: left; padding: 5px 14px 5px 0; vertical-align: bottom; line-height: 1.3; }
-td { padding: 5px 10px; text-align: right; white-space: nowrap; }
-thead th { border-bottom: 1px solid var(--line); }
-thead th + th { text-align: right; padding: 5px 10px; }
-tbody th { white-space: nowrap; vertical-align: middle; }
 .sum { font-weight: 650; background: #F0F0EC; }
 th b { color: var(--ink); }
 td.shown { box-shadow: inset 0 0 0 1.5px var(--blue); }
@@ -93,12 +105,6 @@ td.shown { box-shadow: inset 0 0 0 1.5px var(--blue); }
 .wrong { display: flex; gap: 12px; align-items: end; margin-top: 14px; }
 .map svg { max-height: 220px; }
 .wrong img { max-width: 110px; max-height: 84px; flex: none; border: 1px solid var(--line); }
-summary { cursor: pointer; font-weight: 600; }
-dl { display: grid; grid-template-columns: minmax(7em, auto) minmax(0, 1fr); gap: 4px 18px; font-size: .86rem;
-  margin: 12px 0 0; }
-dd { margin: 0; }
-code { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; font-size: .92em; }
-.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (max-width: 1000px) {
   body { padding: 20px 14px 40px; }
   section { padding: 14px; }
@@ -133,6 +139,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospac
   .scroll { overflow: visible; }
 }
 """
+)
 
 SCRIPT = """
 const large = document.getElementById("large-heat"), readout = document.getElementById("readout");

@@ -1,0 +1,151 @@
+"""The samples of a run as the page needs them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from kawhi.evaluation.benchmark import Outcome, Scored, load
+from kawhi.evaluation.results import images_of, samples_of, score_of, tasks_with_samples
+from kawhi.evaluation.samples import Sample
+from kawhi.runs.identity import CellError
+from kawhi.runs.rundir import RunDirectory
+
+IMAGE_SIDE = 768
+"""Pixels; our choice: text in a chart stays readable, and a thousand images make tens of megabytes, not hundreds."""
+SHOWN_AS_THEY_ARE = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One row of the page's header.
+
+    Attributes:
+        task: of the benchmark.
+        n: samples in the run, whether or not they are all on the page.
+        score: of ``score.json``; ``None`` while it is not scored.
+        rule_score: the same number by the rule alone.
+        truncated, empty: shares of ``n``, in percent.
+        undecided: samples without a verdict.
+    """
+
+    task: str
+    n: int
+    score: float | None
+    rule_score: float | None
+    truncated: float
+    empty: float
+    undecided: int
+
+
+@dataclass
+class Book:
+    """Everything on the page.
+
+    Attributes:
+        name: of the run.
+        summaries: one per benchmark.
+        samples: JSON-able, one per sample.
+        images: data URIs; a sample names them by their index.
+        left_out: samples that ``limit`` kept from the page.
+    """
+
+    name: str
+    summaries: list[Summary] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    left_out: int = 0
+
+
+def gather(run: RunDirectory, task: str | None = None, limit: int | None = None) -> Book:
+    """The samples of a run.
+
+    Args:
+        task: only this benchmark.
+        limit: only the first so many samples of each benchmark.
+
+    Raises:
+        CellError: there are none.
+    """
+    tasks = [task] if task else tasks_with_samples(run)
+    if not tasks:
+        raise CellError(f"{run.path} has no samples yet: its stage evaluate has not come that far")
+    book = Book(f"{run.path.resolve().parent.name}/{run.path.resolve().name}")
+    for each in tasks:
+        _add(book, run, each, limit)
+    return book
+
+
+def _add(book: Book, run: RunDirectory, task: str, limit: int | None) -> None:
+    samples = samples_of(run, task)
+    book.summaries.append(_summary(task, samples, score_of(run, task)))
+    shown = samples[:limit]
+    book.left_out += len(samples) - len(shown)
+    encoded = images_of(run, task)
+    places: dict[str, int | None] = {}
+    for sample in shown:
+        for key in sample.images:
+            if key not in places:
+                uri = data_uri(encoded[key]) if key in encoded else None
+                places[key] = None if uri is None else len(book.images)
+                book.images += [] if uri is None else [uri]
+        book.samples.append(_shown(task, sample, [places[key] for key in sample.images]))
+
+
+def _summary(task: str, samples: Sequence[Sample], score: dict[str, Any] | None) -> Summary:
+    rule = None
+    if score is not None:  # only then are the samples complete, as the scores of some benchmarks need them to be
+        outcomes = [Scored(s.facts, Outcome(s.rule_score, s.rule_extraction, s.rule_parts)) for s in samples]
+        rule = load(task).scores(outcomes)["score"]
+    return Summary(
+        task=task,
+        n=len(samples),
+        score=None if score is None else score["score"],
+        rule_score=rule,
+        truncated=100 * sum(truncated(sample) for sample in samples) / max(len(samples), 1),
+        empty=100 * sum(not sample.response.strip() for sample in samples) / max(len(samples), 1),
+        undecided=sum(sample.verdict in ("error", "open") for sample in samples),
+    )
+
+
+def truncated(sample: Sample) -> bool:
+    """Whether the response was cut off."""
+    return sample.finish_reason == "length"
+
+
+def _shown(task: str, sample: Sample, images: list[int | None]) -> dict[str, Any]:
+    more = {key: value for key, value in sample.facts.items() if key not in ("id", "question", "answer")}
+    return {
+        **asdict(sample),
+        "task": task,
+        "verdict": sample.verdict,
+        "truncated": truncated(sample),
+        "question": sample.facts["question"],
+        "answer": sample.facts["answer"],
+        # As text, because JSON proper has no NaN and a data set may.
+        "facts": json.dumps(more, indent=1, ensure_ascii=False) if more else "",
+        "images": images,
+    }
+
+
+def data_uri(content: bytes) -> str | None:
+    """An image as a data URI, no longer than ``IMAGE_SIDE``; ``None`` when it cannot be decoded."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            kind = SHOWN_AS_THEY_ARE.get(image.format or "")
+            if kind is None or max(image.size) > IMAGE_SIDE:
+                image.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
+                buffer = io.BytesIO()
+                image.convert("RGBA" if "A" in image.getbands() else "RGB").save(buffer, "WEBP", quality=80)
+                kind, content = "image/webp", buffer.getvalue()
+            else:
+                image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return None  # the page says so where the image would be
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,168 @@
+"""A finished run of two benchmarks, one by rule and one with a judge, made without a model and without a judge.
+
+The judged one, ``kawhi_made``, has the tiny world's rows and a judge who replies ``1``, ``0`` or ``0.5``.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, one_run
+from kawhi.evaluation.benchmarks import tiny
+from kawhi.evaluation.parsing import exactly
+from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
+from kawhi.runs.identity import DEPENDS_ON
+from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.stage import STAGES
+from tests.cells import cell
+from tests.evaluation.examples import examples
+
+TINY, MADE = "kawhi_tiny", "kawhi_made"
+JUDGE = {"name": "first", "model": "judge-a", "base_url": "http://127.0.0.1:9/v1"}
+OTHER_JUDGE = {"name": "second", "model": "judge-b", "base_url": "http://127.0.0.1:9/v1"}
+HOSTILE = (
+    'First </script><script>window.broken = 1</script> and <img src=x onerror="window.broken = 1">\n\n'
+    "then <!-- <b>bold</b> & \"quotes\" 'here' \u2028 {{ 7 * 7 }} &lt;\n\n\n"
+    "so \\boxed{<i>4</i>}"
+)
+
+
+def _questions(facts: Mapping[str, Any], response: str, rule: Outcome, images: Sequence[bytes]) -> list[JudgeQuestion]:
+    return [JudgeQuestion("verdict", facts, exactly("0", "0.5", "1"))] if response.strip() else []
+
+
+def _verdict(facts: Mapping[str, Any], response: str, rule: Outcome, parsed: Sequence[Any]) -> Outcome:
+    return Outcome(float(parsed[0]), rule.extraction, {"whole": float(parsed[0])})
+
+
+BENCHMARK = replace(
+    tiny.BENCHMARK, name=MADE, runs=one_run(7), judged=True, questions=_questions, verdict=_verdict, full_images=True
+)
+
+
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes ``kawhi_made`` a benchmark that ``load`` finds, and the judge a part of a baseline's identity."""
+    module = ModuleType("kawhi.evaluation.benchmarks.made")
+    module.BENCHMARK = BENCHMARK  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    blocks = [block for block in DEPENDS_ON["baseline"] if block != "judge"]
+    monkeypatch.setitem(DEPENDS_ON, "baseline", (*blocks, "judge"))
+
+
+def sample(task: str, number: int, response: str, judge: str | None = None, **other: Any) -> Sample:
+    """The tiny world's example ``number`` with this response; ``judge`` is the reply of one that was asked."""
+    doc = examples(TINY)[number % 2].doc
+    facts = load(task).facts(doc) | {"id": str(number)}
+    rule = load(task).rule(facts, response)
+    made = Sample(
+        id=str(number),
+        run="",
+        facts=facts,
+        prompt=f"Look at the image.\n{facts['question']}",
+        images=[f"{number % 2}"],
+        response=response,
+        finish_reason="stop",
+        tokens=len(response.split()),
+        rule_score=rule.score,
+        rule_extraction=rule.extraction,
+        **other,
+    )
+    return replace(made, score=rule.score, extraction=rule.extraction) if judge is None else decided(made, judge)
+
+
+def decided(made: Sample, judge: str, model: str = "judge-a") -> Sample:
+    """The sample with a judge's reply, which is an error unless it is a number."""
+    good = judge in ("0", "0.5", "1")
+    reply = Reply("verdict", "0" * 16, model, judge, "" if good else "the judge replied neither 0, 0.5 nor 1", 1)
+    parts = {"whole": float(judge)} if good else {}
+    return replace(
+        made,
+        score=float(judge) if good else None,
+        extraction=made.rule_extraction,
+        parts=parts,
+        replies=[reply],
+    )
+
+
+def responses() -> dict[str, list[Sample]]:
+    """The samples of a run, by task."""
+    answers = [examples(TINY)[i].doc["reward_model"]["ground_truth"] for i in (0, 1)]
+    right = [f"I look.\n\nI add {answers[i % 2]} up.\n\nSo \\boxed{{{answers[i % 2]}}}" for i in range(7)]
+    cut = replace(sample(TINY, 2, "I look and look"), finish_reason="length", tokens=96)
+    return {
+        TINY: [sample(TINY, 0, right[0]), sample(TINY, 1, "So \\boxed{no}"), cut, sample(TINY, 3, " ")],
+        MADE: [
+            sample(MADE, 0, right[0], "1"),
+            sample(MADE, 1, f"It is {answers[1]}.", "1"),
+            sample(MADE, 2, HOSTILE, "0"),
+            sample(MADE, 3, right[3], "0.5"),
+            replace(sample(MADE, 4, "Perhaps 7 or 8", "0"), finish_reason="length", tokens=96),
+            sample(MADE, 5, "It is \\boxed{0}", "0"),
+            sample(MADE, 6, ""),
+        ],
+    }
+
+
+def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None = JUDGE, **samples: Any) -> RunDirectory:
+    """A finished baseline below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`."""
+    config = cell(folder, "study=baseline")
+    config.folder = name
+    tasks = samples or responses()
+    tiny_options = {"task": TINY, "title": "Tiny", "problems": 4, "seed": 0}
+    config.benchmarks = [tiny_options if task == TINY else {"task": task, "title": "Made"} for task in tasks]
+    if judge is not None:
+        OmegaConf.update(config, "judge", dict(judge), force_add=True)
+    path = folder / "runs" / name / "tiny_baseline-0123456789ab"
+    run = RunDirectory(path)
+    run.save_config(config)
+    write_json(path / "data.json", {TINY: "kawhi_tiny.parquet"})
+    for task, its in tasks.items():
+        at = run.evaluation(task)
+        write_samples(at / "samples.parquet", its)
+        write_images(at / "images.parquet", {str(i): _png(i) for i in (0, 1)})
+        (at / "task").mkdir()
+        (at / "task" / f"{task}.yaml").write_text("task: made\n")
+        write_score(at)
+    for stage in STAGES["baseline"]:
+        write_json(run.stage(stage), {"seconds": 1.0})
+    write_json(run.record, {"schema": 1})
+    return run
+
+
+def write_score(folder: Path) -> float:
+    """``score.json`` of the samples in a folder, the undecided ones left out."""
+    scores = [each.score for each in read_samples(folder / "samples.parquet") if each.score is not None]
+    score = 100 * sum(scores) / len(scores)
+    write_json(folder / "score.json", {"n": len(scores), "score": score})
+    return score
+
+
+def judging(reply: Callable[[Sample], str]) -> Callable[[Path, Benchmark, Any], dict[str, float]]:
+    """A stand-in for scoring: the judge's replies come from a function, no request is sent."""
+
+    def score(folder: Path, benchmark: Benchmark, judge: Any) -> dict[str, float]:
+        made = []
+        for each in read_samples(folder / "samples.parquet"):
+            rule = benchmark.rule(each.facts, each.response)
+            asked = benchmark.questions(each.facts, each.response, rule, []) if benchmark.questions else []
+            by_rule = replace(each, score=rule.score, extraction=rule.extraction)
+            made.append(decided(each, reply(each), judge) if asked else by_rule)
+        write_samples(folder / "samples.parquet", made)
+        return {"score": write_score(folder)}
+
+    return score
+
+
+def _png(number: int) -> bytes:
+    buffer = io.BytesIO()
+    tiny.images(examples(TINY)[number].doc)[0].save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,397 @@
+"""The samples page in a real browser without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kawhi.evaluation.browser.gather import IMAGE_SIDE, data_uri, gather
+from kawhi.evaluation.browser.page import render
+from kawhi.evaluation.samples import write_samples
+from kawhi.runs.identity import CellError
+from tests.evaluation.made import HOSTILE, MADE, TINY, known, make_run, responses, sample
+from tests.explain.browser import browser, find
+
+MANY = 4000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _known():
+    with pytest.MonkeyPatch.context() as patch:
+        known(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, run) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    long = "A line of the response that is as long as many are.\n\n" * 60
+    many = {TINY: [replace(sample(TINY, i, f"{long}\\boxed{{{i}}}"), prompt=long) for i in range(MANY)]}
+    odd = replace(sample(MADE, 1, "It is a/b%20c"), id="p/1 %zz <b>", run="p")
+    odd_image = replace(sample(MADE, 2, "No image"), images=["lost"])
+    runs = {
+        "run": run,
+        "many": make_run(tmp_path_factory.mktemp("many"), **many),
+        "odd": make_run(tmp_path_factory.mktemp("odd"), **{MADE: [odd, odd_image]}),
+    }
+    for name, each in runs.items():
+        (folder / f"{name}.html").write_text(render(gather(each)), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in runs}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    program = find()
+    if program is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with browser(program, tmp_path_factory.mktemp("browser") / "profile") as tab:
+        yield tab
+
+
+@pytest.fixture
+def page(opened, files):
+    """The page of the run, on its first sample, wide; afterwards nothing may have been requested or complained of."""
+    opened.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
+    opened.requests.clear()
+    opened.errors.clear()
+    opened.open(files["run"], 1280)
+    yield opened
+    assert opened.errors == []
+    assert all(address.startswith(("file:", "data:")) for address in opened.requests)
+
+
+def listed(page):
+    return page.run("[...document.querySelectorAll('.row .id')].map(e => e.textContent)")
+
+
+def named(page):
+    return page.run("document.getElementById('name').textContent")
+
+
+def choose(page, box, value):
+    page.run(
+        f"(() => {{ const box = document.getElementById({box!r}); box.value = {json.dumps(value)}; "
+        "box.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def search(page, words):
+    page.run(
+        f"new Promise(done => {{ const box = document.getElementById('words'); box.value = {json.dumps(words)}; "
+        "box.dispatchEvent(new Event('input')); setTimeout(done, 400); })"
+    )
+
+
+def typed(page, key):
+    page.run(
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
+        f"{{key: {json.dumps(key)}, bubbles: true, cancelable: true}}))"
+    )
+
+
+def test_all_samples_are_listed_and_the_first_is_shown(page):
+    assert listed(page) == [*(f"made {i}" for i in range(7)), *(f"tiny {i}" for i in range(4))]
+    assert named(page) == "kawhi_made / 0"
+    assert page.run("document.getElementById('found').textContent") == "11 of 11 samples"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ids"),
+    [
+        ("right", ["made 0", "made 1", "tiny 0"]),
+        ("wrong", ["made 2", "made 4", "made 5", "made 6", "tiny 1", "tiny 2", "tiny 3"]),
+        ("partly", ["made 3"]),
+        ("error", []),
+        ("open", []),
+    ],
+)
+def test_filter_by_verdict(page, verdict, ids):
+    choose(page, "verdict", verdict)
+    assert listed(page) == ids
+    assert (f"/ {ids[0].split()[1]}" if ids else "No sample matches") in named(page)
+
+
+def test_judge_errors_and_open_samples_can_be_found(opened, files, tmp_path):
+    failed = [replace(sample(MADE, 0, "It is 1", "nonsense")), replace(sample(MADE, 1, "It is 2"), score=None)]
+    run = make_run(tmp_path, **{MADE: [*failed, sample(MADE, 2, "It is 3", "0")]})
+    (run.evaluation(MADE) / "score.json").unlink()
+    (tmp_path / "page.html").write_text(render(gather(run)))
+    opened.open(tmp_path / "page.html", 1280)
+    for verdict, ids in (("error", ["made 0"]), ("open", ["made 1"])):
+        choose(opened, "verdict", verdict)
+        assert listed(opened) == ids
+    choose(opened, "verdict", "error")
+    said = opened.run("document.querySelector('.reply').innerText")
+    assert "nonsense" in said
+    assert "the judge replied neither 0, 0.5 nor 1" in said
+    assert opened.run("[...document.querySelectorAll('header tbody td')].map(e => e.textContent)")[1:3] == ["–", "–"]
+
+
+def test_filters_are_combined_and_cleared(page):
+    choose(page, "task", TINY)
+    assert listed(page) == [f"tiny {i}" for i in range(4)]
+    page.run("document.getElementById('truncated').click()")
+    assert listed(page) == ["tiny 2"]
+    choose(page, "task", "")
+    assert listed(page) == ["made 4", "tiny 2"]
+    assert named(page) == "kawhi_tiny / 2"  # it stays while it matches
+    page.run("document.getElementById('clear').click()")
+    assert len(listed(page)) == 11
+    page.run("document.getElementById('differs').click()")
+    assert listed(page) == ["made 1", "made 3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [("PERHAPS 7", ["made 4"]), ("onerror=", ["made 2"]), ("look at the image", None), ("nowhere", [])],
+)
+def test_text_search(page, words, ids):
+    search(page, words)
+    assert listed(page) == (
+        ids if ids is not None else [*(f"made {i}" for i in range(7)), *(f"tiny {i}" for i in range(4))]
+    )
+
+
+def test_next_and_previous_by_keyboard_and_by_button(page):
+    for key, number in (
+        ("j", 1),
+        ("ArrowDown", 2),
+        ("ArrowRight", 3),
+        ("k", 2),
+        ("ArrowUp", 1),
+        ("ArrowLeft", 0),
+        ("k", 0),
+    ):
+        typed(page, key)
+        assert named(page) == f"kawhi_made / {number}"
+        assert page.run("document.querySelector('[aria-selected=true] .id').textContent") == f"made {number}"
+    page.run("document.getElementById('next').click()")
+    assert named(page) == "kawhi_made / 1"
+    page.run("document.getElementById('previous').click()")
+    assert page.run("document.getElementById('previous').disabled")
+    page.run("document.getElementById('words').focus()")
+    typed(page, "j")
+    assert named(page) == "kawhi_made / 0"  # j is a letter there
+
+
+def test_a_hostile_response_is_text(page):
+    choose(page, "verdict", "")
+    page.run("location.hash = '#kawhi_made/2'")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    assert named(page) == "kawhi_made / 2"
+    shown = page.run("[...document.querySelectorAll('.response p')].map(e => e.textContent)")
+    assert shown == [part for part in re.split(r"\n\n+", HOSTILE) if part]
+    assert page.run("document.querySelector('.response mark').textContent") == "<i>4</i>"
+    assert page.run("[...document.querySelectorAll('.response *')].map(e => e.tagName)") == ["P", "P", "P", "MARK"]
+    assert page.run("window.broken === undefined")
+
+
+def test_even_markup_that_got_in_could_not_run(page):
+    page.run("document.getElementById('content').innerHTML = `<img src=x onerror='window.broken = 1'>`")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    assert page.run("window.broken === undefined")
+    assert all("Content Security Policy" in error for error in page.errors)
+    assert page.errors
+    page.errors.clear()
+
+
+def test_the_image_is_beside_the_answer(page):
+    page.run("document.querySelector('.pictures img').decode()")
+    size = page.run("(() => { const i = document.querySelector('.pictures img'); return [i.naturalWidth, i.alt]; })()")
+    assert size == [168, "Image 1 of 1"]
+    left, right = page.run(
+        "['.pictures', '.response'].map(s => { const r = document.querySelector(s).getBoundingClientRect(); "
+        "return [r.left, r.right]; })"
+    )
+    assert left[1] <= right[0]
+
+
+def test_everything_that_is_known_about_a_sample_is_shown(page):
+    choose(page, "verdict", "partly")
+    said = page.run("document.getElementById('sample').textContent")
+    wanted = responses()[MADE][3]
+    for text in (
+        wanted.facts["question"], wanted.facts["answer"], wanted.prompt, "◐ partly", "rule 1", "score 0.5",
+        f"{wanted.tokens} tokens", "finish: stop", "judge judge-a", "0.5", "whole", wanted.facts["task"],
+    ):  # fmt: skip
+        assert text in said
+    assert page.run("document.querySelector('.response mark').textContent") == wanted.extraction
+    assert page.run("document.querySelectorAll('.response p').length") == 3
+
+
+@pytest.mark.parametrize(("address", "name"), [(f"#{TINY}/2", f"{TINY} / 2"), (f"#{TINY}/99", f"{MADE} / 0")])
+def test_a_deep_link_opens_its_sample(page, files, address, name):
+    page.call("Page.navigate", url="about:blank")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    page.call("Page.navigate", url=files["run"].resolve().as_uri() + address)
+    page.run("new Promise(done => setTimeout(done, 500))")
+    assert named(page) == name
+
+
+def test_a_link_to_a_sample_that_is_filtered_out_clears_the_filters(page):
+    choose(page, "task", MADE)
+    page.run(f"location.hash = '#{TINY}/1'")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    assert named(page) == f"{TINY} / 1"
+    assert page.run("document.getElementById('task').value") == ""
+
+
+def test_an_id_with_odd_characters_has_an_address(opened, files):
+    opened.open(files["odd"], 1280)
+    assert named(opened) == f"{MADE} / p/1 %zz <b>"
+    address = opened.run("location.hash")
+    typed(opened, "j")
+    assert "was not kept or cannot be decoded" in opened.run("document.querySelector('.pictures').textContent")
+    opened.run(f"location.hash = {json.dumps(address)}")
+    opened.run("new Promise(done => setTimeout(done, 200))")
+    assert named(opened) == f"{MADE} / p/1 %zz <b>"
+
+
+def test_the_header_has_the_rates(page):
+    rows = page.run(
+        "[...document.querySelectorAll('header tbody tr')].map(r => [...r.children].map(c => c.textContent))"
+    )
+    assert rows == [
+        [MADE, "7", "35.71", "28.57", "14.3 %", "14.3 %", "0"],
+        [TINY, "4", "25.00", "25.00", "25.0 %", "25.0 %", "0"],
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_overflows_and_text_can_be_read(page, files, width, scheme):
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.open(files["run"], width)
+    assert page.run("document.documentElement.scrollWidth") <= width
+    contrasts = page.run(
+        """(() => { const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+        const value = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+            const c = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => v / 255)
+            .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2]; };
+        const under = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+            if (c !== "rgba(0, 0, 0, 0)") return value(c); } return 1; };
+        const texts = document.querySelectorAll(".tag, .said, .id, .row p, h2, h3, .kicker, th, td, label, mark");
+        return [...texts].map(e => {
+            const [low, high] = [under(e), value(getComputedStyle(e).color)].sort((a, b) => a - b);
+            return (high + 0.05) / (low + 0.05); }); })()"""
+    )
+    assert len(contrasts) > 40
+    assert min(contrasts) >= 4.5
+
+
+def test_everything_that_can_be_used_has_a_name(page):
+    unnamed = """[...document.querySelectorAll("input, select, button, img, [role=listbox], [role=region], section")]
+        .filter(e => !(e.textContent.trim() && e.matches("button")) && !e.closest("label")
+        && !e.getAttribute("aria-label") && !document.getElementById(e.getAttribute("aria-labelledby")) && !e.alt).map(e => e.outerHTML)"""
+    assert page.run(unnamed) == []
+    twice = "[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)"
+    assert page.run(twice) == []
+
+
+def test_thousands_of_samples_do_not_freeze_it(page, files):
+    page.open(files["many"], 1280)
+    assert page.run("document.getElementById('found').textContent") == f"{MANY} of {MANY} samples"
+    assert len(listed(page)) < 60
+    seconds = page.run(
+        "(() => { const start = performance.now(); for (let i = 0; i < 100; i++) go(place + 1); "
+        "return (performance.now() - start) / 1000; })()"
+    )
+    assert named(page) == f"{TINY} / 100"
+    assert seconds < 5  # a tenth of it here; the limit is that of a busy machine
+    search(page, "boxed{3999}")
+    assert listed(page) == ["tiny 3999"]
+    search(page, "")
+    page.run("document.getElementById('list').scrollTop = 1e9")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    assert "tiny 3999" in listed(page)
+
+
+class _Addresses(HTMLParser):
+    """Everything in a page that names another file."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.scripts = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.scripts += tag == "script" and "type" not in given
+        self.found += [given[name] for name in ("src", "href", "action", "data", "poster", "srcset") if name in given]
+
+
+def test_the_file_names_no_other(files):
+    text = files["run"].read_text(encoding="utf-8")
+    parser = _Addresses()
+    parser.feed(text)
+    assert parser.found == ["data:,"]
+    assert parser.scripts == 1
+    assert "http://" not in text.replace("http://www.w3.org", "")
+    assert "</script><script>" not in text
+
+
+def test_limit_keeps_the_first_and_says_so(run):
+    book = gather(run, limit=2)
+    assert [(s["task"], s["id"]) for s in book.samples] == [(MADE, "0"), (MADE, "1"), (TINY, "0"), (TINY, "1")]
+    assert [row.n for row in book.summaries] == [7, 4]
+    assert "7 samples are left out of this page" in render(book)
+
+
+def test_an_image_that_several_samples_share_is_there_once(run):
+    book = gather(run, MADE)
+    assert len(book.samples) == 7
+    assert len(book.images) == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "form", "kind"), [((40, 30), "PNG", "png"), ((2000, 100), "PNG", "webp"), ((40, 30), "BMP", "webp")]
+)
+def test_large_images_are_made_smaller(size, form, kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, form)
+    head, _, body = data_uri(buffer.getvalue()).partition(",")
+    assert head == f"data:image/{kind};base64"
+    shown = Image.open(io.BytesIO(base64.b64decode(body)))
+    assert shown.size == ((IMAGE_SIDE, 38) if size == (2000, 100) else size)
+
+
+def test_what_is_no_image_has_no_address():
+    assert data_uri(b"nonsense") is None
+
+
+def test_a_run_without_samples_is_one_sentence(tmp_path, run):
+    with pytest.raises(CellError, match=r"has no samples of kawhi_nope; it has kawhi_made, kawhi_tiny"):
+        gather(run, "kawhi_nope")
+    empty = make_run(tmp_path)
+    for task in (MADE, TINY):
+        (empty.evaluation(task) / "samples.parquet").unlink()
+    with pytest.raises(CellError, match="has no samples yet"):
+        gather(empty)
+
+
+def test_samples_of_another_version_are_refused(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    run = make_run(tmp_path)
+    pq.write_table(pa.table({"id": [1]}), run.evaluation(TINY) / "samples.parquet")
+    with pytest.raises(CellError, match=r"lacks extraction, .*: another version wrote it"):
+        gather(run)
+    (run.evaluation(TINY) / "samples.parquet").write_text("nonsense")
+    with pytest.raises(CellError, match="is not a parquet file"):
+        gather(run)
+    write_samples(run.evaluation(TINY) / "samples.parquet", responses()[TINY])
+    assert len(gather(run).samples) == 11
