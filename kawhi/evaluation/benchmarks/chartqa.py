@@ -1,0 +1,59 @@
+"""ChartQA's test split (Masry et al. 2022): 2,500 questions, relaxed accuracy.
+
+Data, prompt and the relaxed comparison are lmms-eval's ``chartqa``.  Different on purpose: lmms-eval allows 16 new
+tokens and compares the whole response, so that any reasoning is wrong; here the answer is looked for in the response
+(``kawhi.evaluation.chart_answers``) and generation is left to the caller.  A target of 0 can be met by ``0.0``.
+The rows have no names, so they are numbered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.chart_answers import candidates, final_answer, first_word
+from kawhi.rewards.relaxed import relaxed_match
+
+PROBLEMS = 2500
+_SPLITS = {"human_test": "human", "augmented_test": "augmented"}
+
+
+def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": str(doc["row"]),
+        "question": doc["question"],
+        "answer": doc["answer"],
+        "split": _SPLITS[doc["type"]],
+    }
+
+
+def images(doc: Mapping[str, Any]) -> list[Image.Image]:
+    return [doc["image"].convert("RGB")]
+
+
+def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    return f"{doc['question']}\nAnswer the question with a single word."
+
+
+def rule(facts: Mapping[str, Any], response: str) -> Outcome:
+    answer = facts["answer"]
+    readings = candidates(response)
+    if answer.lower() in ("yes", "no"):
+        readings = [first_word(response, ("yes", "no"))]
+    match = next((each for each in readings if relaxed_match(each, answer)), None)
+    return Outcome(float(match is not None), final_answer(response) if match is None else match)
+
+
+def scores(samples: Sequence[Scored]) -> dict[str, float]:
+    """``score``, and ``human`` and ``augmented`` where there are any."""
+    found = mean_score(samples)
+    for split in _SPLITS.values():
+        if part := [sample for sample in samples if sample.facts["split"] == split]:
+            found[split] = mean_score(part)["score"]
+    return found
+
+
+BENCHMARK = Benchmark("kawhi_chartqa", facts, images, prompt, rule, one_run(PROBLEMS), scores)

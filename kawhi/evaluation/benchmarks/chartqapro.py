@@ -1,0 +1,121 @@
+"""ChartQAPro's test split (Masry et al. 2025, arXiv 2504.05506): 1,948 questions of five types, relaxed correctness.
+
+Data, prompt (a conversation with its earlier answers, then its last question) and scoring are lmms-eval's
+``chartqapro``: elements of a list by position, numbers within 5 %, a flagged year and every answer to Fact Checking and
+Multi Choice exactly (the authors' own script computes that last flag and then does not use it; the paper asks for it),
+other text by ANLS.  Different on purpose, where lmms-eval scores a right answer wrong:
+
+- it compares the whole response; here the answer is looked for (``kawhi.evaluation.chart_answers``), also the letter
+  in front of an option and the word in front of an explanation;
+- of the truth ``[United States, Canada]`` it makes ``UnitedStates``, and it reads a response without quotes as one
+  element, so that repeating the truth scores 0;
+- it strips the point of ``.5``.
+
+The rows have no names, so they are numbered.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anls import anls_score
+from PIL import Image
+
+from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
+from kawhi.rewards.relaxed import TOLERANCE
+
+PROBLEMS = 1948
+_EXACT = ("Fact Checking", "Multi Choice")
+_WORDS = (("yes", "no"), ("true", "false"))
+_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[).:]|\s*$)|(?:option|choice)\s+\(?([A-Za-z])\b", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*\n\s*")
+
+
+def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
+    years = list(doc["Year"] or [])
+    return {
+        "id": str(doc["row"]),
+        "question": _question(doc),
+        "answer": str(doc["Answer"][-1]).strip().rstrip(".").strip(),
+        "type": doc["Question Type"],
+        "years": [str(each).upper() == "YES" for each in (years[-1:] if _conversation(doc) else years)],
+    }
+
+
+def images(doc: Mapping[str, Any]) -> list[Image.Image]:
+    """The data set keeps encoded bytes, not images."""
+    image = doc["image"]
+    return [(Image.open(io.BytesIO(image)) if isinstance(image, bytes) else image).convert("RGB")]
+
+
+def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    return f"{_question(doc)}\nAnswer the question with a short phrase."
+
+
+def rule(facts: Mapping[str, Any], response: str) -> Outcome:
+    truth = elements(facts["answer"]) or [facts["answer"]]
+    years = facts["years"]
+    years = (years * len(truth) if len(years) < len(truth) else years) or [False] * len(truth)
+    exact = facts["type"] in _EXACT
+    flags = [exact or year for year in years]
+    best, found = 0.0, final_answer(response)
+    for given in _readings(response, truth, exact):
+        points = sum(map(_points, truth, given, flags)) / max(len(truth), len(given))
+        if points > best:
+            best, found = points, ", ".join(given)
+    return Outcome(best, found)
+
+
+def scores(samples: Sequence[Scored]) -> dict[str, float]:
+    """``score``, and one for each type of question that there is (``multi_choice``, ...)."""
+    found = mean_score(samples)
+    for kind in sorted({sample.facts["type"] for sample in samples}):
+        part = [sample for sample in samples if sample.facts["type"] == kind]
+        found[kind.lower().replace(" ", "_")] = mean_score(part)["score"]
+    return found
+
+
+def _readings(response: str, truth: Sequence[str], exact: bool) -> list[list[str]]:
+    """The response as lists of elements, in the ways that the truth's form allows."""
+    if len(truth) > 1:
+        return [elements(each) or _SEPARATOR.split(each) for each in candidates(response)]
+    word = truth[0].lower()
+    if exact and len(word) == 1 and word.isalpha():
+        found = [_LETTER.match(each) for each in candidates(response)]
+        return [[each[1] or each[2]] for each in found if each]
+    for words in _WORDS:
+        if exact and word in words:
+            return [[first_word(response, words)]]
+    return [elements(each) or [each] for each in candidates(response)]
+
+
+def _points(truth: str, given: str, exact: bool) -> float:
+    if exact:
+        return float(plain(given) == plain(truth))
+    expected, value = number(truth), number(given)
+    if expected is not None and value is not None:
+        return float(abs(value - expected) <= TOLERANCE * abs(expected))
+    return float(anls_score(prediction=given.strip("% ").lower(), gold_labels=[truth.strip("% ").lower()]))
+
+
+def _conversation(doc: Mapping[str, Any]) -> bool:
+    return doc["Question Type"] == "Conversational"
+
+
+def _question(doc: Mapping[str, Any]) -> str:
+    questions = [each.strip() for each in doc["Question"]]
+    text = questions[-1]
+    if _conversation(doc) and len(questions) > 1:
+        answers = [str(each).strip() for each in doc["Answer"]]
+        turns = zip(questions[:-1], answers, strict=False)
+        earlier = "".join(f"Q{i}: {question}\nA{i}: {answer}\n" for i, (question, answer) in enumerate(turns, 1))
+        text = f"{earlier}Q{len(questions)}: {text}"
+    paragraph = (doc["Paragraph"] or "").strip()
+    return f"Context: {paragraph}\n\n{text}" if paragraph else text
+
+
+BENCHMARK = Benchmark("kawhi_chartqapro", facts, images, prompt, rule, one_run(PROBLEMS), scores)

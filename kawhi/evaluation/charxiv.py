@@ -1,0 +1,57 @@
+"""What CharXiv's two benchmarks share: the questions' texts, the judge's fields and what text is the same by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+from PIL import Image
+
+from kawhi.evaluation.chart_answers import number, plain
+
+
+@cache
+def templates(kind: str) -> dict[int, str]:
+    """``descriptive``: template number -> question; ``reasoning``: answer type -> question."""
+    return yaml.safe_load((Path(__file__).parent / "benchmarks" / "charxiv_questions.yaml").read_text())[kind]
+
+
+def images(doc: Mapping[str, Any]) -> list[Image.Image]:
+    return [doc["image"].convert("RGB")]
+
+
+def figure(doc: Mapping[str, Any]) -> str:
+    """The figure's number, from ``images/<number>.jpg``."""
+    return PurePosixPath(doc["figure_path"]).stem
+
+
+def extracted(value: Any) -> str:
+    """What a judge names as the extracted answer: a JSON scalar, or a list of scalars.
+
+    Raises:
+        ValueError: something else.
+    """
+    if isinstance(value, list):
+        return ", ".join(map(extracted, value))
+    if isinstance(value, dict):
+        raise ValueError(f"{value!r} is not an answer")
+    return "" if value is None else str(value)
+
+
+def same_number(given: str, answer: str) -> bool:
+    """Both are numbers, of exactly the same value."""
+    expected = number(answer)
+    return expected is not None and number(given) == expected
+
+
+def same_text(given: str, answer: str) -> bool:
+    """The same number, or the same words."""
+    return plain(given) == plain(answer) or same_number(given, answer)
+
+
+def terms(text: str) -> list[str]:
+    """The terms between commas."""
+    return [plain(each) for each in text.split(",")]
