@@ -10,6 +10,8 @@ from kawhi.data.command import add_parser as add_prepare
 from kawhi.data.command import prepare
 from kawhi.explain.command import add_parser as add_explain
 from kawhi.explain.command import explain
+from kawhi.probes.command import add_parsers as add_probes
+from kawhi.probes.command import errors, heads
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan.add_argument("overrides", nargs="*", help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
     add_prepare(commands)
     add_explain(commands)
+    add_probes(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
@@ -42,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         return prepare(given)
     if given.command == "explain":
         return explain(given, sys.argv[1:] if arguments is None else arguments)
+    if given.command == "heads":
+        return heads(given, sys.argv[1:] if arguments is None else arguments)
+    if given.command == "errors":
+        return errors(given)
     from kawhi.tiny.sheet import contact_sheet
 
     try:

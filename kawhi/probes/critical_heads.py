@@ -13,26 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kawhi.evaluation.benchmarks.mme import COGNITION, PERCEPTION
+
 THRESHOLD = 100.0
 """Points of MME; the paper's section 3.3.  The authors' page says 50."""
 
-SUBTASKS = (
-    "existence",
-    "count",
-    "position",
-    "color",
-    "posters",
-    "celebrity",
-    "scene",
-    "landmark",
-    "artwork",
-    "OCR",
-    "commonsense_reasoning",
-    "numerical_calculation",
-    "text_translation",
-    "code_reasoning",
-)
-"""Ten of perception, four of cognition; each is worth 200 points."""
+SUBTASKS = (*PERCEPTION, *COGNITION)
+"""14; each is worth 200 points."""
 
 GUESSING = 75.0 * len(SUBTASKS)
 """Expected total of a coin: half of the questions are right, and a quarter of the pairs.  Always the same answer gives
@@ -89,7 +76,8 @@ def check_questions(questions: Sequence[tuple[str, str, str]]) -> None:
         questions: (subtask, image, answer) of every question.
 
     Raises:
-        ValueError: an unknown or absent subtask, an image without exactly two questions, an answer other than Yes or No.
+        ValueError: an unknown or absent subtask, an image without exactly two questions, an answer that is
+            neither Yes nor No.
     """
     for _, image, answer in questions:
         if answer.strip().rstrip(".").lower() not in ("yes", "no"):
@@ -100,7 +88,7 @@ def check_questions(questions: Sequence[tuple[str, str, str]]) -> None:
 
 
 def summary(whole: HeadResult, heads: Sequence[HeadResult], threshold: float = THRESHOLD) -> dict[str, Any]:
-    """What ``heads.json`` says: every head's points and drop, with a 95 % interval of the drop, and the critical ones."""
+    """What ``heads.json`` says: every head's points, its drop with a 95 % interval, and the critical heads."""
     rows = []
     for result in sorted(heads, key=lambda each: each.head or 0):
         drop = whole.total - result.total
@@ -131,7 +119,7 @@ def summary(whole: HeadResult, heads: Sequence[HeadResult], threshold: float = T
 
 
 def is_critical(drop: float, threshold: float) -> bool:
-    """"Exceeding": a drop of exactly the threshold is none; rounding of the sums is not held against a head."""
+    """ "Exceeding": a drop of exactly the threshold is none; rounding of the sums is not held against a head."""
     return drop > threshold + 1e-6
 
 

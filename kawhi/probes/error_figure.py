@@ -53,7 +53,11 @@ def figure_of(found: Mapping[str, Any]) -> Figure:
             va="top",
             fontsize=8,
         )
-    axes.set_yticks(range(len(names)), [f"{name}\n{text}" if name != text.title() else name for name, text in CATEGORIES.items()], fontsize=9)
+    axes.set_yticks(
+        range(len(names)),
+        [f"{name}\n{text}" if name != text.title() else name for name, text in CATEGORIES.items()],
+        fontsize=9,
+    )
     axes.invert_yaxis()
     axes.set_xlim(0, min(118.0, max(high) * 1.25 + 8))
     axes.set_xticks([tick for tick in range(0, 101, 10) if tick <= axes.get_xlim()[1]])

@@ -18,12 +18,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from kawhi.evaluation import TASKS
-from kawhi.evaluation.benchmark import Scored, load
+from kawhi.evaluation.benchmark import Scored
+from kawhi.evaluation.benchmarks.mme import BENCHMARK, subtask_scores
 from kawhi.probes.critical_heads import HeadResult, check_questions, pair_points
 from kawhi.runs.identity import CellError, weights_fingerprint
 from kawhi.runs.rundir import write_atomically, write_json
 
-TASK = "kawhi_mme"
+TASK = BENCHMARK.name
 WHOLE = "whole"
 BACKENDS = ("qwen2_5_vl", "qwen3_vl")
 """lmms-eval's names of its Hugging Face backends, which are also transformers' names of the model types."""
@@ -101,7 +102,9 @@ def check_data(files: Sequence[Path]) -> int:
     rows: list[dict[str, Any]] = []
     for path in files:
         if not path.is_file():
-            raise CellError(f"there is no file {path}; download MME's parquet files (lmms-lab-encoder/MME) and name them")
+            raise CellError(
+                f"there is no file {path}; download MME's parquet files (lmms-lab-encoder/MME) and name them"
+            )
         try:
             rows += pq.read_table(path, columns=columns).to_pylist()
         except (pa.ArrowException, OSError) as error:
@@ -223,7 +226,6 @@ def _mme(lm: Any, settings: Settings, backend: str, task_folder: Path) -> tuple[
 
 
 def _record(head: int | None, samples: list[dict[str, Any]], reported: float, questions: int) -> dict[str, Any]:
-    benchmark = load(TASK)
     if len(samples) != questions or len({sample["doc_id"] for sample in samples}) != questions:
         raise CellError(f"lmms-eval returned {len(samples)} samples instead of {questions}; run again")
     scored, rows = [], []
@@ -231,16 +233,13 @@ def _record(head: int | None, samples: list[dict[str, Any]], reported: float, qu
         response = sample["resps"][0][0] if isinstance(sample["resps"][0], list) else sample["resps"][0]
         if "LMMS_EVAL_REQUEST_FAILED" in response:
             raise CellError(f"the model failed on question {sample['doc_id']}; run again")
-        doc = sample["doc"]
-        facts = benchmark.facts(doc)
-        outcome = benchmark.rule(facts, response)
+        facts = BENCHMARK.facts(sample["doc"])
+        outcome = BENCHMARK.rule(facts, response)
         scored.append(Scored(facts, outcome))
-        rows.append([doc["category"], doc["question_id"], outcome.score, outcome.extraction, response])
+        rows.append([facts["category"], facts["image"], outcome.score, outcome.extraction, response])
     mean = sum(each.outcome.score for each in scored) / questions
     if abs(mean - reported) > 1e-9:
         raise CellError(f"lmms-eval reports a mean of {reported}, its samples give {mean}")
-    from kawhi.evaluation.benchmarks.mme import subtask_scores
-
     return {"head": head, "subtasks": subtask_scores(scored), "questions": rows}
 
 

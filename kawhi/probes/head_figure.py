@@ -16,11 +16,9 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from kawhi.evaluation.benchmarks.mme import PERCEPTION
 from kawhi.explain.overlays import BLUE, GREY, INK, LINE, VERMILION
 from kawhi.probes.critical_heads import SUBTASKS
-
-PERCEPTION = 10
-"""The first ten subtasks are perception, the others cognition."""
 
 
 def draw(found: Mapping[str, Any], name: str, files: tuple[Path, ...]) -> None:
@@ -80,7 +78,7 @@ def figure_of(found: Mapping[str, Any], name: str) -> Figure:
     change = np.array([[row["subtasks"][subtask] - base[subtask] for row in rows] for subtask in SUBTASKS])
     limit = max(1.0, float(np.abs(change).max()))
     shown = heat.imshow(change, cmap="RdBu", norm=TwoSlopeNorm(0, -limit, limit), aspect="auto")
-    heat.axhline(PERCEPTION - 0.5, color=INK, linewidth=1.0)
+    heat.axhline(len(PERCEPTION) - 0.5, color=INK, linewidth=1.0)
     heat.set_yticks(range(len(SUBTASKS)), [f"{each}  {base[each]:.0f}" for each in SUBTASKS], fontsize=8)
     heat.set_xticks(heads, [str(row["head"]) for row in rows], fontsize=8)
     heat.tick_params(length=0)

@@ -103,7 +103,9 @@ def _existence(rng: random.Random) -> Pair:
 def _count(rng: random.Random) -> Pair:
     drawing, names, _ = _chart(rng, "bar")
     numbers = len(names), _other(rng, (2, 3, 4), len(names))
-    return Pair(drawing, f"{len(names)} bars", *(f"Are there {_WORDS[number]} bars in this image?" for number in numbers))
+    return Pair(
+        drawing, f"{len(names)} bars", *(f"Are there {_WORDS[number]} bars in this image?" for number in numbers)
+    )
 
 
 def _position(rng: random.Random) -> Pair:
@@ -154,7 +156,9 @@ def _ocr(rng: random.Random) -> Pair:
     drawing, _ = _figure(rng, "rectangle")
     written = [int(character) for *_, character in drawing.glyphs]
     numbers = rng.choice(written), _other(rng, range(2, 10), *written)
-    return Pair(drawing, ", ".join(map(str, written)), *(f"Is the number {number} written in this image?" for number in numbers))
+    return Pair(
+        drawing, ", ".join(map(str, written)), *(f"Is the number {number} written in this image?" for number in numbers)
+    )
 
 
 def _commonsense(rng: random.Random) -> Pair:
@@ -180,7 +184,11 @@ def _translation(rng: random.Random) -> Pair:
     drawing, names, values = _chart(rng)
     i = rng.randrange(len(names))
     numbers = values[i], _other(rng, range(1, 10), values[i])
-    return Pair(drawing, f"{names[i]} = {values[i]}", *(f"Is the value of {names[i]} {_WORDS[number]} in words?" for number in numbers))
+    return Pair(
+        drawing,
+        f"{names[i]} = {values[i]}",
+        *(f"Is the value of {names[i]} {_WORDS[number]} in words?" for number in numbers),
+    )
 
 
 def _code(rng: random.Random) -> Pair:
