@@ -1,0 +1,133 @@
+"""From samples to ``score.json``, which exists only where every sample has its verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored
+from kawhi.evaluation.judge import Judge, rule_outcome, with_outcome
+from kawhi.evaluation.prompts import prompts_of
+from kawhi.evaluation.samples import Sample, read_images, read_samples, write_samples
+from kawhi.runs.identity import CellError
+from kawhi.runs.rundir import write_json
+
+
+def score(
+    folder: Path, benchmark: Benchmark, judge: Judge | None, *, allowed_truncation: float | None = None
+) -> dict[str, Any]:
+    """Judges the samples of ``folder/samples.parquet`` and writes ``folder/score.json``, last of all.
+
+    An older ``score.json`` is removed first.  Verdicts and the judge's errors go into ``samples.parquet``; whatever
+    the judge said stays in ``folder/judge``, so that the next call asks only for what is missing.
+
+    Args:
+        judge: may be ``None`` where the benchmark's rule decides.
+        allowed_truncation: largest share in [0, 1] of responses that were cut off; ``None`` for any.
+
+    Returns:
+        What ``score.json`` holds: ``score`` and ``scores`` in the benchmark's units, ``rule_score`` and ``rule_scores``
+        by the rule alone, the number of samples ``n``, how many are ``correct`` (``None`` where a score lies between 0
+        and 1), ``truncated`` and ``empty``, and for a judged benchmark who judged (``judge``) and the share of samples
+        on which the judge and the rule agree.
+
+    Raises:
+        CellError: there is no judge, too many responses are cut off, or a sample has no verdict.
+    """
+    result = folder / "score.json"
+    result.unlink(missing_ok=True)
+    samples = read_samples(folder / "samples.parquet")
+    if not samples:
+        raise CellError(f"{folder / 'samples.parquet'} has no samples: evaluate again")
+    truncated = sum(sample.finish_reason == "length" for sample in samples)
+    if allowed_truncation is not None and truncated > allowed_truncation * len(samples):
+        raise CellError(
+            f"{truncated} of {len(samples)} responses of {benchmark.name} are cut off, more than the allowed share of "
+            f"{allowed_truncation:g}: raise evaluation.max_new_tokens, or allow more with evaluation.allowed_truncation"
+        )
+    if not benchmark.judged:
+        judge = None
+    elif judge is None:
+        raise CellError(f"{benchmark.name} is decided by a judge and none is configured: set judge=")
+    samples = _decided(folder, benchmark, judge, samples)
+    write_samples(folder / "samples.parquet", samples)
+    _refuse_open(samples, benchmark, folder)
+    content = {
+        **numbers(benchmark, samples),
+        "truncated": truncated,
+        "empty": sum(not sample.response.strip() for sample in samples),
+        "judge": None if judge is None else _judge_record(judge, benchmark, samples),
+        "judge_rule_agreement": None if judge is None else _agreement(samples),
+    }
+    write_json(result, content)
+    return content
+
+
+def numbers(benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
+    """The part of ``score.json`` that follows from the outcomes alone.
+
+    Raises:
+        ValueError: a sample has no score, or one outside [0, 1].
+    """
+    scored = [Scored(sample.facts, final_outcome(sample)) for sample in samples]
+    scores = benchmark.scores(scored)
+    rule_scores = benchmark.scores([Scored(sample.facts, rule_outcome(sample)) for sample in samples])
+    values = [each.outcome.score for each in scored]
+    correct = sum(value == 1.0 for value in values) if set(values) <= {0.0, 1.0} else None
+    plain = correct is not None and math.isclose(scores["score"], 100 * correct / len(samples), abs_tol=1e-9)
+    return {
+        "metric": "accuracy" if plain else "score",
+        "n": len(samples),
+        "correct": correct,
+        "score": round(scores["score"], 4),
+        "scores": {name: round(value, 4) for name, value in scores.items()},
+        "rule_score": round(rule_scores["score"], 4),
+        "rule_scores": {name: round(value, 4) for name, value in rule_scores.items()},
+    }
+
+
+def final_outcome(sample: Sample) -> Outcome:
+    """Raises:
+    ValueError: the sample has no score, or one outside [0, 1].
+    """
+    if sample.score is None or not 0 <= sample.score <= 1:
+        raise ValueError(f"sample {sample.id} has the score {sample.score}")
+    return Outcome(sample.score, sample.extraction, sample.parts)
+
+
+def _decided(folder: Path, benchmark: Benchmark, judge: Judge | None, samples: list[Sample]) -> list[Sample]:
+    if judge is None:
+        return [with_outcome(sample, rule_outcome(sample), []) for sample in samples]
+    file = folder / "images.parquet"
+    return judge.decide(benchmark, samples, read_images(file) if file.exists() else {}, folder)
+
+
+def _refuse_open(samples: Sequence[Sample], benchmark: Benchmark, folder: Path) -> None:
+    failed = [sample for sample in samples if sample.judge_error]
+    if failed:
+        raise CellError(
+            f"{len(failed)} of {len(samples)} samples of {benchmark.name} have no verdict, the first ({failed[0].id}) "
+            f"because {failed[0].judge_error}; {len(samples) - len(failed)} verdicts are kept in {folder}: run the "
+            "same command again"
+        )
+
+
+def _judge_record(judge: Judge, benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
+    prompts = prompts_of(benchmark.name)
+    replies = [reply for sample in samples for reply in sample.replies]
+    return {
+        "name": judge.settings.name,
+        "model": judge.settings.model,
+        "temperature": judge.settings.temperature,
+        "seed": judge.settings.seed,
+        "prompts": prompts.version,
+        "identity": judge.identity(prompts),
+        "questions": len(replies),
+        "asked_again": sum(reply.attempts > 1 for reply in replies),
+    }
+
+
+def _agreement(samples: Sequence[Sample]) -> float:
+    return round(sum(sample.score == sample.rule_score for sample in samples) / len(samples), 4)
