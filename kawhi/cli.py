@@ -13,6 +13,8 @@ from kawhi.evaluation.command import add_parser as add_evaluation
 from kawhi.evaluation.command import run as run_evaluation
 from kawhi.explain.command import add_parser as add_explain
 from kawhi.explain.command import explain
+from kawhi.probes.command import add_parsers as add_probes
+from kawhi.probes.command import errors, heads
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_prepare(commands)
     add_explain(commands)
     add_evaluation(commands)
+    add_probes(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
@@ -48,6 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
         return explain(given, sys.argv[1:] if arguments is None else arguments)
     if given.command in EVALUATION:
         return run_evaluation(given)
+    if given.command == "heads":
+        return heads(given, sys.argv[1:] if arguments is None else arguments)
+    if given.command == "errors":
+        return errors(given)
     from kawhi.tiny.sheet import contact_sheet
 
     try:

@@ -211,7 +211,7 @@ def _chart(rng: random.Random) -> Problem:
     kind, labelled = rng.choice(("bar", "line")), rng.random() < 0.6
     names = "ABCD"[: rng.randint(2, 4)]
     values = [rng.randint(1, 9) for _ in names]
-    drawing = _draw_chart(rng, kind, labelled, names, values)
+    drawing = draw_chart(rng, kind, labelled, names, values)
     mark = "bar" if kind == "bar" else "point"
     asked = rng.choice(("value", "largest", "smallest", "difference", "sum"))
     i, j = sorted(rng.sample(range(len(names)), 2))
@@ -261,7 +261,8 @@ def _chart(rng: random.Random) -> Problem:
     return _problem(rng, drawing, question, task, reading, computation, answer, task_name)
 
 
-def _draw_chart(rng: random.Random, kind: str, labelled: bool, names: str, values: list[int]) -> Drawing:
+def draw_chart(rng: random.Random, kind: str, labelled: bool, names: str, values: list[int]) -> Drawing:
+    """A bar or line chart; values stand above their marks, or are read off grey lines when not ``labelled``."""
     drawing, (dx, dy) = Drawing(), _shift(rng, 4)
     left, floor, unit = 22 + dx, 138 + dy, 12
     drawing.line([(left, floor), (160 + dx, floor)])
