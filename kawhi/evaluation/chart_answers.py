@@ -14,7 +14,6 @@ from decimal import Decimal
 from kawhi.rewards.boxed import boxed_answer
 from kawhi.rewards.limits import MAX_CHARACTERS
 
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
 _MARK = re.compile(r"\banswer\b[ *_\"]*(?:is|are|:|=)[ :*_]*", re.IGNORECASE)
 # After a full stop a new sentence starts, unless the stop ends an initial ("U.S. Bank").
 _NEXT_SENTENCE = re.compile(r"(?<![.\s][A-Za-z])\.\s+(?=[A-Z])")
@@ -39,8 +38,9 @@ def marked_answer(response: str) -> str | None:
     text = visible(response)
     if (boxed := boxed_answer(text)) is not None:
         return tidy(boxed)
-    if tags := _TAG.findall(text):
-        return tidy(tags[-1])
+    before, closed, _ = text.rpartition("</answer>")
+    if closed and "<answer>" in before:
+        return tidy(before.rpartition("<answer>")[2])
     if marks := list(_MARK.finditer(text)):
         rest = text[marks[-1].end() :].strip()
         if rest:

@@ -20,6 +20,7 @@ from kawhi.evaluation.numbered import numbered
         ("<think>\\boxed{7}</think> 8", "8"),
         ("<think>it must be 7", ""),
         ("<answer>\n Coal </answer> I hope", "Coal"),
+        ("</answer> 3\n<answer>2", "<answer>2"),
         ("The answer is 42. This follows from the bars.", "42"),
         ("**Final Answer:** U.S. Virgin Islands", "U.S. Virgin Islands"),
         ("Answer:\n\n**42 %**\nas the bar says", "42 %"),
@@ -113,7 +114,8 @@ def test_elements_of_a_list(text, found):
 
 
 @pytest.mark.parametrize(
-    "text", ["[" + "'" * 50_000 + "]", "answer" * 20_000, "1," * 50_000, " is" * 30_000, "[" * 50_000]
+    "text",
+    ["[" + "'" * 50_000 + "]", "answer" * 20_000, "<answer>" * 20_000, "1," * 50_000, " is" * 30_000, "[" * 50_000],
 )
 def test_long_responses_take_no_time(text):
     start = time.process_time()

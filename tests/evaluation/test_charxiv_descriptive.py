@@ -132,6 +132,39 @@ def test_a_judge_that_fails_gives_minus_one_in_lmms_eval_and_an_error_here(monke
         question.parse("I give it a 1.")
 
 
+TRUTHS = [  # of the validation split
+    (1, "easy swimmer:swimmer6"),
+    (2, "Number of pixel-level annotations (log-scale)"),
+    (3, "LARA (ε = 1)"),
+    (3, "PPL (10^2)"),
+    (4, "-1.00"),
+    (5, "10^-6"),
+    (6, "0.997"),
+    (8, "200000"),
+    (9, "0.05"),
+    (11, "Yes"),
+    (13, "advmod, amod, case, cc, conj, det, mark, nmod, nsubj, obj, obl"),
+    (16, "decreases then increases"),
+    (18, "1 by 2"),
+    (19, "21"),
+    (15, "Not Applicable"),
+]
+
+
+@pytest.mark.parametrize(("template", "truth"), TRUTHS)
+@pytest.mark.parametrize("response", ["{}", "{}.", "It shows.\n\nThe answer is {}.", r"\boxed{{{}}}", "**Answer:** {}"])
+def test_the_rule_finds_the_truth(template, truth, response):
+    facts = {"template": template, "answer": truth}
+    assert BENCHMARK.rule(facts, response.format(truth)).score == 1.0
+
+
+@pytest.mark.parametrize(("template", "truth"), TRUTHS)
+def test_the_rule_takes_no_other_truth_for_this_one(template, truth):
+    others = [other for _, other in TRUTHS if other != truth]
+    facts = {"template": template, "answer": truth}
+    assert not any(BENCHMARK.rule(facts, f"The answer is {other}.").score for other in others)
+
+
 @pytest.mark.parametrize("score", ["true", "1.0", '"1"', "2", "-1", "null", "[1]"])
 def test_a_score_is_the_number_0_or_1(score):
     (question,) = BENCHMARK.questions(BENCHMARK.facts(asked(0, 1)), "60", None, [])

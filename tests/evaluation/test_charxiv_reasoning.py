@@ -73,6 +73,36 @@ def test_the_reply_has_exactly_two_keys(reply):
         question.parse(reply)
 
 
+TRUTHS = [  # of the validation split
+    (1, "lambda_L = 0.13"),
+    (1, "(b) OPT"),
+    (1, "JeVois (408MHz)"),
+    (1, "PD-HDDPG, plain"),
+    (1, "Cosine + CLP(LASER)"),
+    (1, "η = 0.1333"),
+    (1, "Aug 22, 12:00"),
+    (1, "6B"),
+    (2, "the left subplot (i.e. the first subplot)"),
+    (3, "40,000"),
+    (3, "94.0"),
+    (4, "9.17"),
+]
+
+
+@pytest.mark.parametrize(("kind", "truth"), TRUTHS)
+@pytest.mark.parametrize("response", ["{}", "{}.", "It shows.\n\nThe answer is {}.", r"\boxed{{{}}}", "**Answer:** {}"])
+def test_the_rule_finds_the_truth(kind, truth, response):
+    facts = {"kind": KINDS[kind], "answer": truth}
+    assert BENCHMARK.rule(facts, response.format(truth)).score == 1.0
+
+
+@pytest.mark.parametrize(("kind", "truth"), TRUTHS)
+def test_the_rule_takes_no_other_truth_for_this_one(kind, truth):
+    others = [other for _, other in TRUTHS if other != truth]
+    facts = {"kind": KINDS[kind], "answer": truth}
+    assert not any(BENCHMARK.rule(facts, f"The answer is {other}.").score for other in others)
+
+
 def test_every_kind_of_answer_has_its_score():
     samples = [Scored(BENCHMARK.facts(row), Outcome(float(row is ROWS[0]))) for row in ROWS]
     assert scores(samples) == {

@@ -99,7 +99,14 @@ def _points(truth: str, given: str, exact: bool) -> float:
     expected, value = number(truth), number(given)
     if expected is not None and value is not None:
         return float(abs(value - expected) <= TOLERANCE * abs(expected))
-    return float(anls_score(prediction=given.strip("% ").lower(), gold_labels=[truth.strip("% ").lower()]))
+    return _anls(*(" ".join(text.strip("% ").lower().split()) for text in (given, truth)))
+
+
+def _anls(given: str, truth: str) -> float:
+    """1 minus the edit distance over the longer length; 0 below 0.5, which the lengths alone may show at once."""
+    if 2 * abs(len(given) - len(truth)) >= max(len(given), len(truth), 1):
+        return 0.0
+    return float(anls_score(prediction=given, gold_labels=[truth], threshold=0.5))
 
 
 def _conversation(doc: Mapping[str, Any]) -> bool:
