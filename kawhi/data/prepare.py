@@ -13,7 +13,7 @@ from kawhi.data import schema
 from kawhi.runs.identity import CellError, no_data_file
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import evaluates, stage_main, trains
-from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
+from kawhi.runs.validation import require_benchmarks, validate_algorithm, validate_benchmarks, validate_credit
 from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
@@ -30,6 +30,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     validate_credit(cell)
     if evaluates(cell):
         validate_benchmarks(cell)
+        require_benchmarks(cell)
     if cell.study.name == "grounding":
         files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     else:
@@ -52,7 +53,10 @@ def training_files(cell: DictConfig, *, make: bool = True) -> dict[str, Path]:
 
 def benchmark_files(cell: DictConfig) -> dict[str, Path]:
     """The file of each drawn benchmark; lmms-eval fetches those of its own tasks."""
-    return {b.task: tiny_file(cell, "heldout", b.problems, b.seed) for b in cell.benchmarks if "problems" in b}
+    drawn = [
+        benchmark for benchmark in cell.benchmarks if benchmark.task == "kawhi_tiny" and not benchmark.get("data_file")
+    ]
+    return {b.task: tiny_file(cell, "heldout", b.problems, b.seed) for b in drawn}
 
 
 def tiny_file(cell: DictConfig, split: Split, count: int, seed: int, *, make: bool = True) -> Path:

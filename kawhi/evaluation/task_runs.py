@@ -25,9 +25,9 @@ def task_runs(entry: Mapping[str, Any]) -> list[TaskRun]:
     """
     options = {key: value for key, value in entry.items() if key not in _OWN_KEYS}
     local = entry.get("data_file")
-    problems = options.pop("problems", None) if local else None
-    if local and problems is None:
+    if local and "problems" not in options:
         raise CellError(f"{entry['task']} with a data_file needs `problems`, the number of its samples")
+    problems = int(options.pop("problems")) if local else 0
     try:
         runs = load(entry["task"]).runs(options)
     except (ValueError, KeyError) as error:

@@ -24,13 +24,20 @@ def validate_benchmarks(cell: DictConfig) -> None:
         raise CellError(f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks: choose other benchmarks=")
     for benchmark in cell.benchmarks:
         task_runs(OmegaConf.to_container(benchmark, resolve=True))  # type: ignore[arg-type]
-        if (require := load(benchmark.task).require) is not None:
-            require()
     judged = [task for task in tasks if is_judged(task)]
     if judged and cell.judge.name == "none":
         raise CellError(
             f"{', '.join(judged)} are decided by a judge and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b"
         )
+
+
+def require_benchmarks(cell: DictConfig) -> None:
+    """Raises:
+    CellError: this machine cannot score one of the benchmarks.
+    """
+    for benchmark in cell.benchmarks:
+        if (require := load(benchmark.task).require) is not None:
+            require()
 
 
 def validate_algorithm(cell: DictConfig) -> None:

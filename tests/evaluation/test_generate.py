@@ -87,7 +87,9 @@ def test_a_server_that_fails_gives_no_samples_and_the_next_run_asks_for_what_is_
         kept = len(path.read_text().splitlines()) if path.exists() else 0
         assert kept == (5 if fault == "dies_mid_run" else 0)
         if fault == "dies_mid_run":
-            assert re.search(rf"{PROBLEMS - 5} of {PROBLEMS} requests to the model failed.*5 responses are", str(caught.value))
+            assert re.search(
+                rf"{PROBLEMS - 5} of {PROBLEMS} requests to the model failed.*5 responses are", str(caught.value)
+            )
         stub.requests.clear()
         stub.become("ok")
         generate(asked, folder, entry, "unused", stub.base_url)
@@ -106,7 +108,10 @@ def test_a_server_that_recovers_gives_all_samples(tmp_path, fault):
 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
-    [("cut_off", "12 of 12 samples of kawhi_tiny are truncated"), ("empty", "12 of 12 samples of kawhi_tiny are empty")],
+    [
+        ("cut_off", "12 of 12 samples of kawhi_tiny are truncated"),
+        ("empty", "12 of 12 samples of kawhi_tiny are empty"),
+    ],
 )
 def test_responses_that_are_cut_off_or_empty_are_refused_and_kept(tmp_path, fault, sentence):
     asked, folder, entry = served(tmp_path)

@@ -50,7 +50,9 @@ def test_an_option_that_a_benchmark_does_not_have_is_refused():
 
 
 def test_a_file_of_one_s_own_needs_its_number_of_samples():
-    assert [run.problems for run in task_runs({"task": "kawhi_tiny", "data_file": "x", "problems": 7, "seed": 0})] == [7]
+    assert [run.problems for run in task_runs({"task": "kawhi_tiny", "data_file": "x", "problems": 7, "seed": 0})] == [
+        7
+    ]
     with pytest.raises(CellError, match="kawhi_tiny with a data_file needs `problems`"):
         task_runs({"task": "kawhi_tiny", "data_file": "x"})
 
