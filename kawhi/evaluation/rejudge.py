@@ -35,7 +35,7 @@ JUDGE_LOGS = "judge"
 """Folder in ``eval/<task>`` with the replies of the run's own judge, which another judge has no use for."""
 
 MakeJudge = Callable[[DictConfig], Any]
-Score = Callable[[Path, Benchmark, Any], dict[str, Any]]
+Score = Callable[[Path, Benchmark, Any, float | None], dict[str, Any]]
 
 
 @dataclass
@@ -85,7 +85,8 @@ def rejudge(
         run: with the responses to all its benchmarks, judged or not.
         judge: the block of the configuration.
         make_judge: block -> the judge; the package's own when left out.
-        score: (folder, benchmark, judge) -> the score; the package's own when left out.
+        score: (folder, benchmark, judge, allowed share of truncated responses) -> the score; the package's own when
+            left out.
 
     Raises:
         CellError: the responses are not complete, the judge failed, or another process is at work.
@@ -203,8 +204,9 @@ def _judge_all(
     missing = [each.task for each in cell.benchmarks if score_of(target, each.task) is None]
     if missing:
         judge = make_judge(cell.judge)
-        for task in missing:
-            score(target.evaluation(task), load(task), judge)
+        for number, task in enumerate(missing, 1):
+            print(f"[{number}/{len(missing)}] {task}", flush=True)
+            score(target.evaluation(task), load(task), judge, cell.evaluation.get("allowed_truncation"))
     write_json(target.stage("evaluate"), {"seconds": round(time.monotonic() - start, 3)})
     scores = {}
     for each in cell.benchmarks:
@@ -221,7 +223,7 @@ def _make_judge(settings: DictConfig) -> Any:
     return Judge(JudgeSettings.from_config(settings))
 
 
-def _score(folder: Path, benchmark: Benchmark, judge: Any) -> dict[str, Any]:
+def _score(folder: Path, benchmark: Benchmark, judge: Any, allowed_truncation: float | None) -> dict[str, Any]:
     from kawhi.evaluation.scoring import score
 
-    return score(folder, benchmark, judge)
+    return score(folder, benchmark, judge, allowed_truncation=allowed_truncation)
