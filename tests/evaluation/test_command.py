@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -117,7 +118,7 @@ def judge(tmp_path, monkeypatch):
     (folder.parent / "run.yaml").touch()
     (folder / "strict.yaml").write_text("name: strict\nmodel: judge-c\nseed: 0\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "_make_judge", lambda settings: f"{settings.model}-{settings.seed}")
+    monkeypatch.setattr(module, "_make_judge", lambda settings, log: nullcontext(f"{settings.model}-{settings.seed}"))
     monkeypatch.setattr(module, "_score", judging(lambda sample: "0"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import pytest
 from omegaconf import OmegaConf
@@ -23,8 +24,8 @@ def _known(monkeypatch):
     known(monkeypatch)
 
 
-def name_of(judge):
-    return judge.name
+def name_of(judge, log):
+    return nullcontext(judge.name)
 
 
 def all_right(run, judge=SECOND):
@@ -219,6 +220,7 @@ def conf(tmp_path):
         "# @package _global_\njudge:\n  name: packed\n  device: ${scale.device}\n  n: 1\n"
     )
     (folder / "plain.yaml").write_text("name: plain\nn: 1\n")
+    (folder / "none.yaml").write_text("# @package _global_\njudge: null\n")
     return folder.parent
 
 
@@ -229,8 +231,13 @@ def test_a_judge_is_composed_with_its_overrides(conf, name):
     assert judge_config(conf, name, ["judge.n=3"]).name == name
 
 
+def test_no_judge_is_refused(conf):
+    with pytest.raises(CellError, match="none is no judge: choose one of packed, plain"):
+        judge_config(conf, "none", [])
+
+
 def test_unknown_judges_and_settings_are_refused(conf):
-    with pytest.raises(CellError, match="there is no judge nobody; conf/judge has packed, plain"):
+    with pytest.raises(CellError, match="there is no judge nobody; conf/judge has none, packed, plain"):
         judge_config(conf, "nobody", [])
     with pytest.raises(CellError, match=r"Could not override 'judge.m'"):
         judge_config(conf, "plain", ["m=1"])
