@@ -77,7 +77,7 @@ def _samples(given: argparse.Namespace) -> int:
     found = gather(open_run(given.run), given.benchmark, given.limit)
     out = given.out or given.run / "samples.html"
     write_atomically(out, render(found))
-    print(f"wrote {out} ({len(found.samples)} samples, {out.stat().st_size / 2**20:.1f} MiB)")
+    print(f"wrote {out} ({len(found.samples)} samples, {out.stat().st_size / 2**20:.2f} MiB)")
     return 0
 
 

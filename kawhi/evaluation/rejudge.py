@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ ORIGIN = "rejudged.json"
 JUDGE_LOGS = "judge"
 """Folder in ``eval/<task>`` with the replies of the run's own judge, which another judge has no use for."""
 
-MakeJudge = Callable[[DictConfig], Any]
-Score = Callable[[Path, Benchmark, Any], dict[str, Any]]
+MakeJudge = Callable[[DictConfig, Path], AbstractContextManager[Any]]
+Score = Callable[[Path, Benchmark, Any, float | None], dict[str, Any]]
 
 
 @dataclass
@@ -71,9 +72,12 @@ def judge_config(conf: Path, name: str, overrides: list[str]) -> DictConfig:
     given = [each if each.startswith("judge.") else f"judge.{each}" for each in overrides]
     try:
         with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-            return compose(f"judge/{name}", overrides=given).judge
+            block = compose(f"judge/{name}", overrides=given).judge
     except HydraException as error:
         raise CellError(" ".join(str(error).split())) from error
+    if block is None:
+        raise CellError(f"{name} is no judge: choose one of {', '.join(each for each in known if each != name)}")
+    return block
 
 
 def rejudge(
@@ -84,8 +88,10 @@ def rejudge(
     Args:
         run: with the responses to all its benchmarks, judged or not.
         judge: the block of the configuration.
-        make_judge: block -> the judge; the package's own when left out.
-        score: (folder, benchmark, judge) -> the score; the package's own when left out.
+        make_judge: (block, log of a server that is started for it) -> the judge, for as long as it is needed; the
+            package's own when left out.
+        score: (folder, benchmark, judge, allowed share of truncated responses) -> the score; the package's own when
+            left out.
 
     Raises:
         CellError: the responses are not complete, the judge failed, or another process is at work.
@@ -202,9 +208,10 @@ def _judge_all(
     start = time.monotonic()
     missing = [each.task for each in cell.benchmarks if score_of(target, each.task) is None]
     if missing:
-        judge = make_judge(cell.judge)
-        for task in missing:
-            score(target.evaluation(task), load(task), judge)
+        with make_judge(cell.judge, target.log("judge")) as judge:
+            for number, task in enumerate(missing, 1):
+                print(f"[{number}/{len(missing)}] {task}", flush=True)
+                score(target.evaluation(task), load(task), judge, cell.evaluation.get("allowed_truncation"))
     write_json(target.stage("evaluate"), {"seconds": round(time.monotonic() - start, 3)})
     scores = {}
     for each in cell.benchmarks:
@@ -215,13 +222,13 @@ def _judge_all(
     return scores
 
 
-def _make_judge(settings: DictConfig) -> Any:
-    from kawhi.evaluation.judge import Judge, JudgeSettings
+def _make_judge(settings: DictConfig, log: Path) -> AbstractContextManager[Any]:
+    from kawhi.evaluation.judge_server import judging
 
-    return Judge(JudgeSettings.from_config(settings))
+    return judging(settings, log=log)
 
 
-def _score(folder: Path, benchmark: Benchmark, judge: Any) -> dict[str, Any]:
+def _score(folder: Path, benchmark: Benchmark, judge: Any, allowed_truncation: float | None) -> dict[str, Any]:
     from kawhi.evaluation.scoring import score
 
-    return score(folder, benchmark, judge)
+    return score(folder, benchmark, judge, allowed_truncation=allowed_truncation)

@@ -126,12 +126,26 @@ IMAGES = pa.schema([("key", pa.string()), ("bytes", pa.binary())])
 
 
 def write_samples(path: Path, samples: Sequence[Sample]) -> None:
-    """Atomic; sorted as given."""
-    rows = [asdict(sample) | {"verdict": sample.verdict} for sample in samples]
+    """Atomic; sorted as given.  A lone surrogate in a text, which UTF-8 cannot hold, is written as U+FFFD."""
+    rows = [_storable(asdict(sample)) | {"verdict": sample.verdict} for sample in samples]
     for row in rows:
         for name in _JSON:
             row[name] = json.dumps(row[name], ensure_ascii=False, sort_keys=True)
     write_table(path, pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+def _storable(value: Any) -> Any:
+    """The same with text that UTF-8 can hold: half a character from some server must not lose an evaluation."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    return value
 
 
 def read_samples(path: Path) -> list[Sample]:

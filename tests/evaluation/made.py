@@ -20,7 +20,7 @@ from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, 
 from kawhi.evaluation.benchmarks import tiny
 from kawhi.evaluation.parsing import exactly
 from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
-from kawhi.runs.identity import DEPENDS_ON
+from kawhi.runs.identity import DEPENDS_ON, CellError
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import STAGES
 from tests.cells import cell
@@ -121,15 +121,15 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
     config.benchmarks = [tiny_options if task == TINY else {"task": task, "title": "Made"} for task in tasks]
     if judge is not None:
         OmegaConf.update(config, "judge", dict(judge), force_add=True)
-    path = folder / "runs" / name / "tiny_baseline-0123456789ab"
-    run = RunDirectory(path)
+    known_name = RunDirectory.of(config).path if judge else folder / "runs" / name / "tiny_baseline-0123456789ab"
+    run, path = RunDirectory(known_name), known_name
     run.save_config(config)
     write_json(path / "data.json", {TINY: "kawhi_tiny.parquet"})
     for task, its in tasks.items():
         at = run.evaluation(task)
         write_samples(at / "samples.parquet", its)
         write_images(at / "images.parquet", {str(i): _png(i) for i in (0, 1)})
-        (at / "task").mkdir()
+        (at / "task").mkdir(exist_ok=True)
         (at / "task" / f"{task}.yaml").write_text("task: made\n")
         write_score(at)
     for stage in STAGES["baseline"]:
@@ -140,16 +140,16 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
 
 def write_score(folder: Path) -> float:
     """``score.json`` of the samples in a folder, the undecided ones left out."""
-    scores = [each.score for each in read_samples(folder / "samples.parquet") if each.score is not None]
-    score = 100 * sum(scores) / len(scores)
-    write_json(folder / "score.json", {"n": len(scores), "score": score})
+    samples = [each for each in read_samples(folder / "samples.parquet") if each.score is not None]
+    score, rule = (100 * sum(getattr(s, name) for s in samples) / len(samples) for name in ("score", "rule_score"))
+    write_json(folder / "score.json", {"n": len(samples), "score": score, "rule_score": rule})
     return score
 
 
-def judging(reply: Callable[[Sample], str]) -> Callable[[Path, Benchmark, Any], dict[str, float]]:
+def judging(reply: Callable[[Sample], str]) -> Callable[[Path, Benchmark, Any, float | None], dict[str, float]]:
     """A stand-in for scoring: the judge's replies come from a function, no request is sent."""
 
-    def score(folder: Path, benchmark: Benchmark, judge: Any) -> dict[str, float]:
+    def score(folder: Path, benchmark: Benchmark, judge: Any, allowed_truncation: float | None) -> dict[str, float]:
         made = []
         for each in read_samples(folder / "samples.parquet"):
             rule = benchmark.rule(each.facts, each.response)
@@ -157,6 +157,8 @@ def judging(reply: Callable[[Sample], str]) -> Callable[[Path, Benchmark, Any], 
             by_rule = replace(each, score=rule.score, extraction=rule.extraction)
             made.append(decided(each, reply(each), judge) if asked else by_rule)
         write_samples(folder / "samples.parquet", made)
+        if failed := [each for each in made if each.judge_error]:
+            raise CellError(f"{len(failed)} samples of {benchmark.name} have no verdict")
         return {"score": write_score(folder)}
 
     return score

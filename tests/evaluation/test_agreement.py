@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kawhi.evaluation.agreement import agreement, pair, rule_and_judge, standard_error
 from kawhi.evaluation.agreement_view import compare
 from kawhi.runs.identity import CellError
-from tests.evaluation.made import MADE, TINY, decided, known, make_run, responses, sample
+from tests.evaluation.made import MADE, OTHER_JUDGE, TINY, decided, known, make_run, responses, sample
 
 VERDICTS = st.sampled_from(["right", "wrong", "partly"])
 
@@ -122,7 +122,7 @@ def test_rule_against_judge():
 def test_two_runs_are_compared_where_judges_decided(tmp_path):
     samples = responses()
     other = {TINY: samples[TINY], MADE: [decided(s, "1", "judge-b") if s.replies else s for s in samples[MADE]]}
-    found = compare(make_run(tmp_path, "a"), make_run(tmp_path, "b", **other))
+    found = compare(make_run(tmp_path), make_run(tmp_path, judge=OTHER_JUDGE, **other))
     assert [each.task for each in found] == [MADE]
     assert found[0].judges.n == 6
     assert found[0].compared.by_rule == 1
@@ -132,6 +132,6 @@ def test_two_runs_are_compared_where_judges_decided(tmp_path):
 def test_nothing_to_compare_is_one_sentence(tmp_path):
     rules = {TINY: responses()[TINY]}
     with pytest.raises(CellError, match="no sample of kawhi_tiny has the verdict of a judge in both runs"):
-        compare(make_run(tmp_path, "a", **rules), make_run(tmp_path, "b", **rules))
+        compare(make_run(tmp_path, **rules), make_run(tmp_path, judge=OTHER_JUDGE, **rules))
     with pytest.raises(CellError, match="no benchmark with samples in common"):
-        compare(make_run(tmp_path, "c", **rules), make_run(tmp_path, "d", **{MADE: responses()[MADE]}))
+        compare(make_run(tmp_path, **rules), make_run(tmp_path, judge=OTHER_JUDGE, **{MADE: responses()[MADE]}))

@@ -296,7 +296,8 @@ def test_nothing_overflows_and_text_can_be_read(page, files, width, scheme):
 def test_everything_that_can_be_used_has_a_name(page):
     unnamed = """[...document.querySelectorAll("input, select, button, img, [role=listbox], [role=region], section")]
         .filter(e => !(e.textContent.trim() && e.matches("button")) && !e.closest("label")
-        && !e.getAttribute("aria-label") && !document.getElementById(e.getAttribute("aria-labelledby")) && !e.alt).map(e => e.outerHTML)"""
+        && !e.getAttribute("aria-label") && !document.getElementById(e.getAttribute("aria-labelledby")) && !e.alt)
+        .map(e => e.outerHTML)"""
     assert page.run(unnamed) == []
     twice = "[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)"
     assert page.run(twice) == []

@@ -11,7 +11,6 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from kawhi.evaluation.benchmark import Outcome, Scored, load
 from kawhi.evaluation.results import images_of, samples_of, score_of, tasks_with_samples
 from kawhi.evaluation.samples import Sample
 from kawhi.runs.identity import CellError
@@ -99,15 +98,11 @@ def _add(book: Book, run: RunDirectory, task: str, limit: int | None) -> None:
 
 
 def _summary(task: str, samples: Sequence[Sample], score: dict[str, Any] | None) -> Summary:
-    rule = None
-    if score is not None:  # only then are the samples complete, as the scores of some benchmarks need them to be
-        outcomes = [Scored(s.facts, Outcome(s.rule_score, s.rule_extraction, s.rule_parts)) for s in samples]
-        rule = load(task).scores(outcomes)["score"]
     return Summary(
         task=task,
         n=len(samples),
         score=None if score is None else score["score"],
-        rule_score=rule,
+        rule_score=None if score is None else score["rule_score"],
         truncated=100 * sum(truncated(sample) for sample in samples) / max(len(samples), 1),
         empty=100 * sum(not sample.response.strip() for sample in samples) / max(len(samples), 1),
         undecided=sum(sample.verdict in ("error", "open") for sample in samples),
