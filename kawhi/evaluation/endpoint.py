@@ -203,10 +203,11 @@ class Endpoint:
         if self._failing_since is None or started - self._failed > self.patience:  # after a long rest all is new
             self._failing_since = max(started, self._succeeded)
         self._failed = now
-        if now - self._failing_since >= self.patience:
+        silent = now - self._failing_since
+        if silent >= self.patience:
             self._given_up = (
-                f"the server at {self.base_url} was given up after {self.patience:g} s without a reply, the last try "
-                f"ended with: {reason}"
+                f"the server at {self.base_url} was given up after {silent:.1f} s without a reply, the last try ended "
+                f"with: {reason}"
             )
 
     def _wait(self, state: RetryCallState) -> float:

@@ -128,7 +128,7 @@ def test_a_dead_server_is_given_up_for_all_requests_that_are_left(behaviour):
         start = time.monotonic()
         (found,) = run_all([errors(client)])
         assert time.monotonic() - start < 5
-    assert all(isinstance(error, EndpointError) and "was given up after 0.3 s" in str(error) for error in found)
+    assert all(isinstance(error, EndpointError) and "was given up after 0." in str(error) for error in found)
     assert sum(error.attempts == 0 for error in found) > 200
 
 

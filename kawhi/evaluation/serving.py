@@ -1,0 +1,199 @@
+"""``vllm serve`` for as long as it is needed: started on free GPUs, waited for, ended with all its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from kawhi.runs.identity import CellError
+from kawhi.runs.processes import die_with_parent
+
+COMMAND = (sys.executable, "-m", "kawhi.evaluation.vllm_server", "serve")
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between this machine and itself
+_TELLING = re.compile(r"(\w*(Error|Exception|Killed)\b.*|\berror: .*)")
+_HOLLOW = ("See root cause above", "Engine core initialization failed")
+_SPARE = 0.1  # share of a GPU's memory below which it counts as free: a desktop's or a driver's own
+
+
+@contextmanager
+def served(
+    model: str,
+    *,
+    name: str,
+    port: int | None,
+    options: Sequence[str],
+    log: Path,
+    limit: float,
+    environment: Mapping[str, str] | None,
+) -> Iterator[str]:
+    """Yields the base URL of a server that is ready, and ends it.
+
+    Args:
+        model: a folder or an id of the hub.
+        name: what requests call the model.
+        port: ``None`` for a free one.
+        options: further arguments of ``vllm serve``.
+        log: its output is appended here.
+        limit: seconds until it must be ready.
+        environment: variables beside those of this process.
+
+    Raises:
+        CellError: vLLM is not installed, the port is taken, or the server ends or hangs while it starts.
+    """
+    if find_spec("vllm") is None:
+        raise CellError("vLLM is not installed here: install it, or name a running server (judge.base_url)")
+    port = port or _free_port()
+    if _listens(port):
+        raise CellError(f"port {port} is taken: name another one, or none to have a free one chosen")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab") as output:
+        start = output.tell()
+        process = subprocess.Popen(
+            [*COMMAND, model, "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port), *options],
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    try:
+        _wait(process, f"http://127.0.0.1:{port}", name, log, start, limit)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        _end(process)
+
+
+def gpus_free() -> list[str]:
+    """The GPUs that this process may use and nothing else does, as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    Raises:
+        CellError: the driver does not answer.
+    """
+    if shutil.which("nvidia-smi") is None:
+        return []
+    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.used,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (subprocess.SubprocessError, OSError) as error:
+        raise CellError(
+            f"nvidia-smi failed, so no GPU can be chosen ({error}): see whether the driver works"
+        ) from error
+    return free_among(listed, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def free_among(listed: str, visible: str | None) -> list[str]:
+    """``gpus_free`` from nvidia-smi's lines (index, uuid, MiB used, MiB there) and ``CUDA_VISIBLE_DEVICES``."""
+    allowed = None if visible is None else [each.strip() for each in visible.split(",") if each.strip()]
+    free = []
+    for line in listed.strip().splitlines():
+        index, uuid, used, total = (each.strip() for each in line.split(","))
+        name = index if allowed is None else next((a for a in allowed if a == index or uuid.startswith(a)), None)
+        if name is not None and float(used) < _SPARE * float(total):
+            free.append(name)
+    return free
+
+
+def parallel_options(devices: int, tensor_parallel: int) -> list[str]:
+    """Arguments of ``vllm serve`` for one replica on each ``tensor_parallel`` of the GPUs that are free.
+
+    Raises:
+        CellError: there are fewer than one replica needs.
+    """
+    if devices < tensor_parallel:
+        raise CellError(
+            f"the server needs {tensor_parallel} free GPU(s) and {devices} are: free some, or name a running server "
+            "(judge.base_url)"
+        )
+    options = ["--tensor-parallel-size", str(tensor_parallel)]
+    replicas = devices // tensor_parallel
+    return options if replicas == 1 else [*options, "--data-parallel-size", str(replicas)]
+
+
+def _wait(process: subprocess.Popen, address: str, name: str, log: Path, start: int, limit: float) -> None:
+    began = told = time.monotonic()
+    while process.poll() is None:
+        if _get(f"{address}/health") is not None:
+            models = json.loads(_get(f"{address}/v1/models") or '{"data": []}')["data"]
+            if name in [model["id"] for model in models]:
+                return
+        now = time.monotonic()
+        if now - began > limit:
+            raise CellError(f"the server of {name} was not ready after {limit:g} s: read {log}, or raise the limit")
+        if now - told >= 10:
+            print(f"the server of {name} has been starting for {now - began:.0f} s ({log})", flush=True)
+            told = now
+        time.sleep(0.2)
+    line = telling_line(log.read_bytes()[start:].decode(errors="replace"))
+    raise CellError(f"the server of {name} ended while it started (exit code {process.returncode}): {line}; see {log}")
+
+
+def telling_line(text: str) -> str:
+    """The last line of a log that names an error, without what a logger puts before it; else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [
+        match[0] for line in lines if (match := _TELLING.search(line)) and not any(word in line for word in _HOLLOW)
+    ]
+    line = (found or lines or ["it wrote nothing"])[-1]
+    return line if len(line) <= 300 else f"{line[:300]}..."
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Ends the server and everything it started: its descendants, and the orphans of its session."""
+    family: set[psutil.Process] = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family.update(psutil.Process(process.pid).children(recursive=True))
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=10)
+    for _ in range(3):  # a process can fork between the look and the kill
+        left = [each for each in family.union(psutil.process_iter()) if _ours(each, family, process.pid)]
+        for each in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        if not left:
+            break
+        psutil.wait_procs(left, timeout=5)
+    process.wait()
+
+
+def _ours(process: psutil.Process, family: set[psutil.Process], leader: int) -> bool:
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        mine = process in family or os.getsid(process.pid) == leader
+        return mine and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _get(url: str) -> bytes | None:
+    try:
+        with _DIRECT.open(url, timeout=5) as reply:
+            return reply.read()
+    except (urllib.error.URLError, OSError):
+        return None  # not there yet
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
