@@ -137,9 +137,10 @@ def test_a_judge_that_is_down_leaves_no_result_not_even_an_older_one(tmp_path):
         attribute(folder, TASK, judge_at(stub))
     for file in out.glob("judge/*"):
         file.unlink()
+    draw(drawn(TASK), (out / "errors.png", out / "errors.pdf"))
     with StubServer(behaviour="down") as stub, pytest.raises(CellError):
         attribute(folder, TASK, judge_at(stub))
-    assert not (out / "errors.json").exists()
+    assert not [file.name for file in out.glob("errors.*")]
 
 
 def test_answers_without_a_verdict_are_refused(tmp_path):
@@ -216,8 +217,10 @@ def stub_configuration(tmp_path, monkeypatch):
     (tmp_path / "conf" / "run.yaml").touch()
     monkeypatch.chdir(tmp_path)
 
-    def configure(base_url: str) -> None:
-        block = dict(name="stub", model=MODEL, base_url=base_url, concurrency=4, attempts=2, timeout=2, patience=1)
+    def configure(base_url: str | None) -> None:
+        block = dict(
+            name="${judge.model}", model=MODEL, base_url=base_url, concurrency=4, attempts=2, timeout=2, patience=1
+        )
         block |= dict(temperature=0, seed=0, api_key_env=None)
         (tmp_path / "conf" / "judge" / "stub.yaml").write_text(json.dumps({"judge": block}))
 
@@ -227,12 +230,12 @@ def stub_configuration(tmp_path, monkeypatch):
 def test_the_command_writes_counts_and_pictures(tmp_path, stub_configuration, capsys):
     folder = evaluated(tmp_path / "run")
     with StubServer(reply) as stub:
-        stub_configuration(stub.base_url)
-        assert main(["errors", str(tmp_path / "run"), "--judge", "stub"]) == 0
+        stub_configuration(None)
+        assert main(["errors", str(tmp_path / "run"), "--judge", "stub", "--base-url", stub.base_url]) == 0
     said = capsys.readouterr().out
     assert "VP          1   20.0 %" in said
     for name in ("errors.json", "errors.parquet", "errors.png", "errors.pdf"):
-        assert (folder / "errors" / "stub" / name).stat().st_size > 0
+        assert (folder / "errors" / MODEL / name).stat().st_size > 0
 
 
 @pytest.mark.parametrize(
@@ -241,6 +244,7 @@ def test_the_command_writes_counts_and_pictures(tmp_path, stub_configuration, ca
         (["run", "--judge", "nobody"], "there is no judge nobody; conf/judge has stub"),
         (["run", "--judge", "stub", "--benchmark", "kawhi_mme"], "kawhi_mme was not evaluated"),
         (["nowhere", "--judge", "stub"], "name the folder of an evaluated run"),
+        (["run", "--judge", "none"], "there is no judge none"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path, stub_configuration, capsys, arguments, sentence):
