@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 HEADS = """\
 Vision-critical heads (figure 3): MME's 14 subtasks with each attention head switched off in all decoder layers.
@@ -59,7 +60,8 @@ def add_parsers(commands) -> None:
     errors.add_argument("run", type=Path, help="the folder of an evaluated run")
     errors.add_argument("--benchmark", metavar="TASK", help="e.g. kawhi_mathverse (default: the run's only one)")
     errors.add_argument("--judge", required=True, metavar="NAME", help="a file of conf/judge, without .yaml")
-    errors.add_argument("--base-url", metavar="URL", help="of the judge's server, in place of the file's")
+    errors.add_argument("--base-url", metavar="URL", help="of a running server of the judge")
+    errors.add_argument("--model", metavar="NAME", help="the judge, as that server calls it")
 
 
 def heads(given: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -152,24 +154,26 @@ def _only(text: str | None, total: int) -> list[int | None]:
 
 
 def _errors(given: argparse.Namespace) -> None:
-    from kawhi.evaluation.judge import Judge
-    from kawhi.probes.errors import attribute
+    from kawhi.evaluation.judge_server import judging
+    from kawhi.probes.error_figure import draw
+    from kawhi.probes.errors import RESULTS, attribute, folder_of, wrong_answers
 
     task = given.benchmark or _only_benchmark(given.run)
-    judge = Judge(_judge_settings(given.judge, given.base_url))
+    block = _judge_block(given)
     folder = given.run / "eval" / task
-    found = attribute(folder, task, judge)
-    from kawhi.probes.error_figure import draw
-
-    out = folder / "errors" / judge.settings.name
-    pictures = out / "errors.png", out / "errors.pdf"
-    draw(found, pictures)
+    out = folder_of(folder, block["name"])
+    wrong_answers(folder, task)  # before a judge is started for nothing
+    with judging(block, log=out / "judge-server.log") as judge:
+        assert judge is not None  # the block names one
+        found = attribute(folder, task, judge)
+    files = [out / name for name in RESULTS]
+    draw(found, tuple(file for file in files if file.suffix in (".png", ".pdf")))
     for name, count in found["counts"].items():
         share = found["shares"][name]
         print(
             f"{name:7} {count:5}  {100 * share['share']:5.1f} %  [{100 * share['low']:.1f}, {100 * share['high']:.1f}]"
         )
-    for file in (out / "errors.json", out / "errors.parquet", *pictures):
+    for file in files:
         print(f"wrote {file}")
 
 
@@ -186,22 +190,22 @@ def _only_benchmark(run: Path) -> str:
     return tasks[0]
 
 
-def _judge_settings(name: str, base_url: str | None):
+def _judge_block(given: argparse.Namespace) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
-    from kawhi.evaluation.judge import JudgeSettings
     from kawhi.runs.identity import CellError
     from kawhi.runs.plan import configuration_folder
 
     folder = configuration_folder() / "judge"
-    file = folder / f"{name}.yaml"
-    if not file.is_file():
-        known = sorted(path.stem for path in folder.glob("*.yaml"))
-        raise CellError(f"there is no judge {name}; conf/judge has {', '.join(known) or 'none'}")
-    block = OmegaConf.load(file).judge
-    if base_url:
-        block.base_url = base_url
-    return JudgeSettings.from_config(block)
+    known = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "none")
+    if given.judge not in known:
+        raise CellError(f"there is no judge {given.judge}; conf/judge has {', '.join(known) or 'none'}")
+    file = OmegaConf.load(folder / f"{given.judge}.yaml")
+    for name in ("base_url", "model"):
+        if getattr(given, name):
+            OmegaConf.update(file, f"judge.{name}", getattr(given, name))
+    block: Any = OmegaConf.to_container(file, resolve=True)
+    return block["judge"]
 
 
 def _guarded(command: str, work: Callable[[], None]) -> int:

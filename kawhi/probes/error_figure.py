@@ -39,9 +39,12 @@ def figure_of(found: Mapping[str, Any]) -> Figure:
     high = [100 * found["shares"][name]["high"] for name in names]
     axes.barh(names, percent, color=[VERMILION, *[BLUE] * (len(names) - 1)], height=0.66, zorder=2)
     axes.hlines(names, low, high, color=INK, linewidth=1.2, zorder=3)
+    clear = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}  # no grid line through a number
     for y, name in enumerate(names):
         label = f"{percent[y]:.1f} %  ({found['counts'][name]})"
-        axes.annotate(label, (high[y], y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+        axes.annotate(
+            label, (high[y], y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9, bbox=clear
+        )
     if found["benchmark"] == "kawhi_mathverse":
         axes.plot([PAPER_VP] * 2, [-0.42, 0.42], color=INK, linewidth=1.4, linestyle=(0, (3, 2)), zorder=4)
         axes.annotate(
@@ -52,6 +55,7 @@ def figure_of(found: Mapping[str, Any]) -> Figure:
             ha="center",
             va="top",
             fontsize=8,
+            bbox=clear,
         )
     axes.set_yticks(
         range(len(names)),

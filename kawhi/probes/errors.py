@@ -7,9 +7,8 @@ reason of each wrong answer) and, when no answer lacks its category, ``errors.js
 from __future__ import annotations
 
 import io
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +83,15 @@ ATTRIBUTION = Benchmark(
 """What the judge needs to know of a benchmark."""
 
 
+RESULTS = ("errors.json", "errors.parquet", "errors.png", "errors.pdf")
+"""Files of a finished attribution."""
+
+
+def folder_of(evaluation: Path, judge: str) -> Path:
+    """Where a judge's categories of ``eval/<task>`` are; a judge may be named as a hub model is."""
+    return evaluation / "errors" / judge.replace("/", "_")
+
+
 def attribute(folder: Path, task: str, judge: Judge) -> dict[str, Any]:
     """Has the wrong answers of one benchmark of a run sorted; what has a category already is not asked again.
 
@@ -96,12 +104,11 @@ def attribute(folder: Path, task: str, judge: Judge) -> dict[str, Any]:
     Raises:
         CellError: no samples, samples whose verdict is not known, nothing wrong, or answers without a category.
     """
-    samples, images = _read(folder, task)
-    wrong = [sample for sample in samples if sample.verdict == "wrong"]
-    if not wrong:
-        raise CellError(f"none of the {len(samples)} answers to {task} is wrong: there is nothing to sort")
-    out = folder / "errors" / judge.settings.name
-    (out / "errors.json").unlink(missing_ok=True)  # until all of today's wrong answers have a category
+    wrong, total = wrong_answers(folder, task)
+    images = read_images(folder / "images.parquet")
+    out = folder_of(folder, judge.settings.name)
+    for file in RESULTS:  # until all of today's wrong answers have a category
+        (out / file).unlink(missing_ok=True)
     sorted_ones = judge.decide(ATTRIBUTION, wrong, images, out)
     write_table(out / "errors.parquet", pa.Table.from_pylist([_row(sample) for sample in sorted_ones], schema=SCHEMA))
     failed = [sample for sample in sorted_ones if sample.judge_error]
@@ -115,7 +122,7 @@ def attribute(folder: Path, task: str, judge: Judge) -> dict[str, Any]:
         "benchmark": task,
         "judge": {"name": judge.settings.name, "model": judge.settings.model},
         "rubric": prompts_of(NAME).version,
-        "samples": len(samples),
+        "samples": total,
         "largest_image_side": max((max(_size(image)) for image in shown.values()), default=0),
         **shares([sample.extraction for sample in sorted_ones]),
     }
@@ -162,7 +169,12 @@ def _row(sample: Sample) -> dict[str, str]:
     }
 
 
-def _read(folder: Path, task: str) -> tuple[list[Sample], Mapping[str, bytes]]:
+def wrong_answers(folder: Path, task: str) -> tuple[list[Sample], int]:
+    """The wrong answers of one benchmark of a run, and the number of all answers.
+
+    Raises:
+        CellError: no samples, samples whose verdict is not known, or nothing wrong.
+    """
     file = folder / "samples.parquet"
     if not file.is_file():
         raise CellError(f"{folder} has no samples.parquet: {task} was not evaluated in this run")
@@ -173,7 +185,10 @@ def _read(folder: Path, task: str) -> tuple[list[Sample], Mapping[str, bytes]]:
             f"{len(unknown)} of {len(samples)} answers to {task} have no verdict, so it is not known which are wrong; "
             "run `kawhi rejudge` first"
         )
-    return samples, read_images(folder / "images.parquet")
+    wrong = [sample for sample in samples if sample.verdict == "wrong"]
+    if not wrong:
+        raise CellError(f"none of the {len(samples)} answers to {task} is wrong: there is nothing to sort")
+    return wrong, len(samples)
 
 
 def _size(image: bytes) -> tuple[int, int]:
@@ -181,15 +196,3 @@ def _size(image: bytes) -> tuple[int, int]:
 
     with Image.open(io.BytesIO(image)) as opened:
         return opened.size
-
-
-def load_found(out: Path) -> dict[str, Any]:
-    """``errors.json`` of a finished attribution.
-
-    Raises:
-        CellError: there is none, because answers lack their category.
-    """
-    file = out / "errors.json"
-    if not file.is_file():
-        raise CellError(f"{out} has no errors.json: not every wrong answer has a category; run `kawhi errors` again")
-    return json.loads(file.read_text())

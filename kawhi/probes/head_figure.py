@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kawhi.evaluation.benchmarks.mme import PERCEPTION
@@ -41,9 +42,9 @@ def figure_of(found: Mapping[str, Any], name: str) -> Figure:
     """Bars of the drops over a heat map of heads and subtasks."""
     rows = found["heads"]
     heads = np.arange(len(rows))
-    width = min(14.0, max(6.4, 2.6 + 0.32 * len(rows)))
+    width = min(14.0, max(7.6, 3.6 + 0.32 * len(rows)))
     figure, (bars, heat) = plt.subplots(
-        2, 1, sharex=True, figsize=(width, 7.4), height_ratios=(1, 1.35), layout="constrained"
+        2, 1, sharex=True, figsize=(width, 7.6), height_ratios=(1, 1.4), layout="constrained"
     )
     drops = np.array([row["drop"] for row in rows])
     ends = np.array([row["drop_interval"] for row in rows])
@@ -51,28 +52,26 @@ def figure_of(found: Mapping[str, Any], name: str) -> Figure:
     bars.bar(heads, drops, color=colors, width=0.72, zorder=2)
     bars.vlines(heads, ends[:, 0], ends[:, 1], color=INK, linewidth=1.0, zorder=3)
     bars.axhline(0, color=INK, linewidth=0.8, zorder=3)
-    bars.axhline(found["threshold"], color=VERMILION, linewidth=1.0, linestyle=(0, (4, 3)), zorder=3)
+    bars.axhline(found["threshold"], color=INK, linewidth=1.0, linestyle=(0, (4, 3)), zorder=4)
     bars.grid(axis="y", color=LINE, linewidth=0.6, zorder=0)
     bars.set_ylabel("drop of MME's total (points)")
-    bars.set_title(
-        f"{name}: MME without each head,  b = {found['baseline']['total']:.1f} of {200 * len(SUBTASKS)} points",
-        loc="left",
+    figure.suptitle(
+        f"{name}: MME without each head, b = {found['baseline']['total']:.1f} of {200 * len(SUBTASKS)} points",
         fontsize=11,
     )
-    bars.legend(
+    figure.legend(
         handles=[
-            Patch(color=VERMILION, label=f"vision-critical: drop above {found['threshold']:g}"),
+            Patch(color=VERMILION, label=f"vision-critical: drop above {found['threshold']:g} (dashed)"),
             Patch(color=BLUE, label="other heads"),
-            plt.Line2D([], [], color=INK, linewidth=1.0, label="95 % of other images (bootstrap)"),
+            Line2D([], [], color=INK, linewidth=1.0, label="95 % of other images (bootstrap)"),
         ],
-        fontsize=8,
+        fontsize=8.5,
         frameon=False,
         ncols=3,
-        loc="lower left",
-        bbox_to_anchor=(0, -0.02),
+        loc="outside lower center",
     )
     low, high = min(0.0, drops.min(), ends.min()), max(found["threshold"], drops.max(), ends.max())
-    bars.set_ylim(low - 0.22 * (high - low), high + 0.06 * (high - low))  # room for the legend below
+    bars.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 
     base = found["baseline"]["subtasks"]
     change = np.array([[row["subtasks"][subtask] - base[subtask] for row in rows] for subtask in SUBTASKS])
@@ -86,8 +85,9 @@ def figure_of(found: Mapping[str, Any], name: str) -> Figure:
         label.set_color(VERMILION if row["critical"] else INK)
     heat.set_xlabel("index of the head that is off in every decoder layer")
     heat.set_ylabel("subtask and its points in b")
-    bar = figure.colorbar(shown, ax=heat, pad=0.01, fraction=0.05)
+    bar = figure.colorbar(shown, ax=heat, pad=0.02, aspect=30)
     bar.set_label("change of the subtask (points)")
+    bar.outline.set_visible(False)  # type: ignore[operator]
     for axes in (bars, heat):
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(GREY)

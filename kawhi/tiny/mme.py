@@ -126,7 +126,9 @@ def _color(rng: random.Random) -> Pair:
 
 
 def _posters(rng: random.Random) -> Pair:
-    drawing, names, _ = _chart(rng, sizes=(2, 3))
+    names = "".join(sorted(rng.sample("ABCD", rng.randint(2, 3))))
+    values = [rng.randint(1, 9) for _ in names]
+    drawing = draw_chart(rng, rng.choice(("bar", "line")), True, names, values)
     letters = rng.choice(names), _other(rng, "ABCD", *names)
     return Pair(drawing, ", ".join(names), *(f"Is the letter {letter} on this poster?" for letter in letters))
 

@@ -130,11 +130,11 @@ def test_the_figure_shows_bars_threshold_and_baseline():
     from kawhi.probes.head_figure import figure_of
 
     figure = figure_of(found(150, 140, 150, 145, threshold=100), "some-model")
-    bars, heat, colorbar = figure.axes
+    bars, heat, _ = figure.axes
     assert [bar.get_height() for bar in bars.patches] == [140, 0, 70]
-    assert "some-model" in bars.get_title(loc="left")
-    assert "b = 2100.0 of 2800" in bars.get_title(loc="left")
-    assert "vision-critical: drop above 100" in [text.get_text() for text in bars.get_legend().get_texts()]
+    assert figure.get_suptitle() == "some-model: MME without each head, b = 2100.0 of 2800 points"
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text() == "vision-critical: drop above 100 (dashed)"
     assert 100 in [line.get_ydata()[0] for line in bars.lines]
     (image,) = heat.get_images()
     assert image.get_array().tolist() == [[-10, 0, -5]] * 14
