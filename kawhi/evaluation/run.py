@@ -8,7 +8,6 @@ came back was found to be complete and consistent.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.evaluation.benchmark import load
-from kawhi.evaluation.judge import Judge, JudgeSettings
+from kawhi.evaluation.judge_server import judging
 from kawhi.evaluation.scoring import score
-from kawhi.evaluation.serving import parallel_options, served
+from kawhi.evaluation.serving import gpus_free, parallel_options, served
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import die_with_parent, last_error
 from kawhi.runs.rundir import RunDirectory
@@ -69,7 +68,8 @@ def score_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -
     """Judges and scores generated benchmarks; returns one sentence for each that failed."""
     failures = []
     judged = [task for task in tasks if load(task).judged]
-    with judge_of(cell, run_directory.log("judge_server")) if judged else _nobody() as judge:
+    block: Any = OmegaConf.to_container(cell.judge, resolve=True) if judged and cell.judge else None
+    with judging(block, log=run_directory.log("judge_server"), environment=dict(cell.environment)) as judge:
         for task in tasks:
             print(f"scoring {task}", flush=True)
             try:
@@ -77,32 +77,6 @@ def score_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -
             except CellError as error:
                 failures.append(str(error))
     return failures
-
-
-@contextmanager
-def judge_of(cell: DictConfig, log: Path) -> Iterator[Judge]:
-    """The cell's judge: at its own address, or started here for as long as the block lasts.
-
-    Raises:
-        CellError: the cell has no judge, or it does not start.
-    """
-    if cell.judge.name == "none":
-        raise CellError("a benchmark needs a judge and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b")
-    if cell.judge.base_url:
-        yield Judge(JudgeSettings.from_config(cell.judge))
-        return
-    serve = cell.judge.serve
-    with served(
-        serve.path,
-        name=cell.judge.model,
-        port=None,
-        options=[*serve.options, *parallel_options(_devices(cell), serve.tensor_parallel)],
-        log=log,
-        limit=serve.start,
-        environment=None,
-    ) as url:
-        block: Any = OmegaConf.to_container(cell.judge, resolve=True)
-        yield Judge(JudgeSettings.from_config(block | {"base_url": url}))
 
 
 @contextmanager
@@ -114,6 +88,7 @@ def _policy(cell: DictConfig, run_directory: RunDirectory, model: str) -> Iterat
         return
     if options.backend != "vllm":
         raise CellError(f"evaluation.backend={options.backend} is not one of hugging_face, vllm")
+    gpus = gpus_free() if cell.scale.device == "cuda" else []
     pixels = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
     with served(
         model,
@@ -123,22 +98,13 @@ def _policy(cell: DictConfig, run_directory: RunDirectory, model: str) -> Iterat
             *options.server.options,
             *("--generation-config", "vllm"),  # else the checkpoint's own repetition penalty is added in silence
             *("--mm-processor-kwargs", json.dumps(pixels)),
-            *parallel_options(_devices(cell), options.server.tensor_parallel),
+            *parallel_options(len(gpus) if gpus else 1, options.server.tensor_parallel),
         ],
         log=run_directory.log("policy_server"),
         limit=options.server.start,
-        environment=dict(os.environ),
+        environment={"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else None,
     ) as url:
         yield url
-
-
-@contextmanager
-def _nobody() -> Iterator[None]:
-    yield None
-
-
-def _devices(cell: DictConfig) -> int:
-    return int(cell.verl.trainer.n_gpus_per_node)
 
 
 def _generated(run_directory: RunDirectory, task: str) -> bool:

@@ -100,10 +100,10 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     return part
 
 
-def _judge(judge: dict[str, Any], tasks: list[str]) -> dict[str, Any] | None:
+def _judge(judge: dict[str, Any] | None, tasks: list[str]) -> dict[str, Any] | None:
     """What of a judge changes verdicts; ``None`` where exact rules decide everything."""
     judged = [task for task in tasks if is_judged(task)]
-    if not judged:
+    if not judged or judge is None:
         return None
     told = {key: judge.get(key) for key in ("name", "model", "temperature", "seed")}
     return told | {"prompts": {task: prompts_of(task).version for task in judged}}

@@ -25,7 +25,7 @@ def validate_benchmarks(cell: DictConfig) -> None:
     for benchmark in cell.benchmarks:
         task_runs(OmegaConf.to_container(benchmark, resolve=True))  # type: ignore[arg-type]
     judged = [task for task in tasks if is_judged(task)]
-    if judged and cell.judge.name == "none":
+    if judged and cell.judge is None:
         raise CellError(
             f"{', '.join(judged)} are decided by a judge and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b"
         )
