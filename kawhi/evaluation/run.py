@@ -18,6 +18,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.evaluation.benchmark import load
+from kawhi.evaluation.judge import Judge
 from kawhi.evaluation.judge_server import judging
 from kawhi.evaluation.scoring import score
 from kawhi.evaluation.serving import gpus_free, parallel_options, served
@@ -66,16 +67,23 @@ def generate_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]
 
 def score_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -> list[str]:
     """Judges and scores generated benchmarks; returns one sentence for each that failed."""
-    failures = []
     judged = [task for task in tasks if load(task).judged]
-    block: Any = OmegaConf.to_container(cell.judge, resolve=True) if judged and cell.judge else None
-    with judging(block, log=run_directory.log("judge_server"), environment=dict(cell.environment)) as judge:
-        for task in tasks:
-            print(f"scoring {task}", flush=True)
-            try:
-                score(run_directory.evaluation(task), load(task), judge)
-            except CellError as error:
-                failures.append(str(error))
+    failures = _score(run_directory, [task for task in tasks if task not in judged], None)
+    if judged:
+        block: Any = OmegaConf.to_container(cell.judge, resolve=True) if cell.judge else None
+        with judging(block, log=run_directory.log("judge_server"), environment=dict(cell.environment)) as judge:
+            failures += _score(run_directory, judged, judge)
+    return failures
+
+
+def _score(run_directory: RunDirectory, tasks: list[str], judge: Judge | None) -> list[str]:
+    failures = []
+    for task in tasks:
+        print(f"scoring {task}", flush=True)
+        try:
+            score(run_directory.evaluation(task), load(task), judge)
+        except CellError as error:
+            failures.append(str(error))
     return failures
 
 
