@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
+    from kawhi.evaluation.samples import Sample
 
 COMMANDS = ("samples", "judge-agreement", "rejudge")
 
@@ -74,11 +78,24 @@ def _samples(given: argparse.Namespace) -> int:
 
     if given.limit is not None and given.limit < 1:
         raise CellError("--limit takes a whole number of at least 1")
-    found = gather(open_run(given.run), given.benchmark, given.limit)
+    found = gather(open_run(given.run), given.benchmark, given.limit, _progress)
     out = given.out or given.run / "samples.html"
     write_atomically(out, render(found))
     print(f"wrote {out} ({len(found.samples)} samples, {out.stat().st_size / 2**20:.2f} MiB)")
     return 0
+
+
+def _progress(samples: Sequence[Sample], task: str) -> Iterator[Sample]:
+    """A bar in a terminal, a line now and then elsewhere."""
+    from rich.progress import track
+
+    if sys.stdout.isatty():
+        yield from track(samples, task)
+        return
+    for number, sample in enumerate(samples):
+        if number and number % 500 == 0:
+            print(f"{task}: {number} of {len(samples)} samples", flush=True)
+        yield sample
 
 
 def _agreement(given: argparse.Namespace) -> int:

@@ -27,8 +27,19 @@ from tests.cells import cell
 from tests.evaluation.examples import examples
 
 TINY, MADE = "kawhi_tiny", "kawhi_made"
-JUDGE = {"name": "first", "model": "judge-a", "base_url": "http://127.0.0.1:9/v1"}
-OTHER_JUDGE = {"name": "second", "model": "judge-b", "base_url": "http://127.0.0.1:9/v1"}
+JUDGE = {
+    "name": "first",
+    "model": "judge-a",
+    "base_url": "http://127.0.0.1:9/v1",
+    "api_key_env": None,
+    "concurrency": 4,
+    "attempts": 1,
+    "timeout": 5.0,
+    "patience": 5.0,
+    "temperature": 0.0,
+    "seed": 0,
+}
+OTHER_JUDGE = JUDGE | {"name": "second", "model": "judge-b"}
 HOSTILE = (
     'First </script><script>window.broken = 1</script> and <img src=x onerror="window.broken = 1">\n\n'
     "then <!-- <b>bold</b> & \"quotes\" 'here' \u2028 {{ 7 * 7 }} &lt;\n\n\n"
@@ -119,8 +130,10 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
     tasks = samples or responses()
     tiny_options = {"task": TINY, "title": "Tiny", "problems": 4, "seed": 0}
     config.benchmarks = [tiny_options if task == TINY else {"task": task, "title": "Made"} for task in tasks]
+    OmegaConf.set_struct(config, False)
+    config.pop("judge", None)
     if judge is not None:
-        OmegaConf.update(config, "judge", dict(judge), force_add=True)
+        config.judge = dict(judge)
     known_name = RunDirectory.of(config).path if judge else folder / "runs" / name / "tiny_baseline-0123456789ab"
     run, path = RunDirectory(known_name), known_name
     run.save_config(config)

@@ -8,6 +8,7 @@ import sys
 from contextlib import nullcontext
 
 import pytest
+from omegaconf import OmegaConf
 
 from kawhi.cli import main
 from kawhi.evaluation import rejudge as module
@@ -116,7 +117,7 @@ def judge(tmp_path, monkeypatch):
     folder = tmp_path / "conf" / "judge"
     folder.mkdir(parents=True)
     (folder.parent / "run.yaml").touch()
-    (folder / "strict.yaml").write_text("name: strict\nmodel: judge-c\nseed: 0\n")
+    (folder / "strict.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(JUDGE | {"model": "judge-c"})))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "_make_judge", lambda settings, log: nullcontext(f"{settings.model}-{settings.seed}"))
     monkeypatch.setattr(module, "_score", judging(lambda sample: "0"))

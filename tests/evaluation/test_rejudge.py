@@ -74,7 +74,7 @@ def test_the_record_is_that_of_the_other_judge(tmp_path):
     run = make_run(tmp_path)
     target = all_right(run).run
     record = json.loads(target.record.read_text())
-    assert record["config"]["judge"] == OTHER_JUDGE
+    assert record["config"]["judge"]["model"] == OTHER_JUDGE["model"]
     assert record["benchmarks"][MADE]["score"] == pytest.approx(85.714, abs=1e-3)
     assert json.loads((tmp_path / "records" / f"{target.path.name}.json").read_text()) == record
     assert json.loads(target.status.read_text())["stage"] == "done"
@@ -204,7 +204,7 @@ def test_responses_of_two_runs_are_not_mixed(tmp_path):
     run = make_run(tmp_path)
     target = all_right(run).run
     target.record.unlink()
-    third = make_run(tmp_path, judge=JUDGE | {"name": "third"})
+    third = make_run(tmp_path, judge=JUDGE | {"model": "judge-c"})
     with pytest.raises(CellError, match="was begun with the responses of made/"):
         all_right(third)
     (target.path / "rejudged.json").unlink()
@@ -216,19 +216,18 @@ def test_responses_of_two_runs_are_not_mixed(tmp_path):
 def conf(tmp_path):
     folder = tmp_path / "conf" / "judge"
     folder.mkdir(parents=True)
-    (folder / "packed.yaml").write_text(
-        "# @package _global_\njudge:\n  name: packed\n  device: ${scale.device}\n  n: 1\n"
-    )
-    (folder / "plain.yaml").write_text("name: plain\nn: 1\n")
+    packed = OmegaConf.create({"judge": JUDGE | {"name": "packed", "model": "${scale.device}"}})
+    (folder / "packed.yaml").write_text("# @package _global_\n" + OmegaConf.to_yaml(packed))
+    (folder / "plain.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(JUDGE | {"name": "plain"})))
     (folder / "none.yaml").write_text("# @package _global_\njudge: null\n")
     return folder.parent
 
 
 @pytest.mark.parametrize("name", ["packed", "plain"])
 def test_a_judge_is_composed_with_its_overrides(conf, name):
-    assert judge_config(conf, name, []).n == 1
-    assert judge_config(conf, name, ["n=2"]).n == 2
-    assert judge_config(conf, name, ["judge.n=3"]).name == name
+    assert judge_config(conf, name, []).seed == 0
+    assert judge_config(conf, name, ["seed=2"]).seed == 2
+    assert judge_config(conf, name, ["judge.seed=3"]).name == name
 
 
 def test_no_judge_is_refused(conf):
@@ -245,7 +244,7 @@ def test_unknown_judges_and_settings_are_refused(conf):
 
 def test_a_judge_s_settings_can_refer_to_the_run(conf, tmp_path):
     run = make_run(tmp_path)
-    assert all_right(run, judge_config(conf, "packed", [])).run.load_config().judge.device == "cpu"
-    broken = OmegaConf.create({"name": "${nothing.here}"})
+    assert all_right(run, judge_config(conf, "packed", [])).run.load_config().judge.model == "cpu"
+    broken = OmegaConf.create(JUDGE | {"model": "${nothing.here}"})
     with pytest.raises(CellError, match="the judge's settings do not fit this run"):
         all_right(run, broken)

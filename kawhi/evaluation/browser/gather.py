@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -62,12 +62,21 @@ class Book:
     left_out: int = 0
 
 
-def gather(run: RunDirectory, task: str | None = None, limit: int | None = None) -> Book:
+Progress = Callable[[Sequence[Sample], str], Iterable[Sample]]
+
+
+def unseen(samples: Sequence[Sample], task: str) -> Iterable[Sample]:
+    """No progress is shown."""
+    return samples
+
+
+def gather(run: RunDirectory, task: str | None = None, limit: int | None = None, progress: Progress = unseen) -> Book:
     """The samples of a run.
 
     Args:
         task: only this benchmark.
         limit: only the first so many samples of each benchmark.
+        progress: passes the samples of a task on and says how far it is; large images take their time.
 
     Raises:
         CellError: there are none.
@@ -77,18 +86,18 @@ def gather(run: RunDirectory, task: str | None = None, limit: int | None = None)
         raise CellError(f"{run.path} has no samples yet: its stage evaluate has not come that far")
     book = Book(f"{run.path.resolve().parent.name}/{run.path.resolve().name}")
     for each in tasks:
-        _add(book, run, each, limit)
+        _add(book, run, each, limit, progress)
     return book
 
 
-def _add(book: Book, run: RunDirectory, task: str, limit: int | None) -> None:
+def _add(book: Book, run: RunDirectory, task: str, limit: int | None, progress: Progress) -> None:
     samples = samples_of(run, task)
     book.summaries.append(_summary(task, samples, score_of(run, task)))
     shown = samples[:limit]
     book.left_out += len(samples) - len(shown)
     encoded = images_of(run, task)
     places: dict[str, int | None] = {}
-    for sample in shown:
+    for sample in progress(shown, task):
         for key in sample.images:
             if key not in places:
                 uri = data_uri(encoded[key]) if key in encoded else None
