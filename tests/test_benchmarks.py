@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu_overhead, report
+from benchmarks import gpu_overhead, judge_throughput, report
 from benchmarks.matrix_form import matrix_alignment
 from benchmarks.memory import peak_bytes
 from benchmarks.published_models import FAMILIES, build
@@ -128,3 +128,13 @@ def test_a_page_without_its_markers_is_refused():
 def test_the_page_shows_the_results_that_are_committed():
     page = report.PAGE.read_text(encoding="utf-8")
     assert report.filled(page) == page
+
+
+def test_judging_is_measured_from_samples_to_score():
+    time, overhead = judge_throughput.measure(number=5, concurrency=2, delay=0.05)
+    assert time.rivals == {"ideal": pytest.approx(0.15)}
+    assert time.kawhi > 0.15
+    assert overhead.kawhi > 0
+    assert "5 samples, 50 ms a reply, 2 at once" in time.setting
+    assert time.targets == [judge_throughput.WITHIN]
+    assert overhead.targets == [judge_throughput.OVERHEAD]

@@ -41,7 +41,9 @@ class JudgeSettings:
         attempts: requests per question whose replies cannot be read, and tries per request that gets no reply.
         timeout: seconds for one try.
         patience: seconds without any reply after which the server is given up.
-        temperature, seed: of every request; each further attempt adds 1 to the seed.
+        temperature, seed: of the first request of a question; each further attempt adds 1 to the seed.
+        retry_temperature: of the further attempts; ``None`` for the same.  A greedy judge repeats itself whatever the
+            seed.
         api_key_env: environment variable with the key; ``None`` for servers that want none.
     """
 
@@ -55,6 +57,12 @@ class JudgeSettings:
     temperature: float
     seed: int
     api_key_env: str | None = None
+    retry_temperature: float | None = None
+
+    def sampling(self, attempt: int) -> dict[str, float | int | None]:
+        """Of a question's request number ``attempt``, from 0."""
+        again = attempt > 0 and self.retry_temperature is not None
+        return {"temperature": self.retry_temperature if again else self.temperature, "seed": self.seed + attempt}
 
     @classmethod
     def from_config(cls, block: Mapping[str, Any]) -> JudgeSettings:
@@ -65,7 +73,7 @@ class JudgeSettings:
         """
         if not block["base_url"]:
             raise CellError("judge.base_url is not set: name the address of a running server, e.g. http://host:8000/v1")
-        return cls(**{each.name: block[each.name] for each in fields(cls)})
+        return cls(**{each.name: block[each.name] for each in fields(cls) if each.name in block})
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,8 @@ class Judge:
             images: key -> encoded image, of all samples.
 
         Raises:
-            CellError: something has to be asked, and the server cannot be reached or does not serve the model.
+            CellError: an image is missing or broken, or something has to be asked and the server cannot be reached or
+                does not serve the model.
         """
         prompts = prompts_of(benchmark.name)
         seen: dict[bytes, tuple[str, str]] = {}
@@ -161,6 +170,8 @@ class Judge:
         seen: dict[bytes, tuple[str, str]],
     ) -> list[_Request]:
         assert benchmark.questions is not None
+        if lost := sorted(set(sample.images) - set(images)):
+            raise CellError(f"images.parquet lacks {', '.join(lost)} of sample {sample.id}: evaluate again")
         shown = [images[key] for key in sample.images]
         requests = []
         for question in benchmark.questions(sample.facts, sample.response, rule_outcome(sample), shown):
@@ -180,8 +191,7 @@ class Judge:
                     "prompts": prompts.version,
                     "messages": messages,
                     "max_tokens": max_tokens,
-                    "temperature": self.settings.temperature,
-                    "seed": self.settings.seed,
+                    "sampling": [self.settings.sampling(attempt) for attempt in (0, 1)],
                 }
             )[:16]
             kinds = [seen[image][1] for image in question.images]
@@ -193,7 +203,7 @@ class Judge:
             messages = _with_images(request)
             sent, error, text = 0, "", ""
             for attempt in range(self.settings.attempts):
-                sampling = {"temperature": self.settings.temperature, "seed": self.settings.seed + attempt}
+                sampling = self.settings.sampling(attempt)
                 started = time.monotonic()
                 try:
                     reply = await self.endpoint.chat(messages, max_tokens=request.max_tokens, **sampling)

@@ -44,7 +44,7 @@ class StubServer:
     Args:
         reply: what a healthy server says.
         behaviour: ``ok``, one of ``FAULTS``, or ``no_text``, ``broken_off``, ``cut_off``, ``html``, ``401``, ``400``,
-            ``503_then_fine``, ``drips``; may be changed while it runs.
+            ``503_then_fine``, ``drips``, ``deep``; may be changed while it runs.
         delay: seconds before every reply.
         retry_after: header of a 429.
         lives: chat requests that are answered before ``dies_mid_run`` closes every connection.
@@ -162,6 +162,8 @@ class StubServer:
                 return _completion(self.reply(*read(body)), "length")
             case "garbage_with_1":
                 return _completion("Both answers agree in 1 of 1 respects, I would say 1.")
+            case "deep":
+                return _completion("[" * 100_000)
             case "wrong_shape":
                 return web.json_response({"result": [1], "score": 1})
             case "html":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -143,6 +145,33 @@ def test_a_server_that_answers_someone_is_not_given_up():
     with StubServer(behaviour="always_500") as stub:
         (found,) = run_all([both(endpoint(stub, attempts=5, patience=0.4), stub)])
     assert all("after 5 tries" in str(error) for error in found)
+
+
+def test_what_speaks_another_protocol_is_no_server():
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talk():
+        for _ in range(2):
+            connection, _ = listener.accept()
+            connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+            connection.recv(100)
+            connection.close()
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    client = Endpoint(base_url, MODEL, concurrency=1, timeout=5, attempts=2, patience=1)
+    with pytest.raises(CellError, match="after 2 tries: no connection"):
+        run_all([client.check()])
+    thread.join()
+    listener.close()
+
+
+@pytest.mark.parametrize("base_url", ["127.0.0.1:8000/v1", "http:///v1", "ftp://127.0.0.1/v1"])
+def test_an_address_that_is_none_is_an_error(base_url):
+    client = Endpoint(base_url, MODEL, concurrency=1, timeout=5, attempts=2, patience=0.1)
+    with pytest.raises(CellError, match=r"no connection|given up"):
+        run_all([client.check()])
 
 
 def test_the_check_passes_where_the_model_is_served():

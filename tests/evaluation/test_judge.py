@@ -129,6 +129,7 @@ def test_an_unusable_reply_is_asked_for_again_with_another_seed(tmp_path):
     ("behaviour", "reason"),
     [
         ("garbage_with_1", "no usable reply in 2 attempts: the reply 'Both answers agree"),
+        ("deep", "no usable reply in 2 attempts: maximum recursion depth"),
         ("empty", "no usable reply in 2 attempts: the reply ''"),
         ("cut_off", "no usable reply in 2 attempts: the reply was cut off after 8 tokens"),
         ("wrong_shape", "no chat completion"),
@@ -141,7 +142,7 @@ def test_no_verdict_is_an_error_and_no_score(tmp_path, behaviour, reason):
     for sample, example in zip(samples, TOY_EXAMPLES, strict=True):
         assert sample.score == (None if example.replies else 0.0)
         assert bool(sample.judge_error) == bool(example.replies)
-    assert reason in samples[0].judge_error
+    assert reason in " ".join(reply.error for reply in samples[0].replies)
     assert samples[0].verdict == "error"
     assert not any(record["ok"] for record in log(tmp_path))
 
@@ -154,7 +155,31 @@ def test_the_second_time_nothing_is_asked_and_no_server_is_needed(tmp_path):
     assert len(stub.requests) == 8
 
 
-@pytest.mark.parametrize("change", [{"seed": 7}, {"temperature": 0.5}, {"model": "other"}, "prompt", "response"])
+def test_a_further_attempt_may_be_warmer(tmp_path):
+    with good_judge(TOY, behaviour="garbage_with_1") as stub:
+        decide(tmp_path, stub, attempts=3, retry_temperature=0.7)
+    sent = {(body["temperature"], body["seed"]) for body in stub.requests}
+    assert sent == {(0.0, 0), (0.7, 1), (0.7, 2)}
+
+
+def test_a_lost_image_is_named(tmp_path):
+    samples = write_folder(tmp_path, TOY)
+    with good_judge(TOY) as stub, pytest.raises(CellError, match="lacks 0-0 of sample 0/1"):
+        judge_of(stub).decide(toy, samples, {}, tmp_path)
+
+
+def test_a_broken_image_is_named(tmp_path):
+    samples = write_folder(tmp_path, TOY)
+    images = dict.fromkeys(read_images(tmp_path / "images.parquet"), b"no image")
+    with good_judge(TOY) as stub, pytest.raises(CellError, match="an image of sample 0/1 cannot be shown"):
+        judge_of(stub).decide(toy, samples, images, tmp_path)
+    assert stub.requests == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 7}, {"temperature": 0.5}, {"retry_temperature": 0.5}, {"model": "other"}, "prompt", "response"],
+)
 def test_what_can_change_a_verdict_is_asked_anew(tmp_path, toy_prompts, change):  # noqa: F811
     with StubServer(lambda text, images: "1" if "Right answer" in text else '{"score": 2}') as stub:
         stub.models = (MODEL, "other")
