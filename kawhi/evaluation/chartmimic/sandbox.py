@@ -24,13 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.evaluation.chartmimic import limits, record
-from kawhi.evaluation.chartmimic.child.launch import CPU_TIME, CRASHED, KILLED, OUT_OF_MEMORY, SETUP_FAILED, WORK
+from kawhi.evaluation.chartmimic.child.launch import (
+    CPU_TIME,
+    CRASHED,
+    KILLED,
+    OUT_OF_MEMORY,
+    SETUP_FAILED,
+    TOO_MANY,
+    WORK,
+)
 from kawhi.runs.identity import CellError
 
 _CHILD = Path(__file__).parent / "child"
 _INSIDE = "/recorder"
 _SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts")
-_ENDS = {OUT_OF_MEMORY: "memory", CPU_TIME: "CPU time", KILLED: "killed", CRASHED: "crash"}
+_ENDS = {OUT_OF_MEMORY: "memory", CPU_TIME: "CPU time", KILLED: "killed", CRASHED: "crash", TOO_MANY: "processes"}
 _PACKAGES = ("seaborn", "squarify", "matplotlib_venn", "networkx", "pandas", "scipy", "sklearn")
 # A program takes one core; more of them at once would turn waiting into exceeded wall time.
 _turns = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
@@ -77,7 +85,7 @@ def available() -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=4096)  # the references and responses of one benchmark, some 50 KB each
+@functools.lru_cache(maxsize=4096)  # more than the references and responses of its 1,800 problems
 def draw(code: str) -> Drawing:
     """Runs a program; one that failed is a result too.
 
@@ -89,7 +97,7 @@ def draw(code: str) -> Drawing:
 
 @functools.cache
 def _fonts() -> Mapping[str, str]:
-    """Matplotlib's font list as the sandbox sees it, which takes seconds to make."""
+    """Matplotlib's font list as the sandbox sees it, made once: it takes as long as a figure."""
     code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.title('A')"
     drawing, fonts = _run(code, {})
     if drawing.figure is None or not fonts:

@@ -43,7 +43,9 @@ OTHER_TITLE = LINES.replace('"Left"', '"Links"')  # one text of three differs
 
 EXAMPLES = [
     Example(doc(), block(LINES), 1.0, 0.95, ('{"comments": "the same", "score": 90}',)),
-    Example(doc(), block(OTHER_TITLE), (2 / 3 + 3) / 4, ((2 / 3 + 3) / 4 + 0.5) / 2, ('{"comments": "", "score": 50}',)),
+    Example(
+        doc(), block(OTHER_TITLE), (2 / 3 + 3) / 4, ((2 / 3 + 3) / 4 + 0.5) / 2, ('{"comments": "", "score": 50}',)
+    ),
     Example(doc(), block("import matplotlib.pyplot as plt\nplt.plot([1], [1, 2])\n"), 0.0, 0.0),
     Example(doc(), "The picture shows two charts.", 0.0, 0.0),
 ]
