@@ -155,12 +155,7 @@ def _execute(request: bytes, wall_seconds: float) -> tuple[bytes, str]:
         try:
             output, end = _read(process, wall_seconds)
         finally:
-            # The launcher's death ends the namespace's first process, and that one's all others.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+            _stop(process)
         if end:
             return b"", end
         if process.returncode == 0:
@@ -173,6 +168,19 @@ def _execute(request: bytes, wall_seconds: float) -> tuple[bytes, str]:
         if process.returncode != SETUP_FAILED:
             reason = f"its launcher ended with {process.returncode}: {reason}"
         raise Unavailable(reason)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """When it returns, nothing that the program started is left."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        # The launcher's death ends the namespace's first process, and that one's all others.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _read(process: subprocess.Popen[bytes], wall_seconds: float) -> tuple[bytes, str]:

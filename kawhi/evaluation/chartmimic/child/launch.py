@@ -11,7 +11,7 @@ What is enforced by what:
 * Other processes: a PID namespace.  When its first process (this script) ends, the kernel kills all that are left.
 * Privileges: a user namespace; no capabilities, no way to gain any (``no_new_privs``, an empty bounding set), no nested
   user namespaces.  Started by root, the program is user 65534; otherwise the user that started it.
-* CPU: RLIMIT_CPU per process.  Wall time: the parent kills this process group.
+* CPU: RLIMIT_CPU per process.  Wall time: the parent stops this script.
 * Memory: RLIMIT_AS per process; the resident memory of all processes together is looked at fifty times a second and
   everything is killed above the limit, so that it can be exceeded for a moment.  No cgroup is needed or used.
 * Processes: RLIMIT_NPROC.  The kernel does not apply it to the real root, hence user 65534 there; since Linux 5.14 it
@@ -260,8 +260,17 @@ def main() -> int:
     config = json.loads(sys.argv[1])
     _checked(libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent death signal")
     has_nobody = enter_namespaces()
+    first = 0
+
+    def stop(*_) -> None:
+        if first == 0:
+            os._exit(SETUP_FAILED)
+        os.kill(first, signal.SIGKILL)  # which is waited for below: then all its processes are gone
+
+    signal.signal(signal.SIGTERM, stop)
     first = os.fork()
     if first == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         code = SETUP_FAILED
         try:
             code = first_process(config, has_nobody, seccomp.install)
