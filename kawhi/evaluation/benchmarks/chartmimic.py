@@ -25,7 +25,7 @@ from kawhi.runs.identity import CellError
 logger = logging.getLogger(__name__)
 
 LOW = ("text", "layout", "type", "color")
-PROBLEMS = {"testmini": 600, "test": 1800}  # of each of the two tasks (the paper's table 1)
+PROBLEMS = {"testmini": 600, "test": 1800}  # of each of the two tasks, in the release for ICLR
 _UNMEASURED = 0.01  # our choice: at most this share of the samples may have a reference program that does not run
 _CODE = re.compile(r"```python(.*?)```", re.DOTALL)
 _LINE = "# ===================\n"

@@ -57,8 +57,8 @@ def parse(output: bytes) -> tuple[Figure | None, str, dict[str, str]]:
         isinstance(text, str) and "/" not in name for name, text in fonts.items()
     ):
         raise ValueError("the font lists are not texts")
-    if error := _text(found.get("error", "")):
-        return None, error, fonts
+    if failure := _text(found.get("error", "")):
+        return None, failure, fonts
     figure = Figure(
         texts=tuple(_text(each) for each in _list(found.get("texts"))),
         layout=tuple(_cell(each) for each in _list(found.get("layout"))),

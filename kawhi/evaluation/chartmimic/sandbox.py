@@ -24,13 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.evaluation.chartmimic import limits, record
-from kawhi.evaluation.chartmimic.child.launch import CPU_TIME, CRASHED, KILLED, OUT_OF_MEMORY, SETUP_FAILED, WORK
+from kawhi.evaluation.chartmimic.child.launch import (
+    CPU_TIME,
+    CRASHED,
+    KILLED,
+    OUT_OF_MEMORY,
+    SETUP_FAILED,
+    TOO_MANY,
+    WORK,
+)
 from kawhi.runs.identity import CellError
 
 _CHILD = Path(__file__).parent / "child"
 _INSIDE = "/recorder"
 _SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts")
-_ENDS = {OUT_OF_MEMORY: "memory", CPU_TIME: "CPU time", KILLED: "killed", CRASHED: "crash"}
+_ENDS = {OUT_OF_MEMORY: "memory", CPU_TIME: "CPU time", KILLED: "killed", CRASHED: "crash", TOO_MANY: "processes"}
 _PACKAGES = ("seaborn", "squarify", "matplotlib_venn", "networkx", "pandas", "scipy", "sklearn")
 # A program takes one core; more of them at once would turn waiting into exceeded wall time.
 _turns = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
@@ -77,7 +85,7 @@ def available() -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=4096)  # the references and responses of one benchmark, some 50 KB each
+@functools.lru_cache(maxsize=4096)  # more than the references and responses of its 1,800 problems
 def draw(code: str) -> Drawing:
     """Runs a program; one that failed is a result too.
 
@@ -89,7 +97,7 @@ def draw(code: str) -> Drawing:
 
 @functools.cache
 def _fonts() -> Mapping[str, str]:
-    """Matplotlib's font list as the sandbox sees it, which takes seconds to make."""
+    """Matplotlib's font list as the sandbox sees it, made once: it takes as long as a figure."""
     code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.title('A')"
     drawing, fonts = _run(code, {})
     if drawing.figure is None or not fonts:
@@ -147,12 +155,7 @@ def _execute(request: bytes, wall_seconds: float) -> tuple[bytes, str]:
         try:
             output, end = _read(process, wall_seconds)
         finally:
-            # The launcher's death ends the namespace's first process, and that one's all others.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+            _stop(process)
         if end:
             return b"", end
         if process.returncode == 0:
@@ -165,6 +168,19 @@ def _execute(request: bytes, wall_seconds: float) -> tuple[bytes, str]:
         if process.returncode != SETUP_FAILED:
             reason = f"its launcher ended with {process.returncode}: {reason}"
         raise Unavailable(reason)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """When it returns, nothing that the program started is left."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        # The launcher's death ends the namespace's first process, and that one's all others.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _read(process: subprocess.Popen[bytes], wall_seconds: float) -> tuple[bytes, str]:

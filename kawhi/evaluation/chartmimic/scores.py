@@ -1,8 +1,8 @@
 """ChartMimic's low-level scores: how much two figures agree in text, layout, type and colour.
 
 Each is an F1 = 2PR / (P + R) with precision P = m / (elements of the response), recall R = m / (elements of the
-reference) and m the agreement, and 0 where a figure has no element: section 3.3 of the paper and the authors'
-evaluators (github.com/ChartMimic/ChartMimic).
+reference) and m the agreement, and 0 where a figure has no element, as the authors' evaluators compute it
+(github.com/ChartMimic/ChartMimic, chart2code/utils/evaluator).
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ def distinct(colors: Sequence[Color]) -> Sequence[Color]:
     """
     if len(colors) <= _MANY_COLORS:
         return colors
-    alike = similarities([color for _, color in colors], [color for _, color in colors]) > _ALIKE
-    kept: list[int] = []
-    for i in range(len(colors)):
-        if not alike[i, kept].any():
-            kept.append(i)
-    return [colors[i] for i in kept]
+    left = list({color: (name, color) for name, color in reversed(colors)}.values())[::-1]
+    kept: list[Color] = []
+    while left:
+        kept.append(left[0])
+        alike = similarities([left[0][1]], [color for _, color in left])[0] > _ALIKE
+        left = [color for color, drop in zip(left, alike, strict=True) if not drop]
+    return kept
 
 
 def similarities(ours: Sequence[str], theirs: Sequence[str]) -> np.ndarray:

@@ -11,11 +11,12 @@ What is enforced by what:
 * Other processes: a PID namespace.  When its first process (this script) ends, the kernel kills all that are left.
 * Privileges: a user namespace; no capabilities, no way to gain any (``no_new_privs``, an empty bounding set), no nested
   user namespaces.  Started by root, the program is user 65534; otherwise the user that started it.
-* CPU: RLIMIT_CPU per process.  Wall time: the parent kills this process group.
+* CPU: RLIMIT_CPU per process.  Wall time: the parent stops this script.
 * Memory: RLIMIT_AS per process; the resident memory of all processes together is looked at fifty times a second and
   everything is killed above the limit, so that it can be exceeded for a moment.  No cgroup is needed or used.
 * Processes: RLIMIT_NPROC.  The kernel does not apply it to the real root, hence user 65534 there; since Linux 5.14 it
-  counts per user namespace, before that per user of the machine.
+  counts per user namespace, before that per user of the machine.  Processes, not threads, are also counted fifty times
+  a second, for containers whose root is secretly the machine's.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import sys
 import time
 from collections.abc import Callable
 
-SETUP_FAILED, OUT_OF_MEMORY, CPU_TIME, KILLED, CRASHED = 90, 91, 92, 93, 94
+SETUP_FAILED, OUT_OF_MEMORY, CPU_TIME, KILLED, CRASHED, TOO_MANY = 90, 91, 92, 93, 94, 95
 NOBODY = 65534
 WORK = "/work"
 
@@ -58,7 +60,7 @@ def _checked(result: int, what: str) -> None:
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    given = [None if each is None else each.encode() for each in (source, target, kind)]
+    given = [None if each is None else os.fsencode(each) for each in (source, target, kind)]
     options = None if data is None else data.encode()
     _checked(libc.mount(*given, ctypes.c_ulong(flags), options), f"mount on {target}")
 
@@ -93,7 +95,12 @@ def enter_namespaces() -> bool:
         finally:
             os._exit(0)
     os.close(mapped[1])
-    _checked(libc.unshare(_NEW_NAMESPACES), "new namespaces")
+    if libc.unshare(_NEW_NAMESPACES):
+        reason = os.strerror(ctypes.get_errno())
+        raise OSError(
+            f"new user namespaces are refused ({reason}); see the sysctls user.max_user_namespaces and "
+            "kernel.unprivileged_userns_clone, AppArmor's rules, or the options of the container"
+        )
     os.write(unshared[1], b"1")
     if not os.read(mapped[0], 1):
         raise OSError("the user namespace cannot be given its users")
@@ -144,7 +151,7 @@ def _make_readonly() -> None:
     with open("/proc/self/mountinfo") as file:
         mounts = [line.split() for line in file]
     for fields in mounts:
-        target = fields[4].encode().decode("unicode_escape")
+        target = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
         if target == WORK or target.startswith("/dev/"):
             continue
         kept = 0
@@ -197,19 +204,20 @@ def start(config: dict, to_nobody: bool, install_filter: Callable[[ctypes.CDLL],
     os.execve(config["command"][0], config["command"], config["environment"])
 
 
-def _resident_bytes() -> int:
-    total = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit() and name != "1":
-            try:
-                with open(f"/proc/{name}/statm") as file:
-                    total += int(file.read().split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it has ended
-    return total * resource.getpagesize()
+def _use() -> tuple[int, int]:
+    """Bytes that are resident, and processes."""
+    pages = 0
+    others = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+    for name in others:
+        try:
+            with open(f"/proc/{name}/statm") as file:
+                pages += int(file.read().split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+    return pages * resource.getpagesize(), len(others)
 
 
-def watch(program: int, memory: int) -> int:
+def watch(program: int, most_memory: int, most_processes: int) -> int:
     """Reaps the namespace's processes until the program ends; how it ended."""
     while True:
         try:
@@ -220,8 +228,9 @@ def watch(program: int, memory: int) -> int:
             code = os.waitstatus_to_exitcode(status)
             return {0: 0, -signal.SIGXCPU: CPU_TIME, -signal.SIGKILL: KILLED}.get(code, CRASHED)
         if ended == 0:
-            if _resident_bytes() > memory:
-                return OUT_OF_MEMORY
+            memory, processes = _use()
+            if memory > most_memory or processes > most_processes:
+                return OUT_OF_MEMORY if memory > most_memory else TOO_MANY
             time.sleep(0.02)
 
 
@@ -242,7 +251,7 @@ def first_process(config: dict, has_nobody: bool, install_filter: Callable[[ctyp
     os.close(complaints[1])
     if complaint := os.read(complaints[0], 1000):
         raise OSError(complaint.decode())
-    return watch(program, config["memory"])
+    return watch(program, config["memory"], config["processes"])
 
 
 def main() -> int:
@@ -251,8 +260,17 @@ def main() -> int:
     config = json.loads(sys.argv[1])
     _checked(libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent death signal")
     has_nobody = enter_namespaces()
+    first = 0
+
+    def stop(*_) -> None:
+        if first == 0:
+            os._exit(SETUP_FAILED)
+        os.kill(first, signal.SIGKILL)  # which is waited for below: then all its processes are gone
+
+    signal.signal(signal.SIGTERM, stop)
     first = os.fork()
     if first == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         code = SETUP_FAILED
         try:
             code = first_process(config, has_nobody, seccomp.install)

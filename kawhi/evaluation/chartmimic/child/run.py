@@ -7,6 +7,7 @@ which runs in the same process; the reader must treat it as foreign.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import io
 import json
@@ -89,6 +90,7 @@ def main() -> None:
     for stream in (0, 1):
         os.dup2(null, stream)
     sys.path += request["paths"]
+    builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]  # what the module site, which is left out, would give
     settings = prepare(request["fonts"])
 
     import matplotlib

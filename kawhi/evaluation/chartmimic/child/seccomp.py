@@ -12,16 +12,16 @@ import os
 import platform
 import struct
 
-# Linux's numbers, asm/unistd_64.h and asm-generic/unistd.h.
+# The architecture's audit number and the numbers of what is denied, from asm/unistd_64.h and asm-generic/unistd.h.
 _CALLS = {
-    "x86_64": {
-        "arch": 0xC000003E,
-        "denied": [29, 41, 53, 64, 68, 101, 165, 240, 248, 249, 250, 272, 298, 308, 310, 311, 319, 321, 323, 447],
-    },
-    "aarch64": {
-        "arch": 0xC00000B7,
-        "denied": [194, 198, 199, 190, 186, 117, 40, 180, 217, 218, 219, 97, 241, 268, 270, 271, 279, 280, 282, 447],
-    },
+    "x86_64": (
+        0xC000003E,
+        [29, 41, 53, 64, 68, 101, 165, 240, 248, 249, 250, 272, 298, 308, 310, 311, 319, 321, 323, 447],
+    ),
+    "aarch64": (
+        0xC00000B7,
+        [194, 198, 199, 190, 186, 117, 40, 180, 217, 218, 219, 97, 241, 268, 270, 271, 279, 280, 282, 447],
+    ),
 }
 _DENIED_EVERYWHERE = [425, 428, 429, 430, 432]  # io_uring_setup, open_tree, move_mount, fsopen, fsmount
 _CLONE3 = 435  # its flags cannot be seen by a filter; without it the C library uses clone
@@ -44,10 +44,10 @@ def install(libc: ctypes.CDLL) -> None:
     """
     if platform.machine() not in _CALLS:
         raise OSError(f"no seccomp filter is written for {platform.machine()}")
-    calls = _CALLS[platform.machine()]
-    steps = [(_LOAD, 0, 0, 4), (_JUMP_EQUAL, 1, 0, calls["arch"]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
+    architecture, denied = _CALLS[platform.machine()]
+    steps = [(_LOAD, 0, 0, 4), (_JUMP_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
     steps += [(_JUMP_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
-    for number in [*calls["denied"], *_DENIED_EVERYWHERE]:
+    for number in [*denied, *_DENIED_EVERYWHERE]:
         steps += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | errno.EPERM)]
     steps += [(_JUMP_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ERROR | errno.ENOSYS), (_RETURN, 0, 0, _ALLOW)]
     code = b"".join(struct.pack("HBBI", *step) for step in steps)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.axes._base import _process_plot_var_args
+from matplotlib.axes._base import _process_plot_var_args  # type: ignore[attr-defined]
 from matplotlib.colors import to_hex
 from matplotlib.image import NonUniformImage
 from matplotlib.patches import Circle, Ellipse, PathPatch
@@ -134,10 +134,10 @@ class Tracer:
         self._counting = self._painting = False
         types = " ".join(_TYPES).split()
         for name in types:
-            self._replace(Axes, name, name, None if name in _NOT_PAINTED else name)
-        self._replace(Axes, "_fill_between_x_or_y", None, "fill_between")
-        self._replace(_process_plot_var_args, _LINES_NAME, None, "line")
-        self._replace(PolarAxes, "plot", None, "polar plot")
+            self._replace(Axes, name, name, "" if name in _NOT_PAINTED else name)
+        self._replace(Axes, "_fill_between_x_or_y", "", "fill_between")
+        self._replace(_process_plot_var_args, _LINES_NAME, "", "line")
+        self._replace(PolarAxes, "plot", "", "polar plot")
         self._replace(NonUniformImage, "__init__", "image", "image")
         for patch in (Ellipse, Circle):
             self._replace(patch, "__init__", "ellipse", "ellipse")
@@ -173,12 +173,13 @@ class Tracer:
         self._painting = True
         return list(dict.fromkeys((name, color) for (name, _), read in self._colors.items() for color in read()))
 
-    def _replace(self, owner: Any, attribute: str, counted: str | None, painted: str | None) -> None:
+    # Empty names: not counted, not painted.
+    def _replace(self, owner: Any, attribute: str, counted: str, painted: str) -> None:
         function = getattr(owner, attribute)
 
         @functools.wraps(function)
         def traced(*args, **kwargs):
-            counts, paints = counted is not None and not self._counting, painted is not None and not self._painting
+            counts, paints = bool(counted) and not self._counting, bool(painted) and not self._painting
             polar = bool(args) and type(args[0]) is PolarAxes
             if counts:
                 self._calls[f"polar {counted}" if polar and counted == "plot" else counted] += 1
