@@ -96,7 +96,7 @@ class Benchmark:
         verdict: (facts, response, rule's outcome, parsed replies in the order of the questions) -> outcome.
         quick_rule: what lmms-eval itself is to report per sample, in [0, 1]; ``None`` for the rule's score.
         full_images: keep the prompt's images as they are, not as thumbnails, because the judge is shown them.
-        require: raises ``CellError`` where this machine cannot score the benchmark; called before anything is generated.
+        require: raises ``CellError`` where this machine cannot score the benchmark; called before the training.
         generation: keys of the task's ``generation_kwargs`` that the benchmark fixes (e.g. more new tokens).
     """
 

@@ -74,7 +74,7 @@ def check_samples(task: str, samples: Sequence[Sample], expected: int, limits: L
         limit = getattr(limits, name)
         if count > limit * len(samples):
             raise CellError(
-                f"{count} of {len(samples)} samples of {task} are {name}, the limit is {100 * limit:g} %: {mend[name]}, "
+                f"{count} of {len(samples)} samples of {task} are {name}, the limit is {100 * limit:g} %: {mend[name]} "
                 f"or set validity.{name} if that is what you want to measure; the responses are kept"
             )
     return counts

@@ -40,8 +40,8 @@ class Finding:
         return self.low <= self.score <= self.high
 
     def __str__(self) -> str:
-        inside = "is in" if self.passed else "is outside"
-        return f"{self.model} on {self.task}: {self.score:.2f} {inside} [{self.low:.2f}, {self.high:.2f}], paper {self.paper:.2f}"
+        inside = f"{'is in' if self.passed else 'is outside'} [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.model} on {self.task}: {self.score:.2f} {inside}, paper {self.paper:.2f}"
 
 
 def interval(paper: float, n: int, confidence: float) -> tuple[float, float]:
@@ -80,8 +80,8 @@ def refuse(found: Sequence[Finding], where: Path) -> None:
     """
     if failed := [str(finding) for finding in found if not finding.passed]:
         raise CellError(
-            f"the untrained model does not have the paper's score, so nothing is trained: {'; '.join(failed)} (samples: "
-            f"{where}); find out why, or set gate.stop=false to go on"
+            f"the untrained model does not have the paper's score, so nothing is trained: {'; '.join(failed)} "
+            f"(samples: {where}); find out why, or set gate.stop=false to go on"
         )
 
 

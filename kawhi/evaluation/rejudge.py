@@ -23,6 +23,8 @@ from kawhi.data.schema import atomically
 from kawhi.evaluation.benchmark import Benchmark, load
 from kawhi.evaluation.results import SAMPLES, SCORE, samples_of, score_of
 from kawhi.evaluation.samples import Sample, write_samples
+from kawhi.evaluation.scoring import score as score_samples
+from kawhi.evaluation.task_runs import task_runs
 from kawhi.runs.cell import Status
 from kawhi.runs.identity import CellError
 from kawhi.runs.record import record
@@ -36,7 +38,7 @@ JUDGE_LOGS = "judge"
 """Folder in ``eval/<task>`` with the replies of the run's own judge, which another judge has no use for."""
 
 MakeJudge = Callable[[DictConfig, Path], AbstractContextManager[Any]]
-Score = Callable[[Path, Benchmark, Any, float | None], dict[str, Any]]
+Score = Callable[[Path, Benchmark, Any], dict[str, Any]]
 
 
 @dataclass
@@ -90,13 +92,13 @@ def rejudge(
         judge: the block of the configuration.
         make_judge: (block, log of a server that is started for it) -> the judge, for as long as it is needed; the
             package's own when left out.
-        score: (folder, benchmark, judge, allowed share of truncated responses) -> the score; the package's own when
-            left out.
+        score: (folder, benchmark, judge) -> the score; the package's own when left out.
 
     Raises:
         CellError: the responses are not complete, the judge failed, or another process is at work.
     """
     cell = judged_cell(run, judge)
+    _refuse_unjudged(run, cell)
     target = RunDirectory.of(cell)
     if target.record.exists():
         return Rejudged(target, already=True)
@@ -106,7 +108,7 @@ def rejudge(
         status.set("evaluate")
         try:
             copy_responses(run, target, cell)
-            scores = _judge_all(run, target, cell, make_judge or _make_judge, score or _score)
+            scores = _judge_all(run, target, cell, make_judge or _make_judge, score or score_samples)
             start = time.monotonic()
             record(cell, target)
             write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
@@ -139,11 +141,14 @@ def judged_cell(run: RunDirectory, judge: DictConfig) -> DictConfig:
     return cell
 
 
-def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
+def _refuse_unjudged(run: RunDirectory, cell: DictConfig) -> None:
     if not evaluates(cell):
         raise CellError(f"{run.path} is a {cell.study.name} run: it has no benchmarks, so there is nothing to judge")
     if not any(load(each.task).judged for each in cell.benchmarks):
         raise CellError(f"no benchmark of {run.path} asks a judge: their scores are by rule")
+
+
+def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
     if target.path.resolve() == run.path.resolve():
         raise CellError(f"{run.path} has this judge already but is not finished: run its own command again")
     stages = STAGES[cell.study.name]
@@ -151,8 +156,8 @@ def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
         if not run.stage(stage).exists():
             raise CellError(f"{run.path} has not finished its stage {stage}: run its own command again first")
     for each in cell.benchmarks:
-        options = {key: value for key, value in each.items() if key not in ("task", "title")}
-        expected = sum(part.problems for part in load(each.task).runs(options))
+        entry: Any = OmegaConf.to_container(each, resolve=True)
+        expected = sum(part.problems for part in task_runs(entry))
         if (found := len(samples_of(run, each.task))) != expected:
             raise CellError(f"{run.path} has {found} of {expected} responses to {each.task}: finish it first")
     if target.config.exists():
@@ -211,7 +216,7 @@ def _judge_all(
         with make_judge(cell.judge, target.log("judge")) as judge:
             for number, task in enumerate(missing, 1):
                 print(f"[{number}/{len(missing)}] {task}", flush=True)
-                score(target.evaluation(task), load(task), judge, cell.evaluation.get("allowed_truncation"))
+                score(target.evaluation(task), load(task), judge)
     write_json(target.stage("evaluate"), {"seconds": round(time.monotonic() - start, 3)})
     scores = {}
     for each in cell.benchmarks:
@@ -226,9 +231,3 @@ def _make_judge(settings: DictConfig, log: Path) -> AbstractContextManager[Any]:
     from kawhi.evaluation.judge_server import judging
 
     return judging(settings, log=log)
-
-
-def _score(folder: Path, benchmark: Benchmark, judge: Any, allowed_truncation: float | None) -> dict[str, Any]:
-    from kawhi.evaluation.scoring import score
-
-    return score(folder, benchmark, judge, allowed_truncation=allowed_truncation)

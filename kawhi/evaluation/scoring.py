@@ -15,9 +15,7 @@ from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import write_json
 
 
-def score(
-    folder: Path, benchmark: Benchmark, judge: Judge | None, *, allowed_truncation: float | None = None
-) -> dict[str, Any]:
+def score(folder: Path, benchmark: Benchmark, judge: Judge | None) -> dict[str, Any]:
     """Judges the samples of ``folder/samples.parquet`` and writes ``folder/score.json``, last of all.
 
     An older ``score.json`` is removed first.  Verdicts and the judge's errors go into ``samples.parquet``; whatever
@@ -25,7 +23,6 @@ def score(
 
     Args:
         judge: may be ``None`` where the benchmark's rule decides.
-        allowed_truncation: largest share in [0, 1] of responses that were cut off; ``None`` for any.
 
     Returns:
         What ``score.json`` holds: ``score`` and ``scores`` in the benchmark's units, ``rule_score`` and ``rule_scores``
@@ -34,19 +31,13 @@ def score(
         on which the judge and the rule agree.
 
     Raises:
-        CellError: there is no judge, too many responses are cut off, or a sample has no verdict.
+        CellError: there is no judge, or a sample has no verdict.
     """
     result = folder / "score.json"
     result.unlink(missing_ok=True)
     samples = read_samples(folder / "samples.parquet")
     if not samples:
         raise CellError(f"{folder / 'samples.parquet'} has no samples: evaluate again")
-    truncated = sum(sample.finish_reason == "length" for sample in samples)
-    if allowed_truncation is not None and truncated > allowed_truncation * len(samples):
-        raise CellError(
-            f"{truncated} of {len(samples)} responses of {benchmark.name} are cut off, more than the allowed share of "
-            f"{allowed_truncation:g}: raise evaluation.max_new_tokens, or allow more with evaluation.allowed_truncation"
-        )
     if not benchmark.judged:
         judge = None
     elif judge is None:
@@ -56,7 +47,7 @@ def score(
     _refuse_open(samples, benchmark, folder)
     content = {
         **numbers(benchmark, samples),
-        "truncated": truncated,
+        "truncated": sum(sample.finish_reason == "length" for sample in samples),
         "empty": sum(not sample.response.strip() for sample in samples),
         "judge": None if judge is None else _judge_record(judge, benchmark, samples),
         "judge_rule_agreement": None if judge is None else _agreement(samples),

@@ -9,6 +9,7 @@ import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,8 +20,10 @@ from omegaconf import OmegaConf
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, one_run
 from kawhi.evaluation.benchmarks import tiny
 from kawhi.evaluation.parsing import exactly
+from kawhi.evaluation.prompts import Prompts
 from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
-from kawhi.runs.identity import DEPENDS_ON, CellError
+from kawhi.runs import identity
+from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import STAGES
 from tests.cells import cell
@@ -61,12 +64,12 @@ BENCHMARK = replace(
 
 
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes ``kawhi_made`` a benchmark that ``load`` finds, and the judge a part of a baseline's identity."""
+    """Makes ``kawhi_made`` a benchmark that ``load`` finds; its prompt file counts as one that never changes."""
     module = ModuleType("kawhi.evaluation.benchmarks.made")
     module.BENCHMARK = BENCHMARK  # type: ignore[attr-defined]
+    module.__spec__ = ModuleSpec(module.__name__, None)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    blocks = [block for block in DEPENDS_ON["baseline"] if block != "judge"]
-    monkeypatch.setitem(DEPENDS_ON, "baseline", (*blocks, "judge"))
+    monkeypatch.setattr(identity, "prompts_of", lambda task: Prompts("made", {}))
 
 
 def sample(task: str, number: int, response: str, judge: str | None = None, **other: Any) -> Sample:
@@ -162,7 +165,7 @@ def write_score(folder: Path) -> float:
 def judging(reply: Callable[[Sample], str]) -> Callable[[Path, Benchmark, Any, float | None], dict[str, float]]:
     """A stand-in for scoring: the judge's replies come from a function, no request is sent."""
 
-    def score(folder: Path, benchmark: Benchmark, judge: Any, allowed_truncation: float | None) -> dict[str, float]:
+    def score(folder: Path, benchmark: Benchmark, judge: Any) -> dict[str, float]:
         made = []
         for each in read_samples(folder / "samples.parquet"):
             rule = benchmark.rule(each.facts, each.response)

@@ -120,7 +120,7 @@ def judge(tmp_path, monkeypatch):
     (folder / "strict.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(JUDGE | {"model": "judge-c"})))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "_make_judge", lambda settings, log: nullcontext(f"{settings.model}-{settings.seed}"))
-    monkeypatch.setattr(module, "_score", judging(lambda sample: "0"))
+    monkeypatch.setattr(module, "score_samples", judging(lambda sample: "0"))
 
 
 def test_rejudge_prints_before_and_after(tmp_path, judge, capsys):
@@ -139,7 +139,7 @@ def test_an_interrupted_rejudge_says_that_it_goes_on(tmp_path, judge, monkeypatc
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_score", stop)
+    monkeypatch.setattr(module, "score_samples", stop)
     assert main(["rejudge", str(make_run(tmp_path).path), "--judge", "strict"]) == 130
     assert capsys.readouterr().err == "stopped; the same command goes on from here\n"
 

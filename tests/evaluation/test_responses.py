@@ -42,7 +42,7 @@ def test_a_response_to_another_prompt_is_refused(tmp_path):
 
 def test_a_line_that_is_no_response_is_refused(tmp_path):
     (tmp_path / "responses.jsonl").write_text('{"index": 0}\n')
-    with pytest.raises(CellError, match="line 1 of .* is no response"):
+    with pytest.raises(CellError, match=r"line 1 of .* is no response"):
         ResponseStore(tmp_path / "responses.jsonl")
 
 

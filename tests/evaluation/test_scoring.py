@@ -113,17 +113,6 @@ def test_samples_without_a_verdict_are_counted_and_the_others_kept(tmp_path):
     assert f"3 verdicts are kept in {tmp_path}: run the same command again" in str(refused.value)
 
 
-def test_too_many_truncated_responses_are_refused_before_the_judge_is_asked(tmp_path):
-    write_folder(tmp_path, TOY)
-    for i in (0, 1):
-        change(tmp_path, i, finish_reason="length")
-    with good_judge(TOY) as stub:
-        with pytest.raises(CellError, match="2 of 5 responses of kawhi_toy are cut off, more than the allowed share"):
-            score(tmp_path, toy, judge_of(stub), allowed_truncation=0.39)
-        assert stub.requests == []
-        assert score(tmp_path, toy, judge_of(stub), allowed_truncation=0.4)["truncated"] == 2
-
-
 def test_no_samples_are_no_score(tmp_path):
     write_samples(tmp_path / "samples.parquet", [])
     with pytest.raises(CellError, match="has no samples"):
