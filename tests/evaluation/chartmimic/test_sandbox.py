@@ -181,6 +181,24 @@ exit('it runs')
     assert processes_named(name) == []
 
 
+def test_a_program_ends_with_the_process_that_asked_for_it(tmp_path):
+    name = f"ko{os.getpid()}"
+    program = f"import ctypes, time\nctypes.CDLL(None).prctl(15, b'{name}', 0, 0, 0)\ntime.sleep(300)"
+    code = f"from kawhi.evaluation.chartmimic import sandbox\nsandbox.run({program!r}, {{'a': 'b'}})"
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": str(tmp_path)}
+    asks = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    deadline = time.monotonic() + 60
+    while not processes_named(name) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(processes_named(name)) == 1
+    asks.kill()
+    asks.wait()
+    deadline = time.monotonic() + 5
+    while processes_named(name) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_named(name) == []
+
+
 def test_an_endless_loop_ends_by_the_clock():
     start = time.monotonic()
     assert error("import time\nwhile True: time.sleep(1)", wall_seconds=2.0) == "wall time"

@@ -258,8 +258,9 @@ def main() -> int:
     import seccomp
 
     config = json.loads(sys.argv[1])
-    _checked(libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent death signal")
     has_nobody = enter_namespaces()
+    # After the new namespaces: the kernel forgets it when a process's privileges change.
+    _checked(libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent death signal")
     first = 0
 
     def stop(*_) -> None:
