@@ -82,14 +82,16 @@ def _heads(given: argparse.Namespace, command: str) -> None:
     from kawhi.probes.head_ablation import Settings, ablate, backend_of, check_data, identity, open_folder, read
     from kawhi.runs.identity import CellError
     from kawhi.runs.rundir import write_json
+    from kawhi.runs.verl_command import resolve_package_paths
 
     if given.batch_size < 1 or given.max_new_tokens < 1 or given.tiny_pairs < 1 or given.threshold < 0:
         raise CellError("--batch-size, --max-new-tokens and --tiny-pairs start at 1, --threshold at 0")
-    backend, total = backend_of(given.model)
-    name = Path(given.model).name
+    model = resolve_package_paths(given.model)
+    backend, total = backend_of(model)
+    name = Path(model).name
     out = given.out or Path("results/heads") / name
     wanted = _only(given.only, total)
-    settings = _settings(given, backend, out, Settings)
+    settings = _settings(given, model, backend, out, Settings)
     check_data(settings.data)
     open_folder(out, identity(settings, backend))
     todo = [head for head in read(out, total)[2] if head in wanted]
@@ -116,7 +118,7 @@ def _heads(given: argparse.Namespace, command: str) -> None:
         print(f"wrote {file}")
 
 
-def _settings(given: argparse.Namespace, backend: str, out: Path, settings_class: Callable):
+def _settings(given: argparse.Namespace, model: str, backend: str, out: Path, settings_class: Callable):
     import torch
 
     device = given.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -131,7 +133,7 @@ def _settings(given: argparse.Namespace, backend: str, out: Path, settings_class
         write_mme(files[0], size, given.tiny_pairs)
         more = {"min_pixels": size**2, "max_pixels": size**2}
     return settings_class(
-        model=given.model,
+        model=model,
         data=files,
         device=device,
         batch_size=given.batch_size,

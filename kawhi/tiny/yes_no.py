@@ -1,6 +1,6 @@
-"""Teaches a tiny checkpoint to answer the tiny MME: a few hundred supervised steps on one core.
+"""Teaches a tiny checkpoint to answer the tiny MME: seven minutes of supervised training on one core.
 
-    python -m kawhi.tiny.yes_no qwen2_5_vl        # -> kawhi/tiny/checkpoints/qwen2_5_vl_yes_no, under 10 minutes
+    python -m kawhi.tiny.yes_no qwen2_5_vl        # -> kawhi/tiny/checkpoints/qwen2_5_vl_yes_no
 
 The shipped checkpoints never saw the words yes and no.  Here they learn to say in a few words what they see, and then
 yes or no, within the 16 tokens that MME allows: ``B. No``.  Answering at once is not learnt in as many steps.  The

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -184,6 +186,18 @@ def test_a_file_that_is_not_mme_s_is_refused(tmp_path):
         check_data([tmp_path / "other.parquet"])
 
 
+def test_lmms_eval_still_deletes_the_model_after_every_run():
+    """Else ``head_ablation._keep`` can go."""
+    from lmms_eval import evaluator
+    from lmms_eval.api.model import lmms
+    from torch import nn
+
+    holder = SimpleNamespace(_model=nn.Linear(1, 1))
+    lmms.clean(holder)
+    assert not hasattr(holder, "_model")
+    assert "lm.clean()" in inspect.getsource(evaluator.evaluate)
+
+
 def command(out: Path, *more: str) -> list[str]:
     checkpoint = str(CHECKPOINTS / "qwen2_5_vl_yes_no")
     arguments = ["heads", checkpoint, "--data", "tiny", "--tiny-pairs", "2", "--device", "cpu", "--out", str(out)]
@@ -220,6 +234,10 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tmp_path):
     assert len({row["total"] for row in made["heads"]} | {made["baseline"]["total"]}) > 1  # masking does something
     assert Image.open(out / "heads.png").width > 800
     assert (out / "heads.pdf").read_bytes().startswith(b"%PDF")
+
+    assert main([*command(out)[3:], "--threshold", "5000"]) == 0  # another threshold needs no further run
+    assert json.loads((out / "heads.json").read_text())["critical_heads"] == []
+    assert all(file.stat().st_mtime_ns == time for file, time in times.items())
 
     refused = subprocess.run(command(out, "--batch-size", "7"), env=ENVIRONMENT, capture_output=True, text=True)
     assert refused.returncode == 1

@@ -162,7 +162,7 @@ def test_the_checkpoint_answers_better_than_a_coin(tmp_path):
     arguments = ["--data", "tiny", "--only", "whole", "--device", "cpu", "--out", str(tmp_path)]
     assert main(["heads", checkpoint, *arguments]) == 0
     points = sum(json.loads((tmp_path / "heads" / "whole.json").read_text())["subtasks"].values())
-    assert points > GUESSING + 200  # measured: 1450
+    assert points > GUESSING + 200  # measured: 1387.5
 
 
 @pytest.mark.slow
