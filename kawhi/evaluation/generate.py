@@ -111,6 +111,7 @@ def _hugging_face(cell: DictConfig, model: str) -> Any:
         cell.model.lmms_eval_model,
         model,
         device=cell.scale.device,
+        dtype=cell.evaluation.dtype,
         batch_size=cell.evaluation.batch_size,
         min_pixels=cell.evaluation.min_pixels,
         max_pixels=cell.evaluation.max_pixels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
@@ -11,27 +12,53 @@ from kawhi.evaluation.responses import Response, ResponseStore, prompt_hash, pro
 
 
 def hugging_face(
-    name: str, model: str, *, device: str, batch_size: int, min_pixels: int, max_pixels: int, attention: str
+    name: str,
+    model: str,
+    *,
+    device: str,
+    dtype: str,
+    batch_size: int,
+    min_pixels: int,
+    max_pixels: int,
+    attention: str,
 ) -> lmms:
-    """lmms-eval's Hugging Face model ``name``, kept alive between evaluations.
+    """lmms-eval's Hugging Face model ``name``, so that it decodes as the record states.
 
-    Two things of lmms-eval 0.7.3 are bent here.  ``clean`` would delete the model after one evaluation; and the
-    checkpoint's own sampling defaults (Qwen2.5-VL: a repetition penalty of 1.05), which the server does not get either,
-    are dropped, because the decoding that the record states must be all there is.
+    lmms-eval 0.7.3 is bent here in four points; ``tests/evaluation/test_hugging_face.py`` fails when one is not needed.
+
+    - ``clean`` would delete the model after one evaluation.
+    - Weights are always loaded as bfloat16; here in ``dtype``.
+    - The checkpoint's own sampling defaults (Qwen2.5-VL: a repetition penalty of 1.05) are dropped.  The server does not
+      get them either.
+    - Qwen3-VL is given a system message that training does not have; it is taken out.
     """
+    import torch
     from lmms_eval.models import get_model
     from transformers import GenerationConfig
 
     arguments = f"pretrained={model},device_map={device},min_pixels={min_pixels},max_pixels={max_pixels}"
-    loaded = get_model(name).create_from_arg_string(
+    loaded: Any = get_model(name).create_from_arg_string(
         f"{arguments},attn_implementation={attention}", {"batch_size": batch_size, "device": device}
     )
     loaded.clean = lambda: None
+    if loaded.model.dtype != getattr(torch, dtype):
+        again = type(loaded.model).from_pretrained(
+            model, dtype=getattr(torch, dtype), device_map=device, attn_implementation=attention
+        )
+        loaded._model = again.eval()
     own = loaded.model.generation_config
     loaded.model.generation_config = GenerationConfig(
         eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id, bos_token_id=own.bos_token_id
     )
+    loaded.processor.apply_chat_template = _without_system_message(loaded.processor.apply_chat_template)
     return loaded
+
+
+def _without_system_message(apply: Callable[..., Any]) -> Callable[..., Any]:
+    def applied(conversations: list[list[dict[str, Any]]], **options: Any) -> Any:
+        return apply([[turn for turn in turns if turn["role"] != "system"] for turns in conversations], **options)
+
+    return applied
 
 
 def keep_responses(

@@ -104,6 +104,7 @@ def _policy(cell: DictConfig, run_directory: RunDirectory, model: str) -> Iterat
         port=None,
         options=[
             *options.server.options,
+            *("--dtype", options.dtype),
             *("--generation-config", "vllm"),  # else the checkpoint's own repetition penalty is added in silence
             *("--mm-processor-kwargs", json.dumps(pixels)),
             *parallel_options(len(gpus) if gpus else 1, options.server.tensor_parallel),

@@ -51,6 +51,11 @@ class Settings:
     max_pixels: int = 1605632
     max_new_tokens: int = 16
 
+    @property
+    def dtype(self) -> str:
+        """Of the weights: bfloat16 as the checkpoints have it, float32 where there is no fast bfloat16."""
+        return "float32" if self.device == "cpu" else "bfloat16"
+
 
 def identity(settings: Settings, backend: str) -> dict[str, Any]:
     """Everything that changes a point, JSON-able.
@@ -63,6 +68,7 @@ def identity(settings: Settings, backend: str) -> dict[str, Any]:
         "backend": backend,
         "data": [_sha256(path) for path in settings.data],
         "device": settings.device,
+        "dtype": settings.dtype,
         "batch_size": settings.batch_size,
         "min_pixels": settings.min_pixels,
         "max_pixels": settings.max_pixels,
@@ -156,13 +162,23 @@ def ablate(settings: Settings, out: Path, heads: Sequence[int | None]) -> None:
     torchvision_shim.install()
     import torch
 
+    from kawhi.evaluation.hugging_face import hugging_face
     from kawhi.models.head_mask import masked_heads
 
     questions = check_data(settings.data)
     backend, _ = backend_of(settings.model)
     open_folder(out, identity(settings, backend))
     _write_task(settings, out / "task")
-    lm = _load(settings, backend)
+    lm = hugging_face(
+        backend,
+        settings.model,
+        device=settings.device,
+        dtype=settings.dtype,
+        batch_size=settings.batch_size,
+        min_pixels=settings.min_pixels,
+        max_pixels=settings.max_pixels,
+        attention="sdpa",
+    )
     for done, head in enumerate(heads):
         start = monotonic()
         with torch.no_grad(), masked_heads(lm.model, [] if head is None else [head]):
@@ -172,22 +188,6 @@ def ablate(settings: Settings, out: Path, heads: Sequence[int | None]) -> None:
         name = "the whole model" if head is None else f"without head {head}"
         points = sum(record["subtasks"].values())
         print(f"{name}: {points:.1f} points in {monotonic() - start:.0f} s, {done + 1} of {len(heads)}", flush=True)
-
-
-def _load(settings: Settings, backend: str) -> Any:
-    from lmms_eval.models import get_model
-
-    pixels = f"min_pixels={settings.min_pixels},max_pixels={settings.max_pixels}"
-    lm = get_model(backend).create_from_arg_string(
-        f"pretrained={settings.model},device_map={settings.device},{pixels},attn_implementation=sdpa",
-        {"batch_size": settings.batch_size, "device": settings.device},
-    )
-    lm.clean = _keep
-    return lm
-
-
-def _keep() -> None:
-    """In place of lmms-eval 0.7.3's ``clean``, which deletes the model after every ``simple_evaluate``."""
 
 
 def _write_task(settings: Settings, folder: Path) -> None:

@@ -1,0 +1,35 @@
+"""The policy behind the real ``vllm serve``: greedy, it gives the responses of the Hugging Face model."""
+
+from __future__ import annotations
+
+import pytest
+
+from kawhi.evaluation.samples import read_samples
+from tests.end_to_end.conftest import Workspace
+
+pytestmark = pytest.mark.slow
+PROBLEMS = 24
+
+
+@pytest.mark.parametrize("model", ["tiny_qwen2_5_vl", "tiny_qwen3_vl"])
+def test_both_backends_give_the_same_greedy_responses(tmp_path, model):
+    found = {}
+    for backend in ("hugging_face", "vllm"):
+        workspace = Workspace(tmp_path / backend)
+        done = workspace.run(
+            "study=baseline",
+            f"model={model}",
+            f"benchmarks.0.problems={PROBLEMS}",
+            f"evaluation.backend={backend}",
+            "evaluation.temperature=0",
+            "evaluation.batch_size=8",
+        )
+        assert done.returncode == 0, done.stderr
+        record = workspace.record()
+        assert record["config"]["evaluation"]["backend"] == backend
+        assert record["benchmarks"]["kawhi_tiny"]["n"] == PROBLEMS
+        assert workspace.processes() == []
+        samples = read_samples(workspace.run_directory() / "eval" / "kawhi_tiny" / "samples.parquet")
+        found[backend] = [(sample.id, sample.response, sample.finish_reason, sample.score) for sample in samples]
+    same = sum(one == other for one, other in zip(found["hugging_face"], found["vllm"], strict=True))
+    assert same >= PROBLEMS - 1  # a tie between two tokens may be broken by the order of a sum
