@@ -85,7 +85,7 @@ def test_a_server_that_was_killed_leaves_no_orphans(tmp_path, stand_in):
         psutil.Process(same_session).parent().kill()
         time.sleep(0.1)
     assert wait_until_gone([same_session])
-    psutil.Process(own_session).kill()  # nothing ties it to the dead server any more
+    psutil.Process(own_session).kill()  # nothing tied it to the dead server any more, and this test ends it
 
 
 def test_an_exception_inside_ends_the_server(tmp_path, stand_in):
