@@ -28,8 +28,7 @@ def hugging_face(
 
     - ``clean`` would delete the model after one evaluation.
     - Weights are always loaded as bfloat16; here in ``dtype``.
-    - The checkpoint's own sampling defaults (Qwen2.5-VL: a repetition penalty of 1.05) are dropped.  The server does not
-      get them either.
+    - The checkpoint's own sampling defaults (Qwen2.5-VL: a repetition penalty of 1.05) are dropped, as a server does.
     - Qwen3-VL is given a system message that training does not have; it is taken out.
     """
     import torch

@@ -73,7 +73,7 @@ def configure_task(cell: DictConfig, entry: Mapping[str, Any], run: TaskRun, dat
             "dataset_path": "parquet",
             "dataset_name": None,
             "test_split": "test",
-            "dataset_kwargs": {"data_files": {"test": str(data)}},
+            "dataset_kwargs": {**run.task.get("dataset_kwargs", {}), "data_files": {"test": str(data)}},
         }
     # `task` first: lmms-eval finds a task's name in the first line that has it.
     write_atomically(folder / f"{name}.yaml", f"task: {name}\n" + OmegaConf.to_yaml(OmegaConf.create(body)))

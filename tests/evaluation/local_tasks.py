@@ -15,15 +15,15 @@ from kawhi.evaluation import TASKS
 def lmms_task(
     task: str,
     docs: Sequence[Mapping[str, Any]],
-    features: Features,
+    features: Features | None,
     folder: Path,
     split: str = "testmini",
     options: Mapping[str, Any] | None = None,
 ) -> Any:
-    """lmms-eval's task object; ``options`` reach the prompt."""
+    """lmms-eval's task object; ``options`` reach the prompt.  Without ``features`` the rows say what the columns are."""
     from lmms_eval.tasks import TaskManager, get_task_dict
 
-    Dataset.from_list(list(docs), features=features).to_parquet(folder / "rows.parquet")
+    Dataset.from_list([dict(doc) for doc in docs], features=features).to_parquet(folder / "rows.parquet")
     body = {
         "task": task,
         "include": str(TASKS / task / f"{task}.yaml"),

@@ -18,7 +18,7 @@ from tests.evaluation.examples import chartqapro as chartqapro_examples
 from tests.evaluation.examples import charxiv_descriptive as charxiv_examples
 from tests.evaluation.examples import hallusionbench as hallusionbench_examples
 from tests.evaluation.examples import mme as mme_examples
-from tests.evaluation.local_task import local_task
+from tests.evaluation.local_tasks import lmms_task
 
 pytest.importorskip("lmms_eval")
 
@@ -41,7 +41,7 @@ CASES = [
 @pytest.mark.parametrize(("module", "split", "rows", "problems", "_"), CASES, ids=[case[0].__name__ for case in CASES])
 def test_lmms_eval_builds_the_task_on_local_rows(module, split, rows, problems, _, tmp_path):
     benchmark = module.BENCHMARK
-    task = local_task(tmp_path, benchmark.name, split, rows)
+    task = lmms_task(benchmark.name, rows, None, tmp_path, split)
     docs = list(task.test_docs())
     assert len(docs) == len(rows) * (4 if module is charxiv_descriptive else 1)
     assert [run.problems for run in benchmark.runs({})] == [problems]

@@ -193,9 +193,6 @@ def scores(samples: Sequence[Scored]) -> dict[str, float]:
     return {**found, "unmeasured": float(lost)}
 
 
-require = sandbox.require
-available = sandbox.available
-
 BENCHMARK = Benchmark(
     "kawhi_chartmimic",
     facts,
@@ -209,5 +206,6 @@ BENCHMARK = Benchmark(
     verdict=verdict,
     quick_rule=quick_rule,
     full_images=True,
+    require=sandbox.require,
     generation={"max_new_tokens": 4096},  # the authors'
 )

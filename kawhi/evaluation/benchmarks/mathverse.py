@@ -75,4 +75,5 @@ BENCHMARK = Benchmark(
     judged=True,
     questions=questions,
     verdict=verdict,
+    full_images=True,  # error attribution shows them to a judge
 )
