@@ -105,7 +105,7 @@ def _judge(judge: dict[str, Any] | None, tasks: list[str]) -> dict[str, Any] | N
     judged = [task for task in tasks if is_judged(task)]
     if not judged or judge is None:
         return None
-    told = {key: judge.get(key) for key in ("name", "model", "temperature", "seed")}
+    told = {key: judge.get(key) for key in ("name", "model", "temperature", "retry_temperature", "seed")}
     return told | {"prompts": {task: prompts_of(task).version for task in judged}}
 
 

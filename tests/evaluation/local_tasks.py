@@ -20,7 +20,7 @@ def lmms_task(
     split: str = "testmini",
     options: Mapping[str, Any] | None = None,
 ) -> Any:
-    """lmms-eval's task object; ``options`` reach the prompt.  Without ``features`` the rows say what the columns are."""
+    """lmms-eval's task object; ``options`` reach the prompt; ``features`` default to what the rows show."""
     from lmms_eval.tasks import TaskManager, get_task_dict
 
     Dataset.from_list([dict(doc) for doc in docs], features=features).to_parquet(folder / "rows.parquet")

@@ -38,7 +38,7 @@ def test_rows_come_out_with_their_own_response_and_the_rule_s_score(tmp_path, ta
     for run in task_runs(entry):
         for example in chosen.values():
             shown = key(benchmark.prompt(example.doc, run.options), benchmark.images(example.doc))
-                answers.setdefault(shown, example.response)  # We-Math has a question in several problems
+            answers.setdefault(shown, example.response)  # We-Math has a question in several problems
     asked = cell(tmp_path, f"model.name={MODEL}", "validity={truncated: 1, empty: 1, duplicated: 1}")
 
     def reply(text: str, images: list[bytes]) -> str:

@@ -68,7 +68,10 @@ def test_where_a_judge_is_and_how_long_one_waits_for_it_changes_no_hash(tmp_path
     assert cell_hash(cell(tmp_path, *JUDGED, *same)) == cell_hash(cell(tmp_path, *JUDGED))
 
 
-@pytest.mark.parametrize("other", [["judge.model=two"], ["judge.name=two"], ["judge.temperature=1"], ["judge.seed=1"]])
+@pytest.mark.parametrize(
+    "other",
+    [["judge.model=two"], ["judge.name=two"], ["judge.temperature=1"], ["judge.retry_temperature=1"], ["judge.seed=1"]],
+)
 def test_who_judges_changes_the_hash(tmp_path, other):
     assert cell_hash(cell(tmp_path, *JUDGED, *other)) != cell_hash(cell(tmp_path, *JUDGED))
 
