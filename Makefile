@@ -52,6 +52,7 @@ benchmarks: setup ## speed and memory side by side in one run, into docs/perform
 	@for family in qwen2_5_vl qwen3_vl; do \
 		$(RUN) benchmarks/gpu_overhead.py --family $$family --depth 2 --repeats 3 --update --json benchmarks/results/overhead-cpu-$$family.json; \
 	done
+	$(RUN) benchmarks/judge_throughput.py --json benchmarks/results/judge.json
 	$(RUN) benchmarks/report.py
 
 checkpoints: setup ## make both tiny checkpoints again from nothing (15 minutes each on one core)

@@ -68,7 +68,7 @@ class Measurement(Result):
     title: str
     metric: str
     n: int
-    correct: int
+    correct: int | None  # None where the score is no share of n
     score: float  # percent
     method: dict[str, Any]  # options of the credit method: what must be equal in all seeds of a row
     kawhi_share: float | None  # time of KAWHI's parts over the time of the steps
@@ -278,13 +278,17 @@ def _canonical(setting: dict[str, Any]) -> str:
 
 def _checked_score(record: dict[str, Any], file: Path, task: str) -> dict[str, Any]:
     at = ("benchmarks", task)
-    n, correct = _get(record, file, int, *at, "n"), _get(record, file, int, *at, "correct")
-    score = _get(record, file, (int, float), *at, "score")
+    n, score = _get(record, file, int, *at, "n"), _get(record, file, (int, float), *at, "score")
+    words = {key: " ".join(_get(record, file, str, *at, key).split()) for key in ("title", "metric")}
+    if words["metric"] != "accuracy":  # points, or samples that are partly right: not a share of n
+        if not (n > 0 and 0 <= score < math.inf):
+            raise RecordError(f"{file} has the score {score} for {task} of {n} samples, which is not a score.")
+        return {"n": n, "correct": None, "score": score, **words}
+    correct = _get(record, file, int, *at, "correct")
     if not 0 <= score <= 100:  # NaN neither
         raise RecordError(f"{file} has the score {score} for {task}, which is not a percentage.")
     if not (0 <= correct <= n and n > 0 and abs(score - 100 * correct / n) <= ROUNDING):
         raise RecordError(f"{file} has the score {score} for {task}, which is not {correct} of {n}.")
-    words = {key: " ".join(_get(record, file, str, *at, key).split()) for key in ("title", "metric")}
     return {"n": n, "correct": correct, "score": score, **words}
 
 

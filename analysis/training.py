@@ -80,8 +80,10 @@ class Cell:
         return sum(m.n for m in self.seeds)
 
     @property
-    def correct(self) -> int:
-        return sum(m.correct for m in self.seeds)
+    def correct(self) -> int | None:
+        """``None`` where the score is not a share of n."""
+        counts = [m.correct for m in self.seeds if m.correct is not None]
+        return sum(counts) if len(counts) == len(self.seeds) else None
 
 
 def training_table(ablation: Ablation, measurements: list[Measurement]) -> Table:
@@ -136,10 +138,13 @@ def _measured_group(ablation: Ablation, name: str, long: str, measurements: list
 def _cell_texts(cell: Cell | None, baseline: Cell | None, credit: str) -> tuple[str, ...]:
     if cell is None:
         return (EMPTY,) * len(_columns(""))
-    low, high = wilson_interval(cell.correct, cell.n)
+    interval = EMPTY
+    if cell.correct is not None:
+        low, high = wilson_interval(cell.correct, cell.n)
+        interval = f"[{100 * low:.2f}, {100 * high:.2f}]"
     compared = baseline if credit != BASELINE else None
     difference = f"{cell.score - compared.score:+z.2f}" if compared else EMPTY
-    return f"{cell.score:.2f}", difference, f"[{100 * low:.2f}, {100 * high:.2f}]", str(cell.n), str(len(cell.seeds))
+    return f"{cell.score:.2f}", difference, interval, str(cell.n), str(len(cell.seeds))
 
 
 def _chance_note(ablation: Ablation, cells: dict[str, Cell]) -> str:
@@ -148,7 +153,10 @@ def _chance_note(ablation: Ablation, cells: dict[str, Cell]) -> str:
     }
     counts = {c: str(cell.n) for c, cell in cells.items()}
     smallest = min(cell.n for cell in cells.values())
-    rate = sum(cell.correct for cell in cells.values()) / sum(cell.n for cell in cells.values())
+    correct = [cell.correct for cell in cells.values() if cell.correct is not None]
+    if len(correct) < len(cells):
+        return f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}.{_time_note(cells)}"
+    rate = sum(correct) / sum(cell.n for cell in cells.values())
     points = f"{100 * detectable_difference(rate, smallest):.2f} points" if 0 < rate < 1 else EMPTY
     return (
         f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}. "

@@ -18,7 +18,7 @@ if not __package__:  # run as a script
 from benchmarks.races import RESULTS, Race, Session, Target  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
-BLOCKS = {"middle": "middle*.json", "overhead": "overhead-*.json"}
+BLOCKS = {"middle": "middle*.json", "overhead": "overhead-*.json", "judge": "judge*.json"}
 """Marker in the page -> the results shown there."""
 
 _TITLES = {
@@ -29,6 +29,8 @@ _TITLES = {
     "overhead": "The old-log-prob pass with capture and alignment, and without",
     "overhead alone": "Capture and alignment alone, and what they are part of",
     "overhead memory": "Peak memory of the pass with capture and alignment, and without",
+    "judge": "1,000 judged samples, from the file of samples to the score",
+    "judge overhead": "What a judged sample costs this machine",
 }
 _ORDER = {section: i for i, section in enumerate(_TITLES)}
 

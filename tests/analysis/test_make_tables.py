@@ -114,6 +114,15 @@ def test_provenances_models_and_benchmarks_never_share_a_column(folder: Folder) 
     assert not any("measured" in key and "CPU world" in key for key in rows[0])
 
 
+def test_a_score_that_is_no_share_of_the_samples_has_no_interval(folder: Folder) -> None:
+    partly = {"title": "ChartMimic", "metric": "score", "n": 600, "correct": None, "score": 40.2}
+    folder.add(record("kawhi", 0, benchmarks={"chartmimic": partly}))
+    assert folder.make(TABLE) == 0
+    rows = folder.rows()
+    assert column(rows, "tiny: tiny-qwen2.5-vl, ChartMimic", "Score")[1] == "40.20"
+    assert column(rows, "tiny: tiny-qwen2.5-vl, ChartMimic", "95% interval")[1] == "–"
+
+
 @pytest.mark.parametrize("foreign", [record("vppo", 1000), record("kawhi", 1000, algorithm="dapo")])
 def test_records_of_other_experiments_are_ignored(folder: Folder, foreign: dict[str, Any]) -> None:
     folder.add(foreign)
