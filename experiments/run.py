@@ -4,6 +4,7 @@ python experiments/run.py -m ablation=region_selection
 python experiments/run.py model=tiny_qwen3_vl credit=uniform steps=10
 """
 
+import json
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kawhi.runs.cell import run_cell
 from kawhi.runs.identity import CellError
 from kawhi.runs.plan import print_plan
+from kawhi.runs.record import scores_of
 from kawhi.runs.table_rows import TableError
 
 
@@ -37,7 +39,10 @@ def refuse_a_table() -> None:
 def main(cell: DictConfig) -> None:
     try:
         refuse_a_table()
-        print(f"done: {run_cell(cell).record}")
+        run = run_cell(cell)
+        print(f"done: {run.record}")
+        for line in scores_of(json.loads(run.record.read_text())):
+            print(line)
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(getattr(error, "code", 1))

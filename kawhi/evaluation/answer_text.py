@@ -18,6 +18,7 @@ from kawhi.rewards.limits import MAX_CHARACTERS
 
 _LETTERS = "ABCDEFGH"
 _THOUGHT = "</think>"
+_THINK = "<think>"
 _TAG, _END_TAG = re.compile("<answer>", re.IGNORECASE), re.compile("</answer>", re.IGNORECASE)
 _PHRASE = re.compile(
     r"\b(?:answer|option|choice)\b(?: to (?:the|this) (?:question|problem))?\s{0,3}"
@@ -29,6 +30,8 @@ _END_OF_SENTENCE = re.compile(r"\.\s|[,;]?\s(?:because|since|which|so|where|as)\
 _LETTER_FIRST = re.compile(r"\(?([A-J])\)?(?=\s{0,3}(?:$|[,.;:(=–—-]))|\(?([B-H])\)?(?=\s)")
 _MENTION = re.compile(r"\b(?i:option|choice|answer(?: is)?)\s\(?([A-J])(?![A-Za-z])|\(([A-Ja-j])\)|\b([A-J])[.)]{0,2}$")
 _ALONE = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])")
+_DENIAL = re.compile(r"\b(?:not|neither|except|exclud\w+|eliminat\w+|rul\w+ out|wrong|incorrect)\b", re.IGNORECASE)
+_LABEL = re.compile(r"\s*\(?[A-J][).:]\s")
 _FORMULA = re.compile(r"\$([^$\n]{1,300})\$|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]")
 _NUMBER = re.compile(r"(?:(?<![0-9A-Za-z)\]}])-)?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
 _LIST = re.compile(r"\[[^\[\]\n]{0,300}\]")
@@ -41,8 +44,12 @@ def listed_choices(question: str, answer: str) -> dict[str, str]:
 
 
 def visible(response: str) -> str:
-    """The response without its reasoning in ``<think>`` tags."""
-    return response[response.rfind(_THOUGHT) + len(_THOUGHT) :] if _THOUGHT in response else response
+    """What follows the last ``</think>``, stripped; the whole response where there is none, as in lmms-eval.
+
+    Of a response that opens ``<think>``, never closes it and marks no answer, nothing counts: it was cut off.
+    """
+    text = response.rpartition(_THOUGHT)[2].strip()
+    return "" if text.startswith(_THINK) and not any(mark in text for mark in ("<answer>", "\\boxed")) else text
 
 
 def stated(response: str) -> str:
@@ -67,8 +74,11 @@ def stated(response: str) -> str:
 
 def chosen(response: str, choices: Mapping[str, str]) -> str:
     """The letter of the choice that the response takes; empty when it takes none, or more than one."""
-    piece = stated(response) or last_line(response)
-    letter = _letter(piece, choices) or _only_mention(piece, choices)
+    piece = stated(response)
+    if not piece and _ends_in_a_list(response):
+        return ""
+    piece = piece or last_line(response)
+    letter = _letter(piece, choices) or ("" if _DENIAL.search(piece) else _only_mention(piece, choices))
     return letter if letter in choices else ""
 
 
@@ -135,6 +145,12 @@ def _letter(piece: str, choices: Mapping[str, str]) -> str:
         return same[0]
     first = _LETTER_FIRST.match(text)
     return (first[1] or first[2]) if first and set(_ALONE.findall(text)) <= {first[1] or first[2]} else ""
+
+
+def _ends_in_a_list(response: str) -> bool:
+    """Whether the last two lines are labelled: the choices were copied, and the last of them is no answer."""
+    lines = [line for line in visible(response).split("\n") if line.strip()]
+    return len(lines) > 1 and all(_LABEL.match(line) for line in lines[-2:])
 
 
 def _only_mention(piece: str, choices: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """The answer that a response gives to a question with a short answer, found by rules.
 
 An answer is, in this order: the last ``\\boxed{}``, the last ``<answer>``, what follows the last "answer is" or
-"answer:", the last line.  Nothing before ``</think>`` counts, and a response cut off inside ``<think>`` has no answer.
+"answer:", the last line.  Nothing before ``</think>`` counts (``visible``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 
+from kawhi.evaluation.answer_text import visible
 from kawhi.rewards.boxed import boxed_answer
 from kawhi.rewards.limits import MAX_CHARACTERS
 
@@ -24,13 +25,6 @@ _IN_TEXT = re.compile(r"(?<![\w.,/])[-+−]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?\s?
 _DIGITS = r"[-+]?(?:[0-9]+(?:,[0-9]{3})*(?:\.[0-9]*)?|\.[0-9]+)"
 _NUMBER = re.compile(rf"({_DIGITS})(?:[eE]([-+]?[0-9]{{1,3}}))?")
 _POWER = re.compile(rf"(?:({_DIGITS})\s*(?:×|x|\*|\\times|\\cdot)\s*)?10\s*\^\s*\{{?([-+]?[0-9]{{1,3}})\}}?")
-
-
-def visible(response: str) -> str:
-    """The response without its thoughts, as lmms-eval's command line strips them."""
-    if "</think>" in response:
-        return response.rpartition("</think>")[2].strip()
-    return "" if response.lstrip().startswith("<think>") else response.strip()
 
 
 def marked_answer(response: str) -> str | None:
@@ -73,21 +67,37 @@ def candidates(response: str) -> list[str]:
 def first_word(response: str, words: Sequence[str]) -> str:
     """Which of some lower-case words, such as yes and no, the response answers with; empty where it is none.
 
-    The first of them in the marked answer, else the word that the response starts with, else the first of them in the
-    last line that has one.
+    The word that the marked answer, or the response, opens with; else the only one of them in the marked answer, or in
+    the last line that has any.  "Yes or no", "not yes" and the "no" of "no other bar" say neither.
     """
-    pattern = re.compile(rf"\b({'|'.join(words)})\b", re.IGNORECASE)
     marked = marked_answer(response)
     if marked is not None:
-        found = pattern.search(marked)
-        return found[1].lower() if found else ""
-    text = visible(response)
-    if found := pattern.match(text.lstrip("*_`\"' ")):
-        return found[1].lower()
-    for line in reversed(text.splitlines()):
-        if found := pattern.search(line):
-            return found[1].lower()
+        return _opening(marked, words) or _only(_said(marked, words))
+    lines = visible(response).split("\n")
+    if opening := _opening(lines[0], words):
+        return opening
+    for line in reversed(lines):
+        if said := _said(line, words):
+            return _opening(line, words) or _only(said)
     return ""
+
+
+def _only(said: set[str]) -> str:
+    return next(iter(said)) if len(said) == 1 else ""
+
+
+def _opening(piece: str, words: Sequence[str]) -> str:
+    """The word that a piece starts with, unless it goes on with "or" or "and" and another of the words."""
+    either = "|".join(words)
+    found = re.match(rf"[*_`\"'\s]*({either})\b(?!\s*(?:or|and|/)\s*(?:{either})\b)", piece, re.IGNORECASE)
+    return found[1].lower() if found else ""
+
+
+def _said(piece: str, words: Sequence[str]) -> set[str]:
+    """Those of the words that a piece says of itself: not after "not", and not the "no" of "no other bar"."""
+    either = "|".join(words)
+    found = re.findall(rf"(?<!\bnot )\b({either})\b(?!(?<=no)\s+\w)", piece, re.IGNORECASE)
+    return {word.lower() for word in found}
 
 
 def tidy(text: str) -> str:

@@ -45,14 +45,19 @@ class Finding:
 
 
 def interval(paper: float, n: int, confidence: float) -> tuple[float, float]:
-    """Where a second measurement of the paper's score lies, both with ``n`` samples.
+    """Where a second measurement of the paper's score lies, both with ``n`` problems.
 
     The difference of two independent shares has the variance 2 p (1 - p) / n; the paper prints no interval of its own.
 
     Args:
         paper: in percent.
         confidence: in (0, 1).
+
+    Raises:
+        CellError: ``paper`` is no percentage.
     """
+    if not 0 <= paper <= 100:
+        raise CellError(f"gate.scores has {paper}, which is no percentage: benchmarks in points have no gate")
     share = paper / 100
     half = NormalDist().inv_cdf(0.5 + confidence / 2) * sqrt(2 * share * (1 - share) / n)
     return 100 * max(0.0, share - half), 100 * min(1.0, share + half)
@@ -69,7 +74,7 @@ def findings(cell: DictConfig, baseline: RunDirectory) -> list[Finding]:
     found = []
     for task, paper in _expected(cell).items():
         measured = record["benchmarks"][task]
-        low, high = interval(paper, measured["n"], cell.gate.confidence)
+        low, high = interval(paper, measured["problems"], cell.gate.confidence)
         found.append(Finding(cell.model.name, task, measured["score"], paper, low, high))
     return found
 

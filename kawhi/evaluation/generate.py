@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
 from kawhi.evaluation.task_runs import configure_task, task_runs
 from kawhi.runs.identity import CellError
+from kawhi.runs.record import package_versions
 from kawhi.runs.rundir import RunDirectory, write_json
 
 THUMBNAIL = 512
@@ -52,7 +54,7 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     for run in runs:
         name = configure_task(cell, entry, run, data, folder / "task")
         store = ResponseStore(folder / (f"responses-{run.name}.jsonl" if run.name else "responses.jsonl"))
-        lm = _served(cell, url, task, store) if url else _keeping(cell, policy, model, store)
+        lm = _served(cell, url, task, store) if url else _keeping(cell, policy, store)
         results, task_object = _simple_evaluate(cell, lm, name, folder / "task")
         found, shown = _samples(benchmark, run, store, task_object, len(runs) > 1)
         _apply_rule(benchmark, found)
@@ -67,8 +69,13 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     write_images(folder / "images.parquet", images)
     write_samples(folder / "samples.parquet", samples)
     decoding: Any = OmegaConf.to_container(cell.evaluation, resolve=True)
-    del decoding["server"]  # how long one waits for a server changes no number
-    write_json(folder / "generation.json", {"n": len(samples), **counts, "decoding": decoding})
+    decoding |= benchmark.generation
+    for name in ("timeout", "attempts", "patience", "start"):
+        del decoding["server"][name]  # how long one waits for a server changes no number
+    write_json(
+        folder / "generation.json",
+        {"n": len(samples), **counts, "decoding": decoding, "versions": package_versions()},
+    )
 
 
 def _data_file(folder: Path, entry: Mapping[str, Any]) -> Path | None:
@@ -119,20 +126,11 @@ def _hugging_face(cell: DictConfig, model: str) -> Any:
     )
 
 
-def _keeping(cell: DictConfig, policy: Any, model: str, store: ResponseStore) -> Any:
-    from transformers import AutoTokenizer
-
+def _keeping(cell: DictConfig, policy: Any, store: ResponseStore) -> Any:
     from kawhi.evaluation.hugging_face import keep_responses
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
     options = cell.evaluation
-    return keep_responses(
-        policy,
-        store,
-        seed=options.seed,
-        batch_size=options.batch_size,
-        tokens=lambda text: len(tokenizer(text)["input_ids"]),
-    )
+    return keep_responses(policy, store, seed=options.seed, batch_size=options.batch_size)
 
 
 def _served(cell: DictConfig, url: str, name: str, store: ResponseStore) -> Any:
@@ -227,6 +225,7 @@ def _batch_vision_attention_on_load() -> None:
 
 
 def main(run: str, task: str, model: str, url: str | None = None) -> None:
+    os.environ["LMMS_IMAGE_ENCODE_FORMAT"] = "PNG"  # lmms-eval would take JPEG from the user's shell
     directory = RunDirectory(Path(run))
     cell = directory.load_config()
     entry = next(benchmark for benchmark in cell.benchmarks if benchmark.task == task)

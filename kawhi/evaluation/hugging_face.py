@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lmms_eval.api.instance import Instance
@@ -60,17 +62,14 @@ def _without_system_message(apply: Callable[..., Any]) -> Callable[..., Any]:
     return applied
 
 
-def keep_responses(
-    model: lmms, store: ResponseStore, *, seed: int, batch_size: int, tokens: Callable[[str], int]
-) -> lmms:
+def keep_responses(model: lmms, store: ResponseStore, *, seed: int, batch_size: int) -> lmms:
     """Lets a Hugging Face model of lmms-eval generate batch by batch, into the store.
 
     Each batch has a seed of its own and the same rows in every launch, so that a run that was killed gives the same
-    responses as one that was not.
-
-    Args:
-        tokens: length of a response; lmms-eval 0.7.3 counts a batch's padding as generated.
+    responses as one that was not.  Whether a response was cut off, and its length, are read from its token ids:
+    lmms-eval 0.7.3 counts a batch's padding as generated.
     """
+    holder: Any = model
     generate = type(model).generate_until.__get__(model)
 
     def generate_until(requests: list[Instance]) -> list[str]:
@@ -81,14 +80,42 @@ def keep_responses(
             if all(store.get(row_of(request), prompt_of(request)) for request in batch):
                 continue
             torch.manual_seed(sample_seed(seed, start))
+            with _generated_ids(holder.model) as calls:
+                results = [getattr(result, "text", result) for result in generate(batch)]
+            ends = _ends(calls, holder.processor, holder.tokenizer.eos_token_id)
             found = []
-            for request, result in zip(batch, generate(batch), strict=True):
-                text = getattr(result, "text", result)
-                length = tokens(text)
-                reason = "length" if length >= request.args[2]["max_new_tokens"] else "stop"
+            for request, text in zip(batch, results, strict=True):
+                reason, length = ends[text].pop()
                 found.append(Response(row_of(request), prompt_hash(prompt_of(request)), text, reason, length))
             store.add(found)
         return [store.responses[row_of(request)].text for request in requests]
 
-    model.generate_until = generate_until
+    holder.generate_until = generate_until
     return model
+
+
+@contextmanager
+def _generated_ids(model: Any) -> Iterator[list[list[list[int]]]]:
+    """Collects the token ids of the responses of every call of ``generate`` within the block."""
+    calls: list[list[list[int]]] = []
+    generate = model.generate
+
+    def generating(*arguments: Any, **options: Any) -> Any:
+        sequences = generate(*arguments, **options)
+        calls.append(sequences[:, options["input_ids"].shape[1] :].tolist())
+        return sequences
+
+    model.generate = generating
+    try:
+        yield calls
+    finally:
+        model.generate = generate
+
+
+def _ends(calls: list[list[list[int]]], processor: Any, end: int) -> dict[str, list[tuple[str, int]]]:
+    """Text of a response -> (finish reason, number of tokens) of each response with this text."""
+    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for ids in (ids for call in calls for ids in call):
+        text = processor.batch_decode([ids], skip_special_tokens=True, clean_up_tokenization_spaces=False)[0]
+        found[text].append(("stop", ids.index(end)) if end in ids else ("length", len(ids)))
+    return found

@@ -64,15 +64,33 @@ class JudgeSettings:
         again = attempt > 0 and self.retry_temperature is not None
         return {"temperature": self.retry_temperature if again else self.temperature, "seed": self.seed + attempt}
 
+    @staticmethod
+    def check(block: Mapping[str, Any]) -> None:
+        """Raises:
+        CellError: a value of a wrong type or outside its range.
+        """
+        for name, kinds, low in (
+            ("concurrency", int, 1),
+            ("attempts", int, 1),
+            ("timeout", (int, float), 0.001),
+            ("patience", (int, float), 0.001),
+            ("temperature", (int, float), 0),
+            ("seed", int, 0),
+        ):
+            value = block.get(name)
+            if isinstance(value, bool) or not isinstance(value, kinds) or value < low:  # type: ignore[operator]
+                raise CellError(f"judge.{name}={value!r} must be a number of at least {low:g}")
+
     @classmethod
     def from_config(cls, block: Mapping[str, Any]) -> JudgeSettings:
         """The block ``judge`` of a configuration; its ``serve`` is not for us.
 
         Raises:
-            CellError: there is no server's address.
+            CellError: there is no server's address, or a value that is none.
         """
         if not block["base_url"]:
             raise CellError("judge.base_url is not set: name the address of a running server, e.g. http://host:8000/v1")
+        cls.check(block)
         return cls(**{each.name: block[each.name] for each in fields(cls) if each.name in block})
 
 

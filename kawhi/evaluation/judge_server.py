@@ -7,8 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kawhi.evaluation.endpoint import run_all
 from kawhi.evaluation.judge import Judge, JudgeSettings
 from kawhi.evaluation.serving import gpus_free, parallel_options, served
+
+
+def preflight(block: Any) -> None:
+    """Raises:
+    CellError: settings that cannot work, or a server with an address that does not serve the model.
+    """
+    own = not block["base_url"] and block.get("serve")
+    settings = JudgeSettings.from_config({**block, "base_url": "unused"} if own else block)
+    if not own:
+        run_all([Judge(settings).endpoint.check()], what="judge")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def json_object(fields: Mapping[str, Callable[[Any], Any]]) -> Callable[[str], d
         text = reply.strip()
         if text.startswith("```") and text.endswith("```"):  # chat models fence JSON whatever they are told
             text = text.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_once)
         if not isinstance(value, dict) or set(value) != set(fields):
             raise ValueError(f"the reply {reply[:80]!r} is not an object with exactly {', '.join(fields)}")
         try:
@@ -39,6 +39,12 @@ def json_object(fields: Mapping[str, Callable[[Any], Any]]) -> Callable[[str], d
             raise ValueError(str(error)) from error
 
     return parse
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("the reply has a key twice")
+    return dict(pairs)
 
 
 def text(value: Any) -> str:

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kawhi.data.schema import atomically
 from kawhi.evaluation.benchmark import Benchmark, load
+from kawhi.evaluation.judge_server import preflight
 from kawhi.evaluation.results import SAMPLES, SCORE, samples_of, score_of
 from kawhi.evaluation.samples import Sample, write_samples
 from kawhi.evaluation.scoring import score as score_samples
@@ -34,8 +35,8 @@ from kawhi.runs.stage import STAGES, evaluates
 ORIGIN = "rejudged.json"
 """In the new run directory: which run its responses are from."""
 
-JUDGE_LOGS = "judge"
-"""Folder in ``eval/<task>`` with the replies of the run's own judge, which another judge has no use for."""
+JUDGED = ("judge", "errors")
+"""Folders in ``eval/<task>`` that follow from the run's own judge: its replies, and the errors in wrong answers."""
 
 MakeJudge = Callable[[DictConfig, Path], AbstractContextManager[Any]]
 Score = Callable[[Path, Benchmark, Any], dict[str, Any]]
@@ -71,15 +72,18 @@ def judge_config(conf: Path, name: str, overrides: list[str]) -> DictConfig:
     known = sorted(file.stem for file in (conf / "judge").glob("*.yaml"))
     if name not in known:
         raise CellError(f"there is no judge {name}; conf/judge has {', '.join(known) or 'none'}")
-    given = [each if each.startswith("judge.") else f"judge.{each}" for each in overrides]
+    given = {key.removeprefix("judge."): value for key, _, value in (each.partition("=") for each in overrides)}
     try:
         with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-            block = compose(f"judge/{name}", overrides=given).judge
+            block = compose(f"judge/{name}").judge
+            if block is None:
+                others = ", ".join(each for each in known if each != name)
+                raise CellError(f"{name} is no judge: choose one of {others}")
+            if unknown := [key for key in given if key.split(".")[0] not in block]:
+                raise CellError(f"the judge {name} has no {', '.join(unknown)}; it has {', '.join(block)}")
+            return compose(f"judge/{name}", overrides=[f"judge.{key}={value}" for key, value in given.items()]).judge
     except HydraException as error:
         raise CellError(" ".join(str(error).split())) from error
-    if block is None:
-        raise CellError(f"{name} is no judge: choose one of {', '.join(each for each in known if each != name)}")
-    return block
 
 
 def rejudge(
@@ -103,6 +107,8 @@ def rejudge(
     if target.record.exists():
         return Rejudged(target, already=True)
     _refuse(run, target, cell)
+    if make_judge is None:
+        preflight(OmegaConf.to_container(judge, resolve=True))
     with target.locked():
         status = Status(target, cell.steps)
         status.set("evaluate")
@@ -188,7 +194,7 @@ def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig) ->
         for source in sorted(folder.rglob("*")):
             name = source.relative_to(folder)
             hidden = any(part.startswith(".") for part in name.parts)  # left by a writer that was killed
-            if source.is_file() and not hidden and name.parts[0] not in (SAMPLES, SCORE, JUDGE_LOGS):
+            if source.is_file() and not hidden and name.parts[0] not in (SAMPLES, SCORE, *JUDGED):
                 _copy(source, to / name)
         write_samples(to / SAMPLES, [without_verdict(sample) for sample in samples_of(run, each.task)])
     stages = STAGES[cell.study.name]

@@ -62,6 +62,8 @@ def generate_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]
                 )
             if done.returncode:
                 failures.append(_reason(task, done.returncode, log))
+            elif not _generated(run_directory, task):
+                failures.append(f"generating {task} ended without a result (log: {log})")
     return failures
 
 

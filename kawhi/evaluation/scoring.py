@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +51,23 @@ def score(folder: Path, benchmark: Benchmark, judge: Judge | None) -> dict[str, 
         **numbers(benchmark, samples),
         "truncated": sum(sample.finish_reason == "length" for sample in samples),
         "empty": sum(not sample.response.strip() for sample in samples),
+        "rules": rules_fingerprint(),
         "judge": None if judge is None else _judge_record(judge, benchmark, samples),
         "judge_rule_agreement": None if judge is None else _agreement(samples),
     }
     write_json(result, content)
     return content
+
+
+@cache
+def rules_fingerprint() -> str:
+    """12 hexadecimal digits of the hash of all code that turns responses into scores; equal scores need equal rules."""
+    package = Path(__file__).parents[1]
+    files = [*package.glob("evaluation/**/*.py"), *package.glob("evaluation/benchmarks/*.yaml")]
+    digest = hashlib.sha256()
+    for file in sorted([*files, *package.glob("rewards/*.py")]):
+        digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def numbers(benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -71,6 +85,7 @@ def numbers(benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
     return {
         "metric": "accuracy" if plain else "score",
         "n": len(samples),
+        "problems": len({sample.facts["id"] for sample in samples}),
         "correct": correct,
         "score": round(scores["score"], 4),
         "scores": {name: round(value, 4) for name, value in scores.items()},
@@ -120,5 +135,7 @@ def _judge_record(judge: Judge, benchmark: Benchmark, samples: Sequence[Sample])
     }
 
 
-def _agreement(samples: Sequence[Sample]) -> float:
+def _agreement(samples: Sequence[Sample]) -> float | None:
+    if any(sample.score not in (0.0, 1.0) for sample in samples):
+        return None  # two fractions are hardly ever equal
     return round(sum(sample.score == sample.rule_score for sample in samples) / len(samples), 4)

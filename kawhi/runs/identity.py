@@ -43,7 +43,10 @@ DEPENDS_ON = {
 """Blocks that each study's numbers depend on."""
 
 WITHOUT_EFFECT = (
-    "evaluation.server",
+    "evaluation.server.timeout",
+    "evaluation.server.attempts",
+    "evaluation.server.patience",
+    "evaluation.server.start",
     "verl.trainer.logger",
     "verl.trainer.save_freq",
     "verl.trainer.max_actor_ckpt_to_keep",
@@ -56,6 +59,8 @@ WITHOUT_EFFECT = (
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
 _SMALL = 256 * 2**20
+_BLOCK, _BLOCKS = 2**18, 64  # training moves every weight, so that samples tell two models apart
+_BESIDE_WEIGHTS = ("config.json", "generation_config.json", "tokenizer*", "*.jinja", "*chat_template*", "*processor*")
 
 
 class CellError(RuntimeError):
@@ -88,7 +93,10 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     for benchmark in part.get("benchmarks", []):
         benchmark.pop("title", None)
         if benchmark.get("data_file"):
-            benchmark["data_file"] = _file_fingerprint(Path(benchmark["data_file"]), "")
+            path = Path(benchmark["data_file"])
+            if not path.is_file():
+                raise CellError(f"the data_file {path} of {benchmark['task']} does not exist")
+            benchmark["data_file"] = _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
     if "judge" in part:
         part["judge"] = _judge(part["judge"], [benchmark["task"] for benchmark in part["benchmarks"]])
     for name in ("train_file", "validation_file"):
@@ -106,6 +114,7 @@ def _judge(judge: dict[str, Any] | None, tasks: list[str]) -> dict[str, Any] | N
     if not judged or judge is None:
         return None
     told = {key: judge.get(key) for key in ("name", "model", "temperature", "retry_temperature", "seed")}
+    told["serve"] = None if judge.get("base_url") else judge.get("serve", {}).get("options")
     return told | {"prompts": {task: prompts_of(task).version for task in judged}}
 
 
@@ -155,7 +164,9 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def weights_fingerprint(model: str) -> str:
-    """sha256 of a local model's weights; of their names and sizes above 256 MiB; the id itself for a hub model.
+    """sha256 of a local model: its weights, above 256 MiB 64 blocks of each shard, and all that is read beside them.
+
+    The id itself for a hub model.
 
     Raises:
         CellError: a local folder that does not exist or is no checkpoint.
@@ -175,7 +186,21 @@ def weights_fingerprint(model: str) -> str:
         raise CellError(f"the model folder {folder} has no config.json; set model.path to a complete checkpoint")
     digest = hashlib.sha256()
     small = sum(path.stat().st_size for path in weights) <= _SMALL
-    for path in [*weights, folder / "config.json"]:
+    for path in weights:
         digest.update(path.name.encode())
-        digest.update(path.read_bytes() if small else str(path.stat().st_size).encode())
+        digest.update(path.read_bytes() if small else _sampled(path))
+    for path in sorted({file for pattern in _BESIDE_WEIGHTS for file in folder.glob(pattern)}):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _sampled(path: Path) -> bytes:
+    """Size and evenly spaced blocks of a large file, its first and last among them."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        blocks = []
+        for i in range(_BLOCKS):
+            file.seek(i * max(0, size - _BLOCK) // (_BLOCKS - 1))
+            blocks.append(file.read(_BLOCK))
+    return str(size).encode() + b"".join(blocks)

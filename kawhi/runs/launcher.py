@@ -94,9 +94,9 @@ def _pass_gates(
             sys.exit(code)
     for path, (baseline, _) in baselines.items():
         found = gate.findings(baseline, RunDirectory(path))
-        print("\n".join(str(finding) for finding in found), flush=True)
         if baseline.gate.stop:
             gate.refuse(found, path / "eval")
+        print("\n".join(str(finding) for finding in found), flush=True)
 
 
 def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:

@@ -51,7 +51,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     run = {
         "seconds": seconds,
         "hardware": f"{platform.machine()}, {_processor()}",
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **package_versions()},
         "git": _git(),
     }
     if cell.study.name == "grounding":
@@ -62,6 +62,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
             benchmark.task: {
                 "title": benchmark.title,
                 **json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text()),
+                "generation": json.loads((run_directory.evaluation(benchmark.task) / "generation.json").read_text()),
             }
             for benchmark in cell.benchmarks
         }
@@ -107,7 +108,8 @@ def _timing(metrics: list[dict[str, Any]]) -> dict[str, float]:
     return {name: round(sum(row.get(name, 0.0) for row in rows) / len(rows), 5) for name in names}
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Those packages that numbers may depend on."""
     found = {}
     for package in PACKAGES:
         try:
@@ -133,6 +135,14 @@ def _git() -> dict[str, Any]:
 
     changed = git("status", "--porcelain", "--untracked-files=no")
     return {"commit": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}
+
+
+def scores_of(content: dict[str, Any]) -> list[str]:
+    """One line for each benchmark of a record."""
+    return [
+        f"{found['title']}: {found['score']:.2f} (n = {found['n']}, by rule {found['rule_score']:.2f})"
+        for found in content.get("benchmarks", {}).values()
+    ]
 
 
 def record(cell: DictConfig, run_directory: RunDirectory) -> None:

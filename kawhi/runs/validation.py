@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.methods import configured
 from kawhi.evaluation.benchmark import exists, is_judged, load
+from kawhi.evaluation.judge import JudgeSettings
 from kawhi.evaluation.task_runs import task_runs
 from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
@@ -16,19 +18,29 @@ from kawhi.runs.identity import CellError
 
 def validate_benchmarks(cell: DictConfig) -> None:
     """Raises:
-    CellError: a benchmark without a task, without the judge it needs or with an option it does not have; all of which
+    CellError: a benchmark twice, without a task, without the judge it needs or with an unknown option; all of which
         would otherwise be found out after the training.
     """
     tasks = [benchmark.task for benchmark in cell.benchmarks]
+    if repeated := sorted({task for task in tasks if tasks.count(task) > 1}):
+        raise CellError(f"{', '.join(repeated)} is asked for twice: a cell has one number per benchmark")
     if missing := [task for task in tasks if not exists(task)]:
         raise CellError(f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks: choose other benchmarks=")
+    if cell.evaluation.batch_size < 1:
+        raise CellError(f"evaluation.batch_size={cell.evaluation.batch_size} must be at least 1")
     for benchmark in cell.benchmarks:
         task_runs(OmegaConf.to_container(benchmark, resolve=True))  # type: ignore[arg-type]
     judged = [task for task in tasks if is_judged(task)]
-    if judged and cell.judge is None:
+    if not judged:
+        return
+    if cell.judge is None:
         raise CellError(
-            f"{', '.join(judged)} are decided by a judge and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b"
+            f"a judge decides {', '.join(judged)} and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b"
         )
+    block: Any = OmegaConf.to_container(cell.judge, resolve=True)
+    JudgeSettings.from_config(block | {"base_url": block["base_url"] or ("unused" if block.get("serve") else None)})
+    if block["api_key_env"] and block["api_key_env"] not in os.environ:
+        raise CellError(f"the judge's key is missing: set the environment variable {block['api_key_env']}")
 
 
 def require_benchmarks(cell: DictConfig) -> None:

@@ -19,7 +19,7 @@ TASK = "kawhi_mathvision"
 
 @pytest.fixture
 def judged(tmp_path):
-    """(workspace, overrides of a baseline cell on five MathVision rows, judged by a stub)."""
+    """(workspace, overrides of a baseline cell on MathVision rows, judged by a stub)."""
     rows = {example.doc["id"]: dict(example.doc) for example in examples(TASK)}
     file = tmp_path / "rows.parquet"
     Dataset.from_list(list(rows.values())).to_parquet(file)
@@ -79,5 +79,5 @@ def test_without_a_judge_nothing_starts(judged):
     workspace, overrides, _ = judged
     done = workspace.run(*[o for o in overrides if not o.startswith("judge")])
     assert done.returncode == 1
-    assert f"{TASK} are decided by a judge and the cell has none: set judge=" in done.stderr
+    assert f"a judge decides {TASK} and the cell has none: set judge=" in done.stderr
     assert not list(workspace.folder.glob("runs/*/*/eval"))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kawhi.evaluation.answer_text import bracketed_list, chosen, compare, listed_choices, number, stated, value
+from kawhi.evaluation.answer_text import bracketed_list, chosen, compare, listed_choices, number, stated, value, visible
 
 CHOICES = {"A": "3 cm", "B": "5 cm", "C": r"\frac{1}{2}", "D": "the same"}
 
@@ -114,3 +114,29 @@ def test_hostile_strings_take_little_time(unit):
         assert compare(response, truth, choices).score == 0.0
     number(response), bracketed_list(response)
     assert time.perf_counter() - start < 2.0
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "The answer is not A",
+        "We exclude option A",
+        "Which one?\nA. 2 cm\nB. 4 cm\nC. 6 cm\nD. 8 cm",
+        "Option A or option B",
+        "<think>It could be (A)",
+    ],
+)
+def test_a_letter_that_is_no_answer_is_not_taken(response):
+    assert chosen(response, dict.fromkeys("ABCD", "")) == ""
+
+
+def test_an_answer_below_a_labelled_line_is_taken():
+    assert chosen("I look at the options.\nB. 4 cm", dict.fromkeys("ABCD", "")) == "B"
+
+
+@pytest.mark.parametrize(
+    ("response", "left"),
+    [("<think>so 7", ""), ("<think>so \\boxed{7}", "<think>so \\boxed{7}"), ("<think>a</think> b", "b"), (" b ", "b")],
+)
+def test_what_counts_of_a_response_that_thinks(response, left):
+    assert visible(response) == left

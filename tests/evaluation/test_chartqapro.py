@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kawhi.evaluation.benchmark import Outcome, Scored
-from kawhi.evaluation.benchmarks.chartqapro import BENCHMARK, scores
+from kawhi.evaluation.benchmarks.chartqapro import BENCHMARK, rule, scores
 from tests.evaluation.examples.chartqapro import ROWS
 
 original = pytest.importorskip("lmms_eval.tasks.chartqapro.utils")
@@ -96,3 +96,18 @@ def test_every_type_has_its_score():
         "conversational": 100.0,
         "hypothetical": 100.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("response", "letter"),
+    [
+        ("A: the value is 5, so not this one.\nAnswer: B", "B"),
+        ("A) is wrong.\n\\boxed{B}", "B"),
+        ("The answer is B because it is larger", "B"),
+        ("Option A or option B", ""),
+    ],
+)
+def test_no_response_is_right_for_two_letters(response, letter):
+    facts = {"id": "0", "question": "Which?", "type": "Multi Choice", "years": [False]}
+    right = [each for each in "ABCD" if rule({**facts, "answer": each}, response).score == 1]
+    assert right == ([letter] if letter else [])

@@ -30,7 +30,7 @@ def test_an_interval_stays_within_percent():
 def baseline_with(folder, score: float):
     asked = cell(folder, "study=baseline", TINY)
     directory = RunDirectory.of(asked)
-    write_json(directory.record, {"benchmarks": {"kawhi_tiny": {"n": 1000, "score": score}}})
+    write_json(directory.record, {"benchmarks": {"kawhi_tiny": {"n": 1000, "problems": 1000, "score": score}}})
     return asked, directory
 
 

@@ -64,6 +64,18 @@ def test_the_checkpoint_s_own_penalty_is_dropped(tmp_path):
     assert loaded.eos_token_id == config.eos_token_id
 
 
+def test_a_response_is_cut_off_when_its_tokens_have_no_end():
+    from kawhi.evaluation.hugging_face import _ends
+
+    class Processor:
+        def batch_decode(self, rows, **_):
+            return ["".join("abcde"[token] for token in row if token < 4) for row in rows]
+
+    padded, cut, same = [0, 1, 4, 4], [0, 0, 1, 1], [0, 0, 1, 4]
+    ends = _ends([[padded, cut], [same]], Processor(), end=4)
+    assert ends == {"ab": [("stop", 2)], "aabb": [("length", 4)], "aab": [("stop", 3)]}
+
+
 def test_no_system_message_reaches_the_template():
     import inspect
 

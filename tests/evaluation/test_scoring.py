@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kawhi.evaluation.samples import read_samples, write_samples
-from kawhi.evaluation.scoring import numbers, score
+from kawhi.evaluation.scoring import numbers, rules_fingerprint, score
 from kawhi.runs.identity import CellError
 from tests.evaluation.judged import (
     TOY,
@@ -40,6 +40,7 @@ def test_a_judged_benchmark(tmp_path):
     assert content == {
         "metric": "accuracy",
         "n": 5,
+        "problems": 5,
         "correct": 3,
         "score": 60.0,
         "scores": {"score": 60.0},
@@ -47,6 +48,7 @@ def test_a_judged_benchmark(tmp_path):
         "rule_scores": {"score": 20.0},
         "truncated": 1,
         "empty": 1,
+        "rules": rules_fingerprint(),
         "judge_rule_agreement": 0.6,
     }
     assert record["identity"] == read_samples(tmp_path / "samples.parquet")[0].replies[0].judge

@@ -25,7 +25,7 @@ SAME = {
     "label": ["credit.label='KAWHI, ours'"],
     "health": ["health.kl=0.5"],
     "environment": ["environment.VLLM_LOGGING_LEVEL=INFO"],
-    "model server": ["evaluation.server.timeout=7", "evaluation.server.options=[]"],
+    "model server": ["evaluation.server.timeout=7"],
     "validity": ["validity.truncated=0.5"],
     "gate": ["gate.stop=false"],
     "judge of nothing": ["judge=endpoint", "judge.model=other"],
@@ -46,6 +46,7 @@ DIFFERENT = {
     "problems": ["data.train_problems=77"],
     "decoding": ["evaluation.temperature=0.5"],
     "backend": ["evaluation.backend=vllm"],
+    "server's options": ["evaluation.server.options=[--quantization,fp8]"],
     "provenance": ["scale.provenance=measured"],
 }
 

@@ -24,6 +24,7 @@ from typing import Any
 from anls import anls_score
 from PIL import Image
 
+from kawhi.evaluation.answer_text import chosen
 from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, mean_score, one_run
 from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
 from kawhi.rewards.relaxed import TOLERANCE
@@ -31,7 +32,7 @@ from kawhi.rewards.relaxed import TOLERANCE
 PROBLEMS = 1948
 _EXACT = ("Fact Checking", "Multi Choice")
 _WORDS = (("yes", "no"), ("true", "false"))
-_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[).:]|\s*$)|(?:option|choice)\s+\(?([A-Za-z])\b", re.IGNORECASE)
+_SMALL_LETTER = re.compile(r"\(?([a-j])(?:[).:]|$)")
 _SEPARATOR = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*\n\s*")
 
 
@@ -85,8 +86,9 @@ def _readings(response: str, truth: Sequence[str], exact: bool) -> list[list[str
         return [elements(each) or _SEPARATOR.split(each) for each in candidates(response)]
     word = truth[0].lower()
     if exact and len(word) == 1 and word.isalpha():
-        found = [_LETTER.match(each) for each in candidates(response)]
-        return [[each[1] or each[2]] for each in found if each]
+        small = _SMALL_LETTER.match(final_answer(response))
+        letter = chosen(response, dict.fromkeys("ABCDEFGHIJ", "")) or (small[1] if small else "")
+        return [[letter]] if letter else []
     for words in _WORDS:
         if exact and word in words:
             return [[first_word(response, words)]]

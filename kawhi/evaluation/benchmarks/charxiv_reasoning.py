@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kawhi.evaluation.answer_text import visible
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, mean_score, one_run
-from kawhi.evaluation.chart_answers import candidates, final_answer, plain, visible
+from kawhi.evaluation.chart_answers import candidates, final_answer, plain
 from kawhi.evaluation.charxiv import extracted, figure, images, same_number, templates, terms
 from kawhi.evaluation.parsing import json_object, whole_number
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from PIL import Image
 
+from kawhi.evaluation.answer_text import visible
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, mean_score, one_run
-from kawhi.evaluation.chart_answers import first_word, visible
+from kawhi.evaluation.chart_answers import first_word
 from kawhi.evaluation.parsing import exactly
 
 PROBLEMS = 951

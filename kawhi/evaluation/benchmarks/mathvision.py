@@ -60,12 +60,12 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
 def questions(
     facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
 ) -> list[JudgeQuestion]:
-    if not visible(response).strip():
+    if not visible(response):
         return []
     fields = {
         "question": with_options(facts["question"], facts["options"]),
         "answer": facts["answer"],
-        "prediction": visible(response).strip(),
+        "prediction": visible(response),
     }
     return [JudgeQuestion("verdict", fields, exactly("0", "1"))]
 

@@ -75,7 +75,7 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
 def questions(
     facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
 ) -> list[JudgeQuestion]:
-    answer = visible(response).strip()
+    answer = visible(response)
     if not answer or _itself(facts, response):
         return []
     return [
@@ -131,7 +131,7 @@ def _option(extraction: str, choices: Sequence[str]) -> str:
 
 def _itself(facts: Mapping[str, Any], response: str) -> str:
     """The response where it is nothing but an option or a number; else empty."""
-    answer = visible(response).strip()
+    answer = visible(response)
     if facts["question_type"] == "multi_choice" and answer in facts["choices"]:
         return answer
     read = {"integer": int, "float": float}.get(facts["answer_type"])
