@@ -25,6 +25,7 @@ class Comparison:
     """One benchmark in two runs.
 
     Attributes:
+        names: judge and run of both sides.
         judges: agreement of the two judges.
         rules: agreement of the rule with the judge, in each run.
     """
@@ -53,17 +54,23 @@ def compare(first: RunDirectory, second: RunDirectory) -> list[Comparison]:
         if compared.pairs:
             judges = agreement([(x.verdict, y.verdict) for x, y in compared.pairs])
             rules = agreement(rule_and_judge(a)), agreement(rule_and_judge(b))
-            found.append(Comparison(task, names, compared, judges, rules))
+            found.append(Comparison(task, (_label(first), _label(second)), compared, judges, rules))
     if not found:
         raise CellError(f"no sample of {', '.join(shared)} has the verdict of a judge in both runs")
     return found
+
+
+def _label(run: RunDirectory) -> str:
+    """The judge's model and the run's name."""
+    judge = run.load_config().get("judge")
+    return f"{judge.model} ({run.path.name})" if judge else run.path.name
 
 
 def print_comparison(comparisons: Sequence[Comparison], show: int) -> None:
     """Tables, then up to ``show`` disagreements of each benchmark."""
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a pipe has no width to fit into
     for each in comparisons:
-        title = f"{each.task}: A = {each.names[0]}, B = {each.names[1]}"
+        title = f"{each.task}\nA: {each.names[0]}\nB: {each.names[1]}"
         console.print(_summary(each, title))
         console.print(_crossed(each.judges))
         if left_out := _left_out(each.compared):
