@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
+from PIL import Image, ImageFile
 from tqdm import tqdm
 
 from kawhi import torchvision_shim
@@ -42,6 +42,7 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     Raises:
         CellError: something is missing or inconsistent; the responses are kept.
     """
+    torchvision_shim.install()  # before lmms-eval imports torchvision
     task = entry["task"]
     benchmark = load(task)
     if benchmark.require is not None:
@@ -92,6 +93,7 @@ def _simple_evaluate(cell: DictConfig, lm: Any, name: str, folder: Path) -> tupl
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.tasks import TaskManager, get_task_dict
 
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # lmms-eval sets it when it is imported, and half a picture would pass
     manager = TaskManager("WARNING", include_path=str(folder), model_name=cell.model.lmms_eval_model)
     results = simple_evaluate(
         model=lm,
@@ -106,7 +108,6 @@ def _simple_evaluate(cell: DictConfig, lm: Any, name: str, folder: Path) -> tupl
 
 
 def _hugging_face(cell: DictConfig, model: str) -> Any:
-    torchvision_shim.install()
     import torch
 
     from kawhi.evaluation.hugging_face import hugging_face

@@ -160,8 +160,9 @@ def _of_image(given: argparse.Namespace) -> tuple[Explanation, str]:
 
 
 def _image(path: Path) -> Image.Image:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageFile, UnidentifiedImageError
 
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # lmms-eval sets it when it is imported, and half a picture would pass
     try:
         image = Image.open(path)
         image.load()

@@ -97,8 +97,9 @@ def identity(cell: DictConfig) -> dict[str, Any]:
             if not path.is_file():
                 raise CellError(f"the data_file {path} of {benchmark['task']} does not exist")
             benchmark["data_file"] = _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
-    if "judge" in part:
-        part["judge"] = _judge(part["judge"], [benchmark["task"] for benchmark in part["benchmarks"]])
+    judge = _judge(part.pop("judge", None), [benchmark["task"] for benchmark in part.get("benchmarks", [])])
+    if judge is not None:
+        part["judge"] = judge
     for name in ("train_file", "validation_file"):
         if part.get("data", {}).get(name):
             part["data"][name] = _file_fingerprint(Path(part["data"][name]), part["data"]["name"])

@@ -70,8 +70,8 @@ def test_samples_are_kept(finished):
     import pyarrow.parquet as pq
 
     rows = pq.read_table(finished.run_directory() / "eval" / "kawhi_tiny" / "samples.parquet").to_pylist()
-    assert [row["id"] for row in rows] == list(range(32))
-    assert sum(row["correct"] for row in rows) == finished.record()["benchmarks"]["kawhi_tiny"]["correct"]
+    assert [row["id"] for row in rows] == [str(i) for i in range(32)]
+    assert sum(row["score"] for row in rows) == finished.record()["benchmarks"]["kawhi_tiny"]["correct"]
 
 
 def test_a_second_run_does_nothing(finished):

@@ -136,6 +136,22 @@ def test_a_data_set_of_another_size_is_refused(tmp_path):
         generate(asked, folder, own, "unused", stub.base_url)
 
 
+def test_an_image_that_is_cut_off_is_refused(tmp_path):
+    import pyarrow.parquet as pq
+
+    from kawhi.data import schema
+
+    asked, folder, entry = served(tmp_path)
+    data = json.loads((folder.parents[1] / "data.json").read_text())["kawhi_tiny"]
+    rows = pq.read_table(data).to_pylist()
+    rows[3]["images"][0]["bytes"] = rows[3]["images"][0]["bytes"][:-300]
+    schema.write(tmp_path / "cut.parquet", rows)
+    own = entry | {"data_file": str(tmp_path / "cut.parquet")}
+    with StubServer(reply) as stub, pytest.raises(OSError, match="truncated"):
+        generate(asked, folder, own, "unused", stub.base_url)
+    assert not (folder / "samples.parquet").exists()
+
+
 def test_kept_images_are_small_unless_the_judge_sees_them():
     from PIL import Image
 
