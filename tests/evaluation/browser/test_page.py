@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from kawhi.evaluation.browser.gather import IMAGE_SIDE, data_uri, gather
+from kawhi.evaluation.browser.gather import gather
 from kawhi.evaluation.browser.page import render
-from kawhi.evaluation.samples import write_samples
-from kawhi.runs.identity import CellError
-from tests.evaluation.made import HOSTILE, MADE, TINY, known, make_run, responses, sample
+from tests.evaluation.browser.conftest import MANY
+from tests.evaluation.made import HOSTILE, MADE, TINY, make_run, responses, sample
 from tests.explain.browser import browser, find
-
-MANY = 4000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _known():
-    with pytest.MonkeyPatch.context() as patch:
-        known(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory, run) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("pages")
-    long = "A line of the response that is as long as many are.\n\n" * 60
-    many = {TINY: [replace(sample(TINY, i, f"{long}\\boxed{{{i}}}"), prompt=long) for i in range(MANY)]}
-    odd = replace(sample(MADE, 1, "It is a/b%20c"), id="p/1 %zz <b>", run="p")
-    odd_image = replace(sample(MADE, 2, "No image"), images=["lost"])
-    runs = {
-        "run": run,
-        "many": make_run(tmp_path_factory.mktemp("many"), **many),
-        "odd": make_run(tmp_path_factory.mktemp("odd"), **{MADE: [odd, odd_image]}),
-    }
-    for name, each in runs.items():
-        (folder / f"{name}.html").write_text(render(gather(each)), encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in runs}
 
 
 @pytest.fixture(scope="module")
@@ -319,80 +282,3 @@ def test_thousands_of_samples_do_not_freeze_it(page, files):
     page.run("document.getElementById('list').scrollTop = 1e9")
     page.run("new Promise(done => setTimeout(done, 200))")
     assert "tiny 3999" in listed(page)
-
-
-class _Addresses(HTMLParser):
-    """Everything in a page that names another file."""
-
-    def __init__(self):
-        super().__init__()
-        self.found, self.scripts = [], 0
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        self.scripts += tag == "script" and "type" not in given
-        self.found += [given[name] for name in ("src", "href", "action", "data", "poster", "srcset") if name in given]
-
-
-def test_the_file_names_no_other(files):
-    text = files["run"].read_text(encoding="utf-8")
-    parser = _Addresses()
-    parser.feed(text)
-    assert parser.found == ["data:,"]
-    assert parser.scripts == 1
-    assert "http://" not in text.replace("http://www.w3.org", "")
-    assert "</script><script>" not in text
-
-
-def test_limit_keeps_the_first_and_says_so(run):
-    book = gather(run, limit=2)
-    assert [(s["task"], s["id"]) for s in book.samples] == [(MADE, "0"), (MADE, "1"), (TINY, "0"), (TINY, "1")]
-    assert [row.n for row in book.summaries] == [7, 4]
-    assert "7 samples are left out of this page" in render(book)
-
-
-def test_an_image_that_several_samples_share_is_there_once(run):
-    book = gather(run, MADE)
-    assert len(book.samples) == 7
-    assert len(book.images) == 2
-
-
-@pytest.mark.parametrize(
-    ("size", "form", "kind"), [((40, 30), "PNG", "png"), ((2000, 100), "PNG", "webp"), ((40, 30), "BMP", "webp")]
-)
-def test_large_images_are_made_smaller(size, form, kind):
-    buffer = io.BytesIO()
-    Image.new("RGB", size, "red").save(buffer, form)
-    head, _, body = data_uri(buffer.getvalue()).partition(",")
-    assert head == f"data:image/{kind};base64"
-    shown = Image.open(io.BytesIO(base64.b64decode(body)))
-    assert shown.size == ((IMAGE_SIDE, 38) if size == (2000, 100) else size)
-
-
-def test_what_is_no_image_has_no_address():
-    assert data_uri(b"nonsense") is None
-
-
-def test_a_run_without_samples_is_one_sentence(tmp_path, run):
-    with pytest.raises(CellError, match=r"has no samples of kawhi_nope; it has kawhi_made, kawhi_tiny"):
-        gather(run, "kawhi_nope")
-    empty = make_run(tmp_path)
-    for task in (MADE, TINY):
-        (empty.evaluation(task) / "samples.parquet").unlink()
-    with pytest.raises(CellError, match="has no samples yet"):
-        gather(empty)
-
-
-def test_samples_of_another_version_are_refused(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    run = make_run(tmp_path)
-    pq.write_table(pa.table({"id": [1]}), run.evaluation(TINY) / "samples.parquet")
-    with pytest.raises(CellError, match=r"lacks extraction, .*: another version wrote it"):
-        gather(run)
-    (run.evaluation(TINY) / "samples.parquet").write_text("nonsense")
-    with pytest.raises(CellError, match="is not a parquet file"):
-        gather(run)
-    write_samples(run.evaluation(TINY) / "samples.parquet", responses()[TINY])
-    assert len(gather(run).samples) == 11
