@@ -111,11 +111,10 @@ def _hugging_face(cell: DictConfig, model: str) -> Any:
     import torch
 
     from kawhi.evaluation.hugging_face import hugging_face
+    from kawhi.tiny.vision_batching import batch_vision_attention
 
     torch.set_num_threads(cell.scale.omp_threads)
-    if cell.scale.device == "cpu":
-        _batch_vision_attention_on_load()
-    return hugging_face(
+    policy = hugging_face(
         cell.model.lmms_eval_model,
         model,
         device=cell.scale.device,
@@ -125,6 +124,9 @@ def _hugging_face(cell: DictConfig, model: str) -> Any:
         max_pixels=cell.evaluation.max_pixels,
         attention=cell.evaluation.attention,
     )
+    if cell.scale.device == "cpu":  # where all images have one size, the vision encoder's loop over them is a batch
+        batch_vision_attention(policy.model)
+    return policy
 
 
 def _keeping(cell: DictConfig, policy: Any, store: ResponseStore) -> Any:
@@ -206,23 +208,6 @@ def _apply_rule(benchmark: Benchmark, samples: list[Sample]) -> None:
 
 def _text(response: Any) -> str:
     return response[0] if isinstance(response, list) else response
-
-
-def _batch_vision_attention_on_load() -> None:
-    """Where all images have one size, the vision encoder's loop over them can be a batch (see its module)."""
-    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration
-
-    from kawhi.tiny.vision_batching import batch_vision_attention
-
-    for cls in (Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration):
-        load_model = cls.from_pretrained
-
-        def from_pretrained(*arguments, _load=load_model, **options):
-            model = _load(*arguments, **options)
-            batch_vision_attention(model)
-            return model
-
-        cls.from_pretrained = from_pretrained
 
 
 def main(run: str, task: str, model: str, url: str | None = None) -> None:
