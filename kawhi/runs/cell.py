@@ -21,7 +21,7 @@ from kawhi.runs.identity import CellError
 from kawhi.runs.processes import Ended, end_stragglers, last_error, run
 from kawhi.runs.record import BASE_REWARD
 from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import STAGES
+from kawhi.runs.stage import STAGES, stages_of
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
 
@@ -48,8 +48,11 @@ class Status:
         write_json(self.run.status, {"stage": stage, "steps": self.steps, "time": time.time(), **more})
 
 
-def run_cell(cell: DictConfig) -> RunDirectory:
-    """Runs what is missing of a cell; returns at once when its record exists.
+def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
+    """Runs what is missing of a cell, or of one part of it; returns at once when its record exists.
+
+    Args:
+        part: ``train``, ``evaluate`` or ``None`` for both (:data:`kawhi.runs.stage.PARTS`).
 
     Raises:
         CellError: something the user can mend.
@@ -59,10 +62,15 @@ def run_cell(cell: DictConfig) -> RunDirectory:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # stages and views must not depend on where they run
     if cell.study.name not in STAGES:
         raise CellError(f"study.name={cell.study.name} is not one of {', '.join(STAGES)}")
-    stages = STAGES[cell.study.name]
+    stages = stages_of(cell.study.name, part)
     run_directory = RunDirectory.of(cell)
     if run_directory.record.exists():
         return run_directory
+    earlier = STAGES[cell.study.name][: STAGES[cell.study.name].index(stages[0])] if stages else ()
+    if unfinished := [stage for stage in earlier if not run_directory.stage(stage).exists()]:
+        raise CellError(
+            f"the part {part} comes after {', '.join(unfinished)}, which {run_directory.path} does not have"
+        )
     resources.require(
         memory_gib=cell.scale.needs.memory_gib, disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
     )
@@ -82,7 +90,7 @@ def run_cell(cell: DictConfig) -> RunDirectory:
         except KeyboardInterrupt:
             status.set("stopped", reason="interrupted")
             raise
-        status.set("done")
+        status.set("done" if run_directory.record.exists() else "trained")
     return run_directory
 
 

@@ -75,6 +75,16 @@ class RunDirectory:
         return self.path / "status.json"
 
     @property
+    def stop_request(self) -> Path:
+        """While this file is there, the cell saves what it has, stops, and exits with 75."""
+        return self.path / "stop"
+
+    @property
+    def attempts(self) -> Path:
+        """The cluster's jobs that worked on this cell, oldest first; absent for a cell that ran on one machine."""
+        return self.path / "jobs.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "train" / "checkpoints"
 

@@ -20,6 +20,20 @@ STAGES = {
 """Stages of each study, in order."""
 
 
+PARTS = ("train", "evaluate")
+"""What a study may be divided into, one job of a cluster each: everything before the evaluation, and the rest."""
+
+
+def stages_of(study: str, part: str | None = None) -> tuple[str, ...]:
+    """Stages of a study, or of one part of it; the part ``train`` of a study that trains nothing is empty."""
+    stages = STAGES[study]
+    if part is None:
+        return stages
+    cut = stages.index("evaluate") if "evaluate" in stages else len(stages)
+    cut = cut if "train" in stages else 0
+    return stages[:cut] if part == "train" else stages[cut:]
+
+
 def trains(cell: DictConfig) -> bool:
     """Whether the cell's study trains a model."""
     return "train" in STAGES[cell.study.name]

@@ -1,0 +1,126 @@
+"""What Slurm says: the queue, the accounting, and requests to it.  The only module that reads Slurm's output."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kawhi.runs.identity import CellError
+
+_TIMEOUT = 60
+_FIELDS = ("%i", "%A", "%F", "%K", "%T", "%k", "%P", "%N", "%r", "%L", "%j", "%u")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job, or one task of an array, that is queued or running.
+
+    Attributes:
+        job_id: ``123`` or ``123_4``, what people type.
+        raw_id: number of this task alone; requeueing by the array's would requeue finished tasks, too.
+        array_id: number of the array, or of the job.
+        index: place in the array; ``None`` for a job that is none.
+        state: Slurm's long name, e.g. ``PENDING``, ``RUNNING``, ``COMPLETING``.
+        comment: what the submitter said of it.
+        reason: why it waits.
+        time_left: as Slurm writes it, ``D-HH:MM:SS``.
+    """
+
+    job_id: str
+    raw_id: str
+    array_id: str
+    index: int | None
+    state: str
+    comment: str
+    partition: str
+    nodes: str
+    reason: str
+    time_left: str
+    name: str
+    user: str
+
+
+def installed() -> bool:
+    """Whether this machine has Slurm's commands."""
+    return shutil.which("squeue") is not None and shutil.which("sbatch") is not None
+
+
+def ask(*command: str, timeout: float = _TIMEOUT) -> str:
+    """The output of one of Slurm's commands.
+
+    Raises:
+        CellError: it is not installed, does not answer or refuses.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        raise CellError(
+            f"{command[0]} is not installed here: type the command on a login node of the cluster"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise CellError(f"Slurm did not answer {command[0]} within {timeout:g} s: ask `scontrol ping`") from error
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise CellError(f"Slurm refused `{' '.join(command)}`: {said or 'no reason given'}")
+    return done.stdout
+
+
+def queue() -> list[Task]:
+    """Every task of every user that is queued, running or ending; of arrays one entry per task.
+
+    Raises:
+        CellError: Slurm does not answer.
+    """
+    lines = ask("squeue", "--noheader", "--array", "--format", "\t".join(_FIELDS)).splitlines()
+    tasks = []
+    for line in lines:
+        job_id, raw, array, index, state, comment, partition, nodes, reason, left, name, user = line.split("\t")
+        place = int(index) if index.isdigit() else None
+        tasks.append(Task(job_id, raw, array, place, state, comment, partition, nodes, reason, left, name, user))
+    return tasks
+
+
+@dataclass(frozen=True)
+class Accounted:
+    """What the accounting keeps of a task.  ``exit_code`` is the program's, ``signal`` what ended it or 0."""
+
+    job_id: str
+    state: str
+    exit_code: int
+    signal: int
+
+
+def accounting(job_ids: Iterable[str]) -> dict[str, Accounted]:
+    """By ``123_4`` or ``123``; empty where the cluster keeps no accounts.
+
+    Raises:
+        CellError: Slurm does not answer.
+    """
+    ids = ",".join(sorted(set(job_ids)))
+    if not ids:
+        return {}
+    try:
+        text = ask(
+            "sacct", "--noheader", "--allocations", "--parsable2", "--jobs", ids, "--format", "JobID,State,ExitCode"
+        )
+    except CellError as error:
+        if "accounting storage is disabled" in str(error):
+            return {}
+        raise
+    found = {}
+    for line in text.splitlines():
+        job_id, state, codes = line.split("|")
+        code, _, number = codes.partition(":")
+        found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
+    return found
+
+
+def requeue(raw_id: str) -> None:
+    """Ends a running task and queues it again under its number.
+
+    Raises:
+        CellError: Slurm refuses.
+    """
+    ask("scontrol", "requeue", raw_id)
