@@ -10,7 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-from kawhi.runs.cell import run_cell
+from omegaconf import DictConfig
+
+from kawhi.evaluation import gate
+from kawhi.runs.cell import Status, run_cell
 from kawhi.runs.identity import CellError
 from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.stage import PARTS
@@ -21,9 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run_directory", type=Path)
     parser.add_argument("part", nargs="?", choices=PARTS)
+    parser.add_argument("--baseline", type=Path, help="run directory of the untrained model, which must pass the gate")
     given = parser.parse_args(arguments)
+    run_directory = RunDirectory(given.run_directory)
+    cell = run_directory.load_config()
     try:
-        run_cell(RunDirectory(given.run_directory).load_config(), given.part)
+        if given.baseline:
+            _pass_gate(cell, run_directory, RunDirectory(given.baseline))
+        run_cell(cell, given.part)
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
         return getattr(error, "code", 1)
@@ -31,6 +39,22 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
     return 0
+
+
+def _pass_gate(cell: DictConfig, run_directory: RunDirectory, baseline: RunDirectory) -> None:
+    """Raises:
+    CellError: the untrained model was not evaluated, or does not have the paper's score.
+    """
+    try:
+        if not baseline.record.exists():
+            raise CellError(f"the untrained model was not evaluated: {baseline.path} has no record")
+        found = gate.findings(cell, baseline)
+        print("\n".join(str(finding) for finding in found), flush=True)
+        if cell.gate.stop:
+            gate.refuse(found, baseline.path / "eval")
+    except CellError as error:
+        Status(run_directory, cell.steps).set("failed", reason=str(error))
+        raise
 
 
 if __name__ == "__main__":

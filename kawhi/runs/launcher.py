@@ -40,14 +40,10 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
         job_overrides: one list of overrides per job.
         parallel: cells side by side, as far as memory allows.
     """
-    cells = [_compose(loader, sweep, list(overrides)) for overrides in job_overrides]
+    cells = [composed(loader, sweep, list(overrides)) for overrides in job_overrides]
     try:
         for cell in cells:
-            if trains(cell):
-                validate_algorithm(cell)
-                validate_credit(cell)
-            if evaluates(cell):
-                validate_benchmarks(cell)
+            validate(cell)
         folders = [RunDirectory.of(cell) for cell in cells]
         _pass_gates(loader, sweep, cells, job_overrides, parallel)
     except CellError as error:
@@ -82,7 +78,7 @@ def _pass_gates(
     for cell, overrides in zip(cells, job_overrides, strict=True):
         if gate.gated(cell) and not RunDirectory.of(cell).record.exists():
             own = [*(o for o in overrides if not o.startswith("study=")), "study=baseline"]
-            baseline = _compose(loader, sweep, own)
+            baseline = composed(loader, sweep, own)
             baselines.setdefault(RunDirectory.of(baseline).path, (baseline, own))
     missing = [path for path in baselines if not RunDirectory(path).record.exists()]
     if missing:
@@ -99,7 +95,19 @@ def _pass_gates(
         print("\n".join(str(finding) for finding in found), flush=True)
 
 
-def _compose(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
+def validate(cell: DictConfig) -> None:
+    """Raises:
+    CellError: a mistake that would be found out after minutes or days.
+    """
+    if trains(cell):
+        validate_algorithm(cell)
+        validate_credit(cell)
+    if evaluates(cell):
+        validate_benchmarks(cell)
+
+
+def composed(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
+    """One cell of a sweep."""
     cell = loader.load_sweep_config(sweep, overrides)
     with open_dict(cell):
         cell.pop("hydra")  # its interpolations need a running job, and no number depends on it

@@ -133,6 +133,17 @@ class RunDirectory:
         assert isinstance(loaded, DictConfig)
         return loaded
 
+    def held(self) -> bool:
+        """Whether a process on this machine, or on one that shares the folder, works on the cell."""
+        try:
+            with open(self.path / ".lock") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Only one process works on a cell.

@@ -1,0 +1,192 @@
+"""What a job of the cluster does around a cell: keep a diary, heed Slurm's notice, queue again, end as the cell ended.
+
+The cell itself is a child process (:mod:`kawhi.runs.execute`), so that its exit code is one that Slurm can account for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kawhi.cluster import slurm
+from kawhi.runs.cell import TRY_AGAIN
+from kawhi.runs.identity import CellError
+from kawhi.runs.processes import die_with_parent
+from kawhi.runs.rundir import RunDirectory, write_json
+
+NOTICE = signal.SIGUSR2
+"""What Slurm sends before a time limit, and before a preemption where the cluster is set up so."""
+
+QUEUED_AGAIN = "queued again"
+_POLL_SECONDS = 0.2
+_STANDSTILL = 3
+_FAREWELL_SECONDS = 120
+
+
+@dataclass
+class CellJob:
+    """A job's work on one cell.
+
+    Attributes:
+        run_directory: prepared: its ``config.yaml`` is there.
+        part: ``train``, ``evaluate`` or ``None`` for both.
+        attempts: how often exit code 75 queues the job again.
+        submission: id of the submission that the job belongs to.
+        baseline: run directory of the untrained model that must have the paper's score first.
+    """
+
+    run_directory: Path
+    part: str | None
+    attempts: int
+    submission: str | None = None
+    baseline: Path | None = None
+    _signals: list[int] = field(default_factory=list, repr=False)
+
+    def __call__(self) -> None:
+        """As submitit calls it; a failure leaves with the cell's own exit code."""
+        if code := self.main():
+            sys.exit(code)
+
+    def main(self) -> int:
+        """Runs the cell; returns its exit code.
+
+        After a notice, and after exit code 75 while attempts are left, the job has asked Slurm to queue it again; Slurm
+        then ends this process.
+        """
+        for number in (NOTICE, signal.SIGTERM):
+            signal.signal(number, self._note)
+        diary = Diary(RunDirectory(self.run_directory))
+        diary.begin(self.part, self.submission)
+        code = self._run()
+        step = diary.step()
+        if code == 0:
+            diary.end("done", step)
+            return 0
+        if NOTICE in self._signals and code == TRY_AGAIN:
+            if diary.standstill(step):
+                return self._give_up(diary, step)
+            return self._queue_again(diary, "stopped as Slurm asked", code, step)
+        if signal.SIGTERM in self._signals:
+            # scancel, or a preemption without notice: whether the job runs again is Slurm's to decide, and it decides
+            # by how the job ended only if it ended by itself.
+            diary.end("ended by Slurm", step)
+            time.sleep(_FAREWELL_SECONDS)
+            return 128 + signal.SIGTERM
+        if code == TRY_AGAIN and diary.tries() < self.attempts:
+            return self._queue_again(diary, f"exit code {code}", code, step)
+        diary.end(f"exit code {code}", step)
+        return code
+
+    def _note(self, number: int, frame: Any) -> None:
+        self._signals.append(number)
+
+    def _run(self) -> int:
+        command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory)]
+        command += [self.part] if self.part else []
+        command += ["--baseline", str(self.baseline)] if self.baseline else []
+        # The notice goes to every process of a step, and one that does not know it would die of it.
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child)
+        told = False
+        while child.poll() is None:
+            if NOTICE in self._signals and not told:
+                told = True
+                print("Slurm asked to stop: saving", flush=True)
+                RunDirectory(self.run_directory).stop_request.touch()
+            if signal.SIGTERM in self._signals and not told:
+                told = True
+                child.terminate()
+            time.sleep(_POLL_SECONDS)
+        return child.returncode if child.returncode >= 0 else TRY_AGAIN
+
+    def _queue_again(self, diary: Diary, why: str, code: int, step: int | None) -> int:
+        diary.end(f"{why}, {QUEUED_AGAIN}", step)
+        print(f"{why}; {QUEUED_AGAIN}", flush=True)
+        try:
+            slurm.requeue(os.environ.get("SLURM_JOB_ID", ""))
+        except CellError as error:
+            diary.end(f"{why}; could not be queued again: {error}", step)
+            print(f"error: {error}", file=sys.stderr)
+            return code
+        time.sleep(_FAREWELL_SECONDS)  # Slurm ends us; an exit of our own would be taken for the end of the job
+        return code
+
+    def _give_up(self, diary: Diary, step: int | None) -> int:
+        sentence = (
+            f"{_STANDSTILL} jobs in a row ended at their time limit without one more step: raise scale.slurm.minutes "
+            "or scale.slurm.notice"
+        )
+        diary.end(sentence, step)
+        print(f"error: {sentence}", file=sys.stderr)
+        return 1
+
+
+def _in_child() -> None:
+    die_with_parent()
+    signal.signal(NOTICE, signal.SIG_IGN)
+
+
+class Diary:
+    """``jobs.json`` of a run directory: which jobs worked on the cell, and how each ended."""
+
+    def __init__(self, run: RunDirectory):
+        self.run = run
+
+    def entries(self) -> list[dict[str, Any]]:
+        return json.loads(self.run.attempts.read_text()) if self.run.attempts.exists() else []
+
+    def begin(self, part: str | None, submission: str | None) -> None:
+        environment = os.environ
+        array, index = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
+        raw = environment.get("SLURM_JOB_ID")
+        entry = {
+            "job": f"{array}_{index}" if array else raw,
+            "raw": raw,
+            "part": part,
+            "node": environment.get("SLURMD_NODENAME"),
+            "submission": submission,
+            "log": _log(),
+            "time": time.time(),
+            "step": None,
+            "ended": None,
+        }
+        write_json(self.run.attempts, [*self.entries(), entry])
+
+    def end(self, how: str, step: int | None) -> None:
+        entries = self.entries()
+        entries[-1] |= {"ended": how, "step": step}
+        write_json(self.run.attempts, entries)
+
+    def step(self) -> int | None:
+        """The last step that was logged."""
+        rows = self.run.metrics()
+        return rows[-1]["step"] if rows else None
+
+    def tries(self) -> int:
+        """How often this job was queued again for exit code 75."""
+        job = self.entries()[-1]["job"]
+        return sum(e["job"] == job and str(e["ended"]).startswith(f"exit code {TRY_AGAIN}") for e in self.entries())
+
+    def standstill(self, step: int | None) -> bool:
+        """Whether this job and those before it were stopped in training at one and the same step."""
+        job, stage = self.entries()[-1]["job"], self.run.stage("train")
+        before = [e for e in self.entries()[:-1] if e["job"] == job and "as Slurm asked" in str(e["ended"])]
+        recent = before[-(_STANDSTILL - 1) :]
+        return len(recent) == _STANDSTILL - 1 and all(e["step"] == step for e in recent) and not stage.exists()
+
+
+def _log() -> str | None:
+    """The file that this job's errors go to."""
+    if folder := os.environ.get("SUBMITIT_FOLDER"):
+        from submitit.core.job_environment import JobEnvironment
+
+        assert folder
+        return str(JobEnvironment().paths.stdout)
+    target = os.readlink("/proc/self/fd/1")
+    return target if Path(target).is_file() else None

@@ -1,0 +1,247 @@
+"""A sweep on a Slurm cluster: check every cell, submit those that are missing as arrays, return.
+
+Training cells are one array, their evaluations another, task by task after the training (``aftercorr``), and the table
+comes after all of it.  What is queued or running already, whoever submitted it, is waited for and not submitted again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import track
+
+from kawhi.cluster import slurm, submission
+from kawhi.cluster.arrays import Array, Division, Wanted, divide
+from kawhi.cluster.follow import until_ended
+from kawhi.cluster.job import CellJob
+from kawhi.cluster.site import read_site
+from kawhi.cluster.snapshot import take
+from kawhi.cluster.submit import resources, submit_array
+from kawhi.cluster.table import TableJob, stamp_content
+from kawhi.evaluation import gate
+from kawhi.runs.code import ROOT
+from kawhi.runs.identity import CellError
+from kawhi.runs.launcher import composed, labels, validate
+from kawhi.runs.rundir import RunDirectory
+
+TABLES = ("complete", "partial", "none")
+
+
+@dataclass(frozen=True)
+class Options:
+    """``hydra.launcher.*``.
+
+    Attributes:
+        at_once: tasks of an array that run at the same time.
+        wait: stay and show the cells until all have ended.
+        table: ``complete`` (after every cell succeeded), ``partial`` (after every cell ended) or ``none``.
+        attempts: how often exit code 75 queues a job again.
+        site: bash file of exports, see ``slurm/site.env.example``.
+    """
+
+    at_once: int
+    wait: bool
+    table: str
+    attempts: int
+    site: Path
+
+    def __post_init__(self):
+        if self.table not in TABLES:
+            raise CellError(f"hydra.launcher.table={self.table} is not one of {', '.join(TABLES)}")
+        if self.at_once < 1 or self.attempts < 0:
+            raise CellError("hydra.launcher.at_once must be at least 1 and hydra.launcher.attempts at least 0")
+
+
+def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], options: Options) -> list[JobReturn]:
+    """Submits what is missing of a sweep; ends the process with a sentence when a cell could not run."""
+    try:
+        if not slurm.installed():
+            raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
+        cells = [
+            composed(loader, sweep, list(overrides))
+            for overrides in track(job_overrides, "composing", console=Console(stderr=True), transient=True)
+        ]
+        for cell in cells:
+            validate(cell)
+            absolute_paths(cell)
+        code = Launch(loader, sweep, cells, job_overrides, options).run()
+    except CellError as error:
+        sys.exit(f"error: {error}")
+    if code:
+        sys.exit(code)
+    returned = JobReturn(status=JobStatus.COMPLETED)
+    returned.return_value = None
+    return [returned for _ in cells]
+
+
+def absolute_paths(cell: DictConfig) -> None:
+    """A job runs in the copy of the code, so what is relative to where the command is typed becomes absolute."""
+    for name in cell.paths:
+        cell.paths[name] = str(Path(cell.paths[name]).resolve())
+    places: list[tuple[Any, str]] = [(cell.model, "path"), (cell.data, "train_file"), (cell.data, "validation_file")]
+    places += [(benchmark, "data_file") for benchmark in cell.benchmarks]
+    for block, key in places:
+        value = block.get(key)
+        if value and not str(value).startswith("pkg://") and Path(value).exists():
+            block[key] = str(Path(value).resolve())
+
+
+class Launch:
+    """One launch of a sweep."""
+
+    def __init__(self, loader, sweep: DictConfig, cells: list[DictConfig], job_overrides, options: Options):
+        self.options, self.cells, self.labels = options, cells, labels(cells)
+        self.runs, self.name = Path(cells[0].paths.runs), cells[0].folder
+        self.config: dict[RunDirectory, DictConfig] = {}
+        self.wanted: list[Wanted] = []
+        baselines: dict[tuple[str, ...], RunDirectory] = {}
+        for cell, overrides in zip(cells, job_overrides, strict=True):
+            folder, baseline = RunDirectory.of(cell), None
+            if gate.gated(cell) and not folder.record.exists():
+                words = (*(o for o in overrides if not o.startswith("study=")), "study=baseline")
+                if words not in baselines:
+                    untrained = composed(loader, sweep, list(words))
+                    absolute_paths(untrained)
+                    baselines[words] = RunDirectory.of(untrained)
+                    self.config.setdefault(baselines[words], untrained)
+                baseline = baselines[words]
+            self.config[folder] = cell
+            self.wanted.append(Wanted(folder, cell.study.name, baseline))
+
+    def run(self) -> int:
+        """Returns the exit code: 0 when all that is missing was submitted, with ``wait`` when all is done."""
+        self._look_at_gates()
+        os.environ.update(read_site(self.options.site))
+        with submission.alone(self.runs):
+            queue = slurm.queue()
+            division = divide(self.wanted, submission.at_work(self.runs, queue))
+            with _undisturbed():
+                jobs = self._submit(division, queue)
+        self._report(division, jobs)
+        if not self.options.wait:
+            return 0
+        views = [(label, wanted.folder.path) for label, wanted in zip(self.labels, self.wanted, strict=True)]
+        return until_ended(views, self.runs, self.name)
+
+    def _look_at_gates(self) -> None:
+        """Raises:
+        CellError: an untrained model that was evaluated earlier does not have the paper's score.
+        """
+        for folder in {w.baseline for w in self.wanted if w.baseline and w.baseline.record.exists()}:
+            cell = self.config[folder]
+            if cell.gate.stop:
+                gate.refuse(gate.findings(cell, folder), folder.path / "eval")
+
+    def _table(self, division: Division, queue: list[slurm.Task]) -> TableJob | None:
+        """The table's job, where one is asked for and neither made nor queued for the same cells."""
+        cell, folders = self.cells[0], [wanted.folder.path for wanted in self.wanted]
+        stamp = self.runs / submission.FOLDER / "tables" / f"{self.name}.json"
+        if self.options.table == "none" or self.name == "adhoc":
+            return None
+        if not division.arrays:
+            if stamp.exists() and json.loads(stamp.read_text()) == stamp_content(folders):
+                return None
+            waiting = submission.tables_at_work(self.runs, queue)
+            if any(cells == frozenset(folders) for _, cells in waiting):
+                return None
+        records = Path(cell.paths.records)
+        return TableJob(
+            self.name, folders, records, records.parent / "tables", stamp, partial=self.options.table == "partial"
+        )
+
+    def _submit(self, division: Division, queue: list[slurm.Task]) -> dict[str, str]:
+        """Array's name -> job id."""
+        table = self._table(division, queue)
+        if not division.arrays and table is None:
+            return {}
+        arrays = {array.name: self._told(array.part, [w.folder.path for w in array.cells]) for array in division.arrays}
+        if table is not None:
+            arrays["table"] = self._told(submission.TABLE, table.cells)
+        snapshot = take(ROOT, self.runs / submission.FOLDER / "code")
+        new = submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
+        jobs: dict[str, str] = {}
+        for array in division.arrays:
+            jobs[array.name] = self._submit_cells(array, new, jobs, snapshot)
+        if table is not None:
+            ids = [*jobs.values(), *(task.job_id for tasks in division.queued.values() for task in tasks)]
+            kind = "afterany" if table.partial else "afterok"
+            jobs["table"] = submit_array(
+                new,
+                "table",
+                [table],
+                job_name=f"{self.name}-table",
+                parameters=resources(self.cells[0], self.cells[0].scale.slurm.minutes.table, devices=False),
+                at_once=1,
+                dependency=f"{kind}:{':'.join(dict.fromkeys(ids))}" if ids else None,
+                snapshot=snapshot,
+            )
+        new.queued(jobs)
+        return jobs
+
+    def _told(self, part: str, folders: list[Path]) -> dict[str, Any]:
+        return {"part": part, "cells": [str(folder.relative_to(self.runs)) for folder in folders]}
+
+    def _submit_cells(self, array: Array, new: submission.Submission, jobs: dict[str, str], snapshot: Path) -> str:
+        for wanted in array.cells:
+            wanted.folder.save_config(self.config[wanted.folder])
+        config = self.config[array.cells[0].folder]
+        ids = [jobs.get(name, name) for name in array.after_all]
+        dependency = f"afterok:{':'.join(ids)}" if ids else None
+        if array.after_each:
+            # Of an array of one, submitit makes a plain job.
+            kind = "aftercorr" if len(array.cells) > 1 else "afterok"
+            dependency = f"{kind}:{jobs[array.after_each]}"
+        work = [
+            CellJob(w.folder.path, array.part, self.options.attempts, new.id, w.baseline.path if w.baseline else None)
+            for w in array.cells
+        ]
+        return submit_array(
+            new,
+            array.name,
+            work,
+            job_name=f"{self.name}-{array.name}",
+            parameters=resources(config, config.scale.slurm.minutes[array.part]),
+            at_once=self.options.at_once,
+            dependency=dependency,
+            snapshot=snapshot,
+        )
+
+    def _report(self, division: Division, jobs: dict[str, str]) -> None:
+        """Says what happened, in a few lines."""
+        submitted = {wanted.folder for array in division.arrays for wanted in array.cells}
+        queued = division.queued.keys() - submitted
+        counts = [f"{len(division.done)} done", f"{len(queued)} queued or running already"]
+        counts += [f"{len(division.held)} worked on outside Slurm"] * bool(division.held)
+        print(f"{len(self.wanted)} cells: {', '.join(counts)}, {len(submitted)} submitted", flush=True)
+        for array in division.arrays:
+            after = ", each after its training" if array.after_each else ", after others" if array.after_all else ""
+            print(f"  {jobs[array.name]:>8}  {array.name}: {len(array.cells)} jobs{after}")
+        if "table" in jobs:
+            print(f"  {jobs['table']:>8}  table, after all")
+        if jobs:
+            print(
+                f"look:  kawhi status {self.name} --runs {self.runs}\nstop:  scancel {' '.join(jobs.values())}",
+                flush=True,
+            )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Between asking Slurm for jobs and giving them their work, a closed terminal or Ctrl-C has to wait."""
+    before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

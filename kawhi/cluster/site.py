@@ -1,0 +1,25 @@
+"""``slurm/site.env``: what one cluster needs, read once by the launcher and by every script of ``slurm/``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from kawhi.runs.identity import CellError
+
+
+def read_site(file: Path) -> dict[str, str]:
+    """What a bash file of exports sets or changes; empty when there is no such file.
+
+    Raises:
+        CellError: bash cannot read it.
+    """
+    if not file.is_file():
+        return {}
+    script = 'set -ae; source "$1" >&2; env -0'
+    done = subprocess.run(["bash", "-c", script, "bash", str(file.resolve())], capture_output=True, text=True)
+    if done.returncode:
+        raise CellError(f"bash cannot read {file}: {' '.join(done.stderr.split()) or 'no message'}")
+    after = dict(entry.split("=", 1) for entry in done.stdout.split("\0") if "=" in entry)
+    return {key: value for key, value in after.items() if os.environ.get(key) != value and key not in ("_", "SHLVL")}

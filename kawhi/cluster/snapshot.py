@@ -1,0 +1,58 @@
+"""The code that queued jobs run: a copy made when they are submitted, so that later edits do not reach them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from kawhi.runs.code import STATE, code_state
+from kawhi.runs.identity import CellError
+
+_WITHOUT = ("results/", "docs/", "tests/", "benchmarks/")
+_NAME = 12
+
+
+def take(root: Path, folder: Path) -> Path:
+    """Copies every file of a checkout that git knows or would know into ``folder/<hash of all of them>``.
+
+    The same code is copied once, however often it is submitted.  New files that nobody has added yet are in it:
+    without them a job would run something else than what its submitter sees.
+
+    Raises:
+        CellError: ``root`` is no git checkout.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        raise CellError(f"{root} is no git checkout, so there is no list of the files that a job needs: clone it")
+    names = sorted({name for name in listed.stdout.split("\0") if name and not name.startswith(_WITHOUT)})
+    files = [name for name in names if (root / name).is_file()]
+    digest = hashlib.sha256()
+    for name in files:
+        content = (root / name).read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    state = json.dumps(code_state(root))
+    digest.update(state.encode())
+    target = folder / digest.hexdigest()[:_NAME]
+    if target.is_dir():
+        return target
+    temporary = folder / f".{target.name}.{os.getpid()}"
+    for name in files:
+        (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, temporary / name)
+    (temporary / STATE).write_text(state)
+    try:
+        os.replace(temporary, target)
+    except OSError:
+        if not target.is_dir():  # else somebody else was faster, with the same files
+            raise
+        shutil.rmtree(temporary)
+    return target

@@ -1,0 +1,89 @@
+"""Arrays of jobs through submitit 1.5.4, which writes the sbatch file and carries our objects to the node."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import submitit
+from omegaconf import DictConfig, OmegaConf
+
+from kawhi.cluster.submission import Submission
+from kawhi.runs.identity import CellError
+
+
+def resources(cell: DictConfig, minutes: int, *, devices: bool = True) -> dict[str, Any]:
+    """submitit's parameters for a job of this cell's scale."""
+    wanted: Any = OmegaConf.to_container(cell.scale.slurm, resolve=True)
+    parameters: dict[str, Any] = {
+        "slurm_time": minutes,
+        "slurm_nodes": cell.verl.trainer.nnodes if devices else 1,
+        "slurm_ntasks_per_node": 1,
+        "slurm_cpus_per_task": wanted["cpus"] if devices else 1,
+        "slurm_signal_delay_s": wanted["notice"],
+    }
+    if devices:
+        parameters["slurm_mem"] = f"{wanted['memory_gib']}G" if wanted["memory_gib"] else "0"
+    if devices and cell.scale.device != "cpu":
+        parameters["slurm_gpus_per_node"] = cell.verl.trainer.n_gpus_per_node
+    return parameters
+
+
+def submit_array(
+    submission: Submission,
+    name: str,
+    work: Sequence[Callable[[], None]],
+    *,
+    job_name: str,
+    parameters: dict[str, Any],
+    at_once: int,
+    dependency: str | None,
+    snapshot: Path,
+) -> str:
+    """Submits one array, or one job where there is only one; returns its id.
+
+    Raises:
+        CellError: Slurm refuses it.
+    """
+    executor = submitit.SlurmExecutor(submission.logs)
+    more: dict[str, Any] = {"chdir": str(snapshot), "requeue": True, "kill-on-invalid-dep": "yes"}
+    setup = os.environ.get("KAWHI_SETUP")
+    arguments = shlex.split(os.environ.get("KAWHI_SRUN_ARGS", ""))
+    executor.update_parameters(
+        job_name=job_name,
+        comment=submission.comment(name),
+        array_parallelism=at_once,
+        stderr_to_stdout=True,
+        # srun does not hand the job's processors to its step by itself since Slurm 22.05.
+        setup=[*([setup] if setup else []), 'export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"'],
+        srun_args=arguments or None,
+        additional_parameters=more | ({"dependency": dependency} if dependency else {}),
+        **{key.removeprefix("slurm_"): value for key, value in parameters.items()},
+    )
+    try:
+        with _environment(snapshot):
+            with executor.batch():
+                jobs = [executor.submit(one) for one in work]
+            first = str(jobs[0].job_id)
+    except submitit.core.utils.FailedJobError as error:
+        raise CellError(f"Slurm refused the jobs of {name}: {' '.join(str(error).split())[-400:]}") from error
+    return first.split("_")[0]
+
+
+@contextmanager
+def _environment(snapshot: Path) -> Iterator[None]:
+    """What the jobs inherit: the copied code first; nothing of a job that this launcher may itself run in."""
+    before = dict(os.environ)
+    for key in before:
+        if key.startswith(("SLURM_", "SLURMD_", "SRUN_")) and key != "SLURM_CONF":
+            del os.environ[key]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(snapshot), *filter(None, [before.get("PYTHONPATH")])])
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
