@@ -45,11 +45,13 @@ def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, li
         if any(name not in row for row in metrics):
             problems.append(f"{name} was not logged")
             continue
-        bad = [(row["step"], row[name]) for row in metrics if not fine(row[name])]
+        # verl's logger writes NaN as null.
+        values = [(row["step"], math.nan if row[name] is None else row[name]) for row in metrics]
+        bad = [(step, value) for step, value in values if not fine(value)]
         if bad:
             step, value = bad[0]
             problems.append(f"{name} is {value:.4g} at step {step} ({len(bad)} such steps); it must be {wanted}")
-    if metrics and not any(row.get(GRADIENT, 0.0) > 0 for row in metrics):
+    if metrics and not any((row.get(GRADIENT) or 0.0) > 0 for row in metrics):
         problems.append("the gradient norm is 0 in every step: nothing was learnt")
     error = first_error(log)
     if error:

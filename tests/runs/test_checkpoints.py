@@ -193,9 +193,7 @@ def test_of_equals_the_later_stays(checkpoints):
 def test_the_base_reward_decides_where_a_method_shapes_it(checkpoints):
     for step in (1, 2, 3):
         save(checkpoints, step)
-    shaped = [
-        metrics_row(step, **{"critic/rewards/mean": step, "kawhi/base_reward/mean": -step}) for step in (1, 2, 3)
-    ]
+    shaped = [metrics_row(step, **{"critic/rewards/mean": step, "kawhi/base_reward/mean": -step}) for step in (1, 2, 3)]
     thin(checkpoints, shaped)
     assert kept(checkpoints) == [1, 3]
 

@@ -108,7 +108,7 @@ def test_nobody_has_asked(tmp_path):
 
 def test_the_notice_before_a_jobs_end_kills_neither_the_command_nor_its_children(tmp_path):
     """Slurm sends it to every process of the step."""
-    code = "import subprocess, sys, time; p = subprocess.Popen(['sleep', '2']); print('up', flush=True); print(p.wait())"
+    code = "import subprocess; p = subprocess.Popen(['sleep', '2']); print('up', flush=True); print(p.wait())"
     before = signal.signal(signal.SIGUSR2, signal.SIG_DFL)
     try:
 

@@ -145,7 +145,7 @@ def test_there_may_be_no_metrics_yet(run_directory):
 def test_a_later_launch_overrides_a_step(run_directory):
     write_metrics(run_directory, "0", row(1, 0.1), row(2, 0.2), row(3, 0.3))
     write_metrics(run_directory, "2-after-2", row(3, 0.33), row(4, 0.4))
-    write_metrics(run_directory, "10-after-3", row(4, 0.44))  # the tenth is after the second, in numbers if not in letters
+    write_metrics(run_directory, "10-after-3", row(4, 0.44))  # the tenth comes after the second
     assert run_directory.metrics() == [
         {"step": 1, "reward": 0.1},
         {"step": 2, "reward": 0.2},
