@@ -87,18 +87,23 @@ class CellJob:
     def _note(self, number: int, frame: Any) -> None:
         self._signals.append(number)
 
-    def _run(self) -> int:
+    def command(self) -> list[str]:
+        """The child that works on the cell."""
         command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory)]
         command += [self.part] if self.part else []
-        command += ["--baseline", str(self.baseline)] if self.baseline else []
+        return command + (["--baseline", str(self.baseline)] if self.baseline else [])
+
+    def _run(self) -> int:
         # The notice goes to every process of a step, and one that does not know it would die of it.
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child)
+        child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child)
         told = False
         while child.poll() is None:
-            if NOTICE in self._signals and not told:
-                told = True
-                print("Slurm asked to stop: saving", flush=True)
+            if NOTICE in self._signals:
+                # Again and again: a cell that has only just started takes what it finds for an old request.
                 RunDirectory(self.run_directory).stop_request.touch()
+                if not told:
+                    told = True
+                    print("Slurm asked to stop: saving", flush=True)
             if signal.SIGTERM in self._signals and not told:
                 told = True
                 child.terminate()
