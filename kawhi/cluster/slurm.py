@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from kawhi.runs.identity import CellError
 
 _TIMEOUT = 60
 _FIELDS = ("%i", "%A", "%F", "%K", "%T", "%k", "%P", "%N", "%r", "%L", "%j", "%u")
+# Names and comments are anybody's and may have tabs and line breaks in them.
+_RECORD, _FIELD = "\x1e", "\x1f"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Task:
 
     Attributes:
         job_id: ``123`` or ``123_4``, what people type.
-        raw_id: number of this task alone; requeueing by the array's would requeue finished tasks, too.
+        raw_id: number of this task alone once it has started, the array's before.  The last task of an array keeps the
+            array's number for good, so a request by this number may be one to all tasks: use ``job_id``.
         array_id: number of the array, or of the job.
         index: place in the array; ``None`` for a job that is none.
         state: Slurm's long name, e.g. ``PENDING``, ``RUNNING``, ``COMPLETING``.
@@ -47,14 +51,23 @@ def installed() -> bool:
     return shutil.which("squeue") is not None and shutil.which("sbatch") is not None
 
 
+def this_job() -> str | None:
+    """What :func:`requeue` calls the job that this process belongs to; ``None`` outside of a job."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+
+
 def ask(*command: str, timeout: float = _TIMEOUT) -> str:
-    """The output of one of Slurm's commands.
+    """The output of one of Slurm's commands, whatever the user's settings for it are (``SQUEUE_STATES`` and others).
 
     Raises:
         CellError: it is not installed, does not answer or refuses.
     """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SQUEUE_", "SACCT_"))}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=environment
+        )
     except FileNotFoundError as error:
         raise CellError(
             f"{command[0]} is not installed here: type the command on a login node of the cluster"
@@ -73,12 +86,15 @@ def queue() -> list[Task]:
     Raises:
         CellError: Slurm does not answer.
     """
-    lines = ask("squeue", "--noheader", "--array", "--format", "\t".join(_FIELDS)).splitlines()
+    form = _RECORD + _FIELD.join(_FIELDS)
+    records = ask("squeue", "--noheader", "--all", "--array", "--format", form).split(_RECORD)[1:]
     tasks = []
-    for line in lines:
-        job_id, raw, array, index, state, comment, partition, nodes, reason, left, name, user = line.split("\t")
+    for record in records:
+        job_id, raw, array, index, state, comment, partition, nodes, reason, left, name, user = record.split(_FIELD)
         place = int(index) if index.isdigit() else None
-        tasks.append(Task(job_id, raw, array, place, state, comment, partition, nodes, reason, left, name, user))
+        tasks.append(
+            Task(job_id, raw, array, place, state, comment, partition, nodes, reason, left, name, user.strip())
+        )
     return tasks
 
 
@@ -93,7 +109,9 @@ class Accounted:
 
 
 def accounting(job_ids: Iterable[str]) -> dict[str, Accounted]:
-    """By ``123_4`` or ``123``; empty where the cluster keeps no accounts.
+    """By ``123_4`` or ``123``, some seconds late; empty where the cluster keeps no accounts.
+
+    Of an array that is asked for by its number, the tasks that have started.
 
     Raises:
         CellError: Slurm does not answer.
@@ -112,15 +130,21 @@ def accounting(job_ids: Iterable[str]) -> dict[str, Accounted]:
     found = {}
     for line in text.splitlines():
         job_id, state, codes = line.split("|")
+        if "[" in job_id:  # 123_[4-7]: the rest of an array, not started
+            continue
         code, _, number = codes.partition(":")
         found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
     return found
 
 
-def requeue(raw_id: str) -> None:
-    """Ends a running task and queues it again under its number.
+def requeue(job_id: str) -> None:
+    """Ends a running job, or one task of an array, and queues it again under its number.
+
+    Args:
+        job_id: ``123`` or ``123_4``, see :func:`this_job`.  The plain number of an array is a request to all its tasks:
+            those that run are ended, those that are done are repeated.
 
     Raises:
         CellError: Slurm refuses.
     """
-    ask("scontrol", "requeue", raw_id)
+    ask("scontrol", "requeue", job_id)
