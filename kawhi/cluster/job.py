@@ -114,7 +114,7 @@ class CellJob:
         diary.end(f"{why}, {QUEUED_AGAIN}", step)
         print(f"{why}; {QUEUED_AGAIN}", flush=True)
         try:
-            slurm.requeue(os.environ.get("SLURM_JOB_ID", ""))
+            slurm.requeue(slurm.this_job() or "")
         except CellError as error:
             diary.end(f"{why}; could not be queued again: {error}", step)
             print(f"error: {error}", file=sys.stderr)
@@ -148,11 +148,9 @@ class Diary:
 
     def begin(self, part: str | None, submission: str | None) -> None:
         environment = os.environ
-        array, index = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
-        raw = environment.get("SLURM_JOB_ID")
         entry = {
-            "job": f"{array}_{index}" if array else raw,
-            "raw": raw,
+            "job": slurm.this_job(),
+            "raw": environment.get("SLURM_JOB_ID"),
             "part": part,
             "node": environment.get("SLURMD_NODENAME"),
             "submission": submission,

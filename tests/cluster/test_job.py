@@ -117,12 +117,12 @@ def test_a_failure_keeps_its_exit_code(job):
 def test_75_queues_again_as_often_as_stated(job):
     assert [job.run("raise SystemExit(75)") for _ in range(3)] == [75, 75, 75]
     assert [entry["ended"] for entry in job.diary()] == [*["exit code 75, queued again"] * 2, "exit code 75"]
-    assert job.requeued() == ["requeue 15"] * 2  # of this task alone, not of its array
+    assert job.requeued() == ["requeue 12_3"] * 2  # of this task alone, not of its array
 
 
 def test_a_cell_that_was_killed_may_succeed_later(job):
     assert job.run("import os; os.kill(os.getpid(), 9)") == 75
-    assert job.requeued() == ["requeue 15"]
+    assert job.requeued() == ["requeue 12_3"]
 
 
 def test_slurm_s_notice_becomes_a_request_to_stop(job):
@@ -130,14 +130,14 @@ def test_slurm_s_notice_becomes_a_request_to_stop(job):
     assert code == 75
     assert "Slurm asked to stop: saving" in output
     assert job.diary()[-1]["ended"] == "stopped as Slurm asked, queued again"
-    assert job.requeued() == ["requeue 15"]
+    assert job.requeued() == ["requeue 12_3"]
 
 
 def test_stops_that_slurm_asks_for_are_not_counted_as_failures(job):
     for step in range(1, 5):
         write_metrics(job.folder, step)
         assert job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] == 75
-    assert job.requeued() == ["requeue 15"] * 4
+    assert job.requeued() == ["requeue 12_3"] * 4
     assert job.run("raise SystemExit(75)") == 75
     assert len(job.requeued()) == 5
 
@@ -172,7 +172,7 @@ def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
 def test_a_slurm_that_refuses_to_queue_again_is_written_down(job):
     (job.folder.parent / "refuse").touch()
     assert job.run("raise SystemExit(75)") == 75
-    assert "could not be queued again: Slurm refused `scontrol requeue 15`: no" in job.diary()[-1]["ended"]
+    assert "could not be queued again: Slurm refused `scontrol requeue 12_3`: no" in job.diary()[-1]["ended"]
 
 
 def test_the_notice_does_not_kill_the_cell_s_processes(job):

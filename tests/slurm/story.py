@@ -90,7 +90,7 @@ class Sweep:
             assert status["stage"] not in ("failed", "done", "trained"), status
             return len(self.jobs(credit)) == launches and status["stage"] == "train" and status.get("step", 0) >= step
 
-        self.lab.wait(there, 300)
+        self.lab.wait(there, 600)
 
 
 def obstacle(folder: Path, runs: Path) -> Path:
