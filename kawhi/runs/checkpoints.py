@@ -9,6 +9,7 @@ from it leaves no gap.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import re
@@ -76,6 +77,7 @@ def settle(checkpoints: Path, step: int) -> None:
     Raises:
         CellError: something cannot be removed.
     """
+    shutil.rmtree(checkpoints.with_name(".discarded"), ignore_errors=True)
     for found in _steps(checkpoints):
         folder = folder_of(checkpoints, found)
         if found > step or not is_complete(folder):
@@ -111,8 +113,15 @@ def thin(checkpoints: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def remove_all(checkpoints: Path) -> None:
-    """Of a run that nobody should resume from, or whose weights nobody reads."""
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    """Of a run that nobody should resume from, or whose weights nobody reads.
+
+    All at once: who is killed while it removes them must not leave one that looks usable.
+    """
+    discarded = checkpoints.with_name(".discarded")
+    shutil.rmtree(discarded, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        checkpoints.rename(discarded)
+    shutil.rmtree(discarded, ignore_errors=True)
     _note(checkpoints).unlink(missing_ok=True)
 
 

@@ -265,4 +265,15 @@ def test_nothing_is_left_of_a_sick_run(checkpoints):
     save(checkpoints, 1)
     thin(checkpoints, rows(0.1))
     module.remove_all(checkpoints)
+    module.remove_all(checkpoints)
+    assert os.listdir(checkpoints.parent) == []
+
+
+def test_a_sick_run_is_not_resumed_from_although_its_removal_was_killed(checkpoints, monkeypatch):
+    save(checkpoints, 1)
+    monkeypatch.setattr(module.shutil, "rmtree", lambda *_, **__: None)
+    module.remove_all(checkpoints)
+    assert usable_steps(checkpoints, rows(0.1)) == []
+    monkeypatch.undo()
+    settle(checkpoints, 0)
     assert os.listdir(checkpoints.parent) == []
