@@ -43,11 +43,11 @@ def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, requ
     (other / "record.json").write_text("untouched")
 
     # Asked to stop while it starts: it trains a step, saves, and logs it.
-    process = workspace.start(*SMALL)
+    process = workspace.start(*SMALL, "scale.limits.stop=900")  # a start alone takes minutes beside other tests
     wait_until(lambda: workspace.status().get("stage") == "train", process)
     run_directory = workspace.run_directory()
     (run_directory / "stop").touch()
-    assert process.wait(timeout=400) == 75
+    assert process.wait(timeout=900) == 75
     assert workspace.processes() == []
     assert workspace.status()["stage"] == "stopped"
     assert workspace.status()["reason"] == "asked to stop after step 1; the same command goes on"
