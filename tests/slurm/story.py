@@ -128,7 +128,7 @@ def tell(lab: Lab, folder: Path) -> Sweep:
 
     raw = sweep.jobs("kawhi")[-1]["raw"]
     used = lab.run("squeue", "--noheader", "--jobs", raw, "--format", "%M").stdout.strip()
-    minutes = int(used.split(":")[-2]) + 1 + (len(used.split(":")) > 2) * 60
+    minutes = int(used.split(":")[-2]) + 5 + (len(used.split(":")) > 2) * 60
     lab.run("scontrol", "update", f"JobId={raw}", f"TimeLimit={minutes}")
     lab.wait(lambda: len(sweep.jobs("kawhi")) == 4 or sweep.status("kawhi")["stage"] == "trained", 200)
     lab.wait(lambda: sweep.status("kawhi")["stage"] == "done" and not lab.squeue(), 400)
