@@ -26,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
     status.add_argument("--runs", type=Path, default=Path("results/runs"))
+    status.add_argument("--watch", action="store_true", help="draw it again every 5 s until Ctrl-C")
+    status.add_argument("--failed", action="store_true", help="only cells that failed, all of them with their logs")
     plan = commands.add_parser("plan", help="every cell of a command with its verl command line, time and state")
     plan.add_argument("overrides", nargs="*", help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
     add_prepare(commands)
@@ -40,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
 
         return report(given.folder)
     if given.command == "status":
-        return _status(given.runs, given.experiment)
+        from kawhi.runs.status import print_status
+
+        return print_status(given.runs, given.experiment, failed=given.failed, watch=given.watch)
     if given.command == "plan":
         from kawhi.runs.plan import print_plan
 
@@ -64,20 +68,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"wrote {given.out}")
-    return 0
-
-
-def _status(runs: Path, experiment: str) -> int:
-    from rich.console import Console
-
-    from kawhi.runs.views import CellView, table
-
-    folders = sorted(config.parent for config in runs.glob(f"{experiment}/*/config.yaml"))
-    if not folders:
-        print(f"no runs in {runs / experiment}", file=sys.stderr)
-        return 1
-    console = Console() if sys.stdout.isatty() else Console(width=240)  # a pipe has no width to fit into
-    console.print(table([CellView(folder.name, folder) for folder in folders], title=str(runs)))
     return 0
 
 

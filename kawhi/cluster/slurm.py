@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kawhi.runs.identity import CellError
@@ -67,13 +67,14 @@ def ask(*command: str, timeout: float = _TIMEOUT) -> str:
     return done.stdout
 
 
-def queue() -> list[Task]:
+def queue(timeout: float = _TIMEOUT) -> list[Task]:
     """Every task of every user that is queued, running or ending; of arrays one entry per task.
 
     Raises:
         CellError: Slurm does not answer.
     """
-    lines = ask("squeue", "--noheader", "--array", "--format", "\t".join(_FIELDS)).splitlines()
+    command = ("squeue", "--noheader", "--array", "--format", "\t".join(_FIELDS))
+    lines = ask(*command, timeout=timeout).splitlines()
     tasks = []
     for line in lines:
         job_id, raw, array, index, state, comment, partition, nodes, reason, left, name, user = line.split("\t")
@@ -92,29 +93,44 @@ class Accounted:
     signal: int
 
 
-def accounting(job_ids: Iterable[str]) -> dict[str, Accounted]:
+def accounting(job_ids: Iterable[str], timeout: float = _TIMEOUT) -> dict[str, Accounted]:
     """By ``123_4`` or ``123``; empty where the cluster keeps no accounts.
 
     Raises:
         CellError: Slurm does not answer.
     """
-    ids = ",".join(sorted(set(job_ids)))
-    if not ids:
+    wanted = set(job_ids)
+    if not wanted:
         return {}
+    # Tasks that never ran are kept as one entry, 123_[4-9], which asking for 123_4 does not find; and without a start
+    # time those that could not have run yet are left out.
+    ids = ",".join(sorted({job_id.split("_")[0] for job_id in wanted}))
+    command = ("sacct", "--noheader", "--allocations", "--parsable2", "--starttime", "2000-01-01", "--jobs", ids)
     try:
-        text = ask(
-            "sacct", "--noheader", "--allocations", "--parsable2", "--jobs", ids, "--format", "JobID,State,ExitCode"
-        )
+        text = ask(*command, "--format", "JobID,State,ExitCode", timeout=timeout)
     except CellError as error:
         if "accounting storage is disabled" in str(error):
             return {}
         raise
     found = {}
     for line in text.splitlines():
-        job_id, state, codes = line.split("|")
+        entry, state, codes = line.split("|")
         code, _, number = codes.partition(":")
-        found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
+        for job_id in _tasks(entry):
+            if job_id in wanted:
+                found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
     return found
+
+
+def _tasks(entry: str) -> Iterator[str]:
+    """``123``, ``123_4``, or each of ``123_[4-6,9%2]``."""
+    array, bracket, rest = entry.partition("_[")
+    if not bracket:
+        yield entry
+        return
+    for places in rest.rstrip("]").split("%")[0].split(","):
+        first, _, last = places.partition("-")
+        yield from (f"{array}_{place}" for place in range(int(first), int(last or first) + 1))
 
 
 def requeue(raw_id: str) -> None:
