@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     status.add_argument("--failed", action="store_true", help="only cells that failed, all of them with their logs")
     plan = commands.add_parser("plan", help="every cell of a command with its verl command line, time and state")
     plan.add_argument("overrides", nargs="*", help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
+    plan.add_argument("--short", action="store_true", help="without the command lines")
     add_prepare(commands)
     add_explain(commands)
     add_evaluation(commands)
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.command == "plan":
         from kawhi.runs.plan import print_plan
 
-        return print_plan(given.overrides)
+        return print_plan(given.overrides, short=given.short)
     if given.command == "prepare":
         return prepare(given)
     if given.command == "explain":

@@ -38,6 +38,7 @@ class CellState:
         log: where to look when it failed.
         device_hours: what a finished cell took; 0 for others.
         job: the job whose end explains the state, as the accounting calls it.
+        awaited: whether Slurm will go on with it without anybody's doing.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class CellState:
     log: Path | None = None
     device_hours: float = 0.0
     job: str | None = None
+    awaited: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ def _run_directories(runs: Path, experiment: str) -> list[Path]:
 
 def _state(path: Path, cluster: Cluster) -> CellState:
     run = RunDirectory(path)
-    if record := read_json(run.record):
+    if run.record.exists():
+        record = read_json(run.record) or {}
         return CellState(path, "done", "done", scores(record), device_hours=_device_hours(record))
     status = read_json(run.status) or {}
     found = _in_the_queue(run, status, cluster) or _at_rest(run, status, cluster)
@@ -109,7 +112,9 @@ def _in_the_queue(run: RunDirectory, status: dict[str, Any], cluster: Cluster) -
     """What a cell does that a process works on or that Slurm will start; ``None`` for any other."""
     stage, last = status.get("stage", "waiting"), cluster.last_attempt(run.path)
     tasks = cluster.tasks_of(run.path)
-    works = next((task for _, task in tasks if task.state not in ("PENDING", "COMPLETING")), None)
+    works = next((task for _, task in tasks if task.state != "PENDING"), None)
+    if works and works.state == "COMPLETING" and stage not in ACTIVE:
+        works = None  # it has said how it ended
     said_since = status.get("time", 0) >= last.get("time", 0)  # by this job, not by one before it
     if works and not (stage in ("failed", "stopped") and said_since):
         shown = stage if stage in ACTIVE else "starting"
@@ -121,7 +126,7 @@ def _in_the_queue(run: RunDirectory, status: dict[str, Any], cluster: Cluster) -
         return None
     note = f"{waits.reason} (job {waits.job_id})"
     if stage == "trained":
-        return CellState(run.path, "trained", "trained", f"its evaluation is queued: {note}", status)
+        return CellState(run.path, "trained", "trained", f"its evaluation is queued: {note}", status, awaited=True)
     return CellState(run.path, "queued", "queued", note + (f"; {last['ended']}" if last.get("ended") else ""), status)
 
 
