@@ -23,6 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     doctor = commands.add_parser("doctor", help="check this machine, with one thing to do per finding")
     doctor.add_argument("--folder", type=Path, default=Path("."), help="where runs are written")
+    doctor.add_argument("--cluster", action="store_true", help="check the Slurm cluster instead, on some of its nodes")
+    doctor.add_argument("--nodes", type=int, metavar="N", help="with --cluster: how many (default: 2, or the only one)")
+    doctor.add_argument("--scale", metavar="NAME", help="with --cluster: whose needs (default: the site's, or h200x8)")
+    doctor.add_argument("--runs", type=Path, metavar="FOLDER", help="with --cluster: paths.runs (default: the site's)")
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
     status.add_argument("--runs", type=Path, default=Path("results/runs"))
@@ -39,6 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
     if given.command == "doctor":
+        if given.cluster:
+            from kawhi.cluster.doctor import report_cluster
+
+            return report_cluster(given.scale, given.nodes, given.runs)
         from kawhi.doctor import report
 
         return report(given.folder)

@@ -1,12 +1,13 @@
 """What ``kawhi doctor --cluster`` runs on every node: tells what is there, and does what it is asked on its input.
 
-The source travels as an argument (``python -c``), so that a node without this folder still answers; therefore it imports
-only the standard library.  Every answer is one line: :data:`MARK` and JSON.  The input comes to all nodes at once, and
-when it ends, so does this.
+The source travels as an argument (``python -c``), so that a node without this folder still answers; therefore it
+imports only the standard library.  Every answer is one line: :data:`MARK` and JSON.  The input comes to all nodes at
+once, and when it ends, so does this.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -63,18 +64,19 @@ def gpus() -> dict[str, object]:
 
     A driver counts what is in the node; the job sees those that ``CUDA_VISIBLE_DEVICES`` names, if it is set.
     """
-    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = [name for name in (given or "").split(",") if name]
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        installed = [line for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
-        trouble = "" if done.returncode == 0 else " ".join((done.stderr or done.stdout).split())
+    except FileNotFoundError:
+        return {"visible": len(named), "names": [], "trouble": ""}
     except (OSError, subprocess.TimeoutExpired) as error:
-        installed, trouble = None, f"nvidia-smi: {error}"
-    if installed is None:
-        return {"visible": len(named), "names": [], "trouble": "" if isinstance(installed, list) else trouble}
-    visible = min(len(named), len(installed)) if "CUDA_VISIBLE_DEVICES" in os.environ else len(installed)
-    return {"visible": visible, "names": installed, "trouble": trouble}
+        return {"visible": 0, "names": [], "trouble": str(error)}
+    if done.returncode:
+        return {"visible": 0, "names": [], "trouble": " ".join((done.stderr or done.stdout).split())}
+    names = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    return {"visible": len(names) if given is None else min(len(named), len(names)), "names": names, "trouble": ""}
 
 
 def free(path: str) -> int:
@@ -118,7 +120,9 @@ def own_address() -> str:
     towards = os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((towards, 9))  # sends nothing
-        return probe.getsockname()[0]
+        own = probe.getsockname()[0]
+    # Several nodes on one machine, as in the tests' cluster: Ray tells nodes apart by their addresses.
+    return f"127.0.0.{11 + node_id()}" if own.startswith("127.") else own
 
 
 def free_port(address: str) -> int:
@@ -128,35 +132,56 @@ def free_port(address: str) -> int:
 
 
 class Ray:
-    """Ray on this node, alone with its token: processes are known by an environment variable, never by their name."""
+    """Ray on this node, alone with its token: processes are known by an environment variable, never by their name.
 
-    def __init__(self, token: str):
-        self.mark = f"{token}-{node_id()}"
-        self.environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "KAWHI_DOCTOR": self.mark}
-        self.environment["RAY_USAGE_STATS_ENABLED"] = "0"
-        for inherited in ("RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH"):
-            self.environment.pop(inherited, None)
-        self.log = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"kawhi-doctor-{self.mark}.log")
+    The token comes by the input, because everybody on a node can read command lines.
+    """
+
+    def __init__(self, name: str):
+        self.mark, self.folder = f"{name}-{node_id()}", f"/tmp/{name}"
+        self.log, self.began = f"/tmp/{self.mark}.log", 0.0
         self.process: subprocess.Popen | None = None
+        self.environment = {
+            key: os.environ[key] for key in os.environ if key not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH")
+        }
+
+    def admit(self, token: str) -> None:
+        """From now on only who knows the token gets in."""
+        self.began = time.time()
+        mine = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "KAWHI_DOCTOR": self.mark}
+        self.environment |= mine | {"RAY_USAGE_STATS_ENABLED": "0"}
 
     def start(self, address: str, head: bool) -> None:
         """The head opens ``address``, another node joins it; both stay in the foreground of a process of ours."""
-        where = ["--head", f"--port={address.rpartition(':')[2]}"] if head else [f"--address={address}"]
-        more = ["--include-dashboard=false"] if head else []
+        where = (
+            ["--head", f"--port={address.rpartition(':')[2]}", f"--temp-dir={self.folder}"]
+            if head
+            else [f"--address={address}"]
+        )
+        own = own_address()
+        # Ports that are the same for every Ray on a machine, unless they are named.
+        more = ["--include-dashboard=false", f"--ray-client-server-port={free_port(own)}"] if head else []
         command = [sys.executable, "-c", _START, "start", *where, *more, "--block", "--disable-usage-stats"]
-        command += [f"--node-ip-address={own_address()}", "--num-cpus=1", "--num-gpus=0"]
+        command += [f"--node-ip-address={own}", "--num-cpus=1", "--num-gpus=0"]
+        command += [f"--dashboard-agent-listen-port={free_port(own)}"]
         command += ["--object-store-memory=100000000", "--resources", json.dumps({f"doctor-{node_id()}": 1})]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
-    def tasks(self, address: str, number: int, seconds: float) -> tuple[list[str], str]:
-        """Nodes that answered a task, and why others did not."""
+    def tasks(self, address: str, number: int) -> tuple[list[str], str]:
+        """Nodes that answered a task in time, and why others did not."""
+        seconds = RAY_SECONDS - (time.time() - self.began)
         command = [sys.executable, "-c", _TASKS, address, str(number), str(seconds)]
         try:
             done = subprocess.run(
-                command, env=self.environment, capture_output=True, text=True, timeout=seconds + 10, start_new_session=True
+                command,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=seconds + 10,
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired:
             return [], f"no answer within {seconds:.0f} s"
@@ -188,41 +213,47 @@ class Ray:
         """Ends it, if need be by force; returns how many of its processes are left."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in self.own():
-                try:
+                with contextlib.suppress(OSError):
                     os.kill(pid, number)
-                except OSError:
-                    continue
             end = time.time() + seconds
             while self.own() and time.time() < end:
                 if self.process:
                     self.process.poll()  # else it stays a zombie, and those have no environment to read anyway
                 time.sleep(0.2)
+        shutil.rmtree(self.folder, ignore_errors=True)
         if os.path.exists(self.log):
             os.remove(self.log)
         return len(self.own())
 
 
-def main(folder: str, number: int, token: str) -> None:
-    """Facts first, then what the input asks for, until it ends."""
+def main(folder: str, number: int, name: str) -> None:
+    """Facts first, then what the input asks for, until it ends.
+
+    Args:
+        folder: on the shared file system, for files of this check alone.
+        number: of nodes.
+        name: of this check; the same on every node, and no secret.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     facts = {"versions": versions(), "gpus": gpus(), "disk": free(folder), "shm": free("/dev/shm")}
     say(what="facts", job=os.environ.get("SLURM_JOB_ID"), unwritable=write(folder), **facts)
-    ray, began = Ray(token), time.time()
+    ray = Ray(name)
     try:
         for line in sys.stdin:
             asked = json.loads(line)
             if asked["do"] == "look":
                 say(what="look", seen=seen(folder, number))
-            elif asked["do"] == "head" and node_id() == 0:
-                began = time.time()
-                address = f"{own_address()}:{free_port(own_address())}"
-                ray.start(address, head=True)
-                say(what="head", address=address)
+            elif asked["do"] == "ray":
+                ray.admit(asked["token"])
+                if node_id() == 0:
+                    address = f"{own_address()}:{free_port(own_address())}"
+                    ray.start(address, head=True)
+                    say(what="head", address=address)
+            elif asked["do"] == "join" and node_id():
+                ray.start(asked["address"], head=False)
             elif asked["do"] == "join":
-                if node_id():
-                    ray.start(asked["address"], head=False)
-                else:
-                    answered, trouble = ray.tasks(asked["address"], number, RAY_SECONDS - (time.time() - began))
-                    say(what="ray", answered=answered, trouble=trouble, seconds=time.time() - began)
+                answered, trouble = ray.tasks(asked["address"], number)
+                say(what="ray", answered=answered, trouble=trouble, seconds=time.time() - ray.began)
             elif asked["do"] == "end":
                 trouble = ray.last_line() if ray.process and ray.process.poll() is not None else ""
                 say(what="end", left=ray.end(), trouble=trouble)

@@ -84,6 +84,71 @@ def queue(timeout: float = _TIMEOUT) -> list[Task]:
 
 
 @dataclass(frozen=True)
+class Partition:
+    """One partition.
+
+    Attributes:
+        default: whether jobs go there that name none.
+        up: whether it starts jobs.
+        nodes: how many it has.
+        usable: how many of them are neither down nor drained.
+    """
+
+    name: str
+    default: bool
+    up: bool
+    nodes: int
+    usable: int
+
+
+_UNUSABLE = (
+    "down",
+    "drain",
+    "fail",
+    "unk",
+    "maint",
+    "reboot",
+    "power",
+    "no_respond",
+    "inval",
+    "future",
+    "planned_down",
+)
+
+
+def partitions(timeout: float = _TIMEOUT) -> dict[str, Partition]:
+    """By name.
+
+    Raises:
+        CellError: Slurm does not answer.
+    """
+    found: dict[str, Partition] = {}
+    for line in ask("sinfo", "--noheader", "--format", "%P|%a|%D|%T", timeout=timeout).splitlines():
+        name, up, number, state = line.split("|")
+        usable = 0 if state.lower().startswith(_UNUSABLE) or state.endswith("*") else int(number)
+        before = found.get(name.rstrip("*"))
+        found[name.rstrip("*")] = Partition(
+            name.rstrip("*"),
+            name.endswith("*"),
+            up == "up",
+            int(number) + (before.nodes if before else 0),
+            usable + (before.usable if before else 0),
+        )
+    return found
+
+
+def settings(timeout: float = _TIMEOUT) -> dict[str, str]:
+    """The controller's settings, by name.
+
+    Raises:
+        CellError: Slurm does not answer.
+    """
+    lines = ask("scontrol", "show", "config", timeout=timeout).splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+@dataclass(frozen=True)
 class Accounted:
     """What the accounting keeps of a task.  ``exit_code`` is the program's, ``signal`` what ended it or 0."""
 
