@@ -19,6 +19,7 @@ from kawhi.cluster.nodes import Nodes, NoNodes
 from kawhi.cluster.probe import RAY_SECONDS
 from kawhi.cluster.site import read_site
 from kawhi.doctor import NEEDS_SHM, Finding, print_findings
+from kawhi.runs.configuration import configuration_folder
 from kawhi.runs.identity import CellError
 
 SITE = Path("slurm/site.env")
@@ -63,7 +64,7 @@ def _answers() -> Finding:
     if not slurm.installed():
         return Finding("Slurm", False, "no squeue and sbatch here", "type this on a login node of the cluster")
     try:
-        said = " ".join(slurm.ask("scontrol", "ping", timeout=ASK_SECONDS).split())
+        said = slurm.ask("scontrol", "ping", timeout=ASK_SECONDS).partition("\n")[0]
     except CellError as error:
         said = str(error)
     ok = " is UP" in said
@@ -151,17 +152,20 @@ def _on_the_nodes(needs: Needs, number: int, runs: Path, tell: Tell) -> Iterator
             tell(f"waiting for {number} nodes of Slurm (at most {nodes.patience} s)")
             facts = nodes.facts()
             yield Finding("nodes", True, f"{', '.join(fact['node'] for fact in facts)} (job {facts[0]['job']})")
-            yield gpus(facts, needs)
-            yield space(facts, "disk", "disk", needs.disk_gib, "free some there, or set KAWHI_RUNS to another disk")
-            yield space(facts, "shm", "shared memory", NEEDS_SHM, "enlarge /dev/shm there: weights travel through it")
-            yield same_versions(facts)
-            yield clocks(facts)
+            found = [
+                gpus(facts, needs),
+                space(facts, "disk", "disk", needs.disk_gib, "free some there, or set KAWHI_RUNS to another disk"),
+                space(facts, "shm", "shared memory", NEEDS_SHM, "enlarge /dev/shm there: weights travel through it"),
+                same_versions(facts),
+                clocks(facts),
+            ]
+            yield from found
             tell("looking for each other's files (at most 30 s)")
             looks = nodes.look()
-            yield shared(facts, looks, [path.name for path in folder.iterdir()], folder.parent.parent)
-            if not all("ray" in fact["versions"] for fact in facts):
-                yield Finding("Ray", False, "not installed on every node", "run `make setup` for the nodes' Python")
-                return
+            found.append(shared(facts, looks, [path.name for path in folder.iterdir()], folder.parent.parent))
+            yield found[-1]
+            if not all(finding.ok for finding in found):
+                return  # on such nodes Ray would fail for a reason that was told already
             tell(f"starting Ray on {number} nodes (at most {RAY_SECONDS} s)")
             yield from ray(nodes.ray(secrets.token_hex(32)), number)
     except NoNodes as error:
@@ -176,8 +180,6 @@ def report_cluster(scale: str | None, nodes: int | None, runs: Path | None, site
     Args:
         scale, runs: what is not given comes from ``site``.
     """
-    from kawhi.runs.plan import configuration_folder
-
     try:
         given = {**os.environ, **read_site(site)}
         needs = Needs.of(configuration_folder(), scale or given.get("KAWHI_SCALE", "h200x8"))

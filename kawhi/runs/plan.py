@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.data.prepare import training_files
+from kawhi.runs.configuration import configuration_folder
 from kawhi.runs.identity import CellError, DataMissing, cell_name
 from kawhi.runs.launcher import labels
 from kawhi.runs.rundir import RunDirectory
@@ -202,18 +203,6 @@ def _stands(cell: PlannedCell) -> str:
 
 def _hours(hours: float | None) -> str:
     return "–" if hours is None else f"{hours:.2f} h"
-
-
-def configuration_folder() -> Path:
-    """``conf`` of the folder the command is typed in, or of the checkout that the package is installed from.
-
-    Raises:
-        CellError: neither is there.
-    """
-    for folder in (Path("conf"), Path(__file__).parents[2] / "conf"):
-        if (folder / "run.yaml").is_file():
-            return folder
-    raise CellError("there is no conf/run.yaml here: type the command in a checkout of the repository")
 
 
 def print_plan(overrides: Sequence[str], prefix: str = "", *, short: bool = False) -> int:
