@@ -150,7 +150,8 @@ def _at_rest(run: RunDirectory, status: dict[str, Any], cluster: Cluster) -> Cel
     if stage == "trained":
         return CellState(run.path, "trained", "trained", "its evaluation is not queued", status, job=job)
     job = job or cluster.submitted.get((run.path, "evaluate"))  # of a study that trains nothing
-    return CellState(run.path, "waiting", "waiting", f"submitted as {job}" if job else "not started", job=job)
+    note = f"submitted as job {job}" + ("" if cluster.complaint else ", which is gone: launch it again")
+    return CellState(run.path, "waiting", "waiting", note if job else "not started", job=job)
 
 
 def _explained(states: dict[Path, CellState], cluster: Cluster) -> dict[Path, CellState]:

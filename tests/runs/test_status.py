@@ -238,7 +238,7 @@ def test_a_job_that_never_started(tmp_path, says):
     assert [(state.state, state.note) for state in states] == [
         ("stopped", "never started, job 12_0: it was cancelled (CANCELLED)"),
         ("failed", "never started, job 12_1: its node did not start (BOOT_FAIL, signal 1)"),
-        ("waiting", "submitted as 12_2"),
+        ("waiting", "submitted as job 12_2, which is gone: launch it again"),
     ]
     assert stub.asked == ["squeue", "sacct"]
 
@@ -251,7 +251,7 @@ def test_without_slurm_s_answer_files_are_believed(tmp_path, says, capsys):
     assert print_status(tmp_path) == 0
     printed = capsys.readouterr()
     assert "job 12_0, said" in printed.out
-    assert "submitted as 12_1" in printed.out
+    assert "submitted as job 12_1\n" in printed.out
     assert "from files alone: Slurm did not answer squeue within 5 s" in printed.out
     assert printed.err == ""
 

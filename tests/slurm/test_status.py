@@ -33,17 +33,20 @@ def submitted(lab, runs) -> str:
         (folder / "config.yaml").touch()
     (runs / "cells").write_text("\n".join(map(str, folders)) + "\n")
     cells = [str(folder.relative_to(runs)) for folder in folders]
-    arrays = {"train": {"part": "train", "cells": cells[:3]}, "later": {"part": "train", "cells": cells[3:]}}
+    places = {"train": cells[:3], "gone": cells[3:4], "later": cells[4:]}
+    arrays = {name: {"part": "train", "cells": its} for name, its in places.items()}
     arrays["table"] = {"part": "table", "cells": cells}
     content = {"id": "one", "time": time.time(), "folder": "exp", "arrays": arrays}
     write_json(runs / ".slurm" / "one" / "submission.json", content)
     (runs / "job.sh").write_text(SCRIPT)
     job = lab.submit("--array=0-2", "--no-requeue", "--comment=kawhi:one:train", "job.sh", cwd=runs)
-    later = lab.submit("--array=0-1", "--begin=now+1hour", "--comment=kawhi:one:later", "job.sh", cwd=runs)
+    gone, later = (
+        lab.submit("--begin=now+1hour", f"--comment=kawhi:one:{name}", "job.sh", cwd=runs) for name in ("gone", "later")
+    )
     after = f"--dependency=afterok:{later}"
     table = lab.submit(after, "--kill-on-invalid-dep=no", "--comment=kawhi:one:table", "--wrap=true", cwd=runs)
-    write_json(runs / ".slurm" / "one" / "jobs.json", {"train": job, "later": later, "table": table})
-    lab.run("scancel", f"{later}_0")
+    write_json(runs / ".slurm" / "one" / "jobs.json", {"train": job, "gone": gone, "later": later, "table": table})
+    lab.run("scancel", gone)
     return job
 
 
