@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kawhi.runs.identity import CellError
@@ -80,14 +80,15 @@ def ask(*command: str, timeout: float = _TIMEOUT) -> str:
     return done.stdout
 
 
-def queue() -> list[Task]:
+def queue(timeout: float = _TIMEOUT) -> list[Task]:
     """Every task of every user that is queued, running or ending; of arrays one entry per task.
 
     Raises:
         CellError: Slurm does not answer.
     """
     form = _RECORD + _FIELD.join(_FIELDS)
-    records = ask("squeue", "--noheader", "--all", "--array", "--format", form).split(_RECORD)[1:]
+    command = ("squeue", "--noheader", "--all", "--array", "--format", form)
+    records = ask(*command, timeout=timeout).split(_RECORD)[1:]
     tasks = []
     for record in records:
         job_id, raw, array, index, state, comment, partition, nodes, reason, left, name, user = record.split(_FIELD)
@@ -96,6 +97,71 @@ def queue() -> list[Task]:
             Task(job_id, raw, array, place, state, comment, partition, nodes, reason, left, name, user.strip())
         )
     return tasks
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition.
+
+    Attributes:
+        default: whether jobs go there that name none.
+        up: whether it starts jobs.
+        nodes: how many it has.
+        usable: how many of them are neither down nor drained.
+    """
+
+    name: str
+    default: bool
+    up: bool
+    nodes: int
+    usable: int
+
+
+_UNUSABLE = (
+    "down",
+    "drain",
+    "fail",
+    "unk",
+    "maint",
+    "reboot",
+    "power",
+    "no_respond",
+    "inval",
+    "future",
+    "planned_down",
+)
+
+
+def partitions(timeout: float = _TIMEOUT) -> dict[str, Partition]:
+    """By name.
+
+    Raises:
+        CellError: Slurm does not answer.
+    """
+    found: dict[str, Partition] = {}
+    for line in ask("sinfo", "--noheader", "--format", "%P|%a|%D|%T", timeout=timeout).splitlines():
+        name, up, number, state = line.split("|")
+        usable = 0 if state.lower().startswith(_UNUSABLE) or state.endswith("*") else int(number)
+        before = found.get(name.rstrip("*"))
+        found[name.rstrip("*")] = Partition(
+            name.rstrip("*"),
+            name.endswith("*"),
+            up == "up",
+            int(number) + (before.nodes if before else 0),
+            usable + (before.usable if before else 0),
+        )
+    return found
+
+
+def settings(timeout: float = _TIMEOUT) -> dict[str, str]:
+    """The controller's settings, by name.
+
+    Raises:
+        CellError: Slurm does not answer.
+    """
+    lines = ask("scontrol", "show", "config", timeout=timeout).splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 @dataclass(frozen=True)
@@ -108,7 +174,7 @@ class Accounted:
     signal: int
 
 
-def accounting(job_ids: Iterable[str]) -> dict[str, Accounted]:
+def accounting(job_ids: Iterable[str], timeout: float = _TIMEOUT) -> dict[str, Accounted]:
     """By ``123_4`` or ``123``, some seconds late; empty where the cluster keeps no accounts.
 
     Of an array that is asked for by its number, the tasks that have started.
@@ -116,25 +182,38 @@ def accounting(job_ids: Iterable[str]) -> dict[str, Accounted]:
     Raises:
         CellError: Slurm does not answer.
     """
-    ids = ",".join(sorted(set(job_ids)))
-    if not ids:
+    wanted = set(job_ids)
+    if not wanted:
         return {}
+    # Tasks that never ran are kept as one entry, 123_[4-9], which asking for 123_4 does not find; and without a start
+    # time those that could not have run yet are left out.
+    ids = ",".join(sorted({job_id.split("_")[0] for job_id in wanted}))
+    command = ("sacct", "--noheader", "--allocations", "--parsable2", "--starttime", "2000-01-01", "--jobs", ids)
     try:
-        text = ask(
-            "sacct", "--noheader", "--allocations", "--parsable2", "--jobs", ids, "--format", "JobID,State,ExitCode"
-        )
+        text = ask(*command, "--format", "JobID,State,ExitCode", timeout=timeout)
     except CellError as error:
         if "accounting storage is disabled" in str(error):
             return {}
         raise
     found = {}
     for line in text.splitlines():
-        job_id, state, codes = line.split("|")
-        if "[" in job_id:  # 123_[4-7]: the rest of an array, not started
-            continue
+        entry, state, codes = line.split("|")
         code, _, number = codes.partition(":")
-        found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
+        for job_id in _tasks(entry):
+            if job_id in wanted or ("[" not in entry and job_id.split("_")[0] in wanted):
+                found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
     return found
+
+
+def _tasks(entry: str) -> Iterator[str]:
+    """``123``, ``123_4``, or each of ``123_[4-6,9%2]``, of which nothing has started."""
+    array, bracket, rest = entry.partition("_[")
+    if not bracket:
+        yield entry
+        return
+    for places in rest.rstrip("]").split("%")[0].split(","):
+        first, _, last = places.partition("-")
+        yield from (f"{array}_{place}" for place in range(int(first), int(last or first) + 1))
 
 
 def requeue(job_id: str) -> None:
