@@ -1,4 +1,7 @@
-"""One cell from configuration to record, with the real verl, vLLM and lmms-eval, in both families."""
+"""One cell from configuration to record, with the real verl, vLLM and lmms-eval, in both families.
+
+The first family's is a sweep behind the baseline gate, the second's a plain run.
+"""
 
 import json
 import time
@@ -6,7 +9,7 @@ import time
 import pytest
 from safetensors import safe_open
 
-from .conftest import SMALL
+from .conftest import BASELINE, SMALL, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -15,8 +18,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", params=[("tiny_qwen2_5_vl", "kawhi"), ("tiny_qwen3_vl", "kawhi_visionzip")])
 def finished(request, tmp_path_factory):
     """A finished KAWHI cell and its workspace."""
-    from .conftest import Workspace
-
     model, credit = request.param
     if credit == "kawhi":
         return request.getfixturevalue("undisturbed")
@@ -24,6 +25,34 @@ def finished(request, tmp_path_factory):
     done = workspace.run(f"model={model}", f"credit={credit}", *SMALL)
     assert done.returncode == 0, done.stderr[-3000:]
     return workspace
+
+
+def test_a_baseline_outside_its_interval_stops_the_sweep_before_any_training(undisturbed):
+    code, stdout, stderr = undisturbed.kept("refused")
+    assert code == 1
+    assert "1 untrained models to evaluate before anything is trained" in stdout
+    assert "error: the untrained model does not have the paper's score, so nothing is trained" in stderr
+    assert "set gate.stop=false to go on" in stderr
+    assert undisturbed.kept("after the refusal") == ["baseline"]
+
+
+def test_a_baseline_inside_its_interval_is_not_evaluated_again(undisturbed):
+    code, stdout, _ = undisturbed.kept("passed")
+    assert code == 0
+    assert "is in [" in stdout
+    assert "untrained models to evaluate" not in stdout
+    assert len(list(undisturbed.folder.glob("records/*.json"))) == 2
+
+
+def test_the_untrained_model_is_evaluated_without_training(undisturbed):
+    record = undisturbed.record(BASELINE)
+    assert record["study"] == "baseline"
+    assert record["benchmarks"]["kawhi_tiny"]["n"] == 32
+    assert record["config"].keys() == {"model", "benchmarks", "evaluation", "study", "scale", "data"}
+    assert not (undisturbed.run_directory(BASELINE) / "train").exists()
+    again = undisturbed.run("study=baseline", "credit=vppo", "algorithm=dapo", *SMALL[-2:])
+    assert again.returncode == 0
+    assert len(list(undisturbed.folder.glob("records/*.json"))) == 2, "no method and no algorithm is part of it"
 
 
 def test_the_record_holds_what_a_table_needs(finished):
