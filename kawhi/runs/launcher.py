@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 from kawhi.evaluation import gate
 from kawhi.runs.devices import VISIBLE, Devices, gpus_needed
 from kawhi.runs.identity import CellError
+from kawhi.runs.loggers import validate_logger
 from kawhi.runs.processes import die_with_parent, end_stragglers
 from kawhi.runs.resources import GIB, available_memory
 from kawhi.runs.rundir import RunDirectory
@@ -123,6 +124,7 @@ def validate(cell: DictConfig) -> None:
         validate_credit(cell)
     if evaluates(cell):
         validate_benchmarks(cell)
+    validate_logger(cell)
 
 
 def composed(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:

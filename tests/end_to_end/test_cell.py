@@ -105,6 +105,22 @@ def test_samples_are_kept(finished):
     assert sum(row["score"] for row in rows) == finished.record()["benchmarks"]["kawhi_tiny"]["correct"]
 
 
+def test_tensorboard_has_every_step_once_and_the_scores(finished):
+    events = finished.run_directory() / "tensorboard"
+    record = finished.record()
+    if record["model"]["family"] == "qwen3_vl":
+        assert not events.exists()  # logger=file
+        return
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(events)).Reload()
+    curve = {name: [(each.step, each.value) for each in read.Scalars(name)] for name in read.Tags()["scalars"]}
+    for name, values in (("kawhi/weight/mean", "weight_mean"), ("response_length/mean", "response_length")):
+        expected = enumerate(record["training"][values], start=1)
+        assert curve[name] == [(step, pytest.approx(value)) for step, value in expected]
+    assert curve["score/kawhi_tiny"] == [(2, pytest.approx(record["benchmarks"]["kawhi_tiny"]["score"]))]
+
+
 def test_a_second_run_does_nothing(finished):
     before = finished.record()
     record_file = finished.run_directory() / "record.json"
