@@ -45,7 +45,7 @@ def evaluates(cell: DictConfig) -> bool:
 
 
 def stage_main(work: Callable[[DictConfig, RunDirectory], None]) -> None:
-    """``python -m <stage module> RUN_DIRECTORY``; one sentence and exit code 1, or its own, for a :class:`CellError`."""
+    """``python -m <stage module> RUN_DIRECTORY``; a :class:`CellError` is one sentence, and 1 or its own exit code."""
     run_directory = RunDirectory(Path(sys.argv[1]))
     try:
         work(run_directory.load_config(), run_directory)
