@@ -229,10 +229,9 @@ def _stop(running: dict[Path, Running], patience: float = 20) -> None:
 
 
 def _start(overrides: list[str], gpus: list[str]) -> tuple[subprocess.Popen, IO[bytes]]:
-    script = str(Path(sys.argv[0]).resolve())
     errors = tempfile.TemporaryFile()  # a pipe that nobody reads would stop a talkative cell  # noqa: SIM115
     process = subprocess.Popen(
-        [sys.executable, script, *overrides],
+        _command(overrides),
         env={**os.environ, VISIBLE: ",".join(gpus)} if gpus else None,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -241,3 +240,7 @@ def _start(overrides: list[str], gpus: list[str]) -> tuple[subprocess.Popen, IO[
         preexec_fn=die_with_parent,
     )
     return process, errors
+
+
+def _command(overrides: list[str]) -> list[str]:
+    return [sys.executable, str(Path(sys.argv[0]).resolve()), *overrides]
