@@ -80,9 +80,15 @@ def _to_tensorboard(cell: DictConfig, run_directory: Path, scores: dict[str, flo
 def _to_wandb(cell: DictConfig, run_directory: Path, scores: dict[str, float], step: int) -> None:
     import wandb
 
-    os.environ.update(logger_environment(cell, run_directory))
-    settings = wandb.Settings(init_timeout=_START_SECONDS)
-    run = wandb.init(project=project(cell), name=run_directory.name, settings=settings)
+    told = logger_environment(cell, run_directory)
+    run = wandb.init(
+        project=project(cell),
+        name=run_directory.name,
+        dir=told["WANDB_DIR"],
+        id=told["WANDB_RUN_ID"],
+        resume="allow",
+        settings=wandb.Settings(init_timeout=_START_SECONDS),
+    )
     # A run that was resumed has its last step behind it, and wandb drops what comes for an earlier one.
     run.log(scores, step=max(step, run.step))
     run.finish()
