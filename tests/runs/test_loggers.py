@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.machinery import ModuleSpec
 
 import pytest
@@ -30,6 +31,9 @@ def _no_wandb_around(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("WANDB_SILENT", "true")
+    yield
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()  # it reads the environment once
 
 
 def events(folder):
