@@ -13,7 +13,6 @@ import pytest
 
 from kawhi.verl_plugin import wire
 from tests.cells import ROOT
-from tests.end_to_end.conftest import SMALL
 
 PAGE = (ROOT / "docs" / "adding_a_method.md").read_text(encoding="utf-8")
 FILE = re.compile(r"`([a-z_/]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)```", re.DOTALL)
@@ -78,8 +77,7 @@ def test_every_signal_is_named():
 
 @pytest.mark.slow
 def test_it_trains(repository):
-    small = [override for override in SMALL if not override.startswith(("benchmarks", "evaluation"))]
-    run(repository, "experiments/run.py", "credit=unsure", "study=timing", *small, "steps=1", limit=600)
+    run(repository, "experiments/run.py", "credit=unsure", "study=timing", "steps=1", limit=600)
     (record,) = (repository / "results" / "records").glob("*.json")
     (zeros,) = json.loads(record.read_text())["training"]["weight_zero_share"]
     assert zeros == pytest.approx(0.5, abs=0.01)

@@ -38,7 +38,7 @@ def test_prepared_files_train_with_the_math_reward(workspace):
     assert prepared.returncode == 0, prepared.stderr[-2000:]
     trained = [override for override in SMALL if not override.startswith(("data.", "benchmarks", "evaluation"))]
     done = workspace.run(
-        "data=geo3k", "study=timing", "credit=uniform", "verl.data.max_prompt_length=160", *trained, "steps=1"
+        "data=geo3k", "study=timing", "credit=uniform", "verl.data.max_prompt_length=160", *trained, timeout=900
     )
     assert done.returncode == 0, done.stderr[-3000:]
     record = workspace.record()
