@@ -28,6 +28,23 @@ torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
 
+_LONG = ("slurm", "end_to_end")
+
+
+def pytest_collection_modifyitems(items):
+    """Folders of minutes first, then modules with slow tests, then the many short ones.
+
+    ``make test`` deals modules out to its processes in this order, so that short ones fill up the end.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def rank(item) -> int:
+        folder = item.path.parent.name
+        return _LONG.index(folder) if folder in _LONG else len(_LONG) + (item.path not in slow)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     return train_tokenizer()
