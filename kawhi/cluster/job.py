@@ -64,7 +64,7 @@ class CellJob:
             signal.signal(number, self._note)
         diary = Diary(RunDirectory(self.run_directory))
         diary.begin(self.part, self.submission)
-        code = self._run()
+        code = self._run(diary)
         step = diary.step()
         if code == 0:
             diary.end("done", step)
@@ -76,7 +76,8 @@ class CellJob:
         if signal.SIGTERM in self._signals:
             # scancel, or a preemption without notice: whether the job runs again is Slurm's to decide, and it decides
             # by how the job ended only if it ended by itself.
-            diary.end("ended by Slurm", step)
+            if not str(diary.entries()[-1]["ended"]).endswith(QUEUED_AGAIN):
+                diary.end("ended by Slurm", step)
             time.sleep(_FAREWELL_SECONDS)
             return 128 + signal.SIGTERM
         if code == TRY_AGAIN and diary.tries() < self.attempts:
@@ -93,10 +94,10 @@ class CellJob:
         command += [self.part] if self.part else []
         return command + (["--baseline", str(self.baseline)] if self.baseline else [])
 
-    def _run(self) -> int:
+    def _run(self, diary: Diary) -> int:
         # The notice goes to every process of a step, and one that does not know it would die of it.
         child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child)
-        told = False
+        told = ended = False
         while child.poll() is None:
             if NOTICE in self._signals:
                 # Again and again: a cell that has only just started takes what it finds for an old request.
@@ -104,9 +105,13 @@ class CellJob:
                 if not told:
                     told = True
                     print("Slurm asked to stop: saving", flush=True)
-            if signal.SIGTERM in self._signals and not told:
-                told = True
+            if signal.SIGTERM in self._signals and not ended:
+                ended = True
                 child.terminate()
+                if _time_is_up():
+                    # The notice came too late, or was too short to save.  Slurm leaves a few seconds.
+                    diary.end(f"out of time, {QUEUED_AGAIN}", diary.step())
+                    slurm.requeue(slurm.this_job() or "")
             time.sleep(_POLL_SECONDS)
         return child.returncode if child.returncode >= 0 else TRY_AGAIN
 
@@ -130,6 +135,13 @@ class CellJob:
         diary.end(sentence, step)
         print(f"error: {sentence}", file=sys.stderr)
         return 1
+
+
+def _time_is_up() -> bool:
+    try:
+        return slurm.time_is_up(slurm.this_job() or "")
+    except CellError:
+        return False  # a Slurm that is busy, or none: the job ends as it was told to
 
 
 def _in_child() -> None:

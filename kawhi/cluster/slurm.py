@@ -216,6 +216,20 @@ def _tasks(entry: str) -> Iterator[str]:
         yield from (f"{array}_{place}" for place in range(int(first), int(last or first) + 1))
 
 
+def time_is_up(job_id: str) -> bool:
+    """Whether a running job is within a minute of its time limit.
+
+    Raises:
+        CellError: Slurm does not answer or does not know the job.
+    """
+    left = ask("squeue", "--noheader", "--jobs", job_id, "--format", "%L").strip()
+    if left in ("UNLIMITED", "NOT_SET"):
+        return False
+    days, _, clock = left.rpartition("-")
+    parts = [int(part) for part in clock.split(":")] if clock.replace(":", "").isdigit() else [0]
+    return not int(days or 0) and all(part == 0 for part in parts[:-1])  # beyond the limit it is INVALID
+
+
 def requeue(job_id: str) -> None:
     """Ends a running job, or one task of an array, and queues it again under its number.
 

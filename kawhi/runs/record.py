@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from kawhi.runs.code import code_state
 from kawhi.runs.health import CORRELATION, GRADIENT, KL
 from kawhi.runs.identity import cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
@@ -53,7 +53,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
         "seconds": seconds,
         "hardware": f"{platform.machine()}, {_processor()}",
         "versions": {"python": platform.python_version(), **package_versions()},
-        "git": _git(),
+        "git": code_state(),
     }
     if cell.study.name == "grounding":
         measured = json.loads((run_directory.path / "grounding.json").read_text())
@@ -125,17 +125,6 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor()
-
-
-def _git() -> dict[str, Any]:
-    folder = Path(__file__).parent
-
-    def git(*arguments: str) -> str | None:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    changed = git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}
 
 
 def scores_of(content: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.runs.identity import CellError, cell_hash, cell_name
+
+_TRIES = 5  # tenths of a second
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -182,10 +185,13 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise CellError(
-                    f"another process is running this cell ({self.path}); wait for it or stop it"
-                ) from error
+            for left in reversed(range(_TRIES)):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if not left:
+                        sentence = f"another process is running this cell ({self.path}); wait for it or stop it"
+                        raise CellError(sentence) from error
+                    time.sleep(0.1)  # one that only looks (`held`) has it for a moment
             yield

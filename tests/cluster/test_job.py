@@ -169,6 +169,18 @@ def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
     assert job.requeued() == []
 
 
+@pytest.mark.parametrize(
+    ("left", "requeued"), [("0:00", ["requeue 12_3"]), ("0:42", ["requeue 12_3"]), ("1-00:00:00", [])]
+)
+def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, requeued):
+    squeue = job.folder.parent / "bin" / "squeue"
+    squeue.write_text(f"#!/bin/sh\necho {left}\n")
+    squeue.chmod(0o755)
+    job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)", signal.SIGTERM)
+    assert job.requeued() == requeued
+    assert job.diary()[-1]["ended"] == ("out of time, queued again" if requeued else "ended by Slurm")
+
+
 def test_a_slurm_that_refuses_to_queue_again_is_written_down(job):
     (job.folder.parent / "refuse").touch()
     assert job.run("raise SystemExit(75)") == 75
