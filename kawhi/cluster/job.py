@@ -25,6 +25,8 @@ NOTICE = signal.SIGUSR2
 """What Slurm sends before a time limit, and before a preemption where the cluster is set up so."""
 
 QUEUED_AGAIN = "queued again"
+_ASKED, _LATE = "stopped as Slurm asked", "out of time"
+_SLURM_S_STOPS = tuple(f"{why}, {QUEUED_AGAIN}" for why in (_ASKED, _LATE))
 _POLL_SECONDS = 0.2
 _STANDSTILL = 3
 _FAREWELL_SECONDS = 120
@@ -72,7 +74,7 @@ class CellJob:
         if NOTICE in self._signals and code == TRY_AGAIN:
             if diary.standstill(step):
                 return self._give_up(diary, step)
-            return self._queue_again(diary, "stopped as Slurm asked", code, step)
+            return self._queue_again(diary, _ASKED, code, step)
         if signal.SIGTERM in self._signals:
             # scancel, or a preemption without notice: whether the job runs again is Slurm's to decide, and it decides
             # by how the job ended only if it ended by itself.
@@ -108,9 +110,9 @@ class CellJob:
             if signal.SIGTERM in self._signals and not ended:
                 ended = True
                 child.terminate()
-                if _time_is_up():
+                if _time_is_up() and not diary.standstill(diary.step()):
                     # The notice came too late, or was too short to save.  Slurm leaves a few seconds.
-                    diary.end(f"out of time, {QUEUED_AGAIN}", diary.step())
+                    diary.end(f"{_LATE}, {QUEUED_AGAIN}", diary.step())
                     slurm.requeue(slurm.this_job() or "")
             time.sleep(_POLL_SECONDS)
         return child.returncode if child.returncode >= 0 else TRY_AGAIN
@@ -191,7 +193,7 @@ class Diary:
     def standstill(self, step: int | None) -> bool:
         """Whether this job and those before it were stopped in training at one and the same step."""
         job, stage = self.entries()[-1]["job"], self.run.stage("train")
-        before = [e for e in self.entries()[:-1] if e["job"] == job and "as Slurm asked" in str(e["ended"])]
+        before = [e for e in self.entries()[:-1] if e["job"] == job and str(e["ended"]) in _SLURM_S_STOPS]
         recent = before[-(_STANDSTILL - 1) :]
         return len(recent) == _STANDSTILL - 1 and all(e["step"] == step for e in recent) and not stage.exists()
 

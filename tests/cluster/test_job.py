@@ -177,8 +177,8 @@ def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, requeued)
     squeue.write_text(f"#!/bin/sh\necho {left}\n")
     squeue.chmod(0o755)
     job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)", signal.SIGTERM)
-    assert job.requeued() == requeued
-    assert job.diary()[-1]["ended"] == ("out of time, queued again" if requeued else "ended by Slurm")
+    assert job.requeued() == ["requeue 12_3"] * again
+    assert job.diary()[-1]["ended"] == ("out of time, queued again" if again else "ended by Slurm")
 
 
 def test_a_slurm_that_refuses_to_queue_again_is_written_down(job):
