@@ -170,9 +170,9 @@ def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
 
 
 @pytest.mark.parametrize(
-    ("left", "requeued"), [("0:00", ["requeue 12_3"]), ("0:42", ["requeue 12_3"]), ("1-00:00:00", [])]
+    ("left", "again"), [("0:00", True), ("0:42", True), ("INVALID", True), ("1:00:00", False), ("1-00:00:00", False)]
 )
-def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, requeued):
+def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, again):
     squeue = job.folder.parent / "bin" / "squeue"
     squeue.write_text(f"#!/bin/sh\necho {left}\n")
     squeue.chmod(0o755)
