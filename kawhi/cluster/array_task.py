@@ -95,7 +95,9 @@ def chosen(count: int, environment: Mapping[str, str]) -> int:
     """
     text, every = environment.get("SLURM_ARRAY_TASK_ID"), f"--array=0-{count - 1}"
     if text is None:
-        raise CellError(f"this is no task of an array: submit the script with sbatch {every}, which is all {count} cells")
+        raise CellError(
+            f"this is no task of an array: submit the script with sbatch {every}, which is all {count} cells"
+        )
     if int(text) >= count:
         raise CellError(f"there are {count} cells, 0 to {count - 1}, and this is task {text}: say sbatch {every}")
     tasks = int(environment.get("SLURM_ARRAY_TASK_COUNT", count))
