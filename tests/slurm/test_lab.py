@@ -1,0 +1,54 @@
+"""The lab itself: two nodes that answer, and nothing left of a node that was killed."""
+
+from __future__ import annotations
+
+import psutil
+
+
+def test_two_nodes_with_made_up_gpus(lab):
+    text = lab.run(
+        "srun", "--nodes=2", "--gpus-per-node=8", "bash", "-c", "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES"
+    )
+    assert sorted(text.stdout.splitlines()) == ["node1 0,1,2,3,4,5,6,7", "node2 0,1,2,3,4,5,6,7"]
+
+
+def test_one_cell_of_the_tiny_world_fits_on_a_node(lab):
+    jobs = [lab.submit("--mem=9000", "--output=/dev/null", "--wrap", "sleep 60") for _ in range(3)]
+    lab.wait(lambda: len(lab.squeue("--states=running")) == 2, 20)
+    lines = lab.wait(lambda: [line for line in lab.squeue("--states=pending") if "Resources" in line], 20)
+    assert len(lines) == 1
+    lab.run("scancel", *jobs)
+
+
+def test_accounting_keeps_the_exit_code(lab):
+    job = lab.submit("--output=/dev/null", "--wrap", "exit 7")
+    lab.wait(lambda: lab.sacct(job).get(job) == ("FAILED", "7:0"), 20)
+
+
+def test_a_killed_node_leaves_no_process_and_its_job_starts_on_the_other(lab, tmp_path):
+    script = f"""#!/bin/bash
+    setsid sleep 1000 &
+    (sleep 1001 &)
+    echo $SLURMD_NODENAME $SLURM_RESTART_COUNT >>{tmp_path}/starts
+    srun sleep 1002
+    """
+    job = lab.submit("--requeue", "--output=/dev/null", input=script)
+    lab.wait(lambda: sorted(_sleeps(lab)) == ["1000", "1001", "1002"], 20)
+    first, other = (tmp_path / "starts").read_text().strip(), {"node1": "node2", "node2": "node1"}
+    lab.kill_node(first)
+    assert _sleeps(lab) == []
+    lab.wait(lambda: len(_sleeps(lab)) == 3, 90)
+    assert (tmp_path / "starts").read_text().splitlines() == [first, f"{other[first]} 1"]
+    lab.run("scancel", job)
+
+
+def _sleeps(lab) -> list[str]:
+    """The sleeping programs of this lab's jobs."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        try:
+            if process.name() == "sleep" and process.environ().get("SLURM_CONF") == lab.environment["SLURM_CONF"]:
+                found.append(process.cmdline()[-1])
+        except psutil.NoSuchProcess:
+            continue
+    return found
