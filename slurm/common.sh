@@ -9,9 +9,10 @@ fail() {
   exit 1
 }
 
+here=${SLURMD_NODENAME:-$(hostname)}
 KAWHI_CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export KAWHI_CHECKOUT
-cd "$KAWHI_CHECKOUT" || fail "node $(hostname) does not see $KAWHI_CHECKOUT: keep the checkout on a disk that all nodes share"
+cd "$KAWHI_CHECKOUT" || fail "node $here does not see $KAWHI_CHECKOUT: keep the checkout on a disk that all nodes share"
 
 # slurm/site.env fills in what the shell that typed sbatch had not set.
 if [ -f slurm/site.env ]; then
@@ -27,16 +28,16 @@ if [ -f slurm/site.env ]; then
   esac
 fi
 export KAWHI_SCALE=${KAWHI_SCALE:-h200x8} KAWHI_RUNS=${KAWHI_RUNS:-results/runs}
-mkdir -p "$KAWHI_RUNS/.slurm" || fail "node $(hostname) cannot write $KAWHI_RUNS: set KAWHI_RUNS in slurm/site.env"
+mkdir -p "$KAWHI_RUNS/.slurm" || fail "node $here cannot write $KAWHI_RUNS: set KAWHI_RUNS in slurm/site.env"
 KAWHI_RUNS=$(cd "$KAWHI_RUNS" && pwd)
 
 if [ -n "${KAWHI_SETUP:-}" ]; then
-  eval "$KAWHI_SETUP" || fail "KAWHI_SETUP of slurm/site.env failed on node $(hostname): $KAWHI_SETUP"
+  eval "$KAWHI_SETUP" || fail "KAWHI_SETUP of slurm/site.env failed on node $here: $KAWHI_SETUP"
 fi
 export KAWHI_PYTHON=${KAWHI_PYTHON:-$KAWHI_CHECKOUT/.venv/bin/python}
 if [ -z "${KAWHI_SRUN_ARGS:-}" ]; then # else it is the container's, which is not open yet
   [ -x "$KAWHI_PYTHON" ] ||
-    fail "node $(hostname) has no $KAWHI_PYTHON: type make setup in $KAWHI_CHECKOUT, or set KAWHI_PYTHON in slurm/site.env"
+    fail "node $here has no $KAWHI_PYTHON: type make setup in $KAWHI_CHECKOUT, or set KAWHI_PYTHON in slurm/site.env"
 fi
 export PYTHONPATH=$KAWHI_CHECKOUT${PYTHONPATH:+:$PYTHONPATH} # the code of this checkout, wherever kawhi is installed
 export PYTHONUNBUFFERED=1

@@ -29,9 +29,8 @@ TINY_MODEL = "kawhi/tiny/checkpoints/qwen2_5_vl_yes_no"
 
 
 def table_models(overrides: Sequence[str], conf: Path = ROOT / "conf") -> list[DictConfig]:
-    """One cell for each model of the main table, in its order."""
-    cells, _ = compose_cells(conf, [f"experiment={TABLE}", *overrides])
-    return list({cell.model.name: cell for cell in reversed(cells)}.values())[::-1]
+    """One cell for each model of the main table, in its order; the table has each of them untrained."""
+    return compose_cells(conf, [f"experiment={TABLE}", *overrides, "study=baseline"])[0]
 
 
 def heads_command(cell: DictConfig, mme: str | None, words: Sequence[str]) -> list[str]:

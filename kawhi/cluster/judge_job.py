@@ -1,7 +1,7 @@
 """The judge's server as a job of its own: python -m kawhi.cluster.judge_job [OVERRIDES]
 
-What ``slurm/judge.sh`` runs.  While the server answers, ``<runs>/.slurm/judge.json`` says where; one server, whose weights
-are loaded once, can so judge several tables.
+What ``slurm/judge.sh`` runs.  While the server answers, ``<runs>/.slurm/judge.json`` says where.  One server, whose
+weights are loaded once, can so judge several tables.
 """
 
 from __future__ import annotations
