@@ -198,15 +198,21 @@ def _refuse_doubles(row: Row, entries: list[Entry]) -> None:
     """Raises:
     RecordError: two records of a row that are not one cell with several seeds.
     """
-    copies = {*SEED_COPIES, "kawhi.regions.seed"}
     for old, new in itertools.combinations(entries, 2):
-        settings = [
-            {k: v for k, v in e.config.items() if k not in copies and not k.startswith("seeds.")} for e in (old, new)
-        ]
-        if keys := differing(settings):
-            raise RecordError(
-                f"{old.file} and {new.file} are both {row.label} but differ in {', '.join(keys)}: remove one."
-            )
+        told = f"{old.file} and {new.file} are both {row.label}"
+        if keys := differing([_without_seeds(old), _without_seeds(new)]):
+            raise RecordError(f"{told} but differ in {', '.join(keys)}: remove one.")
+        if _seeds(old) == _seeds(new):
+            raise RecordError(f"{told} with equal seeds but different hashes: remove one.")
+
+
+def _seeds(entry: Entry) -> dict[str, Any]:
+    return {key: value for key, value in entry.config.items() if key.startswith("seeds.")}
+
+
+def _without_seeds(entry: Entry) -> dict[str, Any]:
+    copies = {*SEED_COPIES, "kawhi.regions.seed"}
+    return {key: value for key, value in entry.config.items() if key not in copies and not key.startswith("seeds.")}
 
 
 @cache
