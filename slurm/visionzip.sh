@@ -20,7 +20,9 @@
 #SBATCH --output=results/runs/.slurm/%x-%A_%a.log
 [ -n "${SLURM_JOB_ID:-}" ] || { echo "error: this is a job for Slurm: type sbatch slurm/visionzip.sh" >&2; exit 2; }
 # A job's script is a copy in Slurm's spool folder: the checkout is where sbatch found the original.
-script=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's|^ *Command=\(.*/visionzip\.sh\).*|\1|p' | head -n 1)
+folder=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's|^ *Command=||p' | head -n 1)
+folder=${folder%%/visionzip.sh*} # without its name and its arguments
+[ -f "$folder/common.sh" ] || folder=$SLURM_SUBMIT_DIR/slurm
 # shellcheck source=common.sh
-source "$(dirname "${script:-$SLURM_SUBMIT_DIR/slurm/visionzip.sh}")/common.sh" || { echo "error: there is no common.sh beside the script: submit the one of the checkout" >&2; exit 2; }
+source "$folder/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
 python_job -m kawhi.cluster.array_task visionzip "$@"

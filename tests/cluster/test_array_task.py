@@ -205,11 +205,15 @@ def test_the_judges_address_is_there_while_it_answers(tmp_path, capsys):
         seen.update(json.loads(file.read_text()))
         time.sleep(1.5)  # longer than the patience: it answers
         seen["still"] = file.exists()
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        stay(block, file, log=tmp_path / "log", server=answering, patience=0.6)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as in the job
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            stay(block, file, log=tmp_path / "log", server=answering, patience=0.6)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert seen["still"]
     assert seen["model"] == "a judge"
     assert f"judge=endpoint judge.base_url={seen['base_url']} judge.model=a judge" in capsys.readouterr().out
