@@ -21,6 +21,7 @@ NOTES = (
     "Scores are means over seeds; intervals are Wilson's over the pooled answers and leave out the spread between "
     "training seeds. What the paper prints is not in this table."
 )
+_OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,9 @@ def _key(experiment: Experiment, entry: Entry) -> tuple:
     config = entry.config
     tasks = experiment.tasks(config["scale.name"])
     evaluated = {key: value for key, value in config.items() if key.startswith(("evaluation.", "judge."))}
+    for key in _OF_THE_MODEL:  # what each model's own file says is no setting of the table
+        if evaluated.get(key) == _yaml("model", _plain(config["model.name"]))["evaluation"].get(key.split(".")[1]):
+            evaluated.pop(key, None)
     evaluated |= {f"benchmarks.{task}.problems": entry.scores[task]["n"] for task in tasks}
     for own in config.get("benchmarks", []):
         evaluated |= {

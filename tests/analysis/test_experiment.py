@@ -56,6 +56,21 @@ def test_rows_of_the_main_table(folder: Folder) -> None:
     assert "main: tiny_qwen2_5_vl (cpu); second: tiny_qwen3_vl (cpu)" in text
 
 
+def test_an_image_size_of_the_models_own_is_no_setting(folder: Folder) -> None:
+    sizes = {"qwen2_5_vl": 28224, "qwen3_vl": 36864}
+    for family, pixels in sizes.items():
+        content = baseline(800, family=family)
+        content["config"]["evaluation"] = {"max_pixels": pixels, "seed": 0}
+        folder.add(content)
+    odd = baseline(900, n=2000)
+    odd["config"]["evaluation"], odd["cell"]["hash"] = {"max_pixels": 100, "seed": 0}, "odd"
+    folder.add(odd)
+    assert folder.make("main_table") == 0
+    rows = {row["Experiment"]: row for row in folder.rows("main_table")}
+    assert column([rows["main, Base"], rows["second, Base"]], "setting 1", "Tiny world (%)") == ["40.00", "40.00"]
+    assert column([rows["main, Base"], rows["second, Base"]], "setting 2", "Tiny world (%)") == ["45.00", "–"]
+
+
 def test_seeds_of_a_row_are_pooled_and_steps_are_not(folder: Folder) -> None:
     folder.add(
         baseline(800),

@@ -112,6 +112,11 @@ def test_the_gate_is_handed_to_the_job_once_the_baseline_is_there(tmp_path, monk
     write_json(base.record, {})
     main(words)
     assert Job.made[-1].baseline == base.path
+    # The baseline itself is not run again.
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    assert main(words) == 0
+    assert "it has a record already" in capsys.readouterr().out
+    assert len(Job.made) == 2
 
 
 def test_the_table_after_the_last_cell(tmp_path, capfd):

@@ -45,10 +45,6 @@ def test_two_cells_fill_their_rows_of_the_table(lab, places, tmp_path):
     for name in ("main, Base", "second, Base"):
         assert 0 <= float(rows[name][0]) <= 100
     assert set(rows["main, GRPO + KAWHI"]) == {"–"}
-    # Again: nothing is run, the table is made once more.
-    again = lab.submit("--array=0", f"--output={tmp_path}/again.log", MAIN_TABLE, *words, env=places, cwd=tmp_path)
-    lab.wait(lambda: not lab.squeue(f"--jobs={again}"), 100)
-    assert "it has a record already" in (tmp_path / "again.log").read_text()
 
 
 def test_another_partition_than_the_sites_is_named(lab, places, tmp_path, monkeypatch):
