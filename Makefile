@@ -34,7 +34,7 @@ methods: setup ## every credit method on every base algorithm, three steps each,
 	$(RUN) analysis/make_tables.py methods
 
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
-	$(RUN) -m pytest -n $(JOBS) --dist loadscope
+	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 test-fast: setup ## set up, then the tests that start no trainer
 	$(RUN) -m pytest -m "not slow"

@@ -23,11 +23,18 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     doctor = commands.add_parser("doctor", help="check this machine, with one thing to do per finding")
     doctor.add_argument("--folder", type=Path, default=Path("."), help="where runs are written")
+    doctor.add_argument("--cluster", action="store_true", help="check the Slurm cluster instead, on some of its nodes")
+    doctor.add_argument("--nodes", type=int, metavar="N", help="with --cluster: how many (default: 2, or the only one)")
+    doctor.add_argument("--scale", metavar="NAME", help="with --cluster: whose needs (default: the site's, or h200x8)")
+    doctor.add_argument("--runs", type=Path, metavar="FOLDER", help="with --cluster: paths.runs (default: the site's)")
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
     status.add_argument("--runs", type=Path, default=Path("results/runs"))
+    status.add_argument("--watch", action="store_true", help="draw it again every 5 s until Ctrl-C")
+    status.add_argument("--failed", action="store_true", help="only cells that failed, all of them with their logs")
     plan = commands.add_parser("plan", help="every cell of a command with its verl command line, time and state")
     plan.add_argument("overrides", nargs="*", help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
+    plan.add_argument("--short", action="store_true", help="without the command lines")
     add_prepare(commands)
     add_explain(commands)
     add_evaluation(commands)
@@ -36,15 +43,21 @@ def main(arguments: list[str] | None = None) -> int:
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
     if given.command == "doctor":
+        if given.cluster:
+            from kawhi.cluster.doctor import report_cluster
+
+            return report_cluster(given.scale, given.nodes, given.runs)
         from kawhi.doctor import report
 
         return report(given.folder)
     if given.command == "status":
-        return _status(given.runs, given.experiment)
+        from kawhi.runs.status import print_status
+
+        return print_status(given.runs, given.experiment, failed=given.failed, watch=given.watch)
     if given.command == "plan":
         from kawhi.runs.plan import print_plan
 
-        return print_plan(given.overrides)
+        return print_plan(given.overrides, short=given.short)
     if given.command == "prepare":
         return prepare(given)
     if given.command == "explain":
@@ -64,20 +77,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"wrote {given.out}")
-    return 0
-
-
-def _status(runs: Path, experiment: str) -> int:
-    from rich.console import Console
-
-    from kawhi.runs.views import CellView, table
-
-    folders = sorted(config.parent for config in runs.glob(f"{experiment}/*/config.yaml"))
-    if not folders:
-        print(f"no runs in {runs / experiment}", file=sys.stderr)
-        return 1
-    console = Console() if sys.stdout.isatty() else Console(width=240)  # a pipe has no width to fit into
-    console.print(table([CellView(folder.name, folder) for folder in folders], title=str(runs)))
     return 0
 
 

@@ -6,7 +6,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -128,11 +128,17 @@ def _installed(package: str) -> bool:
 
 def report(folder: Path = Path(".")) -> int:
     """Prints the findings; returns 0 when all is well, else 1."""
-    findings = list(examine(folder))
+    return print_findings(examine(folder))
+
+
+def print_findings(findings: Iterable[Finding]) -> int:
+    """One line for each as it comes, then what to do; returns 0 when all is well, else 1."""
+    seen = []
     for finding in findings:
-        print(f"{'ok ' if finding.ok else 'NO '} {finding.name}: {finding.seen}")
-    problems = [finding for finding in findings if not finding.ok]
+        seen.append(finding)
+        print(f"{'ok ' if finding.ok else 'NO '} {finding.name}: {finding.seen}", flush=True)
+    problems = [finding for finding in seen if not finding.ok]
     for finding in problems:
         print(f"{finding.name}: {finding.remedy}", file=sys.stderr)
-    print(f"{len(findings) - len(problems)} of {len(findings)} checks passed" if problems else "ready")
+    print(f"{len(seen) - len(problems)} of {len(seen)} checks passed" if problems else "ready")
     return 1 if problems else 0

@@ -28,6 +28,23 @@ torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
 
+_LONG = ("slurm", "end_to_end")
+
+
+def pytest_collection_modifyitems(items):
+    """Folders of minutes first, then modules with slow tests, then the many short ones.
+
+    ``make test`` deals modules out to its processes in this order, so that short ones fill up the end.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def rank(item) -> int:
+        folder = item.path.parent.name
+        return _LONG.index(folder) if folder in _LONG else len(_LONG) + (item.path not in slow)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     return train_tokenizer()
@@ -36,3 +53,20 @@ def tokenizer():
 @pytest.fixture(params=sorted(FAMILIES))
 def family(request):
     return request.param
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The tests of Slurm go to one worker, which starts one Slurm for all of them; the others go by module.
+
+    Two Slurms side by side would start up to four cells at once, which is more than the memory of a small machine.
+    """
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneSlurm(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "tests/slurm" if nodeid.startswith("tests/slurm/") else super()._split_scope(nodeid)
+
+    return OneSlurm(config, log)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu_overhead, judge_throughput, report
+from benchmarks import gpu_overhead, judge_throughput, report, status_speed
 from benchmarks.matrix_form import matrix_alignment
 from benchmarks.memory import peak_bytes
 from benchmarks.published_models import FAMILIES, build
@@ -138,3 +138,9 @@ def test_judging_is_measured_from_samples_to_score():
     assert "5 samples, 50 ms a reply, 2 at once" in time.setting
     assert time.targets == [judge_throughput.WITHIN]
     assert overhead.targets == [judge_throughput.OVERHEAD]
+
+
+def test_status_is_measured_beside_its_floor():
+    taken = status_speed.measure(10, repeats=1)
+    assert next(iter(taken)) == "kawhi status, 10 cells"
+    assert all(value > 0 for value in taken.values())

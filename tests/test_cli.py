@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from kawhi import doctor
 from kawhi.cli import main
+from kawhi.runs.rundir import RunDirectory
 from tests.cells import status_file
 
 NAME = "tiny-qwen2.5-vl_grpo_kawhi_inverse_tiny_s1-0-0123456789ab"
@@ -18,11 +20,13 @@ NAME = "tiny-qwen2.5-vl_grpo_kawhi_inverse_tiny_s1-0-0123456789ab"
 
 @pytest.fixture
 def runs(tmp_path):
-    for experiment, stage in (("first", "prepare"), ("second", "evaluate")):
-        folder = status_file(tmp_path / experiment / NAME, stage)
-        (folder / "config.yaml").touch()
-    (tmp_path / "first" / "no run at all").mkdir()
-    return tmp_path
+    with ExitStack() as running:
+        for experiment, stage in (("first", "prepare"), ("second", "evaluate")):
+            folder = status_file(tmp_path / experiment / NAME, stage)
+            (folder / "config.yaml").touch()
+            running.enter_context(RunDirectory(folder).locked())
+        (tmp_path / "first" / "no run at all").mkdir()
+        yield tmp_path
 
 
 def test_status_lists_the_runs_of_all_experiments(runs, capsys):

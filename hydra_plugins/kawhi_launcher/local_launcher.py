@@ -8,7 +8,7 @@ from hydra.plugins.launcher import Launcher
 
 @dataclass
 class LocalLauncherConfig:
-    """``hydra/launcher=local``: several cells side by side on one machine."""
+    """``hydra/launcher=local``: several cells side by side on one machine, each with GPUs of its own."""
 
     _target_: str = "hydra_plugins.kawhi_launcher.local_launcher.LocalLauncher"
     parallel: str = "${scale.parallel_cells}"
@@ -18,7 +18,7 @@ class LocalLauncher(Launcher):
     """Runs each job of a sweep as a process of its own."""
 
     def __init__(self, parallel):
-        self.parallel = int(parallel)
+        self.parallel = None if parallel is None else int(parallel)
         self.config = None
         self.hydra_context = None
 

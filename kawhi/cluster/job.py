@@ -87,18 +87,23 @@ class CellJob:
     def _note(self, number: int, frame: Any) -> None:
         self._signals.append(number)
 
-    def _run(self) -> int:
+    def command(self) -> list[str]:
+        """The child that works on the cell."""
         command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory)]
         command += [self.part] if self.part else []
-        command += ["--baseline", str(self.baseline)] if self.baseline else []
+        return command + (["--baseline", str(self.baseline)] if self.baseline else [])
+
+    def _run(self) -> int:
         # The notice goes to every process of a step, and one that does not know it would die of it.
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child)
+        child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child)
         told = False
         while child.poll() is None:
-            if NOTICE in self._signals and not told:
-                told = True
-                print("Slurm asked to stop: saving", flush=True)
+            if NOTICE in self._signals:
+                # Again and again: a cell that has only just started takes what it finds for an old request.
                 RunDirectory(self.run_directory).stop_request.touch()
+                if not told:
+                    told = True
+                    print("Slurm asked to stop: saving", flush=True)
             if signal.SIGTERM in self._signals and not told:
                 told = True
                 child.terminate()
@@ -109,7 +114,7 @@ class CellJob:
         diary.end(f"{why}, {QUEUED_AGAIN}", step)
         print(f"{why}; {QUEUED_AGAIN}", flush=True)
         try:
-            slurm.requeue(os.environ.get("SLURM_JOB_ID", ""))
+            slurm.requeue(slurm.this_job() or "")
         except CellError as error:
             diary.end(f"{why}; could not be queued again: {error}", step)
             print(f"error: {error}", file=sys.stderr)
@@ -143,11 +148,9 @@ class Diary:
 
     def begin(self, part: str | None, submission: str | None) -> None:
         environment = os.environ
-        array, index = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
-        raw = environment.get("SLURM_JOB_ID")
         entry = {
-            "job": f"{array}_{index}" if array else raw,
-            "raw": raw,
+            "job": slurm.this_job(),
+            "raw": environment.get("SLURM_JOB_ID"),
             "part": part,
             "node": environment.get("SLURMD_NODENAME"),
             "submission": submission,

@@ -68,10 +68,9 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], op
     try:
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
-        cells = [
-            composed(loader, sweep, list(overrides))
-            for overrides in track(job_overrides, "composing", console=Console(stderr=True), transient=True)
-        ]
+        console = Console(stderr=True)
+        shown = track(job_overrides, "composing", console=console, transient=True, disable=not console.is_terminal)
+        cells = [composed(loader, sweep, list(overrides)) for overrides in shown]
         for cell in cells:
             validate(cell)
             absolute_paths(cell)
@@ -147,7 +146,8 @@ class Launch:
         """The table's job, where one is asked for and neither made nor queued for the same cells."""
         cell, folders = self.cells[0], [wanted.folder.path for wanted in self.wanted]
         stamp = self.runs / submission.FOLDER / "tables" / f"{self.name}.json"
-        if self.options.table == "none" or self.name == "adhoc":
+        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
+        if self.options.table == "none" or not known:
             return None
         if not division.arrays:
             if stamp.exists() and json.loads(stamp.read_text()) == stamp_content(folders):

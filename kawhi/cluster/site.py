@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -17,9 +16,11 @@ def read_site(file: Path) -> dict[str, str]:
     """
     if not file.is_file():
         return {}
-    script = 'set -ae; source "$1" >&2; env -0'
+    script = 'env -0; printf "\\0"; set -ae; source "$1" >&2; env -0'
     done = subprocess.run(["bash", "-c", script, "bash", str(file.resolve())], capture_output=True, text=True)
     if done.returncode:
         raise CellError(f"bash cannot read {file}: {' '.join(done.stderr.split()) or 'no message'}")
-    after = dict(entry.split("=", 1) for entry in done.stdout.split("\0") if "=" in entry)
-    return {key: value for key, value in after.items() if os.environ.get(key) != value and key not in ("_", "SHLVL")}
+    before, after = (
+        dict(entry.split("=", 1) for entry in part.split("\0") if "=" in entry) for part in done.stdout.split("\0\0", 1)
+    )
+    return {key: value for key, value in after.items() if before.get(key) != value and key not in ("_", "SHLVL")}

@@ -89,15 +89,13 @@ def alone(runs: Path) -> Iterator[None]:
     path = runs / FOLDER / "lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        file = open(path, "a")  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
-        if error.filename == str(path) or error.filename is None:
-            raise CellError(
-                f"{path} cannot be locked ({error.strerror}): set paths.runs to a folder you share"
-            ) from error
-        raise
+        sentence = f"{path} cannot be locked ({error.strerror}): set paths.runs to a folder that you may write to"
+        raise CellError(sentence) from error
+    with file:
+        yield
 
 
 def cells_of(runs: Path, task: Task) -> tuple[str, list[Path]] | None:

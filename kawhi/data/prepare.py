@@ -11,6 +11,7 @@ from PIL import Image
 
 from kawhi.data import schema
 from kawhi.runs.identity import CellError, no_data_file
+from kawhi.runs.loggers import validate_logger
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import evaluates, stage_main, trains
 from kawhi.runs.validation import require_benchmarks, validate_algorithm, validate_benchmarks, validate_credit
@@ -31,6 +32,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     if evaluates(cell):
         validate_benchmarks(cell)
         require_benchmarks(cell)
+    validate_logger(cell)
     if cell.study.name == "grounding":
         files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     else:

@@ -112,7 +112,7 @@ def _agreement(given: argparse.Namespace) -> int:
 def _rejudge(given: argparse.Namespace) -> int:
     from kawhi.evaluation.rejudge import judge_config, rejudge
     from kawhi.evaluation.results import open_run
-    from kawhi.runs.plan import configuration_folder
+    from kawhi.runs.configuration import configuration_folder
 
     run = open_run(given.run)
     done = rejudge(run, judge_config(configuration_folder(), given.judge[0], given.judge[1:]))

@@ -195,8 +195,8 @@ def _only_benchmark(run: Path) -> str:
 def _judge_block(given: argparse.Namespace) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
+    from kawhi.runs.configuration import configuration_folder
     from kawhi.runs.identity import CellError
-    from kawhi.runs.plan import configuration_folder
 
     folder = configuration_folder() / "judge"
     known = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "none")

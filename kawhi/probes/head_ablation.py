@@ -215,7 +215,7 @@ def _mme(lm: Any, settings: Settings, backend: str, task_folder: Path) -> tuple[
     results = simple_evaluate(
         model=lm,
         tasks=[TASK],
-        task_manager=TaskManager("WARNING", include_path=str(task_folder), model_name=backend),
+        task_manager=TaskManager("WARNING", include_path=str(task_folder), include_defaults=False, model_name=backend),
         batch_size=settings.batch_size,
         device=settings.device,
         log_samples=True,

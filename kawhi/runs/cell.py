@@ -5,21 +5,20 @@ Each stage is a child process with a time limit.  A stage that is done is not do
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
-from kawhi.runs import health, resources
+from kawhi.runs import checkpoints, health, resources
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import Ended, end_stragglers, last_error, run
-from kawhi.runs.record import BASE_REWARD
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import STAGES, stages_of
 from kawhi.runs.verl_command import command as verl_command
@@ -35,6 +34,13 @@ class StageFailed(CellError):
     def __init__(self, message: str, code: int = 1):
         super().__init__(message)
         self.code = code
+
+
+class Stopped(StageFailed):
+    """A stage was asked to stop; nothing is wrong."""
+
+    def __init__(self, where: str):
+        super().__init__(f"asked to stop {where}; the same command goes on", TRY_AGAIN)
 
 
 @dataclass
@@ -76,16 +82,19 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     )
     with run_directory.locked():
         end_stragglers(run_directory.path)  # of a run that was killed
+        run_directory.stop_request.unlink(missing_ok=True)  # it was for an earlier run
         run_directory.save_config(cell)
         status = Status(run_directory, cell.steps)
         try:
             for stage in stages:
                 if not run_directory.stage(stage).exists():
+                    if run_directory.stop_request.exists():
+                        raise Stopped(f"before {stage}")
                     status.set(stage)
                     seconds = _WORK[stage](cell, run_directory, status)
                     write_json(run_directory.stage(stage), {"seconds": round(seconds, 3)})
         except CellError as error:
-            status.set("failed", reason=str(error))
+            status.set("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
             raise
         except KeyboardInterrupt:
             status.set("stopped", reason="interrupted")
@@ -99,6 +108,31 @@ def _prepare(cell: DictConfig, run_directory: RunDirectory, status: Status) -> f
 
 
 def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+    saved = run_directory.checkpoints
+    begin = max(checkpoints.usable_steps(saved, run_directory.metrics()), default=0)
+    log, seconds = run_directory.log("train"), 0.0
+    if begin < cell.steps:
+        metrics_file = run_directory.new_metrics_file(after=begin)
+        checkpoints.settle(saved, begin)
+        log.unlink(missing_ok=True)
+        seconds = _launch_training(cell, run_directory, status, metrics_file, begin)
+        text = log.read_text(errors="replace")
+    else:
+        text = ""  # killed when all was done; what a killed launch says of its end is no finding
+    rows = run_directory.metrics()
+    if problems := health.training_problems(rows, text, steps=cell.steps, limits=dict(cell.health)):
+        _refuse_to_go_on(run_directory, problems, log)
+    checkpoints.thin(saved, rows)
+    run_directory.merge_metrics()
+    if "merge" not in STAGES[cell.study.name]:
+        checkpoints.remove_all(saved)  # nobody reads the weights
+    return seconds
+
+
+def _launch_training(
+    cell: DictConfig, run_directory: RunDirectory, status: Status, metrics_file: Path, begin: int
+) -> float:
+    """Trains from the step ``begin`` to the end, or until it is asked to stop."""
     data = json.loads((run_directory.path / "data.json").read_text())
     command = verl_command(
         cell,
@@ -106,42 +140,61 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> flo
         validation_file=Path(data["validation"]),
         checkpoints=run_directory.checkpoints,
     )
-    metrics_file = run_directory.new_metrics_file()
-    log = run_directory.log("train")
-    log.unlink(missing_ok=True)
     first: dict[str, float] = {}  # when and at which step this launch was first seen to log
-    seen = -1
+    seen = 0
 
     def watch() -> None:
         nonlocal seen
         rows = run_directory.metrics()
-        if rows and len(rows) != seen:
-            seen = len(rows)
-            step = rows[-1]["step"]
+        if len(rows) == seen:
+            return
+        seen = len(rows)
+        step = rows[-1]["step"]
+        if step > begin:
             first.setdefault("first_step", step)
             first.setdefault("first_time", time.time())
-            status.set(
-                "train", step=step, reward=rows[-1].get(BASE_REWARD, rows[-1].get("critic/rewards/mean")), **first
-            )
+        began = first or {"first_step": step, "first_time": time.time()}
+        status.set("train", step=step, reward=checkpoints.reward_of(rows[-1]), **began)
+        with contextlib.suppress(CellError):  # a full or failing disk: nothing to end a training for that still runs
+            checkpoints.thin(run_directory.checkpoints, rows)
 
+    log, limits = run_directory.log("train"), cell.scale.limits
     ended = run(
         command,
         environment=verl_environment(cell, metrics_file),
         run_directory=run_directory.path,
         log=log,
-        limit=cell.scale.limits.train,
+        limit=limits.train,
         watch=watch,
+        stop=run_directory.stop_request,
+        patience=0 if cell.kawhi.method == "off" else limits.stop,  # verl's own trainer would not look
     )
-    _require_success("train", ended, log, cell.scale.limits.train)
-    problems = health.training_problems(
-        run_directory.metrics(), log.read_text(errors="replace"), steps=cell.steps, limits=dict(cell.health)
-    )
-    if problems or "merge" not in STAGES[cell.study.name]:
-        # A sick run must not be resumed from; of a timed one nobody reads the weights.
-        shutil.rmtree(run_directory.checkpoints, ignore_errors=True)
-    if problems:
-        raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")
+    if ended.asked:
+        _stop_training(cell, run_directory, ended, begin)
+    _require_success("train", ended, log, limits.train)
     return ended.seconds
+
+
+def _stop_training(cell: DictConfig, run_directory: RunDirectory, ended: Ended, begin: int) -> None:
+    """Says where a training that was asked to stop has stopped; returns when it failed, or was done, instead."""
+    rows, log = run_directory.metrics(), run_directory.log("train")
+    if ended.code == 0:
+        done = rows[-1]["step"] if rows else begin
+        if done >= cell.steps:
+            return
+        # Of a launch that has ended in order an error must not be forgotten with its log.
+        if error := health.first_error(log.read_text(errors="replace")):
+            _refuse_to_go_on(run_directory, [f"a worker logged an error: {error[:200]}"], log)
+        raise Stopped(f"after step {done}")
+    if ended.code is None or ended.code < 0:
+        step = max(checkpoints.usable_steps(run_directory.checkpoints, rows), default=0)
+        raise Stopped(f"in train, which had no time to save and goes on after step {step}")
+
+
+def _refuse_to_go_on(run_directory: RunDirectory, problems: list[str], log: Path) -> NoReturn:
+    """A sick run must not be resumed from."""
+    checkpoints.remove_all(run_directory.checkpoints)
+    raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")
 
 
 def _merge(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
@@ -180,7 +233,10 @@ def _module(cell: DictConfig, run_directory: RunDirectory, stage: str, module: s
         run_directory=run_directory.path,
         log=log,
         limit=limit,
+        stop=run_directory.stop_request,  # at once: what these stages have done is kept, and they go on by themselves
     )
+    if ended.asked and ended.code is None:
+        raise Stopped(f"in {stage}")
     _require_success(stage, ended, log, limit)
     return ended.seconds
 

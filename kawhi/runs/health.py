@@ -14,7 +14,11 @@ GRADIENT = "actor/grad_norm"
 # verl logs some failures of its workers and trains on; ` ERROR ` is vLLM's format, `ERROR:` verl's.
 _ERROR_LINE = re.compile(r"dtype mismatch|(^|[\s\]])ERROR[: ]", re.MULTILINE)
 
-_TRAINED = "Final validation metrics"  # verl prints it when the last checkpoint is saved
+STOPPED = "Stopped as asked after step"
+"""What the trainer prints when it was asked to stop and has saved."""
+
+# verl prints the first one when the last checkpoint is saved.
+_TRAINED = re.compile(f"Final validation metrics|{STOPPED}")
 # Ray ends vLLM's processes in any order, and a server whose engine goes first says that it died.
 _FAREWELL = re.compile(r"\[(async_llm|core_client)\.py:\d+\]")
 
@@ -41,11 +45,13 @@ def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, li
         if any(name not in row for row in metrics):
             problems.append(f"{name} was not logged")
             continue
-        bad = [(row["step"], row[name]) for row in metrics if not fine(row[name])]
+        # verl's logger writes NaN as null.
+        values = [(row["step"], math.nan if row[name] is None else row[name]) for row in metrics]
+        bad = [(step, value) for step, value in values if not fine(value)]
         if bad:
             step, value = bad[0]
             problems.append(f"{name} is {value:.4g} at step {step} ({len(bad)} such steps); it must be {wanted}")
-    if metrics and not any(row.get(GRADIENT, 0.0) > 0 for row in metrics):
+    if metrics and not any((row.get(GRADIENT) or 0.0) > 0 for row in metrics):
         problems.append("the gradient norm is 0 in every step: nothing was learnt")
     error = first_error(log)
     if error:
@@ -55,7 +61,8 @@ def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, li
 
 def first_error(log: str) -> str | None:
     """The first line that a worker logged as an error; vLLM's farewell after the last step is none."""
-    end = log.find(_TRAINED)
+    trained = _TRAINED.search(log)
+    end = trained.start() if trained else -1
     for found in _ERROR_LINE.finditer(log):
         line = log[log.rfind("\n", 0, found.end()) + 1 :].split("\n", 1)[0].strip()
         if not (0 <= end < found.start() and _FAREWELL.search(line)):

@@ -11,13 +11,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, open_dict
 
 from kawhi.evaluation import gate
+from kawhi.runs.devices import VISIBLE, Devices, gpus_needed
 from kawhi.runs.identity import CellError
+from kawhi.runs.loggers import validate_logger
 from kawhi.runs.processes import die_with_parent, end_stragglers
 from kawhi.runs.resources import GIB, available_memory
 from kawhi.runs.rundir import RunDirectory
@@ -28,7 +30,15 @@ from kawhi.runs.views import CellView, SweepView
 _POLL_SECONDS = 0.5
 
 
-def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], parallel: int) -> list[JobReturn]:
+class Running(NamedTuple):
+    """A cell's process, where its stderr goes, and the GPUs that are its own until it ends."""
+
+    process: subprocess.Popen
+    errors: IO[bytes]
+    gpus: list[str]
+
+
+def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], parallel: int | None) -> list[JobReturn]:
     """Runs the cells of a sweep that have no record yet.
 
     Nothing starts before every cell has been composed and identified, so a mistake in the last one costs no training.
@@ -38,22 +48,25 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
         loader: Hydra's configuration loader.
         sweep: the sweep's own configuration.
         job_overrides: one list of overrides per job.
-        parallel: cells side by side, as far as memory allows.
+        parallel: at most so many cells side by side; memory and GPUs may allow fewer.
     """
     cells = [composed(loader, sweep, list(overrides)) for overrides in job_overrides]
     try:
         for cell in cells:
             validate(cell)
         folders = [RunDirectory.of(cell) for cell in cells]
-        _pass_gates(loader, sweep, cells, job_overrides, parallel)
+        missing = [folder.path for folder in dict.fromkeys(folders) if not folder.record.exists()]
+        needs = {folder.path: gpus_needed(cell) for folder, cell in zip(folders, cells, strict=True)}
+        devices = Devices.for_cells([needs[path] for path in missing])
+        _pass_gates(loader, sweep, cells, job_overrides, devices, parallel)
     except CellError as error:
         sys.exit(f"error: {error}")
     overrides_of = {folder.path: list(overrides) for folder, overrides in zip(folders, job_overrides, strict=True)}
-    missing = [folder.path for folder in dict.fromkeys(folders) if not folder.record.exists()]
     print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
     if missing:
         views = [CellView(label, folder.path) for label, folder in zip(labels(cells), folders, strict=True)]
-        code = _run(missing, overrides_of, views, _side_by_side(cells[0], parallel), cells[0].folder)
+        most = _side_by_side(cells[0], parallel)
+        code = _run(missing, overrides_of, views, cells[0].folder, most, devices, needs)
         if code:
             sys.exit(code)
     returned = JobReturn(status=JobStatus.COMPLETED)
@@ -61,13 +74,19 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     return [returned for _ in cells]
 
 
-def _side_by_side(cell: DictConfig, parallel: int) -> int:
-    """How many cells run at once: ``parallel``, or as many as memory allows."""
-    return min(parallel, max(1, int(available_memory() / (float(cell.scale.needs.memory_gib) * GIB))))
+def _side_by_side(cell: DictConfig, parallel: int | None) -> int:
+    """How many cells may run at once: as many as memory allows, and at most ``parallel``."""
+    allowed = max(1, int(available_memory() / (float(cell.scale.needs.memory_gib) * GIB)))
+    return allowed if parallel is None else min(parallel, allowed)
 
 
 def _pass_gates(
-    loader, sweep: DictConfig, cells: Sequence[DictConfig], job_overrides: Sequence[Sequence[str]], parallel: int
+    loader,
+    sweep: DictConfig,
+    cells: Sequence[DictConfig],
+    job_overrides: Sequence[Sequence[str]],
+    devices: Devices,
+    parallel: int | None,
 ) -> None:
     """Evaluates the untrained models that the cells to be trained start from, and compares them with the paper.
 
@@ -85,8 +104,9 @@ def _pass_gates(
         print(f"{len(missing)} untrained models to evaluate before anything is trained", flush=True)
         views = [CellView(f"{baselines[path][0].model.name}, untrained", path) for path in missing]
         overrides_of = {path: own for path, (_, own) in baselines.items()}
-        first = baselines[missing[0]][0]
-        if code := _run(missing, overrides_of, views, _side_by_side(first, parallel), "baselines"):
+        most = _side_by_side(baselines[missing[0]][0], parallel)
+        needs = {path: gpus_needed(baseline) for path, (baseline, _) in baselines.items()}
+        if code := _run(missing, overrides_of, views, "baselines", most, devices, needs):
             sys.exit(code)
     for path, (baseline, _) in baselines.items():
         found = gate.findings(baseline, RunDirectory(path))
@@ -104,6 +124,7 @@ def validate(cell: DictConfig) -> None:
         validate_credit(cell)
     if evaluates(cell):
         validate_benchmarks(cell)
+    validate_logger(cell)
 
 
 def composed(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
@@ -148,23 +169,31 @@ def labels(cells: Sequence[DictConfig]) -> list[str]:
 
 
 def _run(
-    missing: list[Path], overrides_of: dict[Path, list[str]], views: list[CellView], parallel: int, title: str
+    missing: list[Path],
+    overrides_of: dict[Path, list[str]],
+    views: list[CellView],
+    title: str,
+    parallel: int,
+    devices: Devices,
+    needs: dict[Path, int],
 ) -> int:
     index = {view.path: i for i, view in enumerate(views)}
     waiting = list(missing)
-    running: dict[Path, tuple[subprocess.Popen, IO[bytes]]] = {}
+    running: dict[Path, Running] = {}
     failed: dict[Path, tuple[int, str]] = {}
     try:
         with SweepView(views, title) as view:
             while waiting or running:
-                while waiting and len(running) < parallel:
+                # In order: a cell that needs many GPUs is not overtaken for ever by those that need few.
+                while waiting and len(running) < parallel and (gpus := devices.take(needs[waiting[0]])) is not None:
                     path = waiting.pop(0)
-                    running[path] = _start(overrides_of[path])
+                    running[path] = Running(*_start(overrides_of[path], gpus), gpus)
                 time.sleep(_POLL_SECONDS)
                 view.update({index[path] for path in running})
-                for path, (process, errors) in list(running.items()):
+                for path, (process, errors, gpus) in list(running.items()):
                     if process.poll() is not None:
                         del running[path]
+                        devices.give_back(gpus)
                         if process.returncode:
                             errors.seek(0)
                             failed[path] = (process.returncode, errors.read().decode(errors="replace").strip())
@@ -181,13 +210,13 @@ def _run(
     return next((code if code > 0 else 1 for code, _ in failed.values()), 0)
 
 
-def _stop(running: dict[Path, tuple[subprocess.Popen, IO[bytes]]], patience: float = 20) -> None:
+def _stop(running: dict[Path, Running], patience: float = 20) -> None:
     """Interrupts the cells, which end their stages and say so in their status; then makes sure."""
-    for process, _ in running.values():
+    for process, *_ in running.values():
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + patience
-    for path, (process, _) in running.items():
+    for path, (process, *_) in running.items():
         try:
             process.wait(timeout=max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -199,11 +228,11 @@ def _stop(running: dict[Path, tuple[subprocess.Popen, IO[bytes]]], patience: flo
     running.clear()
 
 
-def _start(overrides: list[str]) -> tuple[subprocess.Popen, IO[bytes]]:
-    script = str(Path(sys.argv[0]).resolve())
+def _start(overrides: list[str], gpus: list[str]) -> tuple[subprocess.Popen, IO[bytes]]:
     errors = tempfile.TemporaryFile()  # a pipe that nobody reads would stop a talkative cell  # noqa: SIM115
     process = subprocess.Popen(
-        [sys.executable, script, *overrides],
+        _command(overrides),
+        env={**os.environ, VISIBLE: ",".join(gpus)} if gpus else None,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=errors,
@@ -211,3 +240,7 @@ def _start(overrides: list[str]) -> tuple[subprocess.Popen, IO[bytes]]:
         preexec_fn=die_with_parent,
     )
     return process, errors
+
+
+def _command(overrides: list[str]) -> list[str]:
+    return [sys.executable, str(Path(sys.argv[0]).resolve()), *overrides]

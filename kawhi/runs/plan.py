@@ -15,14 +15,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.data.prepare import training_files
+from kawhi.runs.configuration import configuration_folder
 from kawhi.runs.identity import CellError, DataMissing, cell_name
 from kawhi.runs.launcher import labels
 from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.stage import evaluates, trains
+from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.table_rows import jobs, refuse_two_tables
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from kawhi.runs.verl_command import command, own_environment
-from kawhi.runs.views import CellView
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,22 @@ class PlannedCell:
         overrides: what Hydra gets for it.
         path: its run directory; with ``<hash>`` at the end while its data file is missing.
         state: ``done``, ``waiting``, a stage, or what is missing.
+        fate: what a launch would do with it: it is ``done``, ``busy`` (queued or running) or ``missing``.
         command: the command line of verl with its environment; ``None`` for a cell that trains nothing.
         device_hours: steps x seconds per step x devices; ``None`` for a cell that trains nothing.
         source: where the seconds per step come from.
+        device: of its scale.
     """
 
     label: str
     overrides: list[str]
     path: Path
     state: str
+    fate: str
     command: str | None
     device_hours: float | None
     source: str
+    device: str
 
 
 def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig], list[list[str]]]:
@@ -79,10 +84,16 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
     """
     cells, rows = compose_cells(conf, overrides)
     measured = _measured_seconds(Path(cells[0].paths.records))
-    return [_planned(cell, row, label, measured) for cell, row, label in zip(cells, rows, labels(cells), strict=True)]
+    directories = [_directory(cell) for cell in cells]
+    states, _ = states_of(Path(cells[0].paths.runs), [found.path for found in directories if found])
+    return [
+        _planned(cell, row, label, directory, states, measured)
+        for cell, row, label, directory in zip(cells, rows, labels(cells), directories, strict=True)
+    ]
 
 
-def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple, tuple[float, str]]) -> PlannedCell:
+def _directory(cell: DictConfig) -> RunDirectory | None:
+    """Of a cell that could run; ``None`` while its data file, on which its hash depends, is missing."""
     if trains(cell):
         validate_algorithm(cell)
         validate_credit(cell)
@@ -91,13 +102,29 @@ def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple,
     if evaluates(cell):
         validate_benchmarks(cell)
     try:
-        directory = RunDirectory.of(cell)
-        state = str(CellView(label, directory.path).status()["stage"])
+        return RunDirectory.of(cell)
     except DataMissing:
+        return None
+
+
+def _planned(
+    cell: DictConfig,
+    row: list[str],
+    label: str,
+    directory: RunDirectory | None,
+    states: dict[Path, CellState],
+    measured: dict[tuple, tuple[float, str]],
+) -> PlannedCell:
+    if directory:
+        found = states[directory.path]
+        fate = "busy" if found.state in ("running", "queued") or found.awaited else found.state
+        state, fate = found.shown, fate if fate in ("done", "busy") else "missing"
+    else:
         directory = RunDirectory(Path(cell.paths.runs) / cell.folder / f"{cell_name(cell)}-<hash>")
-        state = f"needs `kawhi prepare {cell.data.name}`"
+        state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
+    device = cell.scale.device
     if not trains(cell):
-        return PlannedCell(label, row, directory.path, state, None, None, "nothing is trained")
+        return PlannedCell(label, row, directory.path, state, fate, None, None, "nothing is trained", device)
     files = training_files(cell, make=False)
     words = command(
         cell, train_file=files["train"], validation_file=files["validation"], checkpoints=directory.checkpoints
@@ -109,7 +136,8 @@ def _planned(cell: DictConfig, row: list[str], label: str, measured: dict[tuple,
     assumed = stated.credit.get(cell.kawhi.method, stated.seconds) * responses / stated.responses
     seconds, source = measured.get(_kind(cell), (assumed, stated.source))
     devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
-    return PlannedCell(label, row, directory.path, state, line, cell.steps * seconds * devices / 3600, source)
+    hours = cell.steps * seconds * devices / 3600
+    return PlannedCell(label, row, directory.path, state, fate, line, hours, source, device)
 
 
 def _kind(cell: DictConfig) -> tuple[str | None, ...]:
@@ -135,47 +163,49 @@ def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
     return found
 
 
-def render(plan: Sequence[PlannedCell], overrides: Sequence[str]) -> str:
-    """The plan as text: each cell's command line, then the table and the sum, which stay in sight."""
+def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool = False) -> str:
+    """The plan as text: each cell's command line, then the table and the sum, which stay in sight.
+
+    Args:
+        short: without the command lines.
+    """
     hours = [cell.device_hours for cell in plan if cell.device_hours is not None]
-    left = [cell.device_hours for cell in plan if cell.device_hours is not None and cell.state != "done"]
-    done = sum(cell.state == "done" for cell in plan)
+    left = [
+        cell.device_hours for cell in plan if cell.device_hours is not None and cell.state not in ("done", "trained")
+    ]
+    done, busy, missing = (sum(cell.fate == fate for cell in plan) for fate in ("done", "busy", "missing"))
     width = max(len(cell.label) for cell in plan)
     lines = []
-    for number, cell in enumerate(plan, 1):
+    for number, cell in enumerate(plan, 1) if not short else ():
         lines += [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides)]
         lines += [cell.command or "no verl command: the cell trains nothing", ""]
-    lines += [f"{' '.join(overrides) or 'defaults'}: {len(plan)} cells, {done} done", ""]
+    counted = f"{len(plan)} cells, {done} done, {busy} queued or running, {missing} missing"
+    lines += [f"{' '.join(overrides) or 'defaults'}: {counted}", ""]
     lines += [
-        f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {cell.state}"
+        f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {_stands(cell)}"
         for number, cell in enumerate(plan, 1)
     ]
+    unit = "device-hours" if plan[0].device == "cpu" else "GPU-hours"
     lines += [
         "",
-        f"device-hours of training: {sum(hours):.2f} in all, {sum(left):.2f} still to do",
+        f"{unit} of training: {sum(hours):.2f} in all, {sum(left):.2f} still to do",
         "seconds per step:",
     ]
     lines += [f"  {source}" for source in dict.fromkeys(cell.source for cell in plan if cell.command)]
     return "\n".join(lines)
 
 
+def _stands(cell: PlannedCell) -> str:
+    if cell.fate == "missing" and cell.state != "waiting":
+        return f"missing: {cell.state}"
+    return "missing" if cell.fate == "missing" else cell.state
+
+
 def _hours(hours: float | None) -> str:
     return "–" if hours is None else f"{hours:.2f} h"
 
 
-def configuration_folder() -> Path:
-    """``conf`` of the folder the command is typed in, or of the checkout that the package is installed from.
-
-    Raises:
-        CellError: neither is there.
-    """
-    for folder in (Path("conf"), Path(__file__).parents[2] / "conf"):
-        if (folder / "run.yaml").is_file():
-            return folder
-    raise CellError("there is no conf/run.yaml here: type the command in a checkout of the repository")
-
-
-def print_plan(overrides: Sequence[str], prefix: str = "") -> int:
+def print_plan(overrides: Sequence[str], prefix: str = "", *, short: bool = False) -> int:
     """``kawhi plan``; returns the exit code."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -183,7 +213,7 @@ def print_plan(overrides: Sequence[str], prefix: str = "") -> int:
     from kawhi.runs.table_rows import TableError
 
     try:
-        text = render(make_plan(configuration_folder(), overrides), overrides)
+        text = render(make_plan(configuration_folder(), overrides), overrides, short=short)
     except (CellError, TableError, HydraException, OmegaConfBaseException) as error:
         sentence = str(error).split("Config search path")[0]
         print(f"error: {' '.join(sentence.split())}", file=sys.stderr)

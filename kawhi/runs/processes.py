@@ -27,12 +27,14 @@ class Ended:
     """How a stage's process ended.
 
     Attributes:
-        code: exit code; negative for a signal; ``None`` when the time limit was hit.
+        code: exit code; negative for a signal; ``None`` when it was ended here, at its limit or as asked.
         seconds: wall time.
+        asked: whether it was asked to stop.
     """
 
     code: int | None
     seconds: float
+    asked: bool = False
 
 
 def run(
@@ -43,6 +45,8 @@ def run(
     log: Path,
     limit: float,
     watch: Callable[[], None] | None = None,
+    stop: Path | None = None,
+    patience: float = 0,
 ) -> Ended:
     """Runs a command to its end or its limit and leaves none of its descendants behind.
 
@@ -50,6 +54,8 @@ def run(
         log: stdout and stderr are appended here.
         limit: seconds.
         watch: called about twice a second while the command runs.
+        stop: a file that asks the command to stop; it may look for it itself.
+        patience: seconds from then on until the command is ended.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -63,14 +69,18 @@ def run(
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
+    end = start + limit
+    asked = False
     try:
-        while time.monotonic() - start < limit:
-            try:
-                return Ended(process.wait(timeout=0.5), time.monotonic() - start)
-            except subprocess.TimeoutExpired:
-                if watch is not None:
-                    watch()
-        return Ended(None, time.monotonic() - start)
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.5)
+            if not asked and stop is not None and stop.exists():
+                asked, end = True, min(end, time.monotonic() + patience)
+            if process.returncode is not None or time.monotonic() >= end:
+                return Ended(process.returncode, time.monotonic() - start, asked)
+            if watch is not None:
+                watch()
     finally:
         end_stragglers(run_directory)
         if process.poll() is None:
@@ -117,9 +127,11 @@ def die_with_parent() -> None:
     """``preexec_fn`` of every child.
 
     A SIGKILL of the harness reaches no handler of ours, so the kernel ends the child, and Ray's own reaper Ray's
-    workers.  Interrupts count again: a shell's background job starts with them ignored.
+    workers.  Interrupts count again: a shell's background job starts with them ignored.  SIGUSR2 counts for nobody:
+    Slurm announces the end of a job with it to all processes of the step, whose default is to die of it.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

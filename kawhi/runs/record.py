@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from kawhi.runs.health import CORRELATION, GRADIENT, KL
 from kawhi.runs.identity import cell_hash, cell_name, identity
+from kawhi.runs.loggers import send_scores
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import stage_main
 
@@ -146,10 +147,16 @@ def scores_of(content: dict[str, Any]) -> list[str]:
 
 
 def record(cell: DictConfig, run_directory: RunDirectory) -> None:
-    """Writes the record beside the run and, as the proof that the cell is done, into the run directory last."""
+    """Writes the record beside the run and, as the proof that the cell is done, into the run directory last.
+
+    Raises:
+        NotSent: the scores did not reach the cell's logger.  Tables have the record, and the cell is not done: the
+            next run repeats this stage alone.
+    """
     content = build_record(cell, run_directory)
     name = f"{content['cell']['name']}-{content['cell']['hash']}.json"
     write_json(Path(cell.paths.records) / name, content)
+    send_scores(cell, run_directory.path, content.get("benchmarks", {}))
     write_json(run_directory.record, content)
 
 

@@ -106,17 +106,42 @@ class RunDirectory:
     def evaluation(self, task: str) -> Path:
         return self.path / "eval" / task
 
-    def new_metrics_file(self) -> Path:
-        """verl truncates its metrics file when it starts, so every launch gets one of its own."""
+    @property
+    def merged_metrics(self) -> Path:
+        """The metrics of a finished training, one row per step."""
+        return self.path / "train" / "metrics.jsonl"
+
+    def new_metrics_file(self, after: int = 0) -> Path:
+        """An empty metrics file for a launch that begins after this step; what was logged later no longer counts.
+
+        verl truncates its file when it starts, so every launch has one of its own.
+        """
         folder = self.path / "train"
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"metrics-{len(list(folder.glob('metrics-*.jsonl')))}.jsonl"
+        number = max((launch for launch, _, _ in self._metrics_files()), default=-1) + 1
+        file = folder / (f"metrics-{number}-after-{after}.jsonl" if after else f"metrics-{number}.jsonl")
+        file.touch()
+        for samples in (folder / "steps").glob("*.json"):
+            if int(samples.stem) > after:
+                samples.unlink()
+        return file
+
+    def _metrics_files(self) -> list[tuple[int, int, Path]]:
+        """Launch, the step it began after, and its file, in order."""
+        found = []
+        for file in (self.path / "train").glob("metrics-*.jsonl"):
+            _, number, *after = file.stem.split("-")
+            found.append((int(number), int(after[-1]) if after else 0, file))
+        return sorted(found)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """verl's metrics by step; of a step that was run twice, the later launch's."""
+        """verl's metrics by step, ascending.
+
+        A launch overrules the earlier ones from the step it began with, redone or not: it trained from other weights.
+        """
         steps: dict[int, dict[str, Any]] = {}
-        files = sorted((self.path / "train").glob("metrics-*.jsonl"), key=lambda f: int(f.stem.split("-")[1]))
-        for file in files:
+        for _, after, file in self._metrics_files():
+            steps = {step: data for step, data in steps.items() if step <= after}
             for line in file.read_text().splitlines():
                 try:
                     row = json.loads(line)
@@ -124,6 +149,10 @@ class RunDirectory:
                     continue  # the last line of a launch that was killed while writing it
                 steps[row["step"]] = row["data"]
         return [{"step": step, **steps[step]} for step in sorted(steps)]
+
+    def merge_metrics(self) -> None:
+        """Writes the metrics of all launches as one file."""
+        write_atomically(self.merged_metrics, "".join(json.dumps(row) + "\n" for row in self.metrics()))
 
     def save_config(self, cell: DictConfig) -> None:
         write_atomically(self.config, OmegaConf.to_yaml(cell, resolve=True))

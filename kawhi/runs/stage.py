@@ -45,9 +45,10 @@ def evaluates(cell: DictConfig) -> bool:
 
 
 def stage_main(work: Callable[[DictConfig, RunDirectory], None]) -> None:
-    """``python -m <stage module> RUN_DIRECTORY``; exit code 1 and one sentence for a :class:`CellError`."""
+    """``python -m <stage module> RUN_DIRECTORY``; a :class:`CellError` is one sentence, and 1 or its own exit code."""
     run_directory = RunDirectory(Path(sys.argv[1]))
     try:
         work(run_directory.load_config(), run_directory)
     except CellError as error:
-        sys.exit(f"CellError: {error}")
+        print(f"CellError: {error}", file=sys.stderr)
+        sys.exit(getattr(error, "code", 1))

@@ -45,7 +45,12 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
                 "external_lib": f"kawhi.verl_plugin.{'stock_worker' if cell.kawhi.method == 'off' else 'worker'}",
             }
         },
-        "trainer": {"default_local_dir": str(checkpoints), "project_name": "kawhi", "experiment_name": "cell"},
+        # Both names are what loggers call the run: <run directory>/train/checkpoints.
+        "trainer": {
+            "default_local_dir": str(checkpoints),
+            "project_name": project(cell),
+            "experiment_name": checkpoints.absolute().parent.parent.name,
+        },
     }
     lines = [f"{key}={to_override(value)}" for key, value in _leaves(known)]
     lines += [f"{key}={to_override(value)}" for key, value in _leaves(given)]
@@ -65,7 +70,11 @@ def environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
 
 
 def own_environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
-    """What the harness sets: what the scale asks for, and what makes runs quiet."""
+    """What the harness sets: what the scale asks for, what loggers read, and what makes runs quiet.
+
+    Args:
+        metrics_file: ``<run directory>/train/<name>``.
+    """
     environment: Any = OmegaConf.to_container(cell.environment, resolve=True)
     own = {str(k): str(v) for k, v in environment.items()}
     vendor = {} if cell.kawhi.method == "off" else {"VERL_ENGINE_VENDOR": "kawhi"}
@@ -80,7 +89,25 @@ def own_environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **own,
         **vendor,
+        **logger_environment(cell, metrics_file.parent.parent),
     }
+
+
+def logger_environment(cell: DictConfig, run_directory: Path) -> dict[str, str]:
+    """Where TensorBoard's and wandb's writers in any process of a run put what they are given."""
+    found = {}
+    if "tensorboard" in cell.verl.trainer.logger:
+        found["TENSORBOARD_DIR"] = str(run_directory / "tensorboard")
+    if "wandb" in cell.verl.trainer.logger:
+        # The cell's hash, so that a run that goes on continues its curve.
+        run_id = run_directory.name.rsplit("-", 1)[-1]
+        found |= {"WANDB_DIR": str(run_directory), "WANDB_RUN_ID": run_id, "WANDB_RESUME": "allow"}
+    return found
+
+
+def project(cell: DictConfig) -> str:
+    """What loggers call the collection of all runs."""
+    return str((cell.get("logger") or {}).get("project") or "kawhi")
 
 
 def to_override(value: Any) -> str:

@@ -53,8 +53,7 @@ def table(cells: list[CellView], *, running: set[int] | None = None, title: str 
         stage = status["stage"]
         if running is not None and i not in running and stage not in _COLOURS:
             stage = "waiting"
-        step = f"{status['step']}/{status['steps']}" if stage == "train" and "step" in status else ""
-        reward = f"{status['reward']:.3f}" if stage == "train" and status.get("reward") is not None else ""
+        step, reward, left = progress_of({**status, "stage": stage})
         shown = f"{stage}: {status['reason']}"[:100] if stage == "failed" else stage
         colour = _COLOURS.get(stage, "cyan")
         view.add_row(
@@ -63,9 +62,17 @@ def table(cells: list[CellView], *, running: set[int] | None = None, title: str 
             f"[{colour}]{escape(shown)}[/]",
             step,
             reward,
-            _left(status) if step else "",
+            left,
         )
     return view
+
+
+def progress_of(status: dict[str, Any]) -> tuple[str, str, str]:
+    """Step, reward and time left of a cell that trains; empty for any other."""
+    if status.get("stage") != "train" or "step" not in status:
+        return "", "", ""
+    reward = f"{status['reward']:.3f}" if status.get("reward") is not None else ""
+    return f"{status['step']}/{status['steps']}", reward, _left(status)
 
 
 def _left(status: dict[str, Any]) -> str:

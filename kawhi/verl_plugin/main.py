@@ -14,6 +14,8 @@ from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
+from kawhi.verl_plugin.event_files import purge_repeated_steps
+
 _StockTaskRunner: Any = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
 
 
@@ -42,6 +44,7 @@ def task_runner(config):
 def main(config) -> None:
     auto_set_device(config)
     validate_config(config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    purge_repeated_steps(config.trainer)
     main_ppo.run_ppo(config, task_runner_class=task_runner(config))
 
 

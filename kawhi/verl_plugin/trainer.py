@@ -16,6 +16,7 @@ from verl.utils.debug import marked_timer
 
 from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured
 from kawhi.verl_plugin.step_samples import write_step
+from kawhi.verl_plugin.stopping import stop_if_asked
 from kawhi.verl_plugin.trainer_signals import (
     SECONDS,
     first_pass_requests,
@@ -43,6 +44,11 @@ class KawhiTrainer(PPOTrainerSync):
         self.credit = configured(kawhi)
         self._drawn_in, self._drawn = -1, Counter[int]()  # prompts that this step has drawn, by index
         needed_fields(self.credit.needs)  # refuses a signal that nobody can gather before anything is trained
+
+    def step(self, metrics, timing_raw):
+        batch = super().step(metrics, timing_raw)
+        stop_if_asked(self)
+        return batch
 
     def _next_train_batch(self, num_prompts=None):
         batch = super()._next_train_batch(num_prompts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -26,6 +27,8 @@ SMALL = (
     "benchmarks.0.problems=32",
     "evaluation.batch_size=32",
 )
+TRAINED, BASELINE = "*_grpo_*", "*_baseline-*"
+"""Names of run directories and records."""
 
 
 @dataclass
@@ -60,12 +63,14 @@ class Workspace:
             return json.loads(path.read_text())
         return {}
 
-    def run_directory(self) -> Path:
-        (path,) = (config.parent for config in (self.folder / "runs").glob("*/*/config.yaml"))
+    def run_directory(self, name: str = "*") -> Path:
+        """The only run directory whose name fits."""
+        (path,) = (config.parent for config in (self.folder / "runs").glob(f"*/{name}/config.yaml"))
         return path
 
-    def record(self) -> dict:
-        (path,) = (self.folder / "records").glob("*.json")
+    def record(self, name: str = "*") -> dict:
+        """The only record whose name fits."""
+        (path,) = (self.folder / "records").glob(f"{name}.json")
         return json.loads(path.read_text())
 
     def processes(self) -> list[psutil.Process]:
@@ -95,7 +100,45 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def shared_workspace(tmp_path_factory) -> Workspace:
-    """One workspace for the tests of a module that look at the same finished cell."""
-    return Workspace(tmp_path_factory.mktemp("workspace"))
+class Undisturbed(Workspace):
+    """Where a trained cell and the baseline of its gate lie side by side, with what the commands said."""
+
+    def run_directory(self, name: str = TRAINED) -> Path:
+        return super().run_directory(name)
+
+    def record(self, name: str = TRAINED) -> dict:
+        return super().record(name)
+
+    def keep(self, what: str, value) -> None:
+        (self.folder / f"{what}.kept").write_text(json.dumps(value))
+
+    def kept(self, what: str):
+        return json.loads((self.folder / f"{what}.kept").read_text())
+
+    def sweep(self, what: str, score: float) -> subprocess.CompletedProcess:
+        """A sweep of one cell whose untrained model should have ``score``."""
+        gate = f"+gate.scores={{tiny-qwen2.5-vl: {{kawhi_tiny: {score}}}}}"
+        done = self.run("-m", "credit=kawhi", "logger=tensorboard", gate, *SMALL)
+        self.keep(what, [done.returncode, done.stdout, done.stderr])
+        return done
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> Undisturbed:
+    """A finished small KAWHI cell of Qwen2.5-VL, for whoever only looks at it; one for all workers of pytest-xdist.
+
+    A sweep that its gate refused, and then one that it let pass.
+    """
+    own = tmp_path_factory.getbasetemp()
+    workspace = Undisturbed((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "undisturbed")
+    workspace.folder.mkdir(exist_ok=True)
+    with open(workspace.folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not list(workspace.folder.glob(f"records/{TRAINED}.json")):  # or another worker has run it
+            workspace.sweep("refused", 99.9)
+            studies = [json.loads(record.read_text())["study"] for record in workspace.folder.glob("records/*.json")]
+            trained = [path.name for path in workspace.folder.glob("runs/*/*/train")]
+            workspace.keep("after the refusal", studies + trained)
+            done = workspace.sweep("passed", 42)
+            assert done.returncode == 0, done.stderr[-3000:]
+    return workspace

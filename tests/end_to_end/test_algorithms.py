@@ -1,4 +1,4 @@
-"""What only a whole run shows: dynamic sampling that stops, two ranks, a cell without training."""
+"""What only a whole run shows: dynamic sampling that stops, and two ranks."""
 
 from __future__ import annotations
 
@@ -66,16 +66,3 @@ def test_weights_on_two_ranks_are_those_on_one(workspace):
     flat = [weight for weights in found[1].values() for weight in weights]
     assert len(set(flat)) > 10
     assert min(flat) > 0
-
-
-def test_the_untrained_model_is_evaluated_without_training(workspace):
-    done = workspace.run("study=baseline", "benchmarks.0.problems=32", "evaluation.batch_size=32")
-    assert done.returncode == 0, done.stderr[-3000:]
-    record = workspace.record()
-    assert record["study"] == "baseline"
-    assert record["benchmarks"]["kawhi_tiny"]["n"] == 32
-    assert record["config"].keys() == {"model", "benchmarks", "evaluation", "study", "scale", "data"}
-    assert not (workspace.run_directory() / "train").exists()
-    again = workspace.run("study=baseline", "credit=vppo", "algorithm=dapo", *SMALL[-2:])
-    assert again.returncode == 0
-    assert len(list((workspace.folder / "records").glob("*.json"))) == 1, "no method and no algorithm is part of it"

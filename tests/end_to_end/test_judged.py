@@ -41,23 +41,9 @@ def judged(tmp_path):
     return Workspace(tmp_path), overrides, len(rows)
 
 
-def test_the_judge_s_verdicts_are_the_score(judged):
+def test_a_judge_that_fails_gives_no_record_and_one_that_answers_is_asked_without_a_new_generation(judged):
     workspace, overrides, count = judged
-    with StubServer(lambda text, images: "1") as stub:
-        done = workspace.run(*overrides, f"judge.base_url={stub.base_url}")
-    assert done.returncode == 0, done.stderr
-    score = workspace.record()["benchmarks"][TASK]
-    assert (score["n"], score["score"], score["judge"]["model"]) == (count, 100.0, MODEL)
-    assert score["rule_score"] < 100
-    folder = workspace.run_directory() / "eval" / TASK
-    samples = read_samples(folder / "samples.parquet")
-    assert {sample.verdict for sample in samples} == {"right"}
-    assert len({sample.id for sample in samples}) == count
-
-
-def test_a_judge_that_fails_gives_no_record_and_is_asked_again_without_a_new_generation(judged):
-    workspace, overrides, count = judged
-    with StubServer(lambda text, images: "0", "garbage_with_1") as stub:
+    with StubServer(lambda text, images: "1", "garbage_with_1") as stub:
         address = f"judge.base_url={stub.base_url}"
         done = workspace.run(*overrides, address)
         assert done.returncode == 1
@@ -71,8 +57,14 @@ def test_a_judge_that_fails_gives_no_record_and_is_asked_again_without_a_new_gen
         done = workspace.run(*overrides, address)
         assert done.returncode == 0, done.stderr
         assert (folder / "responses.jsonl").stat().st_mtime_ns == generated
-    assert workspace.record()["benchmarks"][TASK]["score"] == 0
+    # The verdicts are the score.
+    score = workspace.record()["benchmarks"][TASK]
+    assert (score["n"], score["score"], score["judge"]["model"]) == (count, 100.0, MODEL)
+    assert score["rule_score"] < 100
     assert json.loads((folder / "score.json").read_text())["judge"]["questions"] == count
+    samples = read_samples(folder / "samples.parquet")
+    assert {sample.verdict for sample in samples} == {"right"}
+    assert len({sample.id for sample in samples}) == count
 
 
 def test_without_a_judge_nothing_starts(judged):

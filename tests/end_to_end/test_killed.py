@@ -1,6 +1,6 @@
-"""SIGKILL of the whole process group in training, merging and evaluating: the next run finishes the cell.
+"""A cell that is asked to stop, and then killed in training and in evaluating: the next run goes on.
 
-What it finishes with is what an undisturbed run of the same cell gives.
+What it ends with is what an undisturbed run of the same cell gives.
 """
 
 import json
@@ -14,32 +14,63 @@ from .conftest import SMALL
 
 pytestmark = pytest.mark.slow
 
+TIMING = ("timing", "perf/")
+
 
 def without_run_block(record: dict) -> dict:
     """A record but for when, where and how fast."""
     return {name: value for name, value in record.items() if name != "run"}
 
 
-@pytest.mark.timeout(1800)  # a whole cell, and a cell that is started four times
-def test_killed_three_times_gives_the_same_record(workspace, tmp_path_factory):
-    from .conftest import Workspace
+def numbers(run_directory) -> list[dict]:
+    """The metrics of a finished training but for how fast, a row per step."""
+    rows = [json.loads(line) for line in (run_directory / "train" / "metrics.jsonl").read_text().splitlines()]
+    return [{name: row[name] for name in row if not any(part in name for part in TIMING)} for row in rows]
 
-    undisturbed = Workspace(tmp_path_factory.mktemp("undisturbed"))
-    done = undisturbed.run(*SMALL)
-    assert done.returncode == 0, done.stderr[-3000:]
 
+def wait_until(condition, process, seconds: float = 400) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the cell ended before"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(1800)  # a cell that is started four times, and perhaps one that is not disturbed
+def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, request):
     other = workspace.folder / "runs" / "adhoc" / "another-cell-000000000000"
     other.mkdir(parents=True)
     (other / "record.json").write_text("untouched")
 
-    workspace.kill_when(workspace.start(*SMALL), lambda status: status.get("stage") == "train" and "step" in status)
+    # Asked to stop while it starts: it trains a step, saves, and logs it.
+    process = workspace.start(*SMALL, "scale.limits.stop=900")  # a start alone takes minutes beside other tests
+    wait_until(lambda: workspace.status().get("stage") == "train", process)
+    run_directory = workspace.run_directory()
+    (run_directory / "stop").touch()
+    assert process.wait(timeout=900) == 75
+    assert workspace.processes() == []
+    assert workspace.status()["stage"] == "stopped"
+    assert workspace.status()["reason"] == "asked to stop after step 1; the same command goes on"
+    checkpoints = run_directory / "train" / "checkpoints"
+    assert {path.name for path in checkpoints.iterdir()} == {"global_step_1", "latest_checkpointed_iteration.txt"}
+    first_step = (run_directory / "train" / "metrics-0.jsonl").read_text()
+    assert len(first_step.splitlines()) == 1
+
+    # Killed while it saves step 2; what is half-written is not picked.
+    process = workspace.start(*SMALL)
+    wait_until((checkpoints / "global_step_2").exists, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     assert_all_ended(workspace)
-    for stage in ("merge", "evaluate"):
-        workspace.kill_when(workspace.start(*SMALL), lambda status, stage=stage: status.get("stage") == stage)
-        assert_all_ended(workspace)
+
+    workspace.kill_when(workspace.start(*SMALL), lambda status: status.get("stage") == "evaluate")
+    assert_all_ended(workspace)
     done = workspace.run(*SMALL)
     assert done.returncode == 0, done.stderr[-3000:]
+    undisturbed = request.getfixturevalue("undisturbed")  # last: by now another worker may have run it
     assert without_run_block(workspace.record()) == without_run_block(undisturbed.record())
+    assert numbers(run_directory) == numbers(undisturbed.run_directory())
+    assert (run_directory / "train" / "metrics-0.jsonl").read_text() == first_step
     assert (other / "record.json").read_text() == "untouched"
 
 

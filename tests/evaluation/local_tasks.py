@@ -35,5 +35,5 @@ def lmms_task(
     }
     (folder / "task").mkdir()
     (folder / "task" / f"{task}.yaml").write_text(yaml.safe_dump(body))
-    manager = TaskManager("WARNING", include_path=str(folder / "task"), model_name="hf")
+    manager = TaskManager("WARNING", include_path=str(folder / "task"), include_defaults=False, model_name="hf")
     return get_task_dict([task], manager)[task]

@@ -105,7 +105,8 @@ def test_lmms_eval_loads_the_task(tmp_path):
     asked = cell(tmp_path)
     data = prepare.tiny_file(asked, "heldout", 3, 0)
     configure_task(asked, ENTRY, TaskRun(3), data, tmp_path / "task")
-    manager = TaskManager("ERROR", include_path=str(tmp_path / "task"), model_name=asked.model.lmms_eval_model)
+    folder, backend = str(tmp_path / "task"), asked.model.lmms_eval_model
+    manager = TaskManager("ERROR", include_path=folder, include_defaults=False, model_name=backend)
     task = get_task_dict(["kawhi_tiny"], manager)["kawhi_tiny"]
     rows = list(task.test_docs())
     assert len(rows) == 3

@@ -11,11 +11,12 @@ from omegaconf import open_dict
 
 from kawhi.runs import cell as module
 from kawhi.runs.cell import STAGES as STUDIES
-from kawhi.runs.cell import TRY_AGAIN, StageFailed, last_error, run_cell
+from kawhi.runs.cell import TRY_AGAIN, StageFailed, Stopped, last_error, run_cell
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import run
 from kawhi.runs.rundir import RunDirectory, write_json
 from tests.cells import cell, metrics_row
+from tests.runs.test_checkpoints import save
 
 STAGES = STUDIES["training"]
 NOTE = "open('ran', 'a').write('{stage}\\n')"
@@ -58,7 +59,7 @@ def harness(tmp_path, monkeypatch):
 def test_the_real_stages_have_the_names_that_limits_have(tmp_path):
     named = {stage for stages in STUDIES.values() for stage in stages}
     assert set(module._WORK) == named
-    assert set(cell(tmp_path).scale.limits) == named
+    assert set(cell(tmp_path).scale.limits) == named | {"stop"}
 
 
 def test_a_study_without_training_has_its_own_stages(harness):
@@ -167,16 +168,16 @@ def training(tmp_path, monkeypatch):
     write_json(run_directory.path / "data.json", {"train": "t", "validation": "v"})
     run_directory.checkpoints.mkdir(parents=True)
 
-    def train(rows, log="") -> RunDirectory:
+    def train(rows, log="", then="") -> RunDirectory:
         lines = "".join(json.dumps({"step": row["step"], "data": row}) + "\n" for row in rows)
         code = f"import os; open(os.environ['VERL_FILE_LOGGER_PATH'], 'w').write({lines!r}); print({log!r})"
         # The pause lets the harness look at the metrics while the command runs.
-        command = [sys.executable, "-c", code + "; import time; time.sleep(1.2)"]
+        command = [sys.executable, "-c", code + "; import time; time.sleep(1.2)" + then]
         monkeypatch.setattr(module, "verl_command", lambda *_, **__: command)
         assert module._train(asked, run_directory, module.Status(run_directory, 3)) > 0.5
         return run_directory
 
-    train.run_directory = run_directory
+    train.run_directory, train.cell = run_directory, asked
     return train
 
 
@@ -193,6 +194,116 @@ def test_a_run_that_is_not_trustworthy_is_failed_and_not_resumed(training):
     ):
         training([metrics_row(1), metrics_row(2)], log="ERROR: x")
     assert not training.run_directory.checkpoints.exists()
+
+
+def killed_after(run_directory: RunDirectory, step: int) -> None:
+    """What a launch leaves that was killed as soon as it had logged this step, with a checkpoint of every step."""
+    rows = [{"step": number, "data": metrics_row(number)} for number in range(1, step + 1)]
+    run_directory.new_metrics_file().write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for number in range(1, step + 1):
+        save(run_directory.checkpoints, number)
+
+
+def test_training_goes_on_from_the_last_whole_checkpoint(training):
+    run_directory = training.run_directory
+    killed_after(run_directory, 2)
+    (run_directory.checkpoints / "global_step_2" / "data.pt").write_bytes(b"")
+    seen = "; print(open('{}/latest_checkpointed_iteration.txt').read(), os.listdir('{}'))".format(
+        *(2 * [run_directory.checkpoints])
+    )
+    training([metrics_row(2), metrics_row(3)], then=seen)
+    assert run_directory.log("train").read_text().split("\n")[1].startswith("1 [")
+    assert "global_step_2" not in run_directory.log("train").read_text()
+    assert (run_directory.path / "train" / "metrics-1-after-1.jsonl").exists()
+    assert [row["step"] for row in run_directory.metrics()] == [1, 2, 3]
+    merged = [json.loads(line) for line in run_directory.merged_metrics.read_text().splitlines()]
+    assert merged == run_directory.metrics()
+    # Time left is reckoned from the steps of this launch.
+    assert json.loads(run_directory.status.read_text())["first_step"] == 3
+
+
+def test_a_training_that_was_killed_when_it_was_done_is_not_launched_again(training, monkeypatch):
+    run_directory = training.run_directory
+    killed_after(run_directory, 3)
+    monkeypatch.setattr(module, "verl_command", lambda *_, **__: pytest.fail("launched"))
+    assert module._train(training.cell, run_directory, module.Status(run_directory, 3)) == 0
+    assert len(run_directory.merged_metrics.read_text().splitlines()) == 3
+    assert (run_directory.checkpoints / "global_step_3").exists()
+
+
+def test_a_training_that_stops_as_asked_says_after_which_step(training):
+    asked = f"; open({str(training.run_directory.stop_request)!r}, 'w')"
+    with pytest.raises(Stopped, match=r"^asked to stop after step 2; the same command goes on$") as stopped:
+        training([metrics_row(1), metrics_row(2)], then=asked)
+    assert stopped.value.code == TRY_AGAIN
+    assert not training.run_directory.merged_metrics.exists()
+
+
+def test_a_request_in_the_last_step_finds_the_training_done(training):
+    asked = f"; open({str(training.run_directory.stop_request)!r}, 'w')"
+    training([metrics_row(step) for step in (1, 2, 3)], then=asked)
+    assert training.run_directory.merged_metrics.exists()
+
+
+def test_a_sick_training_that_is_asked_to_stop_is_failed(training):
+    """Its log goes with the next launch, and the error would be forgotten."""
+    asked = f"; open({str(training.run_directory.stop_request)!r}, 'w')"
+    with pytest.raises(StageFailed, match="not trustworthy: a worker logged an error: ERROR: x") as failed:
+        training([metrics_row(1)], log="ERROR: x", then=asked)
+    assert failed.value.code == 1
+    assert not training.run_directory.checkpoints.exists()
+
+
+@pytest.mark.parametrize("method", ["kawhi", "off"])
+def test_a_training_that_does_not_stop_is_ended_and_goes_on_from_its_checkpoint(training, method):
+    """verl's own trainer does not look for the request, and is not waited for."""
+    training.cell.kawhi.method, training.cell.scale.limits.stop = method, 1 if method == "kawhi" else 600
+    killed_after(training.run_directory, 1)
+    asked = f"; open({str(training.run_directory.stop_request)!r}, 'w'); time.sleep(600)"
+    with pytest.raises(Stopped, match=r"^asked to stop in train, which had no time to save and goes on after step 1;"):
+        training([metrics_row(2)], then=asked)
+    assert (training.run_directory.checkpoints / "global_step_1").exists()
+
+
+def test_a_failure_is_a_failure_also_when_asked_to_stop(training):
+    asked = f"; open({str(training.run_directory.stop_request)!r}, 'w'); raise KeyError('x')"
+    with pytest.raises(StageFailed, match="train failed: KeyError: 'x'") as failed:
+        training([metrics_row(1)], then=asked)
+    assert failed.value.code == 1
+
+
+def test_a_stage_beside_training_is_ended_at_once(harness, monkeypatch):
+    log = harness.run_directory.log("merge")
+
+    def merge(asked, run_directory, status):
+        asked.scale.limits.merge = 60
+        monkeypatch.setattr(module.sys, "executable", str(script))
+        return module._module(asked, run_directory, "merge", "m")
+
+    harness.run_directory.path.mkdir(parents=True)
+    script = harness.run_directory.path / "script"
+    script.write_text(f"#!/bin/sh\ntouch {harness.run_directory.stop_request}\nexec sleep 60\n")
+    script.chmod(0o755)
+    monkeypatch.setitem(module._WORK, "merge", merge)
+    with pytest.raises(Stopped, match=r"^asked to stop in merge; the same command goes on$"):
+        run_cell(harness.cell)
+    assert log.exists()
+    assert harness.status()["stage"] == "stopped"
+
+
+def test_a_request_counts_between_stages_and_not_for_a_later_run(harness):
+    harness.codes["train"] = f"open({str(harness.run_directory.stop_request)!r}, 'w')"
+    harness.run_directory.path.mkdir(parents=True)
+    harness.run_directory.stop_request.touch()  # of an earlier run
+    with pytest.raises(Stopped) as stopped:
+        run_cell(harness.cell)
+    assert str(stopped.value) == "asked to stop before merge; the same command goes on"
+    assert stopped.value.code == TRY_AGAIN
+    assert harness.status()["stage"] == "stopped"
+    assert harness.status()["reason"] == str(stopped.value)
+    assert harness.ran() == ["prepare", "train"]
+    run_cell(harness.cell)
+    assert harness.ran() == list(STAGES)
 
 
 @pytest.mark.parametrize(

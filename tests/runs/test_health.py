@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from kawhi.runs.health import CORRELATION, GRADIENT, KL, training_problems, weights_changed
+from kawhi.runs.health import CORRELATION, GRADIENT, KL, STOPPED, training_problems, weights_changed
 from tests.cells import metrics_row
 
 LIMITS = {"correlation": 0.999, "kl": 0.02}
@@ -36,6 +36,8 @@ def test_vllm_may_die_after_the_last_step_but_not_before():
     assert problems(rows(), log=GOOD_LOG + TRAINED + FAREWELL) == []
     assert problems(rows(), log=GOOD_LOG + FAREWELL + TRAINED) == [f"a worker logged an error: {FAREWELL.strip()}"]
     assert problems(rows(), log=FAREWELL) == [f"a worker logged an error: {FAREWELL.strip()}"]
+    stopped = f"(KawhiTaskRunner pid=12) {STOPPED} 2\n"
+    assert problems(rows(), log=GOOD_LOG + stopped + FAREWELL) == []
     other = "(WorkerDict pid=9) ERROR:2026-11-22 10:00:00,000:dtype mismatch"
     assert problems(rows(), log=TRAINED + FAREWELL + other) == [f"a worker logged an error: {other}"]
 
@@ -59,6 +61,12 @@ def test_a_healthy_run_has_no_problems():
 )
 def test_one_bad_step_is_a_problem(name, value, sentence):
     assert problems(rows(**{name: value})) == [sentence]
+
+
+@pytest.mark.parametrize("name", [CORRELATION, KL, GRADIENT])
+def test_verl_writes_nan_as_null(name):
+    (sentence,) = problems(rows(**{name: None}))
+    assert sentence.startswith(f"{name} is nan at step 2 ")
 
 
 def test_bad_steps_are_counted():

@@ -21,6 +21,8 @@ SAME = {
     "parallel": ["scale.parallel_cells=9"],
     "threads": ["scale.omp_threads=2"],
     "logger": ["verl.trainer.logger=[console,file]"],
+    "tensorboard": ["logger=tensorboard"],
+    "wandb": ["logger=wandb", "logger.project=other"],
     "launcher": ["hydra/launcher=basic"],
     "label": ["credit.label='KAWHI, ours'"],
     "health": ["health.kl=0.5"],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 
 import pytest
 
 from kawhi.runs import launcher
+from kawhi.runs.devices import Devices, gpus_needed, visible_gpus
+from kawhi.runs.identity import CellError
+from kawhi.runs.resources import GIB
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.views import CellView
 from tests.cells import ROOT, cell, gone, options, status_file
@@ -70,24 +72,17 @@ def test_an_unknown_ablation_is_told_with_those_that_exist(tmp_path):
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_a_model_without_weights_is_one_sentence(tmp_path):
+def test_a_mistake_in_the_last_cell_starts_none_and_is_one_sentence(tmp_path):
+    """Two cells are fine; the others have no weights."""
     (tmp_path / "empty").mkdir()
-    done = sweep(tmp_path, "ablation=region_selection", f"model.path={tmp_path / 'empty'}")
+    good = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
+    done = sweep(tmp_path, "seeds.data=1,2", f"model.path='{good}',{tmp_path / 'empty'}")
     assert done.returncode == 1
     expected = (
         f"error: the model folder {tmp_path / 'empty'} has no weights (*.safetensors); set model.path to one that has"
     )
     assert done.stderr == expected + "\n"
     assert done.stdout == ""
-
-
-def test_a_mistake_in_the_last_cell_starts_none(tmp_path):
-    """Two cells are fine; the third has no weights."""
-    (tmp_path / "empty").mkdir()
-    good = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
-    done = sweep(tmp_path, "seeds.data=1,2", f"model.path='{good}',{tmp_path / 'empty'}")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: the model folder")
     assert not (tmp_path / "runs").exists()
 
 
@@ -96,17 +91,15 @@ def loop(tmp_path, monkeypatch):
     """Runs pieces of Python as the cells of a sweep; gives the exit code."""
     monkeypatch.setattr(launcher, "_POLL_SECONDS", 0.05)
 
-    def start(overrides):
-        errors = tempfile.TemporaryFile()  # noqa: SIM115
-        command = [sys.executable, "-c", overrides[0]]
-        return subprocess.Popen(command, stderr=errors, cwd=tmp_path, start_new_session=True), errors
+    monkeypatch.setattr(launcher, "_command", lambda overrides: [sys.executable, "-c", overrides[0]])
+    monkeypatch.chdir(tmp_path)
 
-    monkeypatch.setattr(launcher, "_start", start)
-
-    def run(codes: dict[str, str], parallel: int = 2) -> int:
+    def run(codes: dict[str, str], parallel: int = 2, gpus: str = "", needs: dict[str, int] | None = None) -> int:
         views = [CellView(name, tmp_path / name) for name in codes]
         overrides_of = {tmp_path / name: [code] for name, code in codes.items()}
-        return launcher._run(list(overrides_of), overrides_of, views, parallel, "sweep")
+        needed = {path: (needs or {}).get(path.name, 0) for path in overrides_of}
+        devices = Devices(gpus.split())
+        return launcher._run(list(overrides_of), overrides_of, views, "sweep", parallel, devices, needed)
 
     return run
 
@@ -153,6 +146,93 @@ if {parallel} == 1:
 """
     assert loop(dict.fromkeys("abc", code), parallel=parallel) == 0
     assert (tmp_path / "seen").read_text().split() == [str(parallel)] * 3
+
+
+# Writes when it held which GPUs, and stays until another cell has come or its patience is over.
+HOLDER = """
+import os, time
+from pathlib import Path
+begin = time.monotonic()
+Path(f"here-{os.getpid()}").touch()
+while len(list(Path().glob("here-*"))) < WAIT_FOR and time.monotonic() - begin < PATIENCE:
+    time.sleep(0.02)
+with open("held", "a") as file:
+    print(os.environ["CUDA_VISIBLE_DEVICES"], begin, time.monotonic(), file=file)
+"""
+
+
+def held(folder) -> list[tuple[set[str], float, float]]:
+    """GPUs, begin and end of every cell."""
+    lines = [line.split() for line in (folder / "held").read_text().splitlines()]
+    return [(set(gpus.split(",")), float(begin), float(end)) for gpus, begin, end in lines]
+
+
+def test_cells_side_by_side_have_gpus_of_their_own(tmp_path, loop):
+    """Two of the three fit on four GPUs, though memory would allow all; the third comes when one has ended."""
+    code = HOLDER.replace("WAIT_FOR", "2").replace("PATIENCE", "30")
+    assert loop(dict.fromkeys("abc", code), parallel=9, gpus="0 3 5 GPU-7", needs=dict.fromkeys("abc", 2)) == 0
+    cells = held(tmp_path)
+    assert len(cells) == 3
+    assert all(len(gpus) == 2 for gpus, *_ in cells)
+    for number, (gpus, begin, end) in enumerate(cells):
+        for others, begun, ended in cells[number + 1 :]:
+            assert gpus.isdisjoint(others) or end <= begun or ended <= begin
+    assert set().union(*(gpus for gpus, *_ in cells)) == {"0", "3", "5", "GPU-7"}
+
+
+def test_a_cell_that_needs_many_gpus_is_not_overtaken(tmp_path, loop):
+    code = HOLDER.replace("WAIT_FOR", "9").replace("PATIENCE", "0.3")
+    assert loop(dict.fromkeys("abc", code), parallel=9, gpus="0 1", needs={"a": 1, "b": 2, "c": 1}) == 0
+    assert [len(gpus) for gpus, *_ in sorted(held(tmp_path), key=lambda cell: cell[1])] == [1, 2, 1]
+
+
+def test_a_cell_without_gpus_keeps_the_environment_it_has(tmp_path, loop, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,2")
+    assert loop({"a": "import os; open('seen', 'w').write(os.environ['CUDA_VISIBLE_DEVICES'])"}) == 0
+    assert (tmp_path / "seen").read_text() == "4,2"
+
+
+def test_gpus_are_those_that_may_be_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-aa,1")
+    assert visible_gpus() == ["3", "GPU-aa", "1"]
+    for nothing in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", nothing)
+        assert visible_gpus() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert visible_gpus() == []  # there is no driver
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text('#!/bin/sh\n[ "$1" = --query-gpu=index ] && printf "0\\n1\\n"\n')
+    driver.chmod(0o755)
+    assert visible_gpus() == ["0", "1"]
+    driver.write_text("#!/bin/sh\nexit 9\n")
+    with pytest.raises(CellError, match="nvidia-smi failed"):
+        visible_gpus()
+
+
+def test_only_cells_for_gpus_need_some(tmp_path):
+    assert gpus_needed(cell(tmp_path)) == 0
+    assert gpus_needed(cell(tmp_path, "scale=h200x8", "model=qwen2_5_vl_7b")) == 8
+
+
+def test_too_few_gpus_for_a_cell_start_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    more = ("scale.device=cuda", "verl.trainer.n_gpus_per_node=1,3")
+    done = sweep(tmp_path, "credit=uniform", *more)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: a cell needs 3 GPUs (verl.trainer.n_gpus_per_node) and this machine shows 2 (CUDA_VISIBLE_DEVICES=0,1):"
+        " lower it, or run where there are as many\n"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("asked", "most"), [(None, 4), (2, 2), (9, 4)])
+def test_memory_and_the_user_limit_how_many(tmp_path, monkeypatch, asked, most):
+    monkeypatch.setattr(launcher, "available_memory", lambda: 9 * GIB)
+    one = cell(tmp_path)
+    one.scale.needs.memory_gib = 2
+    assert launcher._side_by_side(one, asked) == most
 
 
 def test_an_interrupted_sweep_leaves_no_process(tmp_path, loop, monkeypatch):

@@ -10,7 +10,7 @@ from kawhi.cli import main
 from kawhi.runs.plan import compose_cells, make_plan
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.verl_command import command
-from tests.cells import CONF
+from tests.cells import CONF, status_file
 
 
 def paths(folder) -> list[str]:
@@ -22,8 +22,8 @@ def test_cells_with_their_commands_and_where_they_stand(tmp_path):
     (uniform, kawhi), _ = compose_cells(CONF, asked)
     write_json(RunDirectory.of(uniform).record, {})
     first, second = make_plan(CONF, asked)
-    assert (first.label, first.state) == ("GRPO", "done")
-    assert (second.label, second.state) == ("GRPO + KAWHI", "waiting")
+    assert (first.label, first.state, first.fate) == ("GRPO", "done", "done")
+    assert (second.label, second.state, second.fate) == ("GRPO + KAWHI", "waiting", "missing")
     assert second.device_hours == pytest.approx(10 * kawhi.scale.step_seconds.seconds / 3600)
     assert second.source == kawhi.scale.step_seconds.source
     words = shlex.split(second.command)
@@ -59,14 +59,30 @@ def test_measured_seconds_are_taken_where_there_are_some(tmp_path):
 def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
     assert main(["plan", "experiment=main_table", "scale=h200x8", *paths(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert "17 cells, 0 done" in shown
+    assert "17 cells, 0 done, 0 queued or running, 17 missing" in shown
     assert shown.count("needs `kawhi prepare geo3k`") == 15
     assert shown.count("kawhi.verl_plugin.main") == 15
     assert shown.count("no verl command") == 2
     # 60 steps on 8 GPUs: 521 s a step, 540.6 s with KAWHI; DAPO's steps have twice the responses
     seconds = 7 * 521 + 4 * 540.6 + 2 * 2 * (521 + 540.6)
-    assert f"device-hours of training: {seconds * 60 * 8 / 3600:.2f} in all" in shown
+    assert f"GPU-hours of training: {seconds * 60 * 8 / 3600:.2f} in all" in shown
     assert "paper sec. 4.5" in shown
+
+
+def test_cells_that_somebody_works_on_are_not_missing(tmp_path, capsys):
+    asked = ["experiment=efficiency", *paths(tmp_path)]
+    (uniform, kawhi), _ = compose_cells(CONF, asked)
+    status_file(RunDirectory.of(uniform).path, "train", step=3, reward=0.5, first_step=1, first_time=60.0)
+    status_file(RunDirectory.of(kawhi).path, "failed", reason="train failed: ValueError: bad")
+    with RunDirectory.of(uniform).locked():
+        assert main(["plan", "--short", *asked]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("experiment=efficiency")
+    assert "2 cells, 0 done, 1 queued or running, 1 missing" in shown
+    assert [line.split()[-1] for line in shown.splitlines()[2:4]] == ["train", "failed"]
+    assert "missing: failed" in shown
+    assert "kawhi.verl_plugin.main" not in shown, "without the command lines"
+    assert "device-hours of training" in shown
 
 
 def test_a_mistake_is_one_sentence(tmp_path, capsys):

@@ -85,6 +85,51 @@ def test_the_time_limit_ends_a_grandchild_in_another_session(tmp_path):
     assert gone(int((tmp_path / "log").read_text()))
 
 
+def test_a_request_to_stop_gives_the_command_time(tmp_path):
+    """It is the command that looks for the file; here it answers after half a second."""
+    stop = tmp_path / "stop"
+    code = f"import os, time\nwhile not os.path.exists({str(stop)!r}): time.sleep(0.1)\ntime.sleep(0.5)"
+    ended = python(tmp_path, code, watch=stop.touch, stop=stop, patience=20)
+    assert (ended.code, ended.asked) == (0, True)
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_who_does_not_stop_when_asked_is_ended(tmp_path, patience):
+    stop = tmp_path / "stop"
+    ended = start(["sh", "-c", f"{DEAF}; sleep 60"], tmp_path, watch=stop.touch, stop=stop, patience=patience)
+    assert (ended.code, ended.asked) == (None, True)
+    assert patience < ended.seconds < 20
+    assert gone(int((tmp_path / "log").read_text()))
+
+
+def test_nobody_has_asked(tmp_path):
+    assert not start(["true"], tmp_path, stop=tmp_path / "stop").asked
+
+
+def test_the_notice_before_a_jobs_end_kills_neither_the_command_nor_its_children(tmp_path):
+    """Slurm sends it to every process of the step."""
+    code = "import subprocess; p = subprocess.Popen(['sleep', '2']); print('up', flush=True); print(p.wait())"
+    before = signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    try:
+
+        def notice() -> None:
+            for process in [p for p in psutil.process_iter() if _carries(p, tmp_path)]:
+                process.send_signal(signal.SIGUSR2)
+
+        ended = python(tmp_path, code, watch=notice)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert ended.code == 0
+    assert (tmp_path / "log").read_text() == "up\n0\n"
+
+
+def _carries(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.environ().get(RUN_DIRECTORY) == str(folder)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
 def test_a_command_that_ends_well_leaves_no_grandchild_behind(tmp_path):
     ended = start(["sh", "-c", POLITE], tmp_path)
     assert ended.code == 0

@@ -128,7 +128,7 @@ def test_a_second_process_is_refused_with_a_sentence(run_directory):
     assert second() == "mine"
 
 
-def write_metrics(run_directory, launch: int, *lines) -> None:
+def write_metrics(run_directory, launch: str, *lines) -> None:
     path = run_directory.path / "train" / f"metrics-{launch}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines))
@@ -143,9 +143,9 @@ def test_there_may_be_no_metrics_yet(run_directory):
 
 
 def test_a_later_launch_overrides_a_step(run_directory):
-    write_metrics(run_directory, 0, row(1, 0.1), row(2, 0.2), row(3, 0.3))
-    write_metrics(run_directory, 2, row(3, 0.33), row(4, 0.4))
-    write_metrics(run_directory, 10, row(4, 0.44))  # the tenth is after the second, in numbers if not in letters
+    write_metrics(run_directory, "0", row(1, 0.1), row(2, 0.2), row(3, 0.3))
+    write_metrics(run_directory, "2-after-2", row(3, 0.33), row(4, 0.4))
+    write_metrics(run_directory, "10-after-3", row(4, 0.44))  # the tenth comes after the second
     assert run_directory.metrics() == [
         {"step": 1, "reward": 0.1},
         {"step": 2, "reward": 0.2},
@@ -154,13 +154,39 @@ def test_a_later_launch_overrides_a_step(run_directory):
     ]
 
 
+def test_what_came_after_the_step_that_training_went_back_to_is_gone(run_directory):
+    write_metrics(run_directory, "0", *(row(step, 0.1) for step in (1, 2, 3, 4)))
+    write_metrics(run_directory, "1-after-1", row(2, 0.2))  # killed before it did steps 3 and 4 again
+    assert run_directory.metrics() == [{"step": 1, "reward": 0.1}, {"step": 2, "reward": 0.2}]
+    write_metrics(run_directory, "2")  # nothing to resume from, and nothing logged yet
+    assert run_directory.metrics() == []
+
+
 def test_a_torn_last_line_is_ignored(run_directory):
-    write_metrics(run_directory, 0, row(1, 0.1), '{"step": 2, "da')
+    write_metrics(run_directory, "0", row(1, 0.1), '{"step": 2, "da')
     assert [found["step"] for found in run_directory.metrics()] == [1]
 
 
 def test_every_launch_gets_a_metrics_file_of_its_own(run_directory):
-    first = run_directory.new_metrics_file()
-    first.touch()
-    second = run_directory.new_metrics_file()
-    assert (first.name, second.name) == ("metrics-0.jsonl", "metrics-1.jsonl")
+    files = [run_directory.new_metrics_file(after) for after in (0, 0, 20)]
+    assert [file.name for file in files] == ["metrics-0.jsonl", "metrics-1.jsonl", "metrics-2-after-20.jsonl"]
+
+
+def test_samples_of_steps_that_are_done_again_go(run_directory):
+    for step in (1, 2, 3):
+        write_json(run_directory.path / "train" / "steps" / f"{step:06d}.json", {})
+    run_directory.new_metrics_file(after=1)
+    assert [file.name for file in (run_directory.path / "train" / "steps").iterdir()] == ["000001.json"]
+
+
+def test_the_merged_metrics_have_a_row_per_step(run_directory):
+    write_metrics(run_directory, "0", row(1, 0.1), row(2, 0.1 + 0.2), row(3, 0.3))
+    write_metrics(run_directory, "1-after-2", row(3, 0.33), '{"step": 4')
+    run_directory.merge_metrics()
+    lines = run_directory.merged_metrics.read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"step": 1, "reward": 0.1},
+        {"step": 2, "reward": 0.1 + 0.2},
+        {"step": 3, "reward": 0.33},
+    ]
+    assert run_directory.metrics() == [json.loads(line) for line in lines]  # the merged file is not read again

@@ -124,20 +124,14 @@ class Lab:
 
     def start(self) -> None:
         """Everything, in the order that each needs; returns when both nodes are idle."""
-        (self.folder / "log").mkdir()
-        (self.folder / "db").mkdir()
         address = _own_address()
         ports = _free_ports(address, 4)
         settings.write(self.folder, address, ports, NODES)
-        # The database's tables are made while munge starts.
-        tables = subprocess.Popen(
-            settings.database_install(self.folder), stdout=self._log("mariadb-install"), stderr=subprocess.STDOUT
-        )
         self._daemon("munged", *settings.munged(self.folder))
-        assert tables.wait(60) == 0, self.logs()
+        self.run(*settings.database_install(self.folder), input=settings.database_tables())
         self._daemon("mariadbd", *settings.database(self.folder))
         client = settings.database_client(self.folder)
-        self._until(lambda: self.run(*client, "-e", settings.DATABASE_USER, check=False).returncode == 0)
+        self._until(lambda: self.run(*client, "-e", "create database if not exists slurm", check=False).returncode == 0)
         self._until(lambda: self.run("munge", "-n", "-S", str(self.folder / "munge.sock"), check=False).returncode == 0)
         self._daemon("slurmdbd", "slurmdbd", "-D", MYSQL_UNIX_PORT=str(self.folder / "db.sock"))
         self._until(

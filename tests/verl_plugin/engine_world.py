@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program, beside pytest
 from tests.reference.methods import nucleus_entropy as literal_nucleus_entropy
+
+CASES = (("packed", 1), ("padded", 1), ("packed", 2))
+"""Layout of a batch and number of ranks."""
 
 ALIGNMENT_REQUEST_NAME = "kawhi_alignment_request"
 VARIANTS: dict[str, dict] = {
@@ -266,17 +271,15 @@ def check_other_signals(engine, batch: Batch, model, image_token: int) -> float:
     return worst
 
 
-def main(folder: str, family: str, packed: bool) -> None:
-    """One rank: prints the largest deviation of its part of the batch."""
+def one_rank(folder: str, family: str, packed: bool) -> None:
+    """Prints the largest deviation of this rank's part of the batch."""
     global ROPE_INDEX
-    import verl.workers.engine_workers  # noqa: F401  (the worker module registers our engine only beside it)
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from verl.trainer.config import CheckpointConfig
     from verl.utils import tensordict_utils as tu
     from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig
     from verl.workers.engine import EngineRegistry
 
-    import kawhi.verl_plugin.worker  # noqa: F401
     from kawhi.verl_plugin.engine import KawhiEngine
     from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, ALPHA
 
@@ -343,7 +346,53 @@ def main(folder: str, family: str, packed: bool) -> None:
     for variant in VARIANTS.keys() - {"paper"}:
         assert not torch.allclose(torch.cat(found[variant]), torch.cat(found["paper"]), atol=1e-4), variant
     dist.destroy_process_group()
+    print("done", flush=True)
+
+
+def fork_rank(folder: str, family: str, layout: str, rank: int, ranks: int, port: int, log: Path) -> int:
+    """A process of its own for one rank; returns its id."""
+    if child := os.fork():
+        return child
+    code = 1
+    try:
+        with open(log, "wb") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        os.environ.update({name: str(value) for name, value in where.items()})
+        one_rank(folder, family, layout == "packed")
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def main(root: Path) -> None:
+    """Every case of every family of ``root``; the ranks leave ``<family>/<layout>-<ranks>.<rank>.log``.
+
+    They are forked from a process that has imported everything once, which takes longer than their work.
+    """
+    import verl.workers.engine_workers  # noqa: F401  (the worker module registers our engine only beside it)
+
+    import kawhi.verl_plugin.worker  # noqa: F401
+
+    failed = []
+    for folder in sorted(root.iterdir()):
+        for layout, ranks in CASES:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            logs = [folder / f"{layout}-{ranks}.{rank}.log" for rank in range(ranks)]
+            children = [
+                fork_rank(str(folder), folder.name, layout, rank, ranks, port, log) for rank, log in enumerate(logs)
+            ]
+            ended = [os.waitpid(child, 0)[1] for child in children]
+            failed += [log for log, status in zip(logs, ended, strict=True) if status]
+    if failed:
+        sys.exit(f"failed: {', '.join(map(str, failed))}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3] == "packed")
+    main(Path(sys.argv[1]))

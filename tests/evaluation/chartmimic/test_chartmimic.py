@@ -259,7 +259,8 @@ def test_lmms_eval_loads_the_task_and_runs_no_program(tmp_path, monkeypatch):
             }
         )
     )
-    manager = TaskManager("ERROR", include_path=str(tmp_path / "task"), model_name="async_openai")
+    folder = str(tmp_path / "task")
+    manager = TaskManager("ERROR", include_path=folder, include_defaults=False, model_name="async_openai")
     task = get_task_dict(["kawhi_chartmimic"], manager)["kawhi_chartmimic"]
     (row,) = task.test_docs()
     assert row["ExampleID"] == "line_1"

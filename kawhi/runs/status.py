@@ -1,0 +1,166 @@
+"""``kawhi status``: a table of all cells of an experiment, and what became of those that failed."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from kawhi.runs.survey import STATES, CellState, Survey, count, last_lines, survey
+from kawhi.runs.views import progress_of
+
+REFRESH_SECONDS = 5
+_COLOURS = {
+    "done": "green",
+    "running": "cyan",
+    "queued": "yellow",
+    "trained": "blue",
+    "waiting": "dim",
+    "stopped": "red",
+    "failed": "red",
+    "lost": "red",
+}
+_BROKEN = ("failed", "lost", "stopped")
+_DETAILS = 20  # a sweep of which everything failed must not scroll its table away
+_HEAD = ("cell", "state", "step", "reward", "left", "")
+_NOTE = 24
+
+
+def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, watch: bool = False) -> int:
+    """``kawhi status``; returns 0, or 1 when there are no runs.
+
+    Args:
+        runs: ``paths.runs``.
+        experiment: a folder's name, or a pattern.
+        failed: only the cells that failed, were stopped or lost.
+        watch: draw again every few seconds until Ctrl-C.
+    """
+    seen = survey(runs, experiment)
+    if not seen.cells:
+        print(f"no runs in {runs / experiment}", file=sys.stderr)
+        return 1
+    console = Console(highlight=False)
+    if watch:
+        return _watch(console, runs, experiment, failed)
+    width = console.width if console.is_terminal else None  # a pipe has no width to fit into
+    for name, cells in seen.cells.items():
+        chosen = [cell for cell in cells if not failed or cell.state in _BROKEN]
+        if chosen:
+            console.print(Text(str(runs / name), style="bold"), *table(chosen, width), "", sep="\n", soft_wrap=True)
+    console.print(*map(Text, [*summary(seen), *details(seen, everything=failed)]), sep="\n", soft_wrap=True)
+    return 0
+
+
+def _watch(console: Console, runs: Path, experiment: str, failed: bool) -> int:
+    if not console.is_terminal:
+        print("error: --watch draws on a terminal; without it the table is printed once", file=sys.stderr)
+        return 1
+    try:
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                lines = frame(survey(runs, experiment), console.width, console.height, failed)
+                live.update(Text("\n").join(lines), refresh=True)
+                time.sleep(REFRESH_SECONDS)
+    except KeyboardInterrupt:
+        return 0
+
+
+def frame(seen: Survey, width: int, height: int, failed: bool = False) -> list[Text]:
+    """What fits a terminal: the most urgent cells, how many others there are, and the summary."""
+    every = [cell for cells in seen.cells.values() for cell in cells if not failed or cell.state in _BROKEN]
+    every.sort(key=lambda cell: STATES.index(cell.state))
+    below = [*summary(seen), time.strftime(f"%H:%M:%S, every {REFRESH_SECONDS} s, Ctrl-C ends")]
+    taken = sum(1 + len(line) // width for line in below)
+    room = max(1, height - taken - 4)
+    more = [f"and {len(every) - room} more"] if len(every) > room else []
+    shown = table(every[:room], width, experiments=len(seen.cells) > 1)
+    return [*shown, *map(Text, [*more, "", *below])]
+
+
+def table(cells: Sequence[CellState], width: int | None = None, *, experiments: bool = False) -> list[Text]:
+    """A line for the head and one for each cell; columns that no cell fills are left out.
+
+    Args:
+        width: columns of the terminal; names and notes give way, not what changes.  ``None`` shows everything.
+        experiments: whether a name says its experiment, too.
+    """
+    names = [cell.path.name for cell in cells]
+    rows = [[cell.shown, *progress_of(cell.status if cell.state == "running" else {})] for cell in cells]
+    filled = [0, *(i for i in range(1, 4) if any(row[i] for row in rows))]
+    rows = [[row[i] for i in filled] for row in rows]
+    head = [_HEAD[1 + i] for i in filled]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    room = None if width is None else width - sum(widths) - 2 * len(widths) - 2
+    if room is not None and max(map(len, names), default=0) > room - _NOTE:
+        names = short_names(names)
+    if experiments:
+        names = [f"{cell.path.parent.name}/{name}" for cell, name in zip(cells, names, strict=True)]
+    widest = max(map(len, [*names, _HEAD[0]]))
+    widest = widest if room is None else min(widest, max(room - _NOTE, room // 2))
+    lines = [_line(_HEAD[0], head, "", widest, widths, "bold", "bold")]
+    for cell, name, row in zip(cells, names, rows, strict=True):
+        lines.append(_line(name, row, without_log(cell.note), widest, widths, "", _COLOURS[cell.state]))
+    for line in lines:
+        line.rstrip()
+        if width is not None:
+            line.truncate(width, overflow="ellipsis")
+    return lines
+
+
+def _line(name: str, row: list[str], note: str, widest: int, widths: list[int], style: str, colour: str) -> Text:
+    first = Text(name, style=style)
+    first.truncate(widest, overflow="ellipsis", pad=True)
+    numbers = "".join(f"  {text:>{width}}" for text, width in zip(row[1:], widths[1:], strict=True))
+    return Text.assemble(first, "  ", (f"{row[0]:{widths[0]}}", colour), numbers, "  ", note)
+
+
+def without_log(note: str) -> str:
+    """The log is named below the table, where there is room."""
+    return re.sub(r" \(log: .+?\)", "", note)
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names without their hashes and without the parts that all have; unchanged where that would make two equal."""
+    parts = [name.rpartition("-")[0].split("_") for name in names]
+    common = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
+    short = ["_".join(part for part in own if part not in common) or "_".join(own) for own in parts]
+    return short if len(set(short)) == len(names) else list(names)
+
+
+def summary(seen: Survey) -> list[str]:
+    """How many cells are in which state, what tables wait, and whether Slurm was heard."""
+    every = [cell for cells in seen.cells.values() for cell in cells]
+    told = ", ".join(f"{number} {state}" for state, number in count(every))
+    hours = sum(cell.device_hours for cell in every)
+    lines = [told + (f"; done took {hours:.1f} device-hours" if hours else "")]
+    for task in seen.tables:
+        waits = f"waits: {task.reason}" if task.state == "PENDING" else task.state.lower()
+        lines.append(f"table: job {task.job_id} {waits}")
+    if seen.complaint:
+        lines.append(f"from files alone: {seen.complaint}")
+    return lines
+
+
+def details(seen: Survey, *, everything: bool = False) -> list[str]:
+    """Name, reason, log and its last lines of each cell that did not get through.
+
+    Args:
+        everything: all of them, and those that somebody stopped.
+    """
+    states = _BROKEN if everything else ("failed", "lost")
+    broken = [cell for cells in seen.cells.values() for cell in cells if cell.state in states]
+    shown = broken if everything else broken[:_DETAILS]
+    lines = []
+    for cell in shown:
+        lines += ["", f"{cell.path.name}: {without_log(cell.note)}"]
+        if cell.log:
+            lines += [f"  {cell.log}", *(f"    {line}" for line in last_lines(cell.log))]
+    if len(broken) > len(shown):
+        lines += ["", f"and {len(broken) - len(shown)} more: kawhi status --failed"]
+    return lines

@@ -1,0 +1,221 @@
+"""Where every cell of an experiment stands, from its files and, where there is a cluster, from Slurm.
+
+The files are the truth about what a cell has done.  Slurm is asked only about what files cannot know: whether a job
+still waits or runs, and how a job ended that could not write it down.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kawhi.cluster import submission
+from kawhi.cluster.cells import Cluster, how_it_ended, read_json
+from kawhi.cluster.slurm import Accounted, Task
+from kawhi.runs.rundir import RunDirectory
+from kawhi.runs.stage import STAGES
+
+STATES = ("running", "queued", "failed", "lost", "stopped", "trained", "waiting", "done")
+"""What a cell can be, the most urgent first."""
+
+ACTIVE = frozenset(stage for stages in STAGES.values() for stage in stages)
+
+
+@dataclass(frozen=True)
+class CellState:
+    """One cell.
+
+    Attributes:
+        path: its run directory.
+        state: one of :data:`STATES`.
+        shown: the state, or the stage of a cell that runs.
+        note: score, reason, or what it waits for.
+        status: its ``status.json``; empty before there is one.
+        log: where to look when it failed.
+        device_hours: what a finished cell took; 0 for others.
+        job: the job whose end explains the state, as the accounting calls it.
+        awaited: whether Slurm will go on with it without anybody's doing.
+    """
+
+    path: Path
+    state: str
+    shown: str
+    note: str = ""
+    status: dict[str, Any] = field(default_factory=dict)
+    log: Path | None = None
+    device_hours: float = 0.0
+    job: str | None = None
+    awaited: bool = False
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is to see.
+
+    Attributes:
+        cells: by experiment.
+        tables: jobs in the queue that will make tables of these cells.
+        complaint: why Slurm was not heard; empty when it was, or had nothing to do with these runs.
+    """
+
+    cells: dict[str, list[CellState]]
+    tables: list[Task]
+    complaint: str = ""
+
+
+def survey(runs: Path, experiment: str = "*") -> Survey:
+    """All cells of the experiments that match.
+
+    Args:
+        runs: ``paths.runs``.
+        experiment: a folder's name, or a pattern.
+    """
+    runs = runs.resolve()
+    paths = _run_directories(runs, experiment)
+    states, cluster = states_of(runs, paths)
+    grouped: dict[str, list[CellState]] = {}
+    for path, state in states.items():
+        grouped.setdefault(path.parent.name, []).append(state)
+    wanted = set(paths)
+    tables = [task for task, cells in submission.tables_at_work(runs, cluster.tasks) if cells & wanted]
+    return Survey(grouped, tables, cluster.complaint)
+
+
+def states_of(runs: Path, paths: Sequence[Path]) -> tuple[dict[Path, CellState], Cluster]:
+    """Where run directories stand, those included that are not there yet, and what Slurm was heard to say of them."""
+    cluster = Cluster(runs, [path for path in paths if not RunDirectory(path).record.exists()])
+    return _explained({path: _state(path, cluster) for path in paths}, cluster), cluster
+
+
+def _run_directories(runs: Path, experiment: str) -> list[Path]:
+    folders = (folder for folder in runs.glob(experiment) if not folder.name.startswith("."))
+    return sorted(config.parent for folder in folders for config in folder.glob("*/config.yaml"))
+
+
+def _state(path: Path, cluster: Cluster) -> CellState:
+    run = RunDirectory(path)
+    if run.record.exists():
+        record = read_json(run.record) or {}
+        return CellState(path, "done", "done", scores(record), device_hours=_device_hours(record))
+    status = read_json(run.status) or {}
+    found = _in_the_queue(run, status, cluster) or _at_rest(run, status, cluster)
+    if found.state == "lost" and ((read_json(run.status) or {}) != status or run.record.exists()):
+        return _state(path, cluster)  # it ended while we looked
+    return found
+
+
+def _in_the_queue(run: RunDirectory, status: dict[str, Any], cluster: Cluster) -> CellState | None:
+    """What a cell does that a process works on or that Slurm will start; ``None`` for any other."""
+    stage, last = status.get("stage", "waiting"), cluster.last_attempt(run.path)
+    tasks = cluster.tasks_of(run.path)
+    works = next((task for _, task in tasks if task.state != "PENDING"), None)
+    if works and works.state == "COMPLETING" and stage not in ACTIVE:
+        works = None  # it has said how it ended
+    said_since = status.get("time", 0) >= last.get("time", 0)  # by this job, not by one before it
+    if works and not (stage in ("failed", "stopped") and said_since):
+        shown = stage if stage in ACTIVE else "starting"
+        return CellState(run.path, "running", shown, f"job {works.job_id} on {works.nodes}", status)
+    if stage in ACTIVE and run.held():
+        return CellState(run.path, "running", stage, "", status)
+    part, waits = next(((part, task) for part, task in tasks if task.state == "PENDING"), (None, None))
+    if waits is None or (stage == "failed" and part == "evaluate" and waits.reason.startswith("Dependency")):
+        return None
+    note = f"{waits.reason} (job {waits.job_id})"
+    if stage == "trained":
+        return CellState(run.path, "trained", "trained", f"its evaluation is queued: {note}", status, awaited=True)
+    return CellState(run.path, "queued", "queued", note + (f"; {last['ended']}" if last.get("ended") else ""), status)
+
+
+def _at_rest(run: RunDirectory, status: dict[str, Any], cluster: Cluster) -> CellState:
+    """What became of a cell that nobody works on and nobody will, as far as anybody wrote it down."""
+    stage, last = status.get("stage", "waiting"), cluster.last_attempt(run.path)
+    ended = " ".join((last.get("ended") or "").split())
+    if stage in ("failed", "stopped"):
+        reason = " ".join(status.get("reason", ended).split())
+        job = last.get("job") if stage == "stopped" else None
+        return CellState(run.path, stage, stage, reason, status, _log(run, reason, last), job=job)
+    if stage in ACTIVE or last.get("time", 0) > status.get("time", 0):
+        where = f"in {stage}" if stage in ACTIVE else "before its first stage"
+        if cluster.complaint and last and not ended:
+            note = f"job {last['job']}, said {_ago(status.get('time', last['time']))} ago"
+            return CellState(run.path, "running", stage if stage in ACTIVE else "starting", note, status)
+        state = "failed" if ended.startswith("exit code") else "lost"
+        note = f"{where}: {ended or 'nothing works on it; the same command goes on from here'}"
+        return CellState(run.path, state, state, note, status, _log(run, "", last), job=last.get("job"))
+    job = cluster.submitted.get((run.path, "evaluate" if stage == "trained" else "train"))
+    if stage == "trained":
+        return CellState(run.path, "trained", "trained", "its evaluation is not queued", status, job=job)
+    job = job or cluster.submitted.get((run.path, "evaluate"))  # of a study that trains nothing
+    note = f"submitted as job {job}" + ("" if cluster.complaint else ", which is gone: launch it again")
+    return CellState(run.path, "waiting", "waiting", note if job else "not started", job=job)
+
+
+def _explained(states: dict[Path, CellState], cluster: Cluster) -> dict[Path, CellState]:
+    """The states that only Slurm's accounting explains, explained."""
+    accounts = cluster.accounts({state.job for state in states.values() if state.job})
+    return {path: _with_account(state, accounts.get(state.job or "")) for path, state in states.items()}
+
+
+def _with_account(state: CellState, account: Accounted | None) -> CellState:
+    if account is None or account.state in ("PENDING", "RUNNING", "COMPLETED", "REQUEUED"):
+        return state
+    how = f"job {account.job_id}: {how_it_ended(account)}"
+    if state.state == "trained":
+        return replace(state, note=f"its evaluation did not run, {how}")
+    if state.state == "stopped":
+        return replace(state, note=how)
+    where = "never started" if state.state == "waiting" else state.note.partition(":")[0]
+    kind = "stopped" if account.state == "CANCELLED" else "failed"
+    return replace(state, state=kind, shown=kind, note=f"{where}, {how}")
+
+
+def _ago(then: float) -> str:
+    minutes = max(0.0, time.time() - then) / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+
+
+def scores(record: dict[str, Any]) -> str:
+    """The scores of a record, or what its study measures instead, in a few words."""
+    found = [f"{its['title']} {its['score']:.2f}" for its in record.get("benchmarks", {}).values()]
+    if not found and record.get("study") == "timing":
+        found = [f"{record['run']['timing_s']['timing_s/step']:.1f} s/step"]
+    return ", ".join(found)
+
+
+def _device_hours(record: dict[str, Any]) -> float:
+    trainer = record.get("config", {}).get("verl", {}).get("trainer", {})
+    devices = trainer.get("n_gpus_per_node", 1) * trainer.get("nnodes", 1)
+    return sum(record.get("run", {}).get("seconds", {}).values()) * devices / 3600
+
+
+def _log(run: RunDirectory, reason: str, last: dict[str, Any]) -> Path | None:
+    """The log that a reason names, else the job's, else the stage's that was written last."""
+    named = [Path(found) for found in re.findall(r"\(log: (.+?)\)", reason)]
+    candidates = [*named, *([Path(last["log"])] if last.get("log") else [])]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    return max((run.path / "logs").glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
+
+
+def last_lines(log: Path, number: int = 5) -> list[str]:
+    """The last lines of a log that say something, without colours."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 16384))
+        text = file.read().decode(errors="replace")
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    lines = [line.rpartition("\r")[2].rstrip() for line in plain.split("\n")]
+    return [line[:240] for line in lines if line.strip()][-number:]
+
+
+def count(cells: Iterable[CellState]) -> Iterator[tuple[str, int]]:
+    """States and how many cells have them; the usual ones also at 0."""
+    states = [cell.state for cell in cells]
+    for state in ("done", "running", "queued", *(s for s in STATES if s not in ("done", "running", "queued"))):
+        number = states.count(state)
+        if number or state in ("done", "running", "queued", "failed"):
+            yield state, number

@@ -1,0 +1,201 @@
+"""What a job does around a cell, with a small program in place of the cell and of ``scontrol``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cells import ROOT
+
+JOB = """
+import sys
+from pathlib import Path
+from kawhi.cluster import job
+
+job._FAREWELL_SECONDS = 0.1
+
+class Job(job.CellJob):
+    def command(self):
+        return [sys.executable, "-c", sys.argv[2], str(self.run_directory)]
+
+sys.exit(Job(Path(sys.argv[1]), "train", attempts=2).main())
+"""
+WAIT_FOR_STOP = """
+import os, sys, time
+open(sys.argv[1] + '/up', 'w')
+while not os.path.exists(sys.argv[1] + '/stop'):
+    time.sleep(0.05)
+"""
+SCONTROL = """#!/bin/sh
+[ -e {folder}/refuse ] && {{ echo no >&2; exit 1; }}
+echo "$@" >>{asked}
+"""
+
+
+class Job:
+    """A job on a run directory; ``scontrol`` notes what it is asked."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.asked = folder / "run", folder / "asked"
+        self.folder.mkdir()
+        scontrol = folder / "bin" / "scontrol"
+        scontrol.parent.mkdir()
+        scontrol.write_text(SCONTROL.format(folder=folder, asked=self.asked))
+        scontrol.chmod(0o755)
+        self.environment = {
+            **os.environ,
+            "PATH": f"{scontrol.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "SLURM_JOB_ID": "15",
+            "SLURM_ARRAY_JOB_ID": "12",
+            "SLURM_ARRAY_TASK_ID": "3",
+            "SLURMD_NODENAME": "node1",
+        }
+
+    def start(self, code: str) -> subprocess.Popen:
+        command = [sys.executable, "-c", JOB, str(self.folder), code]
+        return subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def run(self, code: str) -> int:
+        process = self.start(code)
+        process.communicate(timeout=60)
+        return process.returncode
+
+    def signalled(self, code: str, number: int) -> tuple[int, str]:
+        process = self.start(code)
+        deadline = time.monotonic() + 60
+        while not (self.folder / "up").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+        (self.folder / "up").unlink()
+        (self.folder / "stop").unlink(missing_ok=True)
+        return process.returncode, output
+
+    def diary(self) -> list[dict]:
+        return json.loads((self.folder / "jobs.json").read_text())
+
+    def requeued(self) -> list[str]:
+        return self.asked.read_text().splitlines() if self.asked.exists() else []
+
+
+@pytest.fixture
+def job(tmp_path) -> Job:
+    return Job(tmp_path)
+
+
+def test_a_cell_that_ends_well(job):
+    assert job.run("pass") == 0
+    (entry,) = job.diary()
+    assert {key: entry[key] for key in ("job", "raw", "part", "node", "ended")} == {
+        "job": "12_3",
+        "raw": "15",
+        "part": "train",
+        "node": "node1",
+        "ended": "done",
+    }
+    assert job.requeued() == []
+
+
+def test_a_failure_keeps_its_exit_code(job):
+    assert job.run("raise SystemExit(7)") == 7
+    assert job.diary()[-1]["ended"] == "exit code 7"
+    assert job.requeued() == []
+
+
+def test_75_queues_again_as_often_as_stated(job):
+    assert [job.run("raise SystemExit(75)") for _ in range(3)] == [75, 75, 75]
+    assert [entry["ended"] for entry in job.diary()] == [*["exit code 75, queued again"] * 2, "exit code 75"]
+    assert job.requeued() == ["requeue 12_3"] * 2  # of this task alone, not of its array
+
+
+def test_a_cell_that_was_killed_may_succeed_later(job):
+    assert job.run("import os; os.kill(os.getpid(), 9)") == 75
+    assert job.requeued() == ["requeue 12_3"]
+
+
+def test_slurm_s_notice_becomes_a_request_to_stop(job):
+    code, output = job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)
+    assert code == 75
+    assert "Slurm asked to stop: saving" in output
+    assert job.diary()[-1]["ended"] == "stopped as Slurm asked, queued again"
+    assert job.requeued() == ["requeue 12_3"]
+
+
+def test_stops_that_slurm_asks_for_are_not_counted_as_failures(job):
+    for step in range(1, 5):
+        write_metrics(job.folder, step)
+        assert job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] == 75
+    assert job.requeued() == ["requeue 12_3"] * 4
+    assert job.run("raise SystemExit(75)") == 75
+    assert len(job.requeued()) == 5
+
+
+def test_a_job_that_gets_nowhere_ends(job):
+    write_metrics(job.folder, 3)
+    codes = [job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] for _ in range(3)]
+    assert codes == [75, 75, 1]
+    assert "3 jobs in a row ended at their time limit without one more step" in job.diary()[-1]["ended"]
+    assert len(job.requeued()) == 2
+
+
+def test_a_cell_that_is_done_when_the_notice_comes_is_done(job):
+    assert job.signalled(WAIT_FOR_STOP, signal.SIGUSR2)[0] == 0
+    assert job.diary()[-1]["ended"] == "done"
+    assert job.requeued() == []
+
+
+def test_a_cell_that_fails_after_the_notice_has_failed(job):
+    assert job.signalled(WAIT_FOR_STOP + "raise SystemExit(3)", signal.SIGUSR2)[0] == 3
+    assert job.requeued() == []
+
+
+def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
+    """scancel must not bring a job back."""
+    code, _ = job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)", signal.SIGTERM)
+    assert code == 143
+    assert job.diary()[-1]["ended"] == "ended by Slurm"
+    assert job.requeued() == []
+
+
+def test_a_slurm_that_refuses_to_queue_again_is_written_down(job):
+    (job.folder.parent / "refuse").touch()
+    assert job.run("raise SystemExit(75)") == 75
+    assert "could not be queued again: Slurm refused `scontrol requeue 12_3`: no" in job.diary()[-1]["ended"]
+
+
+def test_the_notice_does_not_kill_the_cell_s_processes(job):
+    """Slurm sends it to every process of the step."""
+    start = """
+import subprocess, sys
+child = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+open(sys.argv[1] + '/pid', 'w').write(str(child.pid))
+"""
+    process = job.start(start + WAIT_FOR_STOP + "raise SystemExit(75 if child.poll() is None else 5)")
+    deadline = time.monotonic() + 60
+    while not (job.folder / "up").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    child = int((job.folder / "pid").read_text())
+    os.kill(child, signal.SIGUSR2)
+    process.send_signal(signal.SIGUSR2)
+    process.communicate(timeout=60)
+    os.kill(child, signal.SIGKILL)
+    assert process.returncode == 75
+
+
+def write_metrics(folder: Path, step: int) -> None:
+    lines = "".join(json.dumps({"step": s, "data": {}}) + "\n" for s in range(1, step + 1))
+    (folder / "train").mkdir(exist_ok=True)
+    (folder / "train" / "metrics-0.jsonl").write_text(lines)

@@ -1,0 +1,159 @@
+"""A sweep on the lab from its first launch to its table, with everything that a cluster does to it in between.
+
+One cell cannot be run at first.  The other is preempted, loses its node and hits its time limit while it is trained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.cells import CONF, ROOT
+from tests.end_to_end.conftest import SMALL
+from tests.slurm.lab import Lab
+
+STEPS = 4
+OVERRIDES = (
+    "ablation=region_selection",
+    "credit=uniform,kawhi",
+    *(word for word in SMALL if not word.startswith("steps=")),
+    f"steps={STEPS}",
+    "verl.trainer.save_freq=1",
+    "scale.needs.memory_gib=4",  # other tests run beside this one
+    "scale.slurm.cpus=1",
+)
+
+
+@dataclass
+class Sweep:
+    """A sweep with a folder of its own on a lab."""
+
+    lab: Lab
+    folder: Path
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "results" / "runs"
+
+    def launch(self, *more: str, **options) -> subprocess.Popen:
+        """``python experiments/run.py -m ... hydra/launcher=slurm`` as typed in the sweep's folder."""
+        command = [
+            sys.executable,
+            str(ROOT / "experiments" / "run.py"),
+            "-m",
+            "hydra/launcher=slurm",
+            *OVERRIDES,
+            *more,
+        ]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True}
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.lab.environment, start_new_session=True, **(pipes | options)
+        )
+
+    def launched(self, *more: str) -> str:
+        """What a launch printed that ended well."""
+        process = self.launch(*more)
+        text, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, text
+        return text
+
+    def run_directory(self, credit: str) -> Path:
+        (path,) = self.runs.glob(f"*/*_grpo_{credit}_tiny_*")
+        return path
+
+    def status(self, credit: str) -> dict[str, Any]:
+        file = self.run_directory(credit) / "status.json"
+        return json.loads(file.read_text()) if file.exists() else {"stage": "waiting"}
+
+    def jobs(self, credit: str) -> list[dict[str, Any]]:
+        file = self.run_directory(credit) / "jobs.json"
+        return json.loads(file.read_text()) if file.exists() else []
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess:
+        """``kawhi ...``"""
+        return self.lab.run(sys.executable, "-m", "kawhi.cli", *arguments, check=False, cwd=self.folder)
+
+    def until_step(self, credit: str, step: int, launches: int) -> None:
+        """Until so many jobs have worked on the cell and the last of them has logged this step."""
+
+        def there() -> bool:
+            status = self.status(credit)
+            assert status["stage"] not in ("failed", "done", "trained"), status
+            return len(self.jobs(credit)) == launches and status["stage"] == "train" and status.get("step", 0) >= step
+
+        self.lab.wait(there, 600)
+
+
+def obstacle(folder: Path, runs: Path) -> Path:
+    """A folder in the place of the first cell's ``data.json``, so that its first stage fails until it is removed."""
+    from kawhi.runs.plan import compose_cells
+    from kawhi.runs.rundir import RunDirectory
+
+    cells, _ = compose_cells(CONF, [*OVERRIDES, f"paths.runs={runs}"])
+    place = RunDirectory.of(cells[0]).path / "data.json"
+    place.mkdir(parents=True)
+    return place
+
+
+def tell(lab: Lab, folder: Path) -> Sweep:
+    """Lets it all happen; what can only be seen on the way is kept in ``seen``."""
+    sweep = Sweep(lab, folder)
+    (folder / "site.env").write_text("export SBATCH_PARTITION=scavenge\n")
+    site = f"hydra.launcher.site={folder / 'site.env'}"
+    place = obstacle(folder, sweep.runs)
+
+    first = sweep.launch(site, "hydra.launcher.wait=true")
+    sweep.seen["first"] = _kill_after(first, "stop:", signal.SIGKILL)  # the login session dies
+    train = re.search(r"(\d+)  train:", sweep.seen["first"])[1]
+    sweep.until_step("kawhi", 1, launches=1)
+    urgent = lab.submit("--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap", "sleep 600")
+    lab.wait(lambda: any(line.startswith(f"{urgent} RUNNING") for line in lab.squeue()), 60)
+    sweep.seen["preempted"] = [line for line in lab.squeue() if line.startswith(f"{train}_1")]
+    lab.run("scancel", urgent)
+
+    sweep.until_step("kawhi", 2, launches=2)
+    node = sweep.jobs("kawhi")[-1]["node"]
+    lab.kill_node(node)
+    sweep.until_step("kawhi", 3, launches=3)
+    lab.start_node(node)
+
+    raw = sweep.jobs("kawhi")[-1]["raw"]
+    used = lab.run("squeue", "--noheader", "--jobs", raw, "--format", "%M").stdout.strip()
+    minutes = int(used.split(":")[-2]) + 5 + (len(used.split(":")) > 2) * 60
+    lab.run("scontrol", "update", f"JobId={raw}", f"TimeLimit={minutes}")
+    lab.wait(lambda: len(sweep.jobs("kawhi")) == 4 or sweep.status("kawhi")["stage"] == "trained", 200)
+    lab.wait(lambda: sweep.status("kawhi")["stage"] == "done" and not lab.squeue(), 400)
+    sweep.seen["accounts"] = lab.sacct(train)
+    sweep.seen["status"] = sweep.command("status", "region_selection")
+    sweep.seen["tables before"] = list((folder / "results").glob("tables/*"))
+
+    place.rmdir()
+    second = sweep.launch("hydra.launcher.site=none")
+    sweep.seen["second"] = _kill_after(second, "stop:", signal.SIGHUP)
+    lab.wait(lambda: not lab.squeue(), 500)
+    sweep.seen["second accounts"] = lab.sacct(re.search(r"(\d+)  train:", sweep.seen["second"])[1])
+    sweep.seen["third"] = sweep.launched("hydra.launcher.site=none")
+    sweep.seen["queue after third"] = lab.squeue()
+    return sweep
+
+
+def _kill_after(process: subprocess.Popen, word: str, number: int) -> str:
+    """The launcher's output up to a line with ``word``; then its whole session gets the signal."""
+    lines, end = [], time.monotonic() + 300
+    while not lines or word not in lines[-1]:
+        line = process.stdout.readline()
+        assert line, f"the launcher ended with {process.wait()}: {''.join(lines)}"
+        assert time.monotonic() < end
+        lines.append(line)
+    os.killpg(process.pid, number)
+    process.wait(30)
+    return "".join(lines)

@@ -1,0 +1,77 @@
+"""Many cells, and two people who launch them at the same moment; no job starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from kawhi.cluster import slurm, submission
+from tests.cells import ROOT
+
+CELLS = 200
+SECONDS = 60
+
+
+@pytest.fixture
+def closed(in_lab):
+    """The lab with a partition that takes jobs and starts none."""
+    in_lab.run("scontrol", "update", "PartitionName=main", "State=DOWN")
+    yield in_lab
+    in_lab.run("scancel", "--user", "root")
+    in_lab.run("scontrol", "update", "PartitionName=main", "State=UP")
+
+
+def launch(lab, folder, *overrides: str) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "experiments" / "run.py"), "-m", "hydra/launcher=slurm", *overrides]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=lab.environment, **pipes)
+
+
+def ended(process: subprocess.Popen) -> tuple[str, float]:
+    """What it printed, and the processor time that it took with all its children."""
+    output = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, output
+    return output, used.ru_utime + used.ru_stime
+
+
+def test_two_launches_at_once_submit_every_cell_once_and_soon(closed, tmp_path):
+    sweep = ("ablation=region_selection", "credit=uniform,kawhi", f"seeds.rollout=range({CELLS // 2})")
+    both = [launch(closed, tmp_path, *sweep) for _ in range(2)]
+    told = [ended(process) for process in both]
+    queue = slurm.queue()
+    runs = tmp_path / "results" / "runs"
+    for part in ("train", "evaluate"):
+        tasks = [task for task in queue if (its := submission.cells_of(runs, task)) and its[0] == part]
+        cells = {submission.cells_of(runs, task)[1][0] for task in tasks}
+        assert len(tasks) == len(cells) == CELLS
+    assert len(submission.tables_at_work(runs, queue)) == 1
+    counts = [
+        re.search(r"200 cells: 0 done, (\d+) queued or running already, (\d+) submitted", text) for text, _ in told
+    ]
+    assert sorted((int(count[1]), int(count[2])) for count in counts) == [(0, CELLS), (CELLS, 0)]
+    # Processor time: on a machine with nothing else to do the wall time, here with whatever runs beside it.
+    assert min(seconds for _, seconds in told) < SECONDS
+
+
+def test_a_mistake_in_the_last_cell_submits_none(closed, tmp_path):
+    process = launch(closed, tmp_path, "credit=uniform,kawhi", "kawhi.options.temperature=0.1,-1.0", "credit.name=x")
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert output.startswith("error: ")
+    assert closed.squeue() == []
+    assert not (tmp_path / "results" / "runs" / ".slurm").exists()
+
+
+def test_a_partition_that_does_not_exist_is_one_sentence(closed, tmp_path):
+    (tmp_path / "site.env").write_text("export SBATCH_PARTITION=nowhere\n")
+    process = launch(closed, tmp_path, "study=baseline", f"hydra.launcher.site={tmp_path / 'site.env'}")
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert re.search(r"^error: Slurm refused the jobs of evaluate: .*invalid partition", output, re.MULTILINE)
+    assert "Traceback" not in output
