@@ -34,7 +34,7 @@ FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 """What is handed on to the driver."""
 
 _POLL_SECONDS = 0.3
-_GRACE = 10
+_GRACE = 2  # after a notice Slurm itself waits 30 s, some clusters 5
 _PR_SET_CHILD_SUBREAPER = 36
 _RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()")
 _COUNT = """

@@ -85,7 +85,7 @@ def test_a_task_on_each_node_and_nothing_left(lab, job, tmp_path):
     try:
         ask(other)
         assert other.stdout.readline() == "1\n"  # it is up before the job is
-        folders = set(Path("/tmp").glob("ray-*"))
+        folders = set(Path("/tmp").glob("ray-*"))  # of other Slurms on this machine
         number, log = job("python", "driver.py", "2", "7")
         text = log.read_text()
         assert "[('node1', 8), ('node2', 8)]" in text, text + logs(tmp_path)
@@ -105,9 +105,12 @@ def test_cancelled_it_leaves_nothing(lab, job, tmp_path):
     number, log = job("sleep", "1000", nodes=1, wait=False)
     lab.wait(lambda: log.exists() and "Ray is up" in log.read_text(), 100)
     assert of_job(number)
+    (folder,) = {p.environ()["KAWHI_RAY_FOLDER"] for p in of_job(number) if "KAWHI_RAY_FOLDER" in p.environ()}
+    assert Path(folder).is_dir()
     lab.run("scancel", number)
     lab.wait(lambda: not lab.squeue(f"--jobs={number}"), 60)
     assert of_job(number) == []
+    assert not Path(folder).exists()
 
 
 def test_it_says_what_to_run(lab, job):
