@@ -115,6 +115,34 @@ class Timing(Result):
         return self.provenance, self.model, self.steps
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A training or baseline record as a whole.
+
+    Attributes:
+        config: as dotted keys.
+        scores: task -> n, correct, score, title and metric.
+    """
+
+    file: Path
+    config: dict[str, Any]
+    scores: dict[str, dict[str, Any]]
+
+
+def read_entries(folder: Path) -> list[Entry]:
+    """The records of trained and of untrained models; stops at the first record of any kind that is not sound."""
+    _read(folder)
+    found = []
+    for file in sorted(folder.glob("*.json")):
+        record = _load(file)
+        if _study(record) in ("training", "baseline"):
+            said = {"study.name": _study(record), "scale.provenance": record["provenance"]}
+            config = said | _dotted(_get(record, file, dict, "config"))
+            scores = {task: _checked_score(record, file, task) for task in record["benchmarks"]}
+            found.append(Entry(file, config, scores))
+    return found
+
+
 def read_records(folder: Path) -> list[Measurement]:
     """Every benchmark of every training record; stops at the first record of any kind that is not sound."""
     return [m for m in _read(folder) if isinstance(m, Measurement)]

@@ -42,17 +42,35 @@ def judging(
     elif block["base_url"] or not block.get("serve"):
         yield Judge(JudgeSettings.from_config(block))
     else:
-        serve, gpus = block["serve"], gpus_free()
-        options = parallel_options(len(gpus), serve["tensor_parallel"])
-        options += ["--max-model-len", str(serve["max_model_len"])]
-        options += ["--gpu-memory-utilization", str(serve["gpu_memory_utilization"]), *serve["options"]]
-        with served(
-            block["model"],
-            name=block["model"],
-            port=serve["port"],
-            options=options,
-            log=log,
-            limit=serve["limit"],
-            environment={"CUDA_VISIBLE_DEVICES": ",".join(gpus), **(environment or {})},
-        ) as base_url:
+        with judge_served(block, log=log, environment=environment) as base_url:
             yield Judge(JudgeSettings.from_config({**block, "base_url": base_url}))
+
+
+@contextmanager
+def judge_served(
+    block: Mapping[str, Any], *, log: Path, environment: Mapping[str, str] | None = None, host: str = "127.0.0.1"
+) -> Iterator[str]:
+    """Yields the base URL of a server of the judge on the GPUs that are free; ends it.
+
+    Args:
+        block: ``judge`` of a cell, with ``serve``.
+        host: the address that the server listens on.
+
+    Raises:
+        CellError: too few GPUs are free, or the server does not start.
+    """
+    serve, gpus = block["serve"], gpus_free()
+    options = parallel_options(len(gpus), serve["tensor_parallel"])
+    options += ["--max-model-len", str(serve["max_model_len"])]
+    options += ["--gpu-memory-utilization", str(serve["gpu_memory_utilization"]), *serve["options"]]
+    with served(
+        block["model"],
+        name=block["model"],
+        port=serve["port"],
+        options=options,
+        log=log,
+        limit=serve["limit"],
+        environment={"CUDA_VISIBLE_DEVICES": ",".join(gpus), **(environment or {})},
+        host=host,
+    ) as base_url:
+        yield base_url

@@ -40,6 +40,7 @@ def served(
     log: Path,
     limit: float,
     environment: Mapping[str, str] | None,
+    host: str = "127.0.0.1",
 ) -> Iterator[str]:
     """Yields the base URL of a server that is ready, and ends it.
 
@@ -51,6 +52,7 @@ def served(
         log: its output is appended here.
         limit: seconds until it must be ready.
         environment: variables beside those of this process.
+        host: the address it listens on; ``0.0.0.0`` also answers other machines.
 
     Raises:
         CellError: vLLM is not installed, the port is taken, or the server ends or hangs while it starts.
@@ -64,7 +66,7 @@ def served(
     with open(log, "ab") as output:
         start = output.tell()
         process = subprocess.Popen(
-            [*COMMAND, model, "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port), *options],
+            [*COMMAND, model, "--served-model-name", name, "--host", host, "--port", str(port), *options],
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,

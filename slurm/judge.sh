@@ -1,0 +1,27 @@
+#!/bin/bash
+# The judge's server as a job of its own, on all GPUs it is given: one replica on each.
+#
+#   sbatch slurm/judge.sh                      # conf/judge/qwen3_vl_30b_a3b.yaml
+#   sbatch --gpus-per-node=2 slurm/judge.sh judge.serve.port=8000     # words after the script are Hydra overrides
+#
+# While it answers, <runs>/.slurm/judge.json says where.  Cells and kawhi rejudge use it with
+#   judge=endpoint judge.base_url=http://NODE:PORT/v1
+# It answers whoever reaches the node.  It stays until it is cancelled or its time is over.
+#SBATCH --job-name=judge
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --exclusive
+#SBATCH --mem=0
+#SBATCH --time=1-00:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=results/runs/.slurm/%x-%j.log
+[ -n "${SLURM_JOB_ID:-}" ] || { echo "error: this is a job for Slurm: type sbatch slurm/judge.sh" >&2; exit 2; }
+# A job's script is a copy in Slurm's spool folder: the checkout is where sbatch found the original.
+folder=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's|^ *Command=||p' | head -n 1)
+folder=${folder%%/judge.sh*} # without its name and its arguments
+[ -f "$folder/common.sh" ] || folder=$SLURM_SUBMIT_DIR/slurm
+# shellcheck source=common.sh
+source "$folder/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
+python_job -m kawhi.cluster.judge_job "$@"
