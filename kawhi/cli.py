@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     doctor.add_argument("--runs", type=Path, metavar="FOLDER", help="with --cluster: paths.runs (default: the site's)")
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
-    status.add_argument("--runs", type=Path, default=Path("results/runs"))
+    status.add_argument("--runs", type=Path, default=Path(os.environ.get("KAWHI_RUNS", "results/runs")))
     status.add_argument("--watch", action="store_true", help="draw it again every 5 s until Ctrl-C")
     status.add_argument("--failed", action="store_true", help="only cells that failed, all of them with their logs")
     plan = commands.add_parser("plan", help="every cell of a command with its verl command line, time and state")

@@ -68,6 +68,8 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], op
     try:
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
+        site = read_site(options.site)
+        os.environ.update({k: v for k, v in site.items() if not (k.startswith("KAWHI_") and k in os.environ)})
         console = Console(stderr=True)
         shown = track(job_overrides, "composing", console=console, transient=True, disable=not console.is_terminal)
         cells = [composed(loader, sweep, list(overrides)) for overrides in shown]
@@ -121,7 +123,6 @@ class Launch:
     def run(self) -> int:
         """Returns the exit code: 0 when all that is missing was submitted, with ``wait`` when all is done."""
         self._look_at_gates()
-        os.environ.update(read_site(self.options.site))
         with submission.alone(self.runs):
             queue = slurm.queue()
             division = divide(self.wanted, submission.at_work(self.runs, queue))

@@ -51,6 +51,7 @@ WITHOUT_EFFECT = (
     "verl.trainer.save_freq",
     "verl.trainer.max_actor_ckpt_to_keep",
     "verl.reward.num_workers",
+    "verl_new.ray_kwargs.ray_init.address",
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
 )

@@ -126,10 +126,10 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     sweep.until_step("kawhi", 3, launches=3)
     lab.start_node(node)
 
-    raw = sweep.jobs("kawhi")[-1]["raw"]
-    used = lab.run("squeue", "--noheader", "--jobs", raw, "--format", "%M").stdout.strip()
+    job = sweep.jobs("kawhi")[-1]["job"]  # the plain number of an array's last task means all of the array
+    used = lab.run("squeue", "--noheader", "--jobs", job, "--format", "%M").stdout.strip()
     minutes = int(used.split(":")[-2]) + 5 + (len(used.split(":")) > 2) * 60
-    lab.run("scontrol", "update", f"JobId={raw}", f"TimeLimit={minutes}")
+    lab.run("scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}")
     lab.wait(lambda: len(sweep.jobs("kawhi")) == 4 or sweep.status("kawhi")["stage"] == "trained", 200)
     lab.wait(lambda: sweep.status("kawhi")["stage"] == "done" and not lab.squeue(), 400)
     sweep.seen["accounts"] = lab.sacct(train)
