@@ -7,6 +7,9 @@ from pathlib import Path
 
 from kawhi.runs.identity import CellError
 
+SITE = Path("slurm/site.env")
+"""Where it is looked for; a cluster can do without one."""
+
 
 def read_site(file: Path) -> dict[str, str]:
     """What a bash file of exports sets or changes; empty when there is no such file.
