@@ -24,7 +24,8 @@ def resources(cell: DictConfig, minutes: int, *, devices: bool = True) -> dict[s
         "slurm_nodes": cell.verl.trainer.nnodes if devices else 1,
         "slurm_ntasks_per_node": 1,
         "slurm_cpus_per_task": wanted["cpus"] if devices else 1,
-        "slurm_signal_delay_s": wanted["notice"],
+        # A table saves nothing, and its limit may be shorter than the notice, which would then come at its start.
+        "slurm_signal_delay_s": wanted["notice"] if devices else 1,
     }
     if devices:
         parameters["slurm_mem"] = f"{wanted['memory_gib']}G" if wanted["memory_gib"] else "0"
