@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,7 @@ class Launch:
         """Returns the exit code: 0 when all that is missing was submitted, with ``wait`` when all is done."""
         self._look_at_gates()
         with submission.alone(self.runs):
+            self._look_again()
             queue = slurm.queue()
             division = divide(self.wanted, submission.at_work(self.runs, queue))
             with _undisturbed():
@@ -133,6 +134,14 @@ class Launch:
             return 0
         views = [(label, wanted.folder.path) for label, wanted in zip(self.labels, self.wanted, strict=True)]
         return until_ended(views, self.runs, self.name)
+
+    def _look_again(self) -> None:
+        """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
+        self.config = {folder.existing(): cell for folder, cell in self.config.items()}
+        self.wanted = [
+            replace(wanted, folder=wanted.folder.existing(), baseline=wanted.baseline and wanted.baseline.existing())
+            for wanted in self.wanted
+        ]
 
     def _look_at_gates(self) -> None:
         """Raises:
