@@ -181,6 +181,8 @@ class Launch:
         snapshot = take(ROOT, self.runs / submission.FOLDER / "code")
         new = submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
         jobs: dict[str, str] = {}
+        if table is not None:
+            table.stamp.unlink(missing_ok=True)  # of an earlier table: it would hide that this one was not made
         for array in division.arrays:
             jobs[array.name] = self._submit_cells(array, new, jobs, snapshot)
         if table is not None:
