@@ -184,7 +184,7 @@ class Launch:
         if table is not None:
             table.stamp.unlink(missing_ok=True)  # of an earlier table: it would hide that this one was not made
         for array in division.arrays:
-            jobs[array.name] = self._submit_cells(array, new, jobs, snapshot)
+            jobs[array.name] = self._submit_cells(array, division, new, jobs, snapshot)
         if table is not None:
             ids = [*jobs.values(), *(task.job_id for tasks in division.queued.values() for task in tasks)]
             kind = "afterany" if table.partial else "afterok"
@@ -204,16 +204,19 @@ class Launch:
     def _told(self, part: str, folders: list[Path]) -> dict[str, Any]:
         return {"part": part, "cells": [str(folder.relative_to(self.runs)) for folder in folders]}
 
-    def _submit_cells(self, array: Array, new: submission.Submission, jobs: dict[str, str], snapshot: Path) -> str:
+    def _submit_cells(
+        self, array: Array, division: Division, new: submission.Submission, jobs: dict[str, str], snapshot: Path
+    ) -> str:
         for wanted in array.cells:
             wanted.folder.save_config(self.config[wanted.folder])
         config = self.config[array.cells[0].folder]
         ids = [jobs.get(name, name) for name in array.after_all]
         dependency = f"afterok:{':'.join(ids)}" if ids else None
         if array.after_each:
-            # Of an array of one, submitit makes a plain job.
-            kind = "aftercorr" if len(array.cells) > 1 else "afterok"
-            dependency = f"{kind}:{jobs[array.after_each]}"
+            # Of an array of one, submitit makes a plain job, which has no index of its own.
+            before = next(other for other in division.arrays if other.name == array.after_each)
+            first = f"{jobs[before.name]}_0" if len(before.cells) > 1 else jobs[before.name]
+            dependency = f"aftercorr:{jobs[before.name]}" if len(array.cells) > 1 else f"afterok:{first}"
         work = [
             CellJob(w.folder.path, array.part, self.options.attempts, new.id, w.baseline.path if w.baseline else None)
             for w in array.cells
