@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.cluster.submission import Submission
 from kawhi.runs.identity import CellError
+
+_DEAF = """bash -c 'trap "" USR2; exec "$0" "$@"'"""
+"""Until it is heeded, Slurm's notice must not end a job: one that fails while it is preempted is not queued again."""
 
 
 def resources(cell: DictConfig, minutes: int, *, devices: bool = True) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def submit_array(
     Raises:
         CellError: Slurm refuses it.
     """
-    executor = submitit.SlurmExecutor(submission.logs)
+    executor = submitit.SlurmExecutor(submission.logs, python=f"{_DEAF} {shlex.quote(sys.executable)}")
     more: dict[str, Any] = {"chdir": str(snapshot), "requeue": True, "kill-on-invalid-dep": "yes"}
     setup = os.environ.get("KAWHI_SETUP")
     arguments = shlex.split(os.environ.get("KAWHI_SRUN_ARGS", ""))
