@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,11 +63,20 @@ class Options:
             raise CellError("hydra.launcher.at_once must be at least 1 and hydra.launcher.attempts at least 0")
 
 
-def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], options: Options) -> list[JobReturn]:
-    """Submits what is missing of a sweep; ends the process with a sentence when a cell could not run."""
+def launch(
+    loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], given: Mapping[str, Any]
+) -> list[JobReturn]:
+    """Submits what is missing of a sweep; ends the process with a sentence when a cell could not run.
+
+    Args:
+        given: ``hydra.launcher``, see :class:`Options`.
+    """
     try:
+        options = Options(**{**given, "site": Path(given["site"])})
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
+        if not options.site.is_file() and options.site != Path("slurm/site.env"):
+            raise CellError(f"hydra.launcher.site={options.site} is no file: slurm/site.env.example shows how it looks")
         site = read_site(options.site)
         os.environ.update({k: v for k, v in site.items() if not (k.startswith("KAWHI_") and k in os.environ)})
         console = Console(stderr=True)
@@ -76,6 +85,7 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], op
         for cell in cells:
             validate(cell)
             absolute_paths(cell)
+        _refuse_two_sizes(cells)
         code = Launch(loader, sweep, cells, job_overrides, options).run()
     except CellError as error:
         sys.exit(f"error: {error}")
@@ -96,6 +106,22 @@ def absolute_paths(cell: DictConfig) -> None:
         value = block.get(key)
         if value and not str(value).startswith("pkg://") and Path(value).exists():
             block[key] = str(Path(value).resolve())
+
+
+def _refuse_two_sizes(cells: Sequence[DictConfig]) -> None:
+    """Raises:
+    CellError: cells that ask for different jobs; those of an array are all alike.
+    """
+    if any((resources(cell, 0), cell.scale.slurm) != (resources(cells[0], 0), cells[0].scale.slurm) for cell in cells):
+        raise CellError(
+            "the cells ask for different nodes, GPUs, processors, memory or minutes (scale, verl.trainer.nnodes, "
+            "verl.trainer.n_gpus_per_node): launch those that are alike together"
+        )
+    if cells[0].verl.trainer.nnodes > 1:
+        raise CellError(
+            f"verl.trainer.nnodes={cells[0].verl.trainer.nnodes}: each node's task would run the cell by itself; "
+            "slurm/ray.sh runs one over several nodes"
+        )
 
 
 class Launch:
