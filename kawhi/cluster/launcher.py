@@ -204,7 +204,8 @@ class Launch:
         arrays = {array.name: self._told(array.part, [w.folder.path for w in array.cells]) for array in division.arrays}
         if table is not None:
             arrays["table"] = self._told(submission.TABLE, table.cells)
-        snapshot = take(ROOT, self.runs / submission.FOLDER / "code")
+        data = [Path(path) for path in self.cells[0].paths.values()]
+        snapshot = take(ROOT, self.runs / submission.FOLDER / "code", without=data)
         new = submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
         jobs: dict[str, str] = {}
         if table is not None:
