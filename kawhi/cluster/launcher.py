@@ -35,6 +35,7 @@ from kawhi.runs.identity import CellError
 from kawhi.runs.launcher import composed, labels, validate
 from kawhi.runs.rundir import RunDirectory
 
+_OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
 TABLES = ("complete", "partial", "none")
 
 
@@ -78,7 +79,7 @@ def launch(
         if not options.site.is_file() and options.site != Path("slurm/site.env"):
             raise CellError(f"hydra.launcher.site={options.site} is no file: slurm/site.env.example shows how it looks")
         site = read_site(options.site)
-        os.environ.update({k: v for k, v in site.items() if not (k.startswith("KAWHI_") and k in os.environ)})
+        os.environ.update({k: v for k, v in site.items() if not (k.startswith(_OURS) and k in os.environ)})
         console = Console(stderr=True)
         shown = track(job_overrides, "composing", console=console, transient=True, disable=not console.is_terminal)
         cells = [composed(loader, sweep, list(overrides)) for overrides in shown]
