@@ -208,9 +208,29 @@ class Launch:
         data = [Path(path) for path in self.cells[0].paths.values()]
         snapshot = take(ROOT, self.runs / submission.FOLDER / "code", without=data)
         new = submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
-        jobs: dict[str, str] = {}
         if table is not None:
             table.stamp.unlink(missing_ok=True)  # of an earlier table: it would hide that this one was not made
+        jobs: dict[str, str] = {}
+        try:
+            self._submit_each(division, table, new, jobs, snapshot)
+        except CellError as error:
+            already = (
+                f"; {', '.join(jobs.values())} are queued and stay, the same command submits the rest" if jobs else ""
+            )
+            raise CellError(f"{error}{already}") from error
+        finally:
+            new.queued(jobs)
+        return jobs
+
+    def _submit_each(
+        self,
+        division: Division,
+        table: TableJob | None,
+        new: submission.Submission,
+        jobs: dict[str, str],
+        snapshot: Path,
+    ) -> None:
+        """Adds to ``jobs`` what Slurm has accepted."""
         for array in division.arrays:
             jobs[array.name] = self._submit_cells(array, division, new, jobs, snapshot)
         if table is not None:
@@ -226,8 +246,6 @@ class Launch:
                 dependency=f"{kind}:{':'.join(dict.fromkeys(ids))}" if ids else None,
                 snapshot=snapshot,
             )
-        new.queued(jobs)
-        return jobs
 
     def _told(self, part: str, folders: list[Path]) -> dict[str, Any]:
         return {"part": part, "cells": [str(folder.relative_to(self.runs)) for folder in folders]}
