@@ -186,16 +186,16 @@ class Launch:
         known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
         if self.options.table == "none" or not known:
             return None
+        records = Path(cell.paths.records)
+        out = records.parent / "tables"
         if not division.arrays:
-            if stamp.exists() and json.loads(stamp.read_text()) == stamp_content(folders):
+            made = stamp.exists() and (out / f"{self.name}.md").exists()  # which may have been removed, or be elsewhere
+            if made and json.loads(stamp.read_text()) == stamp_content(folders):
                 return None
             waiting = submission.tables_at_work(self.runs, queue)
             if any(cells == frozenset(folders) for _, cells in waiting):
                 return None
-        records = Path(cell.paths.records)
-        return TableJob(
-            self.name, folders, records, records.parent / "tables", stamp, partial=self.options.table == "partial"
-        )
+        return TableJob(self.name, folders, records, out, stamp, partial=self.options.table == "partial")
 
     def _submit(self, division: Division, queue: list[slurm.Task]) -> dict[str, str]:
         """Array's name -> job id."""
