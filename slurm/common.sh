@@ -3,6 +3,8 @@
 #
 # Sets KAWHI_CHECKOUT (and goes there), KAWHI_PYTHON, KAWHI_RUNS and SRUN; defines fail and python_job.
 
+trap '' USR2 # a notice before the program can heed it must not end the job: it would not be queued again
+
 # One sentence on what is missing; a failed job.
 fail() {
   echo "error: $*" >&2

@@ -56,6 +56,7 @@ export PATH
 unset RAY_ADDRESS
 trap 'rm -rf "$KAWHI_RAY_FOLDER" "$KAWHI_RAY_EXIT"' EXIT
 
+trap - USR2 # srun takes it from here
 "${SRUN[@]}" --nodes="${#nodes[@]}" --ntasks="${#nodes[@]}" --ntasks-per-node=1 --kill-on-bad-exit=0 --wait=60 \
   "$KAWHI_PYTHON" -m kawhi.cluster.ray_node "$@" &
 step=$!

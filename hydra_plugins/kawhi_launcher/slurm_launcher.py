@@ -30,12 +30,9 @@ class SlurmLauncher(Launcher):
         self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides, initial_job_idx):
-        from pathlib import Path
+        from kawhi.cluster.launcher import launch
 
-        from kawhi.cluster.launcher import Options, launch
-
-        options = Options(**{**self.options, "site": Path(self.options["site"])})
-        return launch(self.hydra_context.config_loader, self.config, job_overrides, options)
+        return launch(self.hydra_context.config_loader, self.config, job_overrides, self.options)
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="slurm", node=SlurmLauncherConfig, provider="kawhi")

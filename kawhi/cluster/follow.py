@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kawhi.cluster import slurm, submission
+from kawhi.runs.identity import CellError
 from kawhi.runs.views import CellView, SweepView
 
 _POLL_SECONDS = 2.0
@@ -22,7 +23,11 @@ def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str) -> in
     try:
         with SweepView(views, title) as shown:
             while True:
-                busy = {path for path, _ in submission.at_work(runs, slurm.queue())}
+                try:
+                    busy = {path for path, _ in submission.at_work(runs, slurm.queue())}
+                except CellError:  # a controller that is started anew; the jobs do not mind
+                    time.sleep(_POLL_SECONDS)
+                    continue
                 shown.update({i for i, (_, path) in enumerate(cells) if path in busy})
                 if not any(path in busy for _, path in cells):
                     break

@@ -78,7 +78,7 @@ class CellJob:
         if signal.SIGTERM in self._signals:
             # scancel, or a preemption without notice: whether the job runs again is Slurm's to decide, and it decides
             # by how the job ended only if it ended by itself.
-            if not str(diary.entries()[-1]["ended"]).endswith(QUEUED_AGAIN):
+            if diary.own()["ended"] is None:
                 diary.end("ended by Slurm", step)
             time.sleep(_FAREWELL_SECONDS)
             return 128 + signal.SIGTERM
@@ -112,12 +112,16 @@ class CellJob:
                 child.terminate()
                 if _time_is_up() and not diary.standstill(diary.step()):
                     # The notice came too late, or was too short to save.  Slurm leaves a few seconds.
-                    diary.end(f"{_LATE}, {QUEUED_AGAIN}", diary.step())
-                    slurm.requeue(slurm.this_job() or "")
+                    self._ask_again(diary, _LATE, diary.step())
             time.sleep(_POLL_SECONDS)
         return child.returncode if child.returncode >= 0 else TRY_AGAIN
 
     def _queue_again(self, diary: Diary, why: str, code: int, step: int | None) -> int:
+        if self._ask_again(diary, why, step):
+            time.sleep(_FAREWELL_SECONDS)  # Slurm ends us; an exit of our own would be taken for the end of the job
+        return code
+
+    def _ask_again(self, diary: Diary, why: str, step: int | None) -> bool:
         diary.end(f"{why}, {QUEUED_AGAIN}", step)
         print(f"{why}; {QUEUED_AGAIN}", flush=True)
         try:
@@ -125,14 +129,13 @@ class CellJob:
         except CellError as error:
             diary.end(f"{why}; could not be queued again: {error}", step)
             print(f"error: {error}", file=sys.stderr)
-            return code
-        time.sleep(_FAREWELL_SECONDS)  # Slurm ends us; an exit of our own would be taken for the end of the job
-        return code
+            return False
+        return True
 
     def _give_up(self, diary: Diary, step: int | None) -> int:
         sentence = (
-            f"{_STANDSTILL} jobs in a row ended at their time limit without one more step: raise scale.slurm.minutes "
-            "or scale.slurm.notice"
+            f"{_STANDSTILL} jobs in a row ended at their time limit without one more step or response: raise "
+            "scale.slurm.minutes or scale.slurm.notice"
         )
         diary.end(sentence, step)
         print(f"error: {sentence}", file=sys.stderr)
@@ -155,7 +158,7 @@ class Diary:
     """``jobs.json`` of a run directory: which jobs worked on the cell, and how each ended."""
 
     def __init__(self, run: RunDirectory):
-        self.run = run
+        self.run, self.time = run, time.time()
 
     def entries(self) -> list[dict[str, Any]]:
         return json.loads(self.run.attempts.read_text()) if self.run.attempts.exists() else []
@@ -169,7 +172,7 @@ class Diary:
             "node": environment.get("SLURMD_NODENAME"),
             "submission": submission,
             "log": _log(),
-            "time": time.time(),
+            "time": self.time,
             "step": None,
             "ended": None,
         }
@@ -177,25 +180,36 @@ class Diary:
 
     def end(self, how: str, step: int | None) -> None:
         entries = self.entries()
-        entries[-1] |= {"ended": how, "step": step}
+        self.own(entries).update(ended=how, step=step, kept=self.kept())
         write_json(self.run.attempts, entries)
+
+    def own(self, entries: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+        """This job's entry: not always the last one, since a job that finds the cell taken writes one, too."""
+        found = self.entries() if entries is None else entries
+        return next(entry for entry in reversed(found) if entry["time"] == self.time)
 
     def step(self) -> int | None:
         """The last step that was logged."""
         rows = self.run.metrics()
         return rows[-1]["step"] if rows else None
 
+    def kept(self) -> list[int]:
+        """How much a job that is stopped leaves to the next one, beside checkpoints: stages, responses, verdicts."""
+        run = self.run.path
+        files = [file for pattern in ("stages/*.json", "eval/**/*.jsonl") for file in run.glob(pattern)]
+        return [len(files), sum(file.stat().st_size for file in files)]
+
     def tries(self) -> int:
         """How often this job was queued again for exit code 75."""
-        job = self.entries()[-1]["job"]
+        job = self.own()["job"]
         return sum(e["job"] == job and str(e["ended"]).startswith(f"exit code {TRY_AGAIN}") for e in self.entries())
 
     def standstill(self, step: int | None) -> bool:
-        """Whether this job and those before it were stopped in training at one and the same step."""
-        job, stage = self.entries()[-1]["job"], self.run.stage("train")
-        before = [e for e in self.entries()[:-1] if e["job"] == job and str(e["ended"]) in _SLURM_S_STOPS]
+        """Whether this job and those before it were stopped where the first of them was."""
+        own, here = self.own(), (step, self.kept())
+        before = [e for e in self.entries() if e["job"] == own["job"] and str(e["ended"]) in _SLURM_S_STOPS]
         recent = before[-(_STANDSTILL - 1) :]
-        return len(recent) == _STANDSTILL - 1 and all(e["step"] == step for e in recent) and not stage.exists()
+        return len(recent) == _STANDSTILL - 1 and all((e["step"], e.get("kept")) == here for e in recent)
 
 
 def _log() -> str | None:

@@ -10,9 +10,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from kawhi.runs.identity import CellError
 from kawhi.runs.launcher import composed, labels, validate
 from kawhi.runs.rundir import RunDirectory
 
+_OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
 TABLES = ("complete", "partial", "none")
 
 
@@ -65,19 +66,29 @@ class Options:
             raise CellError(f"hydra.launcher.site={self.site}: there is no such file")
 
 
-def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], options: Options) -> list[JobReturn]:
-    """Submits what is missing of a sweep; ends the process with a sentence when a cell could not run."""
+def launch(
+    loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], given: Mapping[str, Any]
+) -> list[JobReturn]:
+    """Submits what is missing of a sweep; ends the process with a sentence when a cell could not run.
+
+    Args:
+        given: ``hydra.launcher``, see :class:`Options`.
+    """
     try:
+        options = Options(**{**given, "site": Path(given["site"])})
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
+        if not options.site.is_file() and options.site != Path("slurm/site.env"):
+            raise CellError(f"hydra.launcher.site={options.site} is no file: slurm/site.env.example shows how it looks")
         site = read_site(options.site)
-        os.environ.update({k: v for k, v in site.items() if not (k.startswith("KAWHI_") and k in os.environ)})
+        os.environ.update({k: v for k, v in site.items() if not (k.startswith(_OURS) and k in os.environ)})
         console = Console(stderr=True)
         shown = track(job_overrides, "composing", console=console, transient=True, disable=not console.is_terminal)
         cells = [composed(loader, sweep, list(overrides)) for overrides in shown]
         for cell in cells:
             validate(cell)
             absolute_paths(cell)
+        _refuse_two_sizes(cells)
         code = Launch(loader, sweep, cells, job_overrides, options).run()
     except CellError as error:
         sys.exit(f"error: {error}")
@@ -98,6 +109,22 @@ def absolute_paths(cell: DictConfig) -> None:
         value = block.get(key)
         if value and not str(value).startswith("pkg://") and Path(value).exists():
             block[key] = str(Path(value).resolve())
+
+
+def _refuse_two_sizes(cells: Sequence[DictConfig]) -> None:
+    """Raises:
+    CellError: cells that ask for different jobs; those of an array are all alike.
+    """
+    if any((resources(cell, 0), cell.scale.slurm) != (resources(cells[0], 0), cells[0].scale.slurm) for cell in cells):
+        raise CellError(
+            "the cells ask for different nodes, GPUs, processors, memory or minutes (scale, verl.trainer.nnodes, "
+            "verl.trainer.n_gpus_per_node): launch those that are alike together"
+        )
+    if cells[0].verl.trainer.nnodes > 1:
+        raise CellError(
+            f"verl.trainer.nnodes={cells[0].verl.trainer.nnodes}: each node's task would run the cell by itself; "
+            "slurm/ray.sh runs one over several nodes"
+        )
 
 
 class Launch:
@@ -126,6 +153,7 @@ class Launch:
         """Returns the exit code: 0 when all that is missing was submitted, with ``wait`` when all is done."""
         self._look_at_gates()
         with submission.alone(self.runs):
+            self._look_again()
             queue = slurm.queue()
             division = divide(self.wanted, submission.at_work(self.runs, queue))
             with _undisturbed():
@@ -135,6 +163,14 @@ class Launch:
             return 0
         views = [(label, wanted.folder.path) for label, wanted in zip(self.labels, self.wanted, strict=True)]
         return until_ended(views, self.runs, self.name)
+
+    def _look_again(self) -> None:
+        """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
+        self.config = {folder.existing(): cell for folder, cell in self.config.items()}
+        self.wanted = [
+            replace(wanted, folder=wanted.folder.existing(), baseline=wanted.baseline and wanted.baseline.existing())
+            for wanted in self.wanted
+        ]
 
     def _look_at_gates(self) -> None:
         """Raises:
@@ -152,16 +188,16 @@ class Launch:
         known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
         if self.options.table == "none" or not known:
             return None
+        records = Path(cell.paths.records)
+        out = records.parent / "tables"
         if not division.arrays:
-            if stamp.exists() and json.loads(stamp.read_text()) == stamp_content(folders):
+            made = stamp.exists() and (out / f"{self.name}.md").exists()  # which may have been removed, or be elsewhere
+            if made and json.loads(stamp.read_text()) == stamp_content(folders):
                 return None
             waiting = submission.tables_at_work(self.runs, queue)
             if any(cells == frozenset(folders) for _, cells in waiting):
                 return None
-        records = Path(cell.paths.records)
-        return TableJob(
-            self.name, folders, records, records.parent / "tables", stamp, partial=self.options.table == "partial"
-        )
+        return TableJob(self.name, folders, records, out, stamp, partial=self.options.table == "partial")
 
     def _submit(self, division: Division, queue: list[slurm.Task]) -> dict[str, str]:
         """Array's name -> job id."""
@@ -171,11 +207,34 @@ class Launch:
         arrays = {array.name: self._told(array.part, [w.folder.path for w in array.cells]) for array in division.arrays}
         if table is not None:
             arrays["table"] = self._told(submission.TABLE, table.cells)
-        snapshot = take(ROOT, self.runs / submission.FOLDER / "code")
+        data = [Path(path) for path in self.cells[0].paths.values()]
+        snapshot = take(ROOT, self.runs / submission.FOLDER / "code", without=data)
         new = submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
+        if table is not None:
+            table.stamp.unlink(missing_ok=True)  # of an earlier table: it would hide that this one was not made
         jobs: dict[str, str] = {}
+        try:
+            self._submit_each(division, table, new, jobs, snapshot)
+        except CellError as error:
+            already = (
+                f"; {', '.join(jobs.values())} are queued and stay, the same command submits the rest" if jobs else ""
+            )
+            raise CellError(f"{error}{already}") from error
+        finally:
+            new.queued(jobs)
+        return jobs
+
+    def _submit_each(
+        self,
+        division: Division,
+        table: TableJob | None,
+        new: submission.Submission,
+        jobs: dict[str, str],
+        snapshot: Path,
+    ) -> None:
+        """Adds to ``jobs`` what Slurm has accepted."""
         for array in division.arrays:
-            jobs[array.name] = self._submit_cells(array, new, jobs, snapshot)
+            jobs[array.name] = self._submit_cells(array, division, new, jobs, snapshot)
         if table is not None:
             ids = [*jobs.values(), *(task.job_id for tasks in division.queued.values() for task in tasks)]
             kind = "afterany" if table.partial else "afterok"
@@ -189,22 +248,23 @@ class Launch:
                 dependency=f"{kind}:{':'.join(dict.fromkeys(ids))}" if ids else None,
                 snapshot=snapshot,
             )
-        new.queued(jobs)
-        return jobs
 
     def _told(self, part: str, folders: list[Path]) -> dict[str, Any]:
         return {"part": part, "cells": [str(folder.relative_to(self.runs)) for folder in folders]}
 
-    def _submit_cells(self, array: Array, new: submission.Submission, jobs: dict[str, str], snapshot: Path) -> str:
+    def _submit_cells(
+        self, array: Array, division: Division, new: submission.Submission, jobs: dict[str, str], snapshot: Path
+    ) -> str:
         for wanted in array.cells:
             wanted.folder.save_config(self.config[wanted.folder])
         config = self.config[array.cells[0].folder]
         ids = [jobs.get(name, name) for name in array.after_all]
         dependency = f"afterok:{':'.join(ids)}" if ids else None
         if array.after_each:
-            # Of an array of one, submitit makes a plain job.
-            kind = "aftercorr" if len(array.cells) > 1 else "afterok"
-            dependency = f"{kind}:{jobs[array.after_each]}"
+            # Of an array of one, submitit makes a plain job, which has no index of its own.
+            before = next(other for other in division.arrays if other.name == array.after_each)
+            first = f"{jobs[before.name]}_0" if len(before.cells) > 1 else jobs[before.name]
+            dependency = f"aftercorr:{jobs[before.name]}" if len(array.cells) > 1 else f"afterok:{first}"
         work = [
             CellJob(w.folder.path, array.part, self.options.attempts, new.id, w.baseline.path if w.baseline else None)
             for w in array.cells

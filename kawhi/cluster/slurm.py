@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kawhi.runs.identity import CellError
 
@@ -64,10 +65,11 @@ def ask(*command: str, timeout: float = _TIMEOUT) -> str:
         CellError: it is not installed, does not answer or refuses.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SQUEUE_", "SACCT_"))}
+    environment["SLURM_BITSTR_LEN"] = "0"  # else lists of tasks end in "..." after 64 letters
+    options: dict[str, Any] = {"env": environment, "stdin": subprocess.DEVNULL, "timeout": timeout}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=environment
-        )
+        # Anybody's job may have a name that is no UTF-8.
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", **options)
     except FileNotFoundError as error:
         raise CellError(
             f"{command[0]} is not installed here: type the command on a login node of the cluster"
@@ -206,14 +208,15 @@ def accounting(job_ids: Iterable[str], timeout: float = _TIMEOUT) -> dict[str, A
 
 
 def _tasks(entry: str) -> Iterator[str]:
-    """``123``, ``123_4``, or each of ``123_[4-6,9%2]``, of which nothing has started."""
+    """``123``, ``123_4``, or each of ``123_[4-6,9,11-15:2%2]``, of which nothing has started."""
     array, bracket, rest = entry.partition("_[")
     if not bracket:
         yield entry
         return
     for places in rest.rstrip("]").split("%")[0].split(","):
+        places, _, every = places.partition(":")
         first, _, last = places.partition("-")
-        yield from (f"{array}_{place}" for place in range(int(first), int(last or first) + 1))
+        yield from (f"{array}_{place}" for place in range(int(first), int(last or first) + 1, int(every or 1)))
 
 
 def time_is_up(job_id: str) -> bool:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from kawhi.runs.code import STATE, code_state
@@ -16,11 +17,14 @@ _WITHOUT = ("results/", "docs/", "tests/", "benchmarks/")
 _NAME = 12
 
 
-def take(root: Path, folder: Path) -> Path:
+def take(root: Path, folder: Path, without: Sequence[Path] = ()) -> Path:
     """Copies every file of a checkout that git knows or would know into ``folder/<hash of all of them>``.
 
     The same code is copied once, however often it is submitted.  New files that nobody has added yet are in it:
     without them a job would run something else than what its submitter sees.
+
+    Args:
+        without: folders of data, wherever they are.
 
     Raises:
         CellError: ``root`` is no git checkout.
@@ -33,7 +37,9 @@ def take(root: Path, folder: Path) -> Path:
     )
     if listed.returncode:
         raise CellError(f"{root} is no git checkout, so there is no list of the files that a job needs: clone it")
-    names = sorted({name for name in listed.stdout.split("\0") if name and not name.startswith(_WITHOUT)})
+    data = [f"{path.relative_to(root)}/" for path in without if path.is_relative_to(root) and path != root]
+    left_out = (*_WITHOUT, *data)
+    names = sorted({name for name in listed.stdout.split("\0") if name and not name.startswith(left_out)})
     files = [name for name in names if (root / name).is_file()]
     digest = hashlib.sha256()
     for name in files:

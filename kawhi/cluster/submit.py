@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.cluster.submission import Submission
 from kawhi.runs.identity import CellError
 
+_DEAF = """bash -c 'trap "" USR2; exec "$0" "$@"'"""
+"""Until it is heeded, Slurm's notice must not end a job: one that fails while it is preempted is not queued again."""
+
 
 def resources(cell: DictConfig, minutes: int, *, devices: bool = True) -> dict[str, Any]:
     """submitit's parameters for a job of this cell's scale."""
@@ -24,7 +28,8 @@ def resources(cell: DictConfig, minutes: int, *, devices: bool = True) -> dict[s
         "slurm_nodes": cell.verl.trainer.nnodes if devices else 1,
         "slurm_ntasks_per_node": 1,
         "slurm_cpus_per_task": wanted["cpus"] if devices else 1,
-        "slurm_signal_delay_s": wanted["notice"],
+        # A table saves nothing, and its limit may be shorter than the notice, which would then come at its start.
+        "slurm_signal_delay_s": wanted["notice"] if devices else 1,
     }
     if devices:
         parameters["slurm_mem"] = f"{wanted['memory_gib']}G" if wanted["memory_gib"] else "0"
@@ -49,7 +54,7 @@ def submit_array(
     Raises:
         CellError: Slurm refuses it.
     """
-    executor = submitit.SlurmExecutor(submission.logs)
+    executor = submitit.SlurmExecutor(submission.logs, python=f"{_DEAF} {shlex.quote(sys.executable)}")
     more: dict[str, Any] = {"chdir": str(snapshot), "requeue": True, "kill-on-invalid-dep": "yes"}
     setup = os.environ.get("KAWHI_SETUP")
     arguments = shlex.split(os.environ.get("KAWHI_SRUN_ARGS", ""))

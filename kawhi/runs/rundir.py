@@ -60,10 +60,12 @@ class RunDirectory:
     def of(cls, cell: DictConfig) -> RunDirectory:
         """The folder of a cell: an existing one with its hash, whichever experiment made it, else a new one's path."""
         # Absolute, because processes are found by it: two checkouts must not end each other's.
-        runs, suffix = Path(cell.paths.runs).resolve(), cell_hash(cell)
-        for found in sorted(runs.glob(f"*/*-{suffix}")):
-            return cls(found)
-        return cls(runs / cell.folder / f"{cell_name(cell)}-{suffix}")
+        return cls(Path(cell.paths.runs).resolve() / cell.folder / f"{cell_name(cell)}-{cell_hash(cell)}").existing()
+
+    def existing(self) -> RunDirectory:
+        """The folder that there is with this one's hash, whichever experiment made it; this one when there is none."""
+        runs, suffix = self.path.parents[1], self.path.name.rpartition("-")[2]
+        return next(map(RunDirectory, sorted(runs.glob(f"*/*-{suffix}"))), self)
 
     @property
     def config(self) -> Path:

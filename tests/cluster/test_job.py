@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kawhi.runs.rundir import write_json
 from tests.cells import ROOT
 
 JOB = """
@@ -150,6 +151,32 @@ def test_a_job_that_gets_nowhere_ends(job):
     assert len(job.requeued()) == 2
 
 
+def test_an_evaluation_that_gets_nowhere_ends_and_one_that_gets_on_does_not(job):
+    """Of a model that was trained, and of an untrained one, which has no steps."""
+    write_json(job.folder / "stages" / "train.json", {"seconds": 1})
+    responses = job.folder / "eval" / "task" / "responses.jsonl"
+    responses.parent.mkdir(parents=True)
+    for number in range(1, 5):
+        responses.write_text("{}\n" * number)
+        assert job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] == 75
+    assert [job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] for _ in range(2)] == [75, 1]
+    assert len(job.requeued()) == 5
+
+
+def test_a_second_job_that_finds_the_cell_taken_leaves_the_first_ones_entry_alone(job):
+    first = job.start(WAIT_FOR_STOP + "raise SystemExit(75)")
+    while not (job.folder / "up").exists():
+        time.sleep(0.05)
+    job.environment["SLURM_ARRAY_TASK_ID"] = "4"
+    assert job.run("raise SystemExit(1)") == 1
+    (job.folder / "stop").touch()
+    first.communicate(timeout=60)
+    assert [(e["job"], e["ended"]) for e in job.diary()] == [
+        ("12_3", "exit code 75, queued again"),
+        ("12_4", "exit code 1"),
+    ]
+
+
 def test_a_cell_that_is_done_when_the_notice_comes_is_done(job):
     assert job.signalled(WAIT_FOR_STOP, signal.SIGUSR2)[0] == 0
     assert job.diary()[-1]["ended"] == "done"
@@ -179,6 +206,16 @@ def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, again):
     job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)", signal.SIGTERM)
     assert job.requeued() == ["requeue 12_3"] * again
     assert job.diary()[-1]["ended"] == ("out of time, queued again" if again else "ended by Slurm")
+
+
+def test_a_job_out_of_time_that_slurm_does_not_queue_again_says_so(job):
+    squeue = job.folder.parent / "bin" / "squeue"
+    squeue.write_text("#!/bin/sh\necho 0:42\n")
+    squeue.chmod(0o755)
+    (job.folder.parent / "refuse").touch()
+    waits = "import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)"
+    assert job.signalled(waits, signal.SIGTERM)[0] == 143
+    assert job.diary()[-1]["ended"].startswith("out of time; could not be queued again")
 
 
 def test_a_slurm_that_refuses_to_queue_again_is_written_down(job):

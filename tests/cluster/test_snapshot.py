@@ -41,6 +41,13 @@ def test_an_edit_after_the_submission_does_not_reach_the_copy(checkout, tmp_path
     assert take(checkout, tmp_path / "code") != copy
 
 
+def test_runs_inside_the_checkout_are_not_copied(checkout):
+    (checkout / "my_runs" / "a").mkdir(parents=True)
+    (checkout / "my_runs" / "a" / "checkpoint").write_text("100 GB")
+    copy = take(checkout, checkout / "my_runs" / ".slurm" / "code", without=[checkout / "my_runs"])
+    assert sorted(path.name for path in copy.iterdir()) == [".code.json", ".gitignore", "kawhi"]
+
+
 def test_the_same_code_is_copied_once(checkout, tmp_path):
     first = take(checkout, tmp_path / "code")
     assert take(checkout, tmp_path / "code") == first

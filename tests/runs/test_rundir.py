@@ -190,3 +190,11 @@ def test_the_merged_metrics_have_a_row_per_step(run_directory):
         {"step": 3, "reward": 0.33},
     ]
     assert run_directory.metrics() == [json.loads(line) for line in lines]  # the merged file is not read again
+
+
+def test_a_folder_that_another_experiment_makes_meanwhile_is_found(tmp_path):
+    ours = RunDirectory(tmp_path / "ours" / "cell-123abc")
+    assert ours.existing() == ours
+    (tmp_path / "theirs" / "cell-123abc").mkdir(parents=True)
+    (tmp_path / "theirs" / "cell-9123abc").mkdir()
+    assert ours.existing() == RunDirectory(tmp_path / "theirs" / "cell-123abc")

@@ -34,6 +34,12 @@ def test_names_with_tabs_and_line_breaks_do_not_hide_anybodys_jobs(in_lab):
     in_lab.run("scancel", odd, plain)
 
 
+def test_a_name_that_is_no_utf_8_hides_nobodys_jobs(in_lab):
+    odd = in_lab.submit("--hold", "--job-name", b"caf\xe9", "--wrap", "true")
+    assert [task.job_id for task in slurm.queue()] == [odd]
+    in_lab.run("scancel", odd)
+
+
 def test_the_users_settings_of_squeue_do_not_hide_jobs(in_lab, monkeypatch):
     job = in_lab.submit("--hold", "--wrap", "true")
     monkeypatch.setenv("SQUEUE_STATES", "RUNNING")
@@ -77,6 +83,16 @@ def test_accounting_has_the_programs_exit_code_by_task(in_lab):
     assert found[killed] == slurm.Accounted(killed, "FAILED", 0, 9)
     assert not [job for job in found if job.startswith(waiting)]
     in_lab.run("scancel", waiting)
+
+
+@pytest.mark.parametrize("left_out", [range(0, 100, 2), [i for i in range(100) if i * i % 7 < 3]])
+def test_tasks_that_never_ran_are_found_whichever_they_are(in_lab, left_out):
+    """Slurm writes them as ``1-99:2``, or as a list that it cuts off."""
+    array = in_lab.submit("--array=0-99", "--hold", "--output=/dev/null", "--wrap", "true")
+    in_lab.run("scancel", *(f"{array}_{place}" for place in left_out))
+    in_lab.run("scancel", array)
+    wanted = {f"{array}_{place}" for place in range(100) if place not in left_out}
+    in_lab.wait(lambda: slurm.accounting(wanted).keys() == wanted, 30)
 
 
 def test_nothing_is_asked_of_the_accounting_about_no_jobs(in_lab):
