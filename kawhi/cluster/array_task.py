@@ -19,8 +19,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.cluster.asked import absolute_paths
 from kawhi.cluster.job import CellJob
-from kawhi.cluster.launcher import absolute_paths
 from kawhi.evaluation import gate
 from kawhi.runs.code import ROOT
 from kawhi.runs.identity import CellError, DataMissing

@@ -14,22 +14,28 @@ from kawhi.runs.views import CellView, SweepView
 _POLL_SECONDS = 2.0
 
 
-def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str) -> int:
-    """Shows labels and run directories; returns 0 when every cell has its record, else 1.
+def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str, table: Path | None = None) -> int:
+    """Shows labels and run directories; returns 0 when every cell has its record and the table is made, else 1.
 
     Ctrl-C leaves the jobs alone.
+
+    Args:
+        table: the stamp that a finished table leaves; ``None`` when no table was submitted.
     """
     views = [CellView(label, path) for label, path in cells]
     try:
         with SweepView(views, title) as shown:
             while True:
                 try:
-                    busy = {path for path, _ in submission.at_work(runs, slurm.queue())}
+                    queue = slurm.queue()
                 except CellError:  # a controller that is started anew; the jobs do not mind
                     time.sleep(_POLL_SECONDS)
                     continue
+                busy = {path for path, _ in submission.at_work(runs, queue)}
+                waiting = [its for _, its in submission.tables_at_work(runs, queue)]
                 shown.update({i for i, (_, path) in enumerate(cells) if path in busy})
-                if not any(path in busy for _, path in cells):
+                paths = {path for _, path in cells}
+                if not paths & busy and not (table and any(paths == its for its in waiting)):
                     break
                 time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
@@ -38,4 +44,7 @@ def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str) -> in
     missing = [view for view in views if view.status()["stage"] != "done"]
     for view in missing:
         print(f"not done: {view.label}: {view.status().get('reason', 'no reason given')}", file=sys.stderr)
+    if not missing and table and not table.exists():
+        print(f"the table was not made: kawhi status {title} and the logs of its job say why", file=sys.stderr)
+        return 1
     return 1 if missing else 0

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rich.progress import track
 
 from kawhi.cluster import slurm, submission
 from kawhi.cluster.arrays import Array, Division, Wanted, divide
+from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
 from kawhi.cluster.job import CellJob
 from kawhi.cluster.site import SITE, read_site
@@ -36,34 +37,6 @@ from kawhi.runs.launcher import composed, labels, validate
 from kawhi.runs.rundir import RunDirectory
 
 _OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
-TABLES = ("complete", "partial", "none")
-
-
-@dataclass(frozen=True)
-class Options:
-    """``hydra.launcher.*``.
-
-    Attributes:
-        at_once: tasks of an array that run at the same time.
-        wait: stay and show the cells until all have ended.
-        table: ``complete`` (after every cell succeeded), ``partial`` (after every cell ended) or ``none``.
-        attempts: how often exit code 75 queues a job again.
-        site: bash file of exports, see ``slurm/site.env.example``.
-    """
-
-    at_once: int
-    wait: bool
-    table: str
-    attempts: int
-    site: Path
-
-    def __post_init__(self):
-        if self.table not in TABLES:
-            raise CellError(f"hydra.launcher.table={self.table} is not one of {', '.join(TABLES)}")
-        if self.at_once < 1 or self.attempts < 0:
-            raise CellError("hydra.launcher.at_once must be at least 1 and hydra.launcher.attempts at least 0")
-        if self.site != SITE and not self.site.is_file():
-            raise CellError(f"hydra.launcher.site={self.site}: there is no such file")
 
 
 def launch(
@@ -78,8 +51,6 @@ def launch(
         options = Options(**{**given, "site": Path(given["site"])})
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
-        if not options.site.is_file() and options.site != Path("slurm/site.env"):
-            raise CellError(f"hydra.launcher.site={options.site} is no file: slurm/site.env.example shows how it looks")
         site = read_site(options.site)
         os.environ.update({k: v for k, v in site.items() if not (k.startswith(_OURS) and k in os.environ)})
         console = Console(stderr=True)
@@ -88,7 +59,7 @@ def launch(
         for cell in cells:
             validate(cell)
             absolute_paths(cell)
-        _refuse_two_sizes(cells)
+        refuse_two_sizes(cells)
         code = Launch(loader, sweep, cells, job_overrides, options).run()
     except CellError as error:
         sys.exit(f"error: {error}")
@@ -97,34 +68,6 @@ def launch(
     returned = JobReturn(status=JobStatus.COMPLETED)
     returned.return_value = None
     return [returned for _ in cells]
-
-
-def absolute_paths(cell: DictConfig) -> None:
-    """A job runs in the copy of the code, so what is relative to where the command is typed becomes absolute."""
-    for name in cell.paths:
-        cell.paths[name] = str(Path(cell.paths[name]).resolve())
-    places: list[tuple[Any, str]] = [(cell.model, "path"), (cell.data, "train_file"), (cell.data, "validation_file")]
-    places += [(benchmark, "data_file") for benchmark in cell.benchmarks]
-    for block, key in places:
-        value = block.get(key)
-        if value and not str(value).startswith("pkg://") and Path(value).exists():
-            block[key] = str(Path(value).resolve())
-
-
-def _refuse_two_sizes(cells: Sequence[DictConfig]) -> None:
-    """Raises:
-    CellError: cells that ask for different jobs; those of an array are all alike.
-    """
-    if any((resources(cell, 0), cell.scale.slurm) != (resources(cells[0], 0), cells[0].scale.slurm) for cell in cells):
-        raise CellError(
-            "the cells ask for different nodes, GPUs, processors, memory or minutes (scale, verl.trainer.nnodes, "
-            "verl.trainer.n_gpus_per_node): launch those that are alike together"
-        )
-    if cells[0].verl.trainer.nnodes > 1:
-        raise CellError(
-            f"verl.trainer.nnodes={cells[0].verl.trainer.nnodes}: each node's task would run the cell by itself; "
-            "slurm/ray.sh runs one over several nodes"
-        )
 
 
 class Launch:
@@ -162,7 +105,12 @@ class Launch:
         if not self.options.wait:
             return 0
         views = [(label, wanted.folder.path) for label, wanted in zip(self.labels, self.wanted, strict=True)]
-        return until_ended(views, self.runs, self.name)
+        return until_ended(views, self.runs, self.name, table=self.stamp if "table" in jobs else None)
+
+    @property
+    def stamp(self) -> Path:
+        """Says of which cells the table was made."""
+        return self.runs / submission.FOLDER / "tables" / f"{self.name}.json"
 
     def _look_again(self) -> None:
         """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
@@ -184,20 +132,21 @@ class Launch:
     def _table(self, division: Division, queue: list[slurm.Task]) -> TableJob | None:
         """The table's job, where one is asked for and neither made nor queued for the same cells."""
         cell, folders = self.cells[0], [wanted.folder.path for wanted in self.wanted]
-        stamp = self.runs / submission.FOLDER / "tables" / f"{self.name}.json"
         known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
         if self.options.table == "none" or not known:
             return None
         records = Path(cell.paths.records)
         out = records.parent / "tables"
         if not division.arrays:
-            made = stamp.exists() and (out / f"{self.name}.md").exists()  # which may have been removed, or be elsewhere
-            if made and json.loads(stamp.read_text()) == stamp_content(folders):
+            made = (
+                self.stamp.exists() and (out / f"{self.name}.md").exists()
+            )  # which may have been removed, or be elsewhere
+            if made and json.loads(self.stamp.read_text()) == stamp_content(folders):
                 return None
             waiting = submission.tables_at_work(self.runs, queue)
             if any(cells == frozenset(folders) for _, cells in waiting):
                 return None
-        return TableJob(self.name, folders, records, out, stamp, partial=self.options.table == "partial")
+        return TableJob(self.name, folders, records, out, self.stamp, partial=self.options.table == "partial")
 
     def _submit(self, division: Division, queue: list[slurm.Task]) -> dict[str, str]:
         """Array's name -> job id."""
@@ -286,17 +235,27 @@ class Launch:
         queued = division.queued.keys() - submitted
         counts = [f"{len(division.done)} done", f"{len(queued)} queued or running already"]
         counts += [f"{len(division.held)} worked on outside Slurm"] * bool(division.held)
-        print(f"{len(self.wanted)} cells: {', '.join(counts)}, {len(submitted)} submitted", flush=True)
+        print(f"{_number(len(self.wanted), 'cell')}: {', '.join(counts)}, {len(submitted)} submitted", flush=True)
         for array in division.arrays:
             after = ", each after its training" if array.after_each else ", after others" if array.after_all else ""
-            print(f"  {jobs[array.name]:>8}  {array.name}: {len(array.cells)} jobs{after}")
+            print(f"  {jobs[array.name]:>8}  {array.name}: {_number(len(array.cells), 'job')}{after}")
         if "table" in jobs:
             print(f"  {jobs['table']:>8}  table, after all")
+        elsewhere = sorted({task.array_id for tasks in division.queued.values() for task in tasks} - {*jobs.values()})
+        if elsewhere:
+            print(f"  of earlier launches: {', '.join(elsewhere)}")
+        if jobs or elsewhere:
+            print(f"look:  kawhi status {self.name} --runs {self.runs}")
+        elif self.stamp.exists():
+            print(f"table: {Path(self.cells[0].paths.records).parent / 'tables' / self.name}.md")
+        if jobs and not self.options.site.is_file():
+            print(f"there is no {SITE} here: the jobs get what the cluster gives by default")
         if jobs:
-            print(
-                f"look:  kawhi status {self.name} --runs {self.runs}\nstop:  scancel {' '.join(jobs.values())}",
-                flush=True,
-            )
+            print(f"stop:  scancel {' '.join(jobs.values())}", flush=True)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 @contextmanager

@@ -137,11 +137,12 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     sweep.seen["tables before"] = list((folder / "results").glob("tables/*"))
 
     place.rmdir()
-    second = sweep.launch("hydra.launcher.site=none")
+    (folder / "site.env").write_text("")
+    second = sweep.launch(site)
     sweep.seen["second"] = _kill_after(second, "stop:", signal.SIGHUP)
     lab.wait(lambda: not lab.squeue(), 500)
     sweep.seen["second accounts"] = lab.sacct(re.search(r"(\d+)  train:", sweep.seen["second"])[1])
-    sweep.seen["third"] = sweep.launched("hydra.launcher.site=none")
+    sweep.seen["third"] = sweep.launched(site)
     sweep.seen["queue after third"] = lab.squeue()
     return sweep
 

@@ -71,5 +71,7 @@ def test_the_table_is_filled(sweep):
 
 
 def test_a_third_launch_submits_nothing(sweep):
-    assert sweep.seen["third"].strip() == "2 cells: 2 done, 0 queued or running already, 0 submitted"
+    first, table = sweep.seen["third"].splitlines()
+    assert first == "2 cells: 2 done, 0 queued or running already, 0 submitted"
+    assert table == f"table: {sweep.folder / 'results' / 'tables' / 'region_selection.md'}"
     assert sweep.seen["queue after third"] == []
