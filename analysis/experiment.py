@@ -87,7 +87,8 @@ def experiment_table(experiment: Experiment, entries: list[Entry]) -> Table:
     placed = [(row, entry) for entry in entries if (row := _row_of(experiment, entry)) is not None]
     trained = {_key(experiment, entry): None for row, entry in placed if entry.config["study.name"] == "training"}
     keys = list(trained) or list({_key(experiment, entry): None for _, entry in placed})
-    keys += [key for _, e in placed if (key := _key(experiment, e))[0] not in {k[0] for k in keys}]
+    rest = dict.fromkeys(_key(experiment, entry) for _, entry in placed)  # one group for the untrained of all models
+    keys += [key for key in rest if key[0] not in {k[0] for k in keys}]
     names = [_name(key) for key in keys]
     heads = told_apart(names, [_as_setting(key) for key in keys])
     groups = []

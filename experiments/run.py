@@ -12,6 +12,7 @@ import sys
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -35,10 +36,22 @@ def refuse_a_table() -> None:
         raise CellError("this experiment is a table of several cells: add -m, or look at it with kawhi plan")
 
 
+def refuse_slurm() -> None:
+    """Hydra asks a launcher for sweeps only: without -m the cell would run here, on the login node.
+
+    Raises:
+        CellError: ``hydra/launcher=slurm`` without -m.
+    """
+    job = HydraConfig.get()
+    if job.mode == RunMode.RUN and job.runtime.choices.get("hydra/launcher") == "slurm":
+        raise CellError("hydra/launcher=slurm submits sweeps: add -m, for one cell, too")
+
+
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")
 def main(cell: DictConfig) -> None:
     try:
         refuse_a_table()
+        refuse_slurm()
         run = run_cell(cell)
         print(f"done: {run.record}")
         for line in scores_of(json.loads(run.record.read_text())):
@@ -59,6 +72,6 @@ if __name__ == "__main__":
         if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
             print("\n# The cells that -m would run:")
             sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
-    except (HydraException, OmegaConfBaseException, TableError) as error:
+    except (HydraException, OmegaConfBaseException, TableError, CellError) as error:
         sentence = str(error).split("Config search path")[0]
         sys.exit(f"error: {' '.join(sentence.split())}")

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     doctor.add_argument("--runs", type=Path, metavar="FOLDER", help="with --cluster: paths.runs (default: the site's)")
     status = commands.add_parser("status", help="where the runs of an experiment are")
     status.add_argument("experiment", nargs="?", default="*", help="folder name under the runs; default: all")
-    status.add_argument("--runs", type=Path, default=Path(os.environ.get("KAWHI_RUNS", "results/runs")))
+    status.add_argument("--runs", type=Path, help="paths.runs (default: KAWHI_RUNS, the site's, or results/runs)")
     status.add_argument("--watch", action="store_true", help="draw it again every 5 s until Ctrl-C")
     status.add_argument("--failed", action="store_true", help="only cells that failed, all of them with their logs")
     plan = commands.add_parser("plan", help="every cell of a command with its verl command line, time and state")
@@ -51,10 +51,20 @@ def main(arguments: list[str] | None = None) -> int:
         from kawhi.doctor import report
 
         return report(given.folder)
+    if given.command in ("status", "plan"):
+        from kawhi.cluster.site import use_folders
+        from kawhi.runs.identity import CellError
+
+        try:
+            use_folders()
+        except CellError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
     if given.command == "status":
         from kawhi.runs.status import print_status
 
-        return print_status(given.runs, given.experiment, failed=given.failed, watch=given.watch)
+        runs = given.runs or Path(os.environ.get("KAWHI_RUNS", "results/runs"))
+        return print_status(runs, given.experiment, failed=given.failed, watch=given.watch)
     if given.command == "plan":
         from kawhi.runs.plan import print_plan
 

@@ -17,12 +17,11 @@ from kawhi.cluster import slurm, submission
 from kawhi.cluster.node_findings import Needs, clocks, gpus, ray, same_versions, shared, space
 from kawhi.cluster.nodes import Nodes, NoNodes
 from kawhi.cluster.probe import RAY_SECONDS
-from kawhi.cluster.site import read_site
+from kawhi.cluster.site import SITE, read_site
 from kawhi.doctor import NEEDS_SHM, Finding, print_findings
 from kawhi.runs.configuration import configuration_folder
 from kawhi.runs.identity import CellError
 
-SITE = Path("slurm/site.env")
 ASK_SECONDS = 30
 
 Tell = Callable[[str], None]

@@ -25,7 +25,7 @@ from kawhi.cluster import slurm, submission
 from kawhi.cluster.arrays import Array, Division, Wanted, divide
 from kawhi.cluster.follow import until_ended
 from kawhi.cluster.job import CellJob
-from kawhi.cluster.site import read_site
+from kawhi.cluster.site import SITE, read_site
 from kawhi.cluster.snapshot import take
 from kawhi.cluster.submit import resources, submit_array
 from kawhi.cluster.table import TableJob, stamp_content
@@ -62,6 +62,8 @@ class Options:
             raise CellError(f"hydra.launcher.table={self.table} is not one of {', '.join(TABLES)}")
         if self.at_once < 1 or self.attempts < 0:
             raise CellError("hydra.launcher.at_once must be at least 1 and hydra.launcher.attempts at least 0")
+        if self.site != SITE and not self.site.is_file():
+            raise CellError(f"hydra.launcher.site={self.site}: there is no such file")
 
 
 def launch(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 from kawhi.runs.identity import CellError
+
+SITE = Path("slurm/site.env")
+"""Where it is looked for; a cluster can do without one."""
 
 
 def read_site(file: Path) -> dict[str, str]:
@@ -24,3 +28,15 @@ def read_site(file: Path) -> dict[str, str]:
         dict(entry.split("=", 1) for entry in part.split("\0") if "=" in entry) for part in done.stdout.split("\0\0", 1)
     )
     return {key: value for key, value in after.items() if before.get(key) != value and key not in ("_", "SHLVL")}
+
+
+def use_folders(file: Path = SITE) -> None:
+    """Puts the site's folders into the environment, where the shell has not set them: looking uses what launching used.
+
+    Raises:
+        CellError: bash cannot read the file.
+    """
+    site = read_site(file)
+    for name in ("KAWHI_RUNS", "KAWHI_RECORDS", "KAWHI_DATA"):
+        if name in site:
+            os.environ.setdefault(name, site[name])

@@ -240,7 +240,13 @@ def requeue(job_id: str) -> None:
         job_id: ``123`` or ``123_4``, see :func:`this_job`.  The plain number of an array is a request to all its tasks:
             those that run are ended, those that are done are repeated.
 
+    A job that Slurm has queued again by itself, after a preemption, is fine as it is.
+
     Raises:
         CellError: Slurm refuses.
     """
-    ask("scontrol", "requeue", job_id)
+    try:
+        ask("scontrol", "requeue", job_id)
+    except CellError as error:
+        if "Job is pending execution" not in str(error):
+            raise

@@ -189,9 +189,9 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool
     lines += [
         "",
         f"{unit} of training: {sum(hours):.2f} in all, {sum(left):.2f} still to do",
-        "seconds per step:",
     ]
-    lines += [f"  {source}" for source in dict.fromkeys(cell.source for cell in plan if cell.command)]
+    sources = dict.fromkeys(cell.source for cell in plan if cell.command)
+    lines += ["seconds per step:"] * bool(sources) + [f"  {source}" for source in sources]
     return "\n".join(lines)
 
 

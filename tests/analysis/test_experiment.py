@@ -71,6 +71,16 @@ def test_an_image_size_of_the_models_own_is_no_setting(folder: Folder) -> None:
     assert column([rows["main, Base"], rows["second, Base"]], "setting 2", "Tiny world (%)") == ["45.00", "–"]
 
 
+def test_untrained_models_of_another_setting_share_a_column(folder: Folder) -> None:
+    other = [baseline(16, family=family, n=32) for family in ("qwen2_5_vl", "qwen3_vl")]
+    folder.add(baseline(800), record("uniform", 1000), *other)
+    assert folder.make("main_table") == 0
+    rows = {row["Experiment"]: row for row in folder.rows("main_table")}
+    scores = {name: [text for head, text in row.items() if "Tiny world (%)" in head] for name, row in rows.items()}
+    assert scores["main, Base"] == ["40.00", "50.00"]
+    assert scores["second, Base"] == ["–", "50.00"]
+
+
 def test_seeds_of_a_row_are_pooled_and_steps_are_not(folder: Folder) -> None:
     folder.add(
         baseline(800),

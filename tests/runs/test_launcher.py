@@ -270,3 +270,23 @@ def test_a_sweep_needs_no_paths(tmp_path):
     )
     assert done.returncode != 0
     assert done.stderr.strip() == "error: steps must be a whole number of at least 1, not 0"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["study=baseline", "hydra/launcher=slurm"], "hydra/launcher=slurm submits sweeps: add -m, for one cell, too"),
+        (
+            ["-m", "study=baseline", "hydra/launcher=slurm", "hydra.launcher.table=parital"],
+            "hydra.launcher.table=parital is not one of complete, partial, none",
+        ),
+        (
+            ["-m", "study=baseline", "hydra/launcher=slurm", "hydra.launcher.site=none.env"],
+            "hydra.launcher.site=none.env: there is no such file",
+        ),
+    ],
+)
+def test_a_mistake_on_the_way_to_slurm_is_one_sentence(tmp_path, words, sentence):
+    command = [sys.executable, str(ROOT / "experiments" / "run.py"), *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")

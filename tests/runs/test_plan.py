@@ -85,6 +85,11 @@ def test_cells_that_somebody_works_on_are_not_missing(tmp_path, capsys):
     assert "device-hours of training" in shown
 
 
+def test_where_nothing_is_trained_no_times_are_promised(tmp_path, capsys):
+    assert main(["plan", "--short", "study=baseline", *paths(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "device-hours of training: 0.00 in all, 0.00 still to do"
+
+
 def test_a_mistake_is_one_sentence(tmp_path, capsys):
     for mistake, sentence in (
         ("experiment=no_such_table", "Could not find 'experiment/no_such_table'"),
