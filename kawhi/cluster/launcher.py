@@ -78,8 +78,6 @@ def launch(
         options = Options(**{**given, "site": Path(given["site"])})
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
-        if not options.site.is_file() and options.site != Path("slurm/site.env"):
-            raise CellError(f"hydra.launcher.site={options.site} is no file: slurm/site.env.example shows how it looks")
         site = read_site(options.site)
         os.environ.update({k: v for k, v in site.items() if not (k.startswith(_OURS) and k in os.environ)})
         console = Console(stderr=True)
