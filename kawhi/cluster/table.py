@@ -36,6 +36,11 @@ class TableJob:
             print(f"{len(missing)} of {len(self.cells)} cells have no record:", *missing, sep="\n  ", file=sys.stderr)
             if not self.partial:
                 sys.exit(1)
+        done = [cell for cell in self.cells if cell not in missing]
+        if lost := [cell for cell in done if not (self.records / f"{cell.name}.json").exists()]:
+            print(f"{len(lost)} records are not in {self.records}, which tables are made from; copy:", file=sys.stderr)
+            print(*(f"  {cell / 'record.json'} as {cell.name}.json" for cell in lost), sep="\n", file=sys.stderr)
+            sys.exit(1)
         script = Path(__file__).parents[2] / "analysis" / "make_tables.py"
         command = [sys.executable, str(script), self.name, "--records", str(self.records), "--out", str(self.out)]
         if code := subprocess.run(command).returncode:
