@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from kawhi.runs.cell import run_cell
+from kawhi.runs.code import ROOT
 from kawhi.runs.identity import CellError
 from kawhi.runs.plan import print_plan
 from kawhi.runs.record import scores_of
@@ -64,10 +66,22 @@ def main(cell: DictConfig) -> None:
         sys.exit(130)
 
 
+def refuse_another_checkout(script: Path = Path(__file__)) -> None:
+    """This checkout's configuration with another one's code would give numbers of neither.
+
+    Raises:
+        CellError: the ``kawhi`` that Python finds is another checkout's.
+    """
+    here = script.resolve().parents[1]
+    if ROOT.resolve() != here and (ROOT / "experiments" / "run.py").is_file():
+        raise CellError(f"this is {here}, and Python finds the kawhi of {ROOT}: use this checkout's environment")
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and a scheduler's notice are Ctrl-C to us
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a mistake in the configuration reaches us and becomes one sentence
     try:
+        refuse_another_checkout()
         main()
         if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
             print("\n# The cells that -m would run:")

@@ -19,6 +19,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.cluster import submission
 from kawhi.cluster.asked import absolute_paths
 from kawhi.cluster.job import CellJob
 from kawhi.evaluation import gate
@@ -114,13 +115,14 @@ def run_task(cell: TableCell, conf: Path = ROOT / "conf") -> int:
     """
     validate(cell.config)
     absolute_paths(cell.config)
-    folder = RunDirectory.of(cell.config)
-    print(f"cell: {' '.join(cell.overrides)}\n{folder.path}", flush=True)
-    if folder.record.exists():
-        print("it has a record already", flush=True)
-        return 0
     baseline = _baseline(cell, conf) if gate.gated(cell.config) else None
-    folder.save_config(cell.config)
+    with submission.alone(Path(cell.config.paths.runs)):  # tables share cells: the first task makes the folder
+        folder = RunDirectory.of(cell.config)
+        print(f"cell: {' '.join(cell.overrides)}\n{folder.path}", flush=True)
+        if folder.record.exists():
+            print("it has a record already", flush=True)
+            return 0
+        folder.save_config(cell.config)
     return CellJob(folder.path, None, ATTEMPTS, baseline=baseline).main()
 
 

@@ -290,3 +290,15 @@ def test_a_mistake_on_the_way_to_slurm_is_one_sentence(tmp_path, words, sentence
     command = [sys.executable, str(ROOT / "experiments" / "run.py"), *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")
+
+
+def test_the_command_of_one_checkout_does_not_run_the_code_of_another(tmp_path):
+    script = tmp_path / "other" / "experiments" / "run.py"
+    script.parent.mkdir(parents=True)
+    script.write_text((ROOT / "experiments" / "run.py").read_text())
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 1
+    expected = (
+        f"error: this is {tmp_path / 'other'}, and Python finds the kawhi of {ROOT}: use this checkout's environment"
+    )
+    assert done.stderr == expected + "\n"
