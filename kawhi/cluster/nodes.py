@@ -160,13 +160,18 @@ class Nodes:
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            if line.startswith(MARK):
-                self._lines.put((time.time(), line.removeprefix(MARK)))
+            for answer in answers_in(line):
+                self._lines.put((time.time(), answer))
         self._lines.put(None)
 
     def _read_errors(self) -> None:
         assert self.process.stderr
         self.errors.extend(self.process.stderr)
+
+
+def answers_in(line: str) -> list[str]:
+    """The answers in a line of srun's output: two nodes that speak at the same moment may share one."""
+    return line.split(MARK)[1:]
 
 
 def _srun() -> list[str]:

@@ -41,7 +41,8 @@ print("ANSWERED", json.dumps(sorted(ray.get(ready))))
 def say(**what) -> None:
     """One answer."""
     told = {"node": os.environ.get("SLURMD_NODENAME", socket.gethostname()), "id": node_id(), "time": time.time()}
-    print(MARK + json.dumps({**told, **what}), flush=True)
+    sys.stdout.write(MARK + json.dumps({**told, **what}) + "\n")  # at once: srun mixes what nodes say in pieces
+    sys.stdout.flush()
 
 
 def node_id() -> int:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from kawhi.cluster import doctor, probe, slurm
+from kawhi.cluster import doctor, nodes, probe, slurm
 from kawhi.cluster.node_findings import Needs, clocks, gpus, ray, same_versions, shared, space
 from kawhi.doctor import GIB
 from kawhi.runs.identity import CellError
@@ -201,3 +201,9 @@ def test_a_refused_job_says_what_to_change(monkeypatch, said, remedy):
     finding = doctor._accepted(NEEDS, 2)
     assert finding.seen == said
     assert remedy in finding.remedy
+
+
+def test_nodes_that_speak_at_the_same_moment_are_told_apart():
+    one, two = '{"id": 0}', '{"id": 1}'
+    assert nodes.answers_in(f"{nodes.MARK}{one}{nodes.MARK}{two}\n") == [one, f"{two}\n"]
+    assert nodes.answers_in("\n") == nodes.answers_in("a module says hello\n") == []
