@@ -92,10 +92,15 @@ def end_stragglers(run_directory: Path) -> int:
     """Ends every process that belongs to a run directory; returns how many there were."""
     ended = 0
     # A process can fork between the look and the kill, so look again; one that cannot be killed must not hold us up.
-    for _ in range(3):
+    seen_none = False
+    for _ in range(4):
         found = _belonging_to(run_directory)
         if not found:
-            break
+            if seen_none:
+                break
+            seen_none = True
+            time.sleep(0.05)  # one that is just becoming another program has no environment for a moment
+            continue
         for process in found:
             _signal(process, signal.SIGTERM)
         _, alive = psutil.wait_procs(found, timeout=3)

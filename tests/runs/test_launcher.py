@@ -282,7 +282,7 @@ def test_a_sweep_needs_no_paths(tmp_path):
         ),
         (
             ["-m", "study=baseline", "hydra/launcher=slurm", "hydra.launcher.site=none.env"],
-            "hydra.launcher.site=none.env: there is no such file",
+            "hydra.launcher.site=none.env is no file: slurm/site.env.example shows how it looks",
         ),
     ],
 )
