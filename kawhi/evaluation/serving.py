@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from kawhi.runs.devices import ask_driver
 from kawhi.runs.identity import CellError
 from kawhi.runs.processes import die_with_parent
 
@@ -87,16 +87,7 @@ def gpus_free() -> list[str]:
     Raises:
         CellError: the driver does not answer.
     """
-    if shutil.which("nvidia-smi") is None:
-        return []
-    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.used,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        listed = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout
-    except (subprocess.SubprocessError, OSError) as error:
-        raise CellError(
-            f"nvidia-smi failed, so no GPU can be chosen ({error}): see whether the driver works"
-        ) from error
-    return free_among(listed, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return free_among(ask_driver("index,uuid,memory.used,memory.total"), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def free_among(listed: str, visible: str | None) -> list[str]:

@@ -22,16 +22,24 @@ def visible_gpus() -> list[str]:
     allowed = os.environ.get(VISIBLE)
     if allowed is not None:
         return [each.strip() for each in allowed.split(",") if each.strip() and each.strip() != "-1"]
+    return ask_driver("index").split()
+
+
+def ask_driver(fields: str) -> str:
+    """nvidia-smi's line of each GPU with these fields, numbers without units; empty where there is no nvidia-smi.
+
+    Raises:
+        CellError: the driver does not answer.
+    """
     if shutil.which("nvidia-smi") is None:
-        return []
-    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        return ""
+    query = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
-        listed = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout
     except (subprocess.SubprocessError, OSError) as error:
         raise CellError(
             f"nvidia-smi failed, so no GPU can be chosen ({error}): see whether the driver works"
         ) from error
-    return listed.split()
 
 
 def gpus_needed(cell: DictConfig) -> int:
