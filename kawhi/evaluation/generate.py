@@ -29,7 +29,7 @@ from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
 from kawhi.evaluation.task_runs import configure_task, task_runs
 from kawhi.runs.identity import CellError
-from kawhi.runs.record import package_versions
+from kawhi.runs.made_by import package_versions
 from kawhi.runs.rundir import RunDirectory, write_json
 
 THUMBNAIL = 512

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from kawhi.runs import checkpoints, health, resources
 from kawhi.runs.identity import CellError
+from kawhi.runs.made_by import launch_note
 from kawhi.runs.processes import Ended, end_stragglers, last_error, run
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import STAGES, stages_of
@@ -91,8 +92,10 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
                     if run_directory.stop_request.exists():
                         raise Stopped(f"before {stage}")
                     status.set(stage)
-                    seconds = _WORK[stage](cell, run_directory, status)
-                    write_json(run_directory.stage(stage), {"seconds": round(seconds, 3)})
+                    run_directory.add_launch(launch_note(stage))
+                    done = _WORK[stage](cell, run_directory, status)
+                    marker = {"seconds": round(done.seconds, 3), "memory_gib": done.memory_gib or None}
+                    write_json(run_directory.stage(stage), marker)
         except CellError as error:
             status.set("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
             raise
@@ -103,19 +106,19 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     return run_directory
 
 
-def _prepare(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+def _prepare(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
     return _module(cell, run_directory, "prepare", "kawhi.data.prepare")
 
 
-def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
     saved = run_directory.checkpoints
     begin = max(checkpoints.usable_steps(saved, run_directory.metrics()), default=0)
-    log, seconds = run_directory.log("train"), 0.0
+    log, ended = run_directory.log("train"), Ended(0, 0.0)
     if begin < cell.steps:
         metrics_file = run_directory.new_metrics_file(after=begin)
         checkpoints.settle(saved, begin)
         log.unlink(missing_ok=True)
-        seconds = _launch_training(cell, run_directory, status, metrics_file, begin)
+        ended = _launch_training(cell, run_directory, status, metrics_file, begin)
         text = log.read_text(errors="replace")
     else:
         text = ""  # killed when all was done; what a killed launch says of its end is no finding
@@ -126,12 +129,12 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> flo
     run_directory.merge_metrics()
     if "merge" not in STAGES[cell.study.name]:
         checkpoints.remove_all(saved)  # nobody reads the weights
-    return seconds
+    return ended
 
 
 def _launch_training(
     cell: DictConfig, run_directory: RunDirectory, status: Status, metrics_file: Path, begin: int
-) -> float:
+) -> Ended:
     """Trains from the step ``begin`` to the end, or until it is asked to stop."""
     data = json.loads((run_directory.path / "data.json").read_text())
     command = verl_command(
@@ -172,7 +175,7 @@ def _launch_training(
     if ended.asked:
         _stop_training(cell, run_directory, ended, begin)
     _require_success("train", ended, log, limits.train)
-    return ended.seconds
+    return ended
 
 
 def _stop_training(cell: DictConfig, run_directory: RunDirectory, ended: Ended, begin: int) -> None:
@@ -197,23 +200,23 @@ def _refuse_to_go_on(run_directory: RunDirectory, problems: list[str], log: Path
     raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")
 
 
-def _merge(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+def _merge(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
     return _module(cell, run_directory, "merge", "kawhi.runs.merge")
 
 
-def _evaluate(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+def _evaluate(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
     return _module(cell, run_directory, "evaluate", "kawhi.evaluation.run")
 
 
-def _grounding(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+def _grounding(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
     return _module(cell, run_directory, "grounding", "kawhi.probes.grounding_study")
 
 
-def _record(cell: DictConfig, run_directory: RunDirectory, status: Status) -> float:
+def _record(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
     return _module(cell, run_directory, "record", "kawhi.runs.record")
 
 
-_WORK: dict[str, Callable[[DictConfig, RunDirectory, Status], float]] = {
+_WORK: dict[str, Callable[[DictConfig, RunDirectory, Status], Ended]] = {
     "prepare": _prepare,
     "train": _train,
     "merge": _merge,
@@ -223,7 +226,7 @@ _WORK: dict[str, Callable[[DictConfig, RunDirectory, Status], float]] = {
 }
 
 
-def _module(cell: DictConfig, run_directory: RunDirectory, stage: str, module: str) -> float:
+def _module(cell: DictConfig, run_directory: RunDirectory, stage: str, module: str) -> Ended:
     log = run_directory.log(stage)
     log.unlink(missing_ok=True)
     limit = cell.scale.limits[stage]
@@ -238,7 +241,7 @@ def _module(cell: DictConfig, run_directory: RunDirectory, stage: str, module: s
     if ended.asked and ended.code is None:
         raise Stopped(f"in {stage}")
     _require_success(stage, ended, log, limit)
-    return ended.seconds
+    return ended
 
 
 def _require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 
 RUN_DIRECTORY = "KAWHI_RUN_DIR"
+MEMORY_SECONDS = 5
+"""Between two looks at the memory: a look at 20 processes takes a tenth of a second."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -30,11 +32,13 @@ class Ended:
         code: exit code; negative for a signal; ``None`` when it was ended here, at its limit or as asked.
         seconds: wall time.
         asked: whether it was asked to stop.
+        memory_gib: the most that all its processes were seen to hold at once; shared pages count once.
     """
 
     code: int | None
     seconds: float
     asked: bool = False
+    memory_gib: float = 0.0
 
 
 def run(
@@ -71,6 +75,7 @@ def run(
         )
     end = start + limit
     asked = False
+    memory, looked = 0.0, start
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -78,7 +83,9 @@ def run(
             if not asked and stop is not None and stop.exists():
                 asked, end = True, min(end, time.monotonic() + patience)
             if process.returncode is not None or time.monotonic() >= end:
-                return Ended(process.returncode, time.monotonic() - start, asked)
+                return Ended(process.returncode, time.monotonic() - start, asked, round(memory, 3))
+            if time.monotonic() - looked >= MEMORY_SECONDS:
+                memory, looked = max(memory, memory_gib(run_directory)), time.monotonic()
             if watch is not None:
                 watch()
     finally:
@@ -109,6 +116,18 @@ def end_stragglers(run_directory: Path) -> int:
         psutil.wait_procs(alive, timeout=5)
         ended += len(found)
     return ended
+
+
+def memory_gib(run_directory: Path) -> float:
+    """What the processes of a run directory hold now, in GiB.
+
+    The sum of their proportional set sizes, in which a page that several share counts once.
+    """
+    total = 0
+    for process in _belonging_to(run_directory):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += process.memory_full_info().pss
+    return total / 2**30
 
 
 def _belonging_to(run_directory: Path) -> list[psutil.Process]:

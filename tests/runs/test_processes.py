@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from kawhi.runs import processes
 from kawhi.runs.processes import RUN_DIRECTORY, end_stragglers, run
 from tests.cells import gone
 
@@ -59,6 +60,12 @@ def test_both_streams_are_appended_to_the_log(tmp_path):
 def test_the_child_has_its_environment_and_no_input(tmp_path):
     python(tmp_path, f"import os, sys; print(os.environ['{RUN_DIRECTORY}'], repr(sys.stdin.read()))")
     assert (tmp_path / "log").read_text() == f"{tmp_path} ''\n"
+
+
+def test_the_memory_of_all_its_processes_is_seen_with_shared_pages_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "MEMORY_SECONDS", 0)
+    held = "import os, time; block = b'x' * (256 * 2**20); os.fork(); time.sleep(2.5)"
+    assert 0.25 < python(tmp_path, held).memory_gib < 0.4  # twice the interpreter, once the block
 
 
 def test_watch_is_called_while_the_command_runs(tmp_path):
