@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import sys
 from importlib.abc import MetaPathFinder
@@ -49,6 +50,33 @@ class _ForkVllm(MetaPathFinder):
         return None
 
 
+class _InspectWithShim(MetaPathFinder):
+    """vLLM looks at a model's class in a process of its own, in which a torchvision built for CUDA cannot be imported.
+
+    It keeps what it saw in its cache, so this happens once on a machine.
+    """
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != "vllm.model_executor.models.registry":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            module._SUBPROCESS_COMMAND = [sys.executable, "-c", _INSPECT]
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+_INSPECT = (
+    "import runpy; from kawhi import torchvision_shim; torchvision_shim.install(); "
+    "runpy.run_module('vllm.model_executor.models.registry', run_name='__main__')"
+)
+
+
 def installed() -> bool:
     """Whether vLLM is here as its CPU wheel."""
     try:
@@ -59,6 +87,6 @@ def installed() -> bool:
 
 
 def install() -> None:
-    """Arms both; imports nothing."""
+    """Arms all of them; imports nothing."""
     sys.meta_path.append(_VllmAlias())
-    sys.meta_path.insert(0, _ForkVllm())
+    sys.meta_path[:0] = [_ForkVllm(), _InspectWithShim()]

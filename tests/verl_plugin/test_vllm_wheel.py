@@ -1,0 +1,37 @@
+"""vLLM on a machine that it was never started on, beside a torchvision that may be built for CUDA."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+INSPECT = """
+from kawhi import torchvision_shim
+from kawhi.verl_plugin.cpu import vllm_wheel
+torchvision_shim.install()
+if {armed}:
+    vllm_wheel.install()
+from vllm.model_executor.models.registry import ModelRegistry
+print(ModelRegistry.models["Qwen2_5_VLForConditionalGeneration"].inspect_model_cls().architecture)
+"""
+
+
+def inspect(cache, armed: bool) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "VLLM_CACHE_ROOT": str(cache)}
+    command = [sys.executable, "-c", INSPECT.format(armed=armed)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_a_models_class_is_inspected_with_nothing_cached(tmp_path):
+    done = inspect(tmp_path, armed=True)
+    assert done.stdout.strip().endswith("Qwen2_5_VLForConditionalGeneration"), done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_vllm_cannot_do_so_by_itself_where_torchvision_does_not_match(tmp_path):
+    """When this fails on a torchvision that does not match torch, the correction is no longer needed."""
+    if subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True).returncode == 0:
+        pytest.skip("torchvision and torch match in this environment, so there is nothing to correct")
+    assert "torchvision::nms does not exist" in inspect(tmp_path, armed=False).stderr
