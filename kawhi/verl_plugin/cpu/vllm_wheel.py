@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from importlib.abc import MetaPathFinder
+from typing import Any
 
 
 class _VllmCpuDistribution(importlib.metadata.Distribution):
@@ -60,7 +61,7 @@ class _InspectWithShim(MetaPathFinder):
         if fullname != "vllm.model_executor.models.registry":
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        spec: Any = importlib.util.find_spec(fullname)
         execute = spec.loader.exec_module
 
         def exec_module(module):
