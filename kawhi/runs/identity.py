@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.data.sources import NAMES
 from kawhi.evaluation.benchmark import is_judged
 from kawhi.evaluation.prompts import prompts_of
+from kawhi.records.schema import config_hash
 from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 
@@ -128,8 +128,7 @@ def _remove(tree: dict[str, Any], keys: list[str]) -> None:
 
 def cell_hash(cell: DictConfig) -> str:
     """12 hexadecimal digits of :func:`identity`."""
-    canonical = json.dumps(identity(cell), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return config_hash(identity(cell))
 
 
 def cell_name(cell: DictConfig) -> str:

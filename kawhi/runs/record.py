@@ -6,21 +6,25 @@ Two runs of a cell on one machine give the same record but for the block ``run``
 from __future__ import annotations
 
 import json
-import platform
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from kawhi.runs.code import code_state
+from kawhi.records.schema import VERSION
+from kawhi.runs.configuration import configuration_folder
+from kawhi.runs.devices import gpus_needed
 from kawhi.runs.health import CORRELATION, GRADIENT, KL
 from kawhi.runs.identity import cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
-from kawhi.runs.made_by import hardware, package_versions
+from kawhi.runs.made_by import launch_note
+from kawhi.runs.own_command import own_command
+from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
 from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import stage_main
+from kawhi.runs.stage import evaluates, stage_main, trains
 
-SCHEMA = 1
 BASE_REWARD = "kawhi/base_reward/mean"
 """The reward before a credit method shaped it."""
 KAWHI_TIMERS = tuple(
@@ -28,62 +32,109 @@ KAWHI_TIMERS = tuple(
     for part in ("regions", "alignment", "nucleus_entropy", "weights", "perturbed_pass", "blank_pass")
 )
 """Everything that a credit method adds to a step."""
+CURVES = {
+    "response_length": "response_length/mean",
+    "weight_mean": "kawhi/weight/mean",
+    "weight_zero_share": "kawhi/weight/zero_share",
+    "entropy": "actor/entropy",
+    "grad_norm": GRADIENT,
+    "step_seconds": "timing_s/step",
+}
+"""Name in the record -> verl's or our metric."""
+DEVICE_MEMORY = "perf/max_memory_reserved_gb"
 
 
 def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any]:
-    """The record of a finished run directory; its ``study`` says of which kind."""
+    """The record of a finished run directory (:mod:`kawhi.records.schema`); its ``study`` says of which kind."""
     part = identity(cell)
     content = {
-        "schema": SCHEMA,
+        "schema": VERSION,
         "study": cell.study.name,
         "cell": {"experiment": cell.folder, "name": cell_name(cell), "hash": cell_hash(cell)},
         "provenance": cell.scale.provenance,
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
+        "command": own_command(cell, configuration_folder()),
+        "datasets": data_sets(run_directory, part),
         "config": part,
     }
     if cell.study.name != "baseline":
         credit = {"name": cell.credit.name, "label": cell.credit.label}
-        content |= {"credit": credit, "data": cell.data.name, "seeds": part["seeds"]}
-    seconds = {
-        stage.stem: json.loads(stage.read_text())["seconds"]
-        for stage in sorted((run_directory.path / "stages").glob("*.json"))
-    }
-    run = {
-        "seconds": seconds,
-        "hardware": hardware(),
-        "versions": {"python": platform.python_version(), **package_versions()},
-        "git": code_state(),
-    }
+        seeds = dict(part["seeds"])
+        if evaluates(cell):
+            seeds["sampling"] = part["evaluation"]["seed"]
+        content |= {"credit": credit, "data": cell.data.name, "seeds": seeds}
     if cell.study.name == "grounding":
-        measured = json.loads((run_directory.path / "grounding.json").read_text())
-        return {**content, "grounding": measured, "run": run}
-    if cell.study.name in ("training", "baseline"):
+        content["grounding"] = json.loads((run_directory.path / "grounding.json").read_text())
+    if evaluates(cell):
         content["benchmarks"] = {
-            benchmark.task: {
-                "title": benchmark.title,
-                **json.loads((run_directory.evaluation(benchmark.task) / "score.json").read_text()),
-                "generation": json.loads((run_directory.evaluation(benchmark.task) / "generation.json").read_text()),
-            }
+            benchmark.task: _benchmark(run_directory.evaluation(benchmark.task), benchmark.title)
             for benchmark in cell.benchmarks
         }
-    if cell.study.name == "baseline":
-        return {**content, "run": run}
-    metrics = run_directory.metrics()
-    content |= _training(cell, metrics)
+        content["datasets"] |= {task: each["verdicts"]["dataset"] for task, each in content["benchmarks"].items()}
+    metrics = run_directory.metrics() if trains(cell) else []
+    if trains(cell):
+        content |= _training(cell, metrics)
+        content["training"] |= response_parts(cell, run_directory)
     if cell.study.name == "training":
         content["health"]["weights_changed"] = json.loads(run_directory.merge_report.read_text())["weights_changed"]
-    return {**content, "run": {**run, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}}
+    return {**content, "run": _run(cell, run_directory, metrics)}
+
+
+def _benchmark(folder: Path, title: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        **json.loads((folder / "score.json").read_text()),
+        **verdict_parts(folder),
+        "generation": json.loads((folder / "generation.json").read_text()),
+    }
+
+
+def _run(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """When, where and how fast; what worked is what was noted when it was launched, not what writes the record."""
+    stages = {
+        file.stem: json.loads(file.read_text()) for file in sorted((run_directory.path / "stages").glob("*.json"))
+    }
+    launches = json.loads(run_directory.launches.read_text()) if run_directory.launches.exists() else []
+    worked = [note for note in launches if note["stage"] != "record"] or launches or [launch_note("record")]
+    commits = list(dict.fromkeys(note["git"]["commit"] for note in worked))
+    last = worked[-1]
+    seconds = {name: stage["seconds"] for name, stage in stages.items()}
+    memory = [stage["memory_gib"] for stage in stages.values() if stage.get("memory_gib")]
+    device = [row[DEVICE_MEMORY] for row in metrics if row.get(DEVICE_MEMORY)]
+    duration = round(sum(seconds.values()), 3)
+    gpus = int(cell.verl.trainer.nnodes) * gpus_needed(cell)
+    run = {
+        "started": _utc(launches[0]["time"]) if launches else None,
+        "ended": _utc(time.time()),
+        "seconds": seconds,
+        "duration_s": duration,
+        "gpu_hours": round(duration * gpus / 3600, 4) if gpus else None,
+        "peak_memory_gib": max(memory, default=None),
+        "peak_device_memory_gib": round(max(device) / 1.073741824, 3) if device else None,
+        "hardware": last["hardware"],
+        "versions": last["versions"],
+        "git": {
+            "commit": last["git"]["commit"],
+            "dirty": any(note["git"]["dirty"] for note in worked) if last["git"]["dirty"] is not None else None,
+            "others": [commit for commit in commits if commit not in (None, last["git"]["commit"])],
+        },
+        "launches": len(launches) or None,
+    }
+    return {**run, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)} if metrics else run
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _training(cell: DictConfig, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    curves = {name: [row.get(metric) for row in metrics] for name, metric in CURVES.items()}
     return {
         "algorithm": cell.algorithm.name,
         "steps": cell.steps,
         "training": {
             "reward": [row.get(BASE_REWARD, row["critic/rewards/mean"]) for row in metrics],
-            "response_length": [row["response_length/mean"] for row in metrics],
-            "weight_mean": [row.get("kawhi/weight/mean") for row in metrics],
-            "weight_zero_share": [row.get("kawhi/weight/zero_share") for row in metrics],
+            **{name: curve for name, curve in curves.items() if any(value is not None for value in curve)},
         },
         "health": {
             "correlation_min": min(row[CORRELATION] for row in metrics),

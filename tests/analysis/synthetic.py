@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 from analysis.make_tables import main
+from kawhi.records.schema import config_hash
 
 FAMILIES = {
     "qwen2_5_vl": {
@@ -28,14 +30,20 @@ def record(
     family: str = "qwen2_5_vl",
     learning_rate: float = 2e-4,
     options: dict[str, Any] | None = None,
+    verdicts: str | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    """A training record; ``options`` are the credit method's, ``changes`` replaces top-level keys."""
-    benchmark = {"title": "Tiny world", "metric": "accuracy", "n": n, "correct": correct, "score": 100 * correct / n}
-    identity = f"{credit}{n}{rollout}{family}{learning_rate}{options}{changes}"
+    """A training record; ``options`` are the credit method's, ``changes`` replaces top-level keys.
+
+    ``verdicts`` is one digit per item; without it the record has none, as those of version 1 had.
+    """
+    benchmark = accuracy("Tiny world", n, correct)
+    if verdicts is not None:
+        benchmark["verdicts"] = {"dataset": "0123456789abcdef", "values": verdicts, "problems": None}
     content = {
-        "schema": 1,
-        "cell": {"experiment": "region_selection", "name": f"{credit}-{rollout}", "hash": identity},
+        "schema": 2,
+        "study": "training",
+        "cell": {"experiment": "region_selection", "name": f"{credit}-{rollout}", "hash": ""},
         "provenance": "tiny",
         "model": FAMILIES[family],
         "algorithm": "grpo",
@@ -47,14 +55,32 @@ def record(
         **{key: {} for key in ("training", "health", "run")},
         **changes,
     }
-    return {"config": _config(content, learning_rate, options or {}), **content}
+    return hashed({"config": _config(content, learning_rate, options or {}), **content})
+
+
+def accuracy(title: str, n: int, correct: int) -> dict[str, Any]:
+    """A benchmark whose score is a share of its items."""
+    return {"title": title, "metric": "accuracy", "n": n, "correct": correct, "score": 100 * correct / n}
+
+
+def digits(n: int, correct: int, seed: int = 0) -> str:
+    """``n`` verdicts, ``correct`` of them 1, in an order of their own."""
+    order = random.Random(seed).sample(range(n), correct)
+    right = set(order)
+    return "".join("1" if i in right else "0" for i in range(n))
+
+
+def hashed(content: dict[str, Any]) -> dict[str, Any]:
+    """With the hash of its configuration."""
+    cell = {**content["cell"], "hash": config_hash(content["config"])}
+    return {**content, "cell": cell}
 
 
 def _config(content: dict[str, Any], learning_rate: float, options: dict[str, Any]) -> dict[str, Any]:
     """The part of a configuration that a record keeps, cut to what the tables look at."""
     loop = "kawhi_seeded" if content["credit"]["name"] == "uniform" else "kawhi"
     return {
-        "algorithm": {"name": content["algorithm"]},
+        "algorithm": {"name": content["algorithm"], "exact": "verl", "recipe": None},
         "benchmarks": [
             {"task": task, "problems": value["n"], "seed": 0} for task, value in content["benchmarks"].items()
         ],
@@ -62,7 +88,7 @@ def _config(content: dict[str, Any], learning_rate: float, options: dict[str, An
         "data": {"name": content["data"], "train_file": None},
         "kawhi": {"method": "kawhi", "options": options, "regions": {"seed": content["seeds"]["regions"]}},
         "model": {**content["model"], "critical_heads": None},
-        "scale": {"name": "cpu", "provenance": content["provenance"]},
+        "scale": {"name": "cpu" if content["provenance"] == "tiny" else "h200x8", "provenance": content["provenance"]},
         "seeds": content["seeds"],
         "steps": content["steps"],
         "study": {"name": "training"},
@@ -77,10 +103,21 @@ def _config(content: dict[str, Any], learning_rate: float, options: dict[str, An
     }
 
 
+def baseline_record(correct: int, *, n: int = 2000, family: str = "qwen2_5_vl", **changes: Any) -> dict[str, Any]:
+    """A record of an untrained model."""
+    content = record("uniform", correct, n=n, family=family, **changes)
+    for key in ("algorithm", "credit", "data", "seeds", "steps", "training", "health"):
+        content.pop(key, None)
+        content["config"].pop(key, None)
+    content["study"] = content["config"]["study"]["name"] = "baseline"
+    for key in ("verl", "kawhi"):
+        del content["config"][key]
+    return hashed(content)
+
+
 def timing_record(credit: str, algorithm: str = "grpo", *, steps: int = 3, **seconds: float) -> dict[str, Any]:
     """A record of the timing study; ``seconds`` adds or replaces timers."""
     content = record(credit, 0, algorithm=algorithm, steps=steps)
-    content["cell"]["hash"] = f"{credit}{algorithm}{steps}{seconds}"
     del content["benchmarks"]
     content["study"] = content["config"]["study"]["name"] = "timing"
     content["training"] = {
@@ -88,7 +125,7 @@ def timing_record(credit: str, algorithm: str = "grpo", *, steps: int = 3, **sec
         "weight_zero_share": [0.5, 0.25, 0.0, 0.0][:steps],
     }
     content["run"] = {"timing_s": {"timing_s/step": 3.0, "timing_s/kawhi_weights": 0.25} | seconds}
-    return content
+    return hashed(content)
 
 
 def grounding_record(
@@ -106,10 +143,10 @@ def grounding_record(
         "log_prob": -0.512 if true else -1.25,
     }
     seeds = {"data": 1, "rollout": 0, "regions": 0}
-    return {
-        "schema": 1,
+    content = {
+        "schema": 2,
         "study": "grounding",
-        "cell": {"experiment": "grounding", "name": image, "hash": f"{image}{family}{temperature}{changes}"},
+        "cell": {"experiment": "grounding", "name": image, "hash": ""},
         "provenance": "tiny",
         "model": FAMILIES[family],
         "credit": {"name": "kawhi", "label": "GRPO + KAWHI"},
@@ -119,11 +156,13 @@ def grounding_record(
         "config": {
             "credit": {"name": "kawhi"},
             "kawhi": {"options": {"temperature": temperature}},
+            "model": FAMILIES[family],
             "seeds": seeds,
             "study": {"name": "grounding", "image": image, "seed": 0},
         },
         "run": {},
     }
+    return hashed(content)
 
 
 def changed(content: dict[str, Any], *path: str, value: Any) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""Where a sound-looking record says two things at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kawhi.records.schema import MAXIMUM, Record, config_hash
+
+
+def contradictions(record: Record) -> list[str]:
+    """Sentences without a full stop; empty when the record agrees with itself."""
+    return [*_identity(record), *_said_twice(record), *_scores(record), *_curves(record), *_study(record)]
+
+
+def dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with keys such as ``a.b``; an empty mapping is a value."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= dotted(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return leaves
+
+
+def _identity(record: Record) -> Iterator[str]:
+    if (found := config_hash(record.config)) != record.cell.hash:
+        yield f"cell.hash is {record.cell.hash} but its config has the hash {found}: one of them was changed"
+
+
+def _said_twice(record: Record) -> Iterator[str]:
+    content = record.model_dump(by_alias=True)
+    said = {"scale.provenance": record.provenance, "study.name": content["study"]}
+    said |= {f"model.{key}": value for key, value in content["model"].items()}
+    for key, name in {"algorithm": "algorithm.name", "data": "data.name", "steps": "steps"}.items():
+        if key in content:
+            said[name] = content[key]
+    if "credit" in content:
+        said["credit.name"] = content["credit"]["name"]
+    said |= {f"seeds.{key}": value for key, value in content.get("seeds", {}).items() if key != "sampling"}
+    if content["study"] == "grounding":
+        said["study.image"] = content["grounding"]["image"]
+    config = dotted(record.config)
+    for key, value in said.items():
+        if config.get(key, value) != value:
+            yield f"it says {key} = {value!r} but its config says {config[key]!r}"
+
+
+def _scores(record: Record) -> Iterator[str]:
+    results = getattr(record, "benchmarks", None)
+    if results is None:
+        return
+    asked = record.config.get("benchmarks")
+    tasks = {each["task"] for each in asked} if isinstance(asked, list) else set()
+    if missing := sorted(tasks - set(results)):
+        yield f"its config asks for the benchmark {', '.join(missing)}, of which it has no score"
+    if unasked := sorted(set(results) - tasks):
+        yield f"it has a score of {', '.join(unasked)}, for which its config does not ask"
+    for task, result in results.items():
+        most = MAXIMUM.get(task, 100.0)
+        if result.score > most:
+            yield f"benchmarks.{task}.score is {result.score}, and {most:g} is the most that can be"
+        if result.generation.get("n", result.n) != result.n:
+            yield f"benchmarks.{task} scores {result.n} of {result.generation['n']} responses"
+
+
+def _curves(record: Record) -> Iterator[str]:
+    training, steps = getattr(record, "training", None), getattr(record, "steps", 0)
+    if training is None:
+        return
+    for name in ("reward", "response_length", "weight_mean", "weight_zero_share", "entropy", "grad_norm"):
+        if (curve := getattr(training, name)) and len(curve) != steps:
+            yield f"training.{name} has {len(curve)} numbers for {steps} steps"
+    if record.health.weights_changed is False:  # type: ignore[attr-defined]
+        yield "health.weights_changed is false: nothing was trained"
+
+
+def _study(record: Record) -> Iterator[str]:
+    if getattr(record, "study", "") != "timing":
+        return
+    training = record.training  # type: ignore[attr-defined]
+    if any(not curve or None in curve for curve in (training.weight_mean, training.weight_zero_share)):
+        yield f"it does not have the weights of {record.steps} steps"  # type: ignore[attr-defined]
+    if "timing_s/step" not in record.run.timing_s:
+        yield "it lacks run.timing_s.timing_s/step"

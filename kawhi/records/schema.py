@@ -1,0 +1,325 @@
+"""What a record says, version 2.  Unknown fields, wrong types and numbers that are not finite are refused.
+
+A record's ``config`` is everything its numbers depend on (:func:`kawhi.runs.identity.identity`), and ``cell.hash`` is
+that block's hash, so a record proves which configuration it is of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+VERSION = 2
+PROVENANCES = ("measured", "tiny")
+MAXIMUM = {"kawhi_mme": 2800.0}
+"""The highest score of benchmarks that are not in percent."""
+ROUNDING = 0.0051
+"""Percent; a score may have been written with two decimals."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=0)]
+Curve = list[float | None]
+"""One number per training step; ``null`` where a step did not log it."""
+
+
+class Part(BaseModel):
+    """Strict: nothing unknown, nothing converted, nothing infinite."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Cell(Part):
+    experiment: str
+    name: str
+    hash: str
+
+
+class Model(Part):
+    name: str
+    family: str
+    weights: str
+
+
+class Credit(Part):
+    name: str
+    label: str
+
+
+class Seeds(Part):
+    """``sampling`` is that of the evaluation; the others are of the training."""
+
+    data: int
+    rollout: int
+    regions: int
+    sampling: int | None = None
+
+
+class Judge(Part):
+    name: str
+    model: str
+    temperature: float
+    seed: int
+    prompts: str
+    identity: str
+    questions: Count
+    asked_again: Count
+
+
+class Verdicts(Part):
+    """The score of every item, in the order of the data set.
+
+    Attributes:
+        dataset: 16 hexadecimal digits of the hash of all questions, answers and images: two records with equal ones
+            may be compared item by item.
+        values: ``(n,)`` scores; as a string of 0 and 1 where there is nothing between.
+        problems: ``(n,)`` which problem an item belongs to, counted from 0; ``null`` where each item is one of its own.
+    """
+
+    dataset: str
+    values: str | list[Share]
+    problems: list[Count] | None = None
+
+    @model_validator(mode="after")
+    def _digits(self) -> Verdicts:
+        if isinstance(self.values, str) and set(self.values) - {"0", "1"}:
+            raise ValueError("a string of verdicts has only 0 and 1")
+        if self.problems is not None and len(self.problems) != len(self.values):
+            raise ValueError(f"{len(self.values)} verdicts have {len(self.problems)} problems")
+        return self
+
+    def scores(self) -> NDArray[np.float64]:
+        """``(n,)`` in [0, 1]."""
+        if isinstance(self.values, str):
+            return np.frombuffer(self.values.encode(), np.uint8).astype(np.float64) - 48
+        return np.asarray(self.values, np.float64)
+
+
+class Benchmark(Part):
+    """One benchmark's result; ``score`` in percent (MME: points) and ``interval`` its 95 % interval by items."""
+
+    title: str
+    metric: Literal["accuracy", "score"]
+    n: Annotated[int, Field(gt=0)]
+    problems: Count | None = None
+    correct: Count | None
+    score: Annotated[float, Field(ge=0)]
+    interval: tuple[float, float] | None = None
+    scores: dict[str, float] = {}
+    rule_score: float | None = None
+    rule_scores: dict[str, float] = {}
+    rules: str | None = None
+    truncated: Count = 0
+    empty: Count = 0
+    judge: Judge | None = None
+    judge_errors: Count = 0
+    judge_rule_agreement: Share | None = None
+    generation: dict[str, Any] = {}
+    verdicts: Verdicts | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Benchmark:
+        if self.metric == "accuracy":
+            if self.correct is None:
+                raise ValueError("an accuracy needs the number of correct answers")
+            if self.correct > self.n or abs(self.score - 100 * self.correct / self.n) > ROUNDING:
+                raise ValueError(f"the score {self.score} is not {self.correct} of {self.n}")
+        if self.judge_errors:
+            raise ValueError(f"the judge failed on {self.judge_errors} samples, so the score is of the others only")
+        if max(self.truncated, self.empty) > self.n:
+            raise ValueError(f"{self.truncated} truncated and {self.empty} empty responses of {self.n}")
+        if self.interval is not None and not self.interval[0] - 1e-9 <= self.score <= self.interval[1] + 1e-9:
+            raise ValueError(f"the score {self.score} is outside its own interval {list(self.interval)}")
+        if self.verdicts is not None:
+            scores = self.verdicts.scores()
+            if len(scores) != self.n:
+                raise ValueError(f"{len(scores)} verdicts of {self.n} samples")
+            if self.correct is not None and int((scores == 1).sum()) != self.correct:
+                raise ValueError(f"{int((scores == 1).sum())} verdicts are right and the record says {self.correct}")
+        return self
+
+
+class Paragraph(Part):
+    text: str
+    weight: float
+    alpha: float | None
+
+
+class Example(Part):
+    """One response of the last training step, for figure 6."""
+
+    step: int
+    index: int | None
+    reward: float
+    advantage: float
+    paragraphs: list[Paragraph]
+
+
+class Training(Part):
+    """Curves with one number per step, and what the recorded responses of all steps look like.
+
+    Attributes:
+        weight_histogram: responses' tokens by weight, in equal bins of [0, 1] and the last for weights above 1.
+        paragraph_counts: number of paragraphs -> responses.
+    """
+
+    reward: Curve = []
+    response_length: Curve = []
+    weight_mean: Curve = []
+    weight_zero_share: Curve = []
+    entropy: Curve = []
+    grad_norm: Curve = []
+    step_seconds: Curve = []
+    weight_histogram: list[Count] | None = None
+    paragraph_counts: dict[str, Count] | None = None
+    examples: list[Example] = []
+
+
+class Health(Part):
+    """What the health checks saw; ``weights_changed`` is missing where the weights were not kept."""
+
+    correlation_min: float | None = None
+    kl_max: float | None = None
+    grad_norm_max: float | None = None
+    weights_changed: bool | None = None
+
+
+class Git(Part):
+    """``others``: commits of earlier launches that worked on the same run."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+    others: list[str] = []
+
+
+class Run(Part):
+    """When, where and how fast; two runs of a cell differ here alone.
+
+    Attributes:
+        started, ended: UTC, ISO 8601.
+        seconds: by stage, of the launch that finished it.
+        gpu_hours: of all stages together; ``null`` where there is no GPU.
+        peak_memory_gib: the most that all processes of a stage held at once.
+        peak_device_memory_gib: as torch reserved it on one device.
+        launches: of stages; more than there are stages where something was stopped and went on.
+        timing_s: verl's and our timers, mean seconds per step without the first.
+    """
+
+    started: str | None = None
+    ended: str | None = None
+    seconds: dict[str, float] = {}
+    duration_s: float | None = None
+    gpu_hours: float | None = None
+    peak_memory_gib: float | None = None
+    peak_device_memory_gib: float | None = None
+    hardware: str = ""
+    versions: dict[str, str] = {}
+    git: Git = Git()
+    launches: int | None = None
+    timing_s: dict[str, float] = {}
+    kawhi_share: Share | None = None
+
+
+class Grounding(Part):
+    """What a model does with fixed responses beside one kind of image, against the true image."""
+
+    image: Literal["true_image", "blank", "wrong_image", "background_only"]
+    responses: Annotated[int, Field(gt=0)]
+    paragraphs: Annotated[int, Field(gt=0)]
+    alpha: Annotated[float, Field(ge=-1 - 1e-6, le=1 + 1e-6)]
+    order: Annotated[float, Field(ge=-1 - 1e-6, le=1 + 1e-6)]
+    same_top: Annotated[float, Field(ge=-1e-6, le=1 + 1e-6)]
+    weight_shift: Annotated[float, Field(ge=-1e-6)]
+    log_prob: Annotated[float, Field(le=1e-6)]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Grounding:
+        if self.responses > self.paragraphs:
+            raise ValueError(f"{self.responses} responses with {self.paragraphs} paragraphs")
+        if self.image == "true_image" and (self.weight_shift > 1e-6 or self.same_top < 1 - 1e-6):
+            raise ValueError("a true image that differs from itself in weight_shift or same_top")
+        return self
+
+
+class Record(Part):
+    """What the records of all studies share."""
+
+    schema_version: Literal[2] = Field(alias="schema")
+    cell: Cell
+    provenance: Literal["measured", "tiny"]
+    model: Model
+    command: str | None = None
+    datasets: dict[str, str] = {}
+    config: dict[str, Any]
+    run: Run
+
+
+class TrainingRecord(Record):
+    study: Literal["training"]
+    algorithm: str
+    credit: Credit
+    data: str
+    seeds: Seeds
+    steps: Annotated[int, Field(gt=0)]
+    benchmarks: dict[str, Benchmark]
+    training: Training
+    health: Health
+
+
+class TimingRecord(Record):
+    study: Literal["timing"]
+    algorithm: str
+    credit: Credit
+    data: str
+    seeds: Seeds
+    steps: Annotated[int, Field(gt=0)]
+    training: Training
+    health: Health
+
+
+class BaselineRecord(Record):
+    study: Literal["baseline"]
+    benchmarks: dict[str, Benchmark]
+
+
+class GroundingRecord(Record):
+    study: Literal["grounding"]
+    credit: Credit
+    data: str
+    seeds: Seeds
+    grounding: Grounding
+
+
+class HeadsRecord(Record):
+    """``heads``: :func:`kawhi.probes.critical_heads.summary`."""
+
+    study: Literal["heads"]
+    heads: dict[str, Any]
+
+
+class ErrorsRecord(Record):
+    """``errors``: :func:`kawhi.probes.errors.attribute`."""
+
+    study: Literal["errors"]
+    errors: dict[str, Any]
+
+
+STUDIES: dict[str, type[Record]] = {
+    "training": TrainingRecord,
+    "timing": TimingRecord,
+    "baseline": BaselineRecord,
+    "grounding": GroundingRecord,
+    "heads": HeadsRecord,
+    "errors": ErrorsRecord,
+}
+
+
+def config_hash(config: dict[str, Any]) -> str:
+    """12 hexadecimal digits: the hash of a cell whose identity is ``config``."""
+    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
