@@ -6,7 +6,6 @@ Two runs of a cell on one machine give the same record but for the block ``run``
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,7 @@ def _run(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, 
     gpus = int(cell.verl.trainer.nnodes) * gpus_needed(cell)
     run = {
         "started": _utc(launches[0]["time"]) if launches else None,
-        "ended": _utc(time.time()),
+        "ended": _utc(launches[-1]["time"]) if launches else None,  # when the last stage, this one, began
         "seconds": seconds,
         "duration_s": duration,
         "gpu_hours": round(duration * gpus / 3600, 4) if gpus else None,
