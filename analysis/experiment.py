@@ -1,4 +1,4 @@
-"""A table of ``conf/experiment`` from its records: its rows in its order, our scores, no number of the paper."""
+"""The rows of a table of ``conf/experiment``, and which records stand in which of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from typing import Any
 
 import yaml
 
-from analysis.records import SEED_COPIES, Entry, RecordError
-from analysis.statistics import wilson_interval
-from analysis.table import CAUTION, EMPTY, Group, Table, differing, empty_group, told_apart
+from analysis.records import SEED_COPIES, Entry, TableError
+from analysis.table import differing, told_apart
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-NOTES = (
-    "Scores are means over seeds; intervals are Wilson's over the pooled answers and leave out the spread between "
-    "training seeds. What the paper prints is not in this table."
-)
+OURS = "kawhi"
 _OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
 
 
@@ -42,6 +38,11 @@ class Row:
     credit: str
     options: dict[str, Any]
 
+    @property
+    def base(self) -> bool:
+        """Whether it is the untrained model's."""
+        return self.study == "baseline"
+
     def holds(self, entry: Entry, recipe: str | None) -> bool:
         config, names = entry.config, _scale_names(entry.config["scale.name"])
         wanted = {"study.name": self.study, "model.name": names["model"][self.model]}
@@ -60,6 +61,28 @@ class Experiment:
     rows: list[Row]
     recipe: str | None
     benchmarks: str
+
+    @property
+    def command(self) -> str:
+        return f"python experiments/run.py -m experiment={self.name}"
+
+    def reference(self, number: int) -> int | None:
+        """The row that a row is compared with.
+
+        A credit method's is its own base algorithm without it, a base algorithm's is the untrained model, and where the
+        table has neither the method with its defaults; ``None`` for the rows that others are compared with.
+        """
+        row = self.rows[number]
+        if row.base:
+            return None
+        same = [i for i, other in enumerate(self.rows) if other.model == row.model]
+        plain = [i for i in same if self.rows[i].credit == "uniform" and self.rows[i].algorithm == row.algorithm]
+        if row.credit != "uniform" and plain:
+            return plain[0]
+        if untrained := [i for i in same if self.rows[i].base]:
+            return untrained[0]
+        ours = [i for i in same if self.rows[i].credit == OURS]
+        return ours[0] if ours and row.credit not in (OURS, "uniform") else None
 
     def tasks(self, scale: str) -> list[str]:
         """The benchmarks of the table at a scale, in order."""
@@ -82,31 +105,45 @@ def experiments() -> dict[str, Experiment]:
     return found
 
 
-def experiment_table(experiment: Experiment, entries: list[Entry]) -> Table:
-    """One table; a group of columns for each scale and each setting that its cells were run in."""
-    placed = [(row, entry) for entry in entries if (row := _row_of(experiment, entry)) is not None]
-    trained = {_key(experiment, entry): None for row, entry in placed if entry.config["study.name"] == "training"}
+@dataclass
+class Setting:
+    """Records that may stand in one group of columns, by the number of their row.
+
+    Attributes:
+        head, long: what the group is called, and with the values that tell it from others of that name.
+    """
+
+    head: str
+    long: str
+    scale: str
+    provenance: str
+    tasks: list[str]
+    rows: dict[int, list[Entry]]
+
+
+def settings(experiment: Experiment, every: list[Entry]) -> list[Setting]:
+    """One for each scale and each setting that a table's cells were run in.
+
+    Raises:
+        TableError: two records of a row that are not one cell with several seeds.
+    """
+    placed = [(row, entry) for entry in every if (row := _row_of(experiment, entry)) is not None]
+    trained = {_key(experiment, entry): None for _, entry in placed if entry.study == "training"}
     keys = list(trained) or list({_key(experiment, entry): None for _, entry in placed})
     rest = dict.fromkeys(_key(experiment, entry) for _, entry in placed)  # one group for the untrained of all models
     keys += [key for key in rest if key[0] not in {k[0] for k in keys}]
-    names = [_name(key) for key in keys]
-    heads = told_apart(names, [_as_setting(key) for key in keys])
-    groups = []
+    heads = told_apart([_name(key) for key in keys], [_as_setting(key) for key in keys])
+    found = []
     for key, (head, long) in zip(keys, heads, strict=True):
-        own = [(row, e) for row, e in placed if _belongs(_key(experiment, e), key)]
-        groups.append(_group(experiment, head, long, own))
-    models = {row.model: None for row in experiment.rows}
-    scales = {entry.config["scale.name"]: None for _, entry in placed}
-    called = {m: ", ".join(f"{_scale_names(s)['model'][m]} ({s})" for s in scales) for m in models}
-    parts = "; ".join(f"{model}: {names}" for model, names in called.items())
-    return Table(
-        name=experiment.name,
-        caption=experiment.caption,
-        rows=[row.label for row in experiment.rows],
-        groups=groups or [empty_group(("Score", "95% interval"), len(experiment.rows))],
-        command=f"python experiments/run.py -m experiment={experiment.name}",
-        notes=(*[NOTES, f"Models: {parts}."] * bool(placed),),
-    )
+        own: dict[int, list[Entry]] = {}
+        for row, entry in placed:
+            if _belongs(_key(experiment, entry), key):
+                own.setdefault(row, []).append(entry)
+        for row, its in own.items():
+            _refuse_doubles(experiment.rows[row], its)
+        provenance, scale, _ = key[0]
+        found.append(Setting(head, long, scale, provenance, experiment.tasks(scale), own))
+    return found
 
 
 def _rows(blocks: list[dict[str, Any]]) -> Iterator[Row]:
@@ -146,7 +183,7 @@ def _key(experiment: Experiment, entry: Entry) -> tuple:
     for key in _OF_THE_MODEL:  # what each model's own file says is no setting of the table
         if evaluated.get(key) == _yaml("model", _plain(config["model.name"]))["evaluation"].get(key.split(".")[1]):
             evaluated.pop(key, None)
-    evaluated |= {f"benchmarks.{task}.problems": entry.scores[task]["n"] for task in tasks}
+    evaluated |= {f"benchmarks.{task}.problems": entry.scores[task].n for task in tasks}
     for own in config.get("benchmarks", []):
         evaluated |= {
             f"benchmarks.{own['task']}.{k}": v for k, v in own.items() if k != "title" and own["task"] in tasks
@@ -171,44 +208,16 @@ def _as_setting(key: tuple) -> dict[str, Any]:
     return json.loads(key[0][2]) | {"steps": key[1], "exact": key[2]}
 
 
-def _group(experiment: Experiment, head: str, long: str, placed: list[tuple[int, Entry]]) -> Group:
-    first = placed[0][1]
-    tasks = experiment.tasks(first.config["scale.name"])
-    columns: list[str] = []
-    for task in tasks:
-        score = first.scores[task]
-        columns += [f"{score['title']} ({'%' if score['metric'] == 'accuracy' else score['metric']})", "95% interval"]
-    lines = []
-    for i, row in enumerate(experiment.rows):
-        own = [entry for place, entry in placed if place == i]
-        _refuse_doubles(row, own)
-        texts = [text for task in tasks for text in _texts([entry.scores[task] for entry in own])]
-        lines.append((*texts, str(len(own)) if own else EMPTY))
-    counts = ", ".join(f"{first.scores[task]['title']} {first.scores[task]['n']}" for task in tasks)
-    provenance = first.config["scale.provenance"]
-    return Group(head, (*columns, "Seeds"), lines, f"{long}. n per cell and seed: {counts}.", CAUTION[provenance])
-
-
-def _texts(scores: list[dict[str, Any]]) -> tuple[str, str]:
-    if not scores:
-        return EMPTY, EMPTY
-    mean = f"{sum(score['score'] for score in scores) / len(scores):.2f}"
-    if any(score["correct"] is None for score in scores):
-        return mean, EMPTY
-    low, high = wilson_interval(sum(score["correct"] for score in scores), sum(score["n"] for score in scores))
-    return mean, f"[{100 * low:.2f}, {100 * high:.2f}]"
-
-
 def _refuse_doubles(row: Row, entries: list[Entry]) -> None:
     """Raises:
-    RecordError: two records of a row that are not one cell with several seeds.
+    TableError: two records of a row that are not one cell with several seeds.
     """
     for old, new in itertools.combinations(entries, 2):
         told = f"{old.file} and {new.file} are both {row.label}"
         if keys := differing([_without_seeds(old), _without_seeds(new)]):
-            raise RecordError(f"{told} but differ in {', '.join(keys)}: remove one.")
+            raise TableError(f"{told} but differ in {', '.join(keys)}: remove one.")
         if _seeds(old) == _seeds(new):
-            raise RecordError(f"{told} with equal seeds but different hashes: remove one.")
+            raise TableError(f"{told} with equal seeds but different hashes: remove one.")
 
 
 def _seeds(entry: Entry) -> dict[str, Any]:
@@ -232,3 +241,9 @@ def _scale_names(scale: str) -> dict[str, dict[str, str]]:
 def _plain(value: Any) -> Any:
     """Files are called as what they configure, but for dots and dashes."""
     return value.replace("-", "_").replace(".", "_") if isinstance(value, str) else value
+
+
+def model_names(experiment: Experiment, scale: str) -> str:
+    """Which model each part of a table is at a scale."""
+    parts = dict.fromkeys(row.model for row in experiment.rows)
+    return ", ".join(f"{part} is {_scale_names(scale)['model'][part]}" for part in parts)

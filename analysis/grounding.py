@@ -6,10 +6,11 @@ from pathlib import Path
 
 import yaml
 
-from analysis.records import Grounding, RecordError
-from analysis.table import CAUTION, EMPTY, Group, Table, by_row, empty_group, told_apart
+from analysis.records import Grounding, TableError, source
+from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_group, plain, told_apart
 
 NAME = "grounding"
+COMMAND = f"python experiments/run.py -m ablation={NAME}"
 COLUMNS = ("Alpha", "Rank correlation", "Same top paragraph (%)", "Weight shift", "Log-prob per token", "Responses")
 
 
@@ -28,7 +29,7 @@ def grounding_table(records: list[Grounding]) -> Table:
         caption=content["caption"],
         rows=[*content["rows"].values()],
         groups=groups or [empty_group(COLUMNS, len(content["rows"]))],
-        command=f"python experiments/run.py -m ablation={NAME}",
+        command=COMMAND,
         notes=(content["note"],),
     )
 
@@ -36,25 +37,27 @@ def grounding_table(records: list[Grounding]) -> Table:
 def _group(labels: dict[str, str], name: str, long: str, records: list[Grounding]) -> Group:
     found: dict[str, Grounding] = {}
     for record in records:
-        if twin := found.get(record.image):
-            raise RecordError(f"{twin.file} and {record.file} are one row of one column but different hashes.")
-        found[record.image] = record
+        if twin := found.get(record.measured.image):
+            raise TableError(f"{twin.file} and {record.file} are one row of one column but different hashes.")
+        found[record.measured.image] = record
     seeds = records[0].seeds | {"study": records[0].setting.get("study.seed", EMPTY)}
     drawn = " ".join(f"{key} {value}" for key, value in seeds.items())
-    paragraphs = {image: str(record.paragraphs) for image, record in found.items()}
+    paragraphs = {image: str(record.measured.paragraphs) for image, record in found.items()}
     note = f"{long}. Seeds: {drawn}. Paragraphs: {by_row(labels, paragraphs)}."
-    lines = [_texts(found.get(image)) for image in labels]
+    lines = [_texts(found.get(image), f"{label}, {name}") for image, label in labels.items()]
     return Group(name, COLUMNS, lines, note, CAUTION[records[0].provenance])
 
 
-def _texts(record: Grounding | None) -> tuple[str, ...]:
+def _texts(record: Grounding | None, label: str) -> tuple[Value, ...]:
     if record is None:
-        return (EMPTY,) * len(COLUMNS)
-    return (
-        f"{record.alpha:z.4f}",
-        f"{record.order:z.3f}",
-        f"{100 * record.same_top:.1f}",
-        f"{record.weight_shift:z.4f}",
-        f"{record.log_prob:z.3f}",
-        str(record.responses),
+        return plain(*(EMPTY,) * len(COLUMNS))
+    found = record.measured
+    return plain(
+        f"{found.alpha:z.4f}",
+        f"{found.order:z.3f}",
+        f"{100 * found.same_top:.1f}",
+        f"{found.weight_shift:z.4f}",
+        f"{found.log_prob:z.3f}",
+        str(found.responses),
+        source=source(label, [record], COMMAND),
     )

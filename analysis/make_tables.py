@@ -1,8 +1,9 @@
-"""Tables from records (results/records/*.json -> results/tables/<name>.md, .tex and .csv).
+"""Tables from records: results/records/*.json -> results/tables/<name>.md, .tex, .csv and .html.
 
-python analysis/make_tables.py                       # every table for which something was run
-python analysis/make_tables.py heads weights         # these, whether something was run or not
-python analysis/make_tables.py main_table            # a table of conf/experiment, without the paper's numbers
+python analysis/make_tables.py                       # all of them: both papers' and the ablations
+python analysis/make_tables.py main chart ablation   # tables 1, 2 and 3 of the KAWHI paper
+python analysis/make_tables.py heads weights         # ablations, by their file in conf/ablation
+python analysis/make_tables.py main --format latex   # one format alone
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,60 +20,92 @@ if __package__ is None:  # run as a script: this folder's statistics.py would hi
     sys.path[0] = str(ROOT)
 
 from analysis import grounding, methods  # noqa: E402
-from analysis.experiment import experiment_table, experiments  # noqa: E402
-from analysis.records import RecordError, read_entries, read_grounding, read_records, read_timing  # noqa: E402
-from analysis.render import show, to_csv, to_latex, to_markdown  # noqa: E402
+from analysis.experiment import experiments  # noqa: E402
+from analysis.paper_table import layouts, paper_table  # noqa: E402
+from analysis.records import TableError, entries, groundings, measurements, timings  # noqa: E402
+from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
+from analysis.render_html import to_html  # noqa: E402
+from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table  # noqa: E402
 from analysis.training import ablations, training_table  # noqa: E402
+from kawhi.records.folder import read_folder  # noqa: E402
+from kawhi.records.schema import Record  # noqa: E402
 
-NAMES = (*ablations(), grounding.NAME, methods.NAME)
+SHORT = {"main": "main_table", "chart": "chart_table", "ablation": "ablation_table"}
+PAPERS = tuple(name for name in layouts())
+ABLATIONS = (*ablations(), grounding.NAME, methods.NAME)
+NAMES = (*PAPERS, *ABLATIONS)
 ON_REQUEST = tuple(name for name in experiments() if name not in NAMES)
-"""Tables of ``conf/experiment``; a record stands in several of them, so they are made when they are asked for."""
+"""Further tables of ``conf/experiment``, of which the papers print no numbers of their own."""
+FORMATS = {"markdown": "md", "latex": "tex", "csv": "csv", "html": "html"}
 
 
-def make_tables(folder: Path, names: list[str]) -> tuple[list[Table], list[str]]:
-    """The tables asked for, or all for which something was run; and the names of the others."""
-    trained, grounded, timed = read_records(folder), read_grounding(folder), read_timing(folder)
-    run = [name for name in ablations() if ablations()[name].concerns(trained)]
-    run += [grounding.NAME] * bool(grounded) + [methods.NAME] * bool(timed)
-    make: dict[str, Callable[[], Table]] = {
-        grounding.NAME: lambda: grounding.grounding_table(grounded),
-        methods.NAME: lambda: methods.methods_table(timed),
+def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[Table], list[str]]:
+    """The tables asked for, or all of :data:`NAMES`; and a sentence for each that could not be made.
+
+    Args:
+        records: sound ones, by file.
+        names: without short ones.
+    """
+    trained, every = measurements(records), entries(records)
+    make: dict[str, Callable[[], list[Table]]] = {
+        grounding.NAME: lambda: [grounding.grounding_table(groundings(records))],
+        methods.NAME: lambda: [methods.methods_table(timings(records))],
     }
-    if any(name in ON_REQUEST for name in names):
-        entries = read_entries(folder)
-        make |= {name: partial(experiment_table, experiments()[name], entries) for name in ON_REQUEST}
-    wanted = list(dict.fromkeys(names)) or run
-    tables = [make[name]() if name in make else training_table(ablations()[name], trained) for name in wanted]
-    return tables, [name for name in NAMES if not names and name not in run]
+    make |= {name: partial(lambda name: [training_table(ablations()[name], trained)], name) for name in ablations()}
+    make |= {
+        name: partial(lambda name: paper_table(experiments()[name], every), name) for name in (*PAPERS, *ON_REQUEST)
+    }
+    tables, refused = [], []
+    for name in dict.fromkeys(names or NAMES):
+        try:
+            tables += make[name]()
+        except TableError as error:
+            refused.append(f"no table {name}: {error}")
+    return tables, refused
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; nothing is written unless every record is sound."""
+    """Command line; what is wrong with a record or a table is named, the rest is made, and the exit code is 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join((*NAMES, *ON_REQUEST))}")
+    known = (*SHORT, *NAMES, *ON_REQUEST)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(known)}")
+    parser.add_argument("--format", choices=FORMATS, help="this one alone (default: all four)")
     parser.add_argument("--records", type=Path, default=ROOT / "results" / "records")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "tables")
     given = parser.parse_args(arguments)
-    if unknown := [name for name in given.names if name not in (*NAMES, *ON_REQUEST)]:
-        parser.error(f"no table {', '.join(unknown)}; there are {', '.join((*NAMES, *ON_REQUEST))}")
-    try:
-        tables, skipped = make_tables(given.records, given.names)
-    except RecordError as error:
-        print(error, file=sys.stderr)
-        return 1
+    if unknown := [name for name in given.names if name not in known]:
+        parser.error(f"no table {', '.join(unknown)}; there are {', '.join(known)}")
+    folder = read_folder(given.records)
+    for each in folder.refused:
+        print(f"left out {each}", file=sys.stderr)
+    tables, refused = make_tables(folder.records, [SHORT.get(name, name) for name in given.names])
+    print(*refused, sep="\n", end="\n" if refused else "", file=sys.stderr)
     given.out.mkdir(parents=True, exist_ok=True)
-    for i, table in enumerate(tables):
-        for ending, text in {"md": to_markdown(table), "tex": to_latex(table), "csv": to_csv(table)}.items():
-            _write(given.out / f"{table.name}.{ending}", text)
-        print(end="\n" if i else "")
-        show(table)
-    if skipped:
-        print(f"skipped, because nothing was run for them: {', '.join(skipped)}", file=sys.stderr)
-    return 0
+    for table in tables:
+        for kind, text in rendered(table, Links(given.out)).items():
+            if given.format in (None, kind):
+                write(given.out / f"{table.name}.{FORMATS[kind]}", text)
+    if given.names:
+        for i, table in enumerate(tables):
+            print(end="\n" if i else "")
+            show(table)
+    else:
+        print(f"wrote {len(tables)} tables into {given.out}; `make_tables.py NAME` prints one")
+    return 1 if folder.refused or refused else 0
 
 
-def _write(path: Path, text: str) -> None:
+def rendered(table: Table, links: Links) -> dict[str, str]:
+    """The text of a table in each of :data:`FORMATS`."""
+    return {
+        "markdown": to_markdown(table, links),
+        "latex": to_latex(table),
+        "csv": to_csv(table, links),
+        "html": to_html(table, links),
+    }
+
+
+def write(path: Path, text: str) -> None:
     """A reader, and another program that makes the same table, sees the old table or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")

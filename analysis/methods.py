@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.records import RecordError, Timing
-from analysis.table import CAUTION, EMPTY, Group, Table, empty_group
+from analysis.records import TableError, Timing, source
+from analysis.table import CAUTION, EMPTY, Group, Table, Value, empty_group, plain
 
 NAME = "methods"
 COMMAND = "python experiments/run.py -m experiment=methods"
@@ -39,7 +39,7 @@ def methods_table(records: list[Timing]) -> Table:
         for record in (r for r in records if r.column == column):
             pair = record.algorithm, record.credit
             if twin := own.get(pair):
-                raise RecordError(f"{twin.file} and {record.file} are one row of one column but different hashes.")
+                raise TableError(f"{twin.file} and {record.file} are one row of one column but different hashes.")
             own[pair] = record
         provenance, model, steps = column
         name = f"{provenance}: {model}, {steps} steps"
@@ -54,17 +54,18 @@ def methods_table(records: list[Timing]) -> Table:
     )
 
 
-def _texts(record: Timing | None) -> tuple[str, ...]:
+def _texts(record: Timing | None) -> tuple[Value, ...]:
     if record is None:
-        return (EMPTY,) * len(COLUMNS)
+        return plain(*(EMPTY,) * len(COLUMNS))
     inside = sum(record.seconds.get(name, 0.0) for name in SIGNALS)
     passes = sum(record.seconds.get(name, 0.0) for name in PASSES)
     step = record.seconds["timing_s/step"]
-    return (
+    return plain(
         f"{record.weight_mean:.3f}",
         f"{100 * record.zero_share:.1f}",
         f"{inside:.3f}",
         f"{passes:.3f}" if any(name in record.seconds for name in PASSES) else EMPTY,
         f"{step:.2f}",
         f"{100 * (inside + passes) / (step - inside - passes):.1f}",
+        source=source(f"{ALGORITHMS[record.algorithm]}, {METHODS[record.credit]}", [record], COMMAND),
     )

@@ -87,12 +87,12 @@ def mean_of_benchmarks_interval(
     Raises ValueError for verdicts or clusters that do not fit, and for seeds that differ between benchmarks.
     """
     tables = [Benchmark.of([verdicts], clusters) for verdicts, clusters in benchmarks]
-    p, spread = estimate_and_spread(tables, resamples, seed)
     if len(tables) == 1 and benchmarks[0][1] is None and len(tables[0].sums[0]) == 1:
         verdicts = tables[0].sums[0]
         if np.isin(verdicts, (0, 1)).all():
             low, high = wilson_interval(int(verdicts.sum()), verdicts.size, confidence)
-            return Interval(p, low, high, covers_seeds=False)
+            return Interval(float(verdicts.mean()), low, high, covers_seeds=False)
+    p, spread = estimate_and_spread(tables, resamples, seed)
     half = spread.half_width(confidence)
     if math.isinf(half):
         return Interval(p, 0.0, 1.0, spread.covers_seeds)
@@ -152,7 +152,7 @@ def _with_two_made_up_items(tables: Sequence[Benchmark]) -> tuple[float, float]:
     centre, variance = 0.0, 0.0
     for table in tables:
         n = len(table.sizes)
-        ours, base = (float(scores.mean()) for scores in table.scores())
+        ours, base = (float(scores.mean()) for scores in table.scores)
         mean = n * (ours - base) / (n + 2)
         centre += mean / len(tables)
         variance += ((n * (ours - base) ** 2 + 2) / (n + 2) - mean**2) / (n + 2) / len(tables) ** 2

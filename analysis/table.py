@@ -1,9 +1,11 @@
-"""A table before it is Markdown, LaTeX, CSV or a terminal's, and what tells its columns apart."""
+"""A table before it is Markdown, LaTeX, HTML, CSV or a terminal's, and what tells its columns apart."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 EMPTY = "–"
@@ -12,12 +14,48 @@ NAMED = 4  # differing keys a note names; the rest is counted
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where numbers of a table come from: what to type, and what it left; or the place where a paper prints them.
+
+    Attributes:
+        label: row and head of the numbers.
+        commands: one for each record, each once.
+        records: files, as the tables were given their folder.
+        place: of a paper's number; empty for ours.
+    """
+
+    label: str
+    commands: tuple[str, ...] = ()
+    records: tuple[Path, ...] = ()
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One cell of a table.
+
+    Attributes:
+        text: what is read.
+        delta: smaller and lower beside it: the difference from a row that the table names.
+        gain: in brackets after it.
+        best: the best of its column among comparable rows.
+        source: of the number; ``None`` where there is none.
+    """
+
+    text: str
+    delta: str = ""
+    gain: str = ""
+    best: bool = False
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
 class Group:
     """Columns of one provenance under a common head; ``cells`` has a line per row of the table."""
 
     name: str
     columns: tuple[str, ...]
-    cells: list[tuple[str, ...]]
+    cells: list[tuple[Value, ...]]
     note: str
     caution: str = ""
 
@@ -29,24 +67,47 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, groups of columns and notes; ``highlighted`` is the row of the method itself, if it has one."""
+    """Rows, groups of columns and notes.
+
+    Attributes:
+        command: runs everything that the table is about.
+        ours: rows of the method that the table is about; they are grey.
+        blocks: a heading before the row of that number.
+        notes: about the whole table; each group has its own.
+        title: of the first column.
+    """
 
     name: str
     caption: str
     rows: list[str]
     groups: list[Group]
     command: str
-    highlighted: int | None = None
-    notes: tuple[str, ...] = ()  # about the whole table; each group has its own
+    ours: frozenset[int] = frozenset()
+    blocks: dict[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    title: str = "Experiment"
 
-    def lines(self) -> list[list[str]]:
+    def lines(self) -> list[tuple[str, list[Value]]]:
         """The body: label, then the cells of all groups."""
-        return [[label, *(c for g in self.groups for c in g.cells[i])] for i, label in enumerate(self.rows)]
+        return [(label, [cell for g in self.groups for cell in g.cells[i]]) for i, label in enumerate(self.rows)]
+
+    @cached_property
+    def anchors(self) -> dict[Source, str]:
+        """Every source of a cell, in order, and a name for it that is unique in a document of several tables."""
+        cells = [cell for g in self.groups for line in g.cells for cell in line]
+        sources = dict.fromkeys(cell.source for cell in cells if cell.source is not None)
+        return {source: f"{self.name}-{number}" for number, source in enumerate(sources, 1)}
+
+
+def plain(*texts: str, source: Source | None = None) -> tuple[Value, ...]:
+    """Cells with nothing beside their text; an en dash has no source."""
+    return tuple(Value(text, source=None if text == EMPTY else source) for text in texts)
 
 
 def empty_group(columns: tuple[str, ...], rows: int) -> Group:
     """What stands where nothing was run."""
-    return Group("measured: nothing was run", columns, [(EMPTY,) * len(columns)] * rows, "measured: nothing was run.")
+    lines = [plain(*(EMPTY,) * len(columns))] * rows
+    return Group("measured: nothing was run", columns, lines, "measured: nothing was run.")
 
 
 def by_row(labels: dict[str, str], texts: dict[str, str]) -> str:

@@ -9,16 +9,27 @@ from typing import Any
 
 import yaml
 
-from analysis.records import Measurement, RecordError
-from analysis.statistics import detectable_difference, wilson_interval
-from analysis.table import CAUTION, EMPTY, Group, Table, by_row, differing, empty_group, told_apart
+from analysis import chance
+from analysis.paper import Printed, paper_tables
+from analysis.records import Measurement, TableError, source
+from analysis.statistics import detectable_difference, detectable_paired_difference
+from analysis.table import (
+    CAUTION,
+    EMPTY,
+    Group,
+    Source,
+    Table,
+    Value,
+    by_row,
+    differing,
+    empty_group,
+    plain,
+    told_apart,
+)
+from kawhi.records.schema import Benchmark
 
 FOLDER = Path(__file__).parent
 BASELINE, OURS = "uniform", "kawhi"
-METHODS = (
-    "Scores are means over seeds; intervals are Wilson's over the pooled answers and leave out the spread between "
-    "training seeds. Detectable differences: 95% two-sided, 80% power, unpaired two-proportion normal approximation."
-)
 
 
 @dataclass(frozen=True)
@@ -61,52 +72,47 @@ class Cell:
 
     def add(self, new: Measurement) -> None:
         """Raises:
-        RecordError: the measurement is not the same method with other seeds.
+        TableError: the measurement is not the same method with other seeds.
         """
         for old in self.seeds:
             files = f"{old.file} and {new.file} are one row"
             if keys := ", ".join(differing([old.method, new.method])):
-                raise RecordError(f"{files} but differ in {keys}: remove one, or give it a credit.name of its own.")
+                raise TableError(f"{files} but differ in {keys}: remove one, or give it a credit.name of its own.")
             if old.seeds == new.seeds:
-                raise RecordError(f"{files} with equal seeds but different hashes.")
+                raise TableError(f"{files} with equal seeds but different hashes: remove one.")
         self.seeds.append(new)
 
     @property
-    def score(self) -> float:
-        return sum(m.score for m in self.seeds) / len(self.seeds)
+    def results(self) -> list[Benchmark]:
+        return [m.result for m in self.seeds]
 
     @property
     def n(self) -> int:
-        return sum(m.n for m in self.seeds)
-
-    @property
-    def correct(self) -> int | None:
-        """``None`` where the score is not a share of n."""
-        counts = [m.correct for m in self.seeds if m.correct is not None]
-        return sum(counts) if len(counts) == len(self.seeds) else None
+        return sum(result.n for result in self.results)
 
 
-def training_table(ablation: Ablation, measurements: list[Measurement]) -> Table:
+def training_table(ablation: Ablation, every: list[Measurement]) -> Table:
     """One ablation; a setting in which only rows that every table shares were run is named, not shown."""
     columns: dict[tuple, list[Measurement]] = {}
-    for m in ablation.of(measurements):
+    for m in ablation.of(every):
         columns.setdefault(m.column, []).append(m)
     ordered = [columns[key] for key in sorted(columns)]
-    names = [f"{m.provenance}: {m.model}, {m.title}, {m.setting['steps']} steps" for m, *_ in ordered]
+    names = [f"{m.provenance}: {m.model}, {m.result.title}, {m.setting['steps']} steps" for m, *_ in ordered]
     heads = told_apart(names, [first.setting for first, *_ in ordered])
     groups = [_measured_group(ablation, *head, column) for head, column in zip(heads, ordered, strict=True)]
     own = [ablation.concerns(column) for column in ordered]
-    shown = [group for group, its in zip(groups, own, strict=True) if its or not any(own)]
+    shown_groups = [group for group, its in zip(groups, own, strict=True) if its or not any(own)]
     left = [long for (_, long), its in zip(heads, own, strict=True) if any(own) and not its]
     left_out = f"Left out, because nothing but GRPO or KAWHI was run there: {'; '.join(left)}."
+    rows = [*ablation.rows]
     return Table(
         name=ablation.name,
         caption=ablation.caption,
         rows=[*ablation.rows.values()],
-        groups=[*_paper_groups(ablation), *(shown or [empty_group(_columns("accuracy"), len(ablation.rows))])],
+        groups=[*_paper_groups(ablation), *(shown_groups or [empty_group(_columns("accuracy"), len(rows))])],
         command=ablation.command,
-        highlighted=[*ablation.rows].index(OURS),
-        notes=(*[METHODS] * bool(shown), *[left_out] * bool(left)),
+        ours=frozenset({rows.index(OURS)}),
+        notes=(*[chance.METHODS] * bool(shown_groups), *[left_out] * bool(left)),
     )
 
 
@@ -114,37 +120,52 @@ def _paper_groups(ablation: Ablation) -> list[Group]:
     paper = ablation.paper
     if not paper:
         return []
-    entries = yaml.safe_load((FOLDER / "paper.yaml").read_text(encoding="utf-8"))["values"]
-    values = {(e["row"], e["column"]): f"{e['value']:.2f}" for e in entries if e["table"] == paper["table"]}
-    rows = [paper["rows"].get(credit, label) for credit, label in ablation.rows.items()]
-    cells = [tuple(values.get((row, column), EMPTY) for column in paper["columns"]) for row in rows]
-    return [Group(f"paper: {paper['head']}", tuple(paper["columns"]), cells, f"paper: {paper['note']}")]
+    table = paper_tables()[paper["table"]]
+    cells = []
+    for credit, label in ablation.rows.items():
+        named = [row for row in table.rows if row.row == paper["rows"].get(credit, label)]
+        cells.append(tuple(_printed(named[0].cells.get(column)) if named else Value(EMPTY) for column in table.columns))
+    return [Group(f"paper: {paper['head']}", table.columns, cells, f"paper: {paper['note']}")]
+
+
+def _printed(cell: Printed | None) -> Value:
+    return Value(EMPTY) if cell is None else Value(cell.text, source=Source("as printed", place=cell.place))
 
 
 def _columns(metric: str) -> tuple[str, ...]:
-    return (f"{metric.capitalize()} (%)", "vs GRPO", "95% interval", "n", "Seeds")
+    named = "Accuracy" if metric == "accuracy" else "Score"
+    return (f"{named} (%)", "95% interval", "vs GRPO", "Interval of it", "Verdict", "n", "Seeds")
 
 
-def _measured_group(ablation: Ablation, name: str, long: str, measurements: list[Measurement]) -> Group:
-    first = measurements[0]
+def _measured_group(ablation: Ablation, name: str, long: str, column: list[Measurement]) -> Group:
+    first = column[0]
     cells: dict[str, Cell] = {}
-    for m in measurements:
+    for m in column:
         cells.setdefault(m.credit, Cell()).add(m)
-    lines = [_cell_texts(cells.get(credit), cells.get(BASELINE), credit) for credit in ablation.rows]
+    base = cells.get(BASELINE)
+    against = {
+        credit: chance.compared(cell.results, base.results) if base and credit != BASELINE else None
+        for credit, cell in cells.items()
+    }
+    words = dict(zip(cells, chance.verdicts(list(against.values()), [True] * len(cells)), strict=True))
+    lines = []
+    for credit, label in ablation.rows.items():
+        if (cell := cells.get(credit)) is None:
+            lines.append(plain(*(EMPTY,) * 4, chance.NOT_RUN, EMPTY, EMPTY))
+            continue
+        gap = chance.score(cell.results) - chance.score(base.results) if base and credit != BASELINE else None
+        texts = (
+            f"{chance.score(cell.results):.2f}",
+            chance.shown(chance.interval(cell.results)),
+            EMPTY if gap is None else f"{gap:+z.2f}",
+            chance.shown_difference(against[credit])[1],
+            words[credit],
+            str(cell.n),
+            str(len(cell.seeds)),
+        )
+        lines.append(plain(*texts, source=source(f"{label}, {name}", cell.seeds, ablation.command)))
     note = f"{long}. {_chance_note(ablation, cells)}"
-    return Group(name, _columns(first.metric), lines, note, CAUTION[first.provenance])
-
-
-def _cell_texts(cell: Cell | None, baseline: Cell | None, credit: str) -> tuple[str, ...]:
-    if cell is None:
-        return (EMPTY,) * len(_columns(""))
-    interval = EMPTY
-    if cell.correct is not None:
-        low, high = wilson_interval(cell.correct, cell.n)
-        interval = f"[{100 * low:.2f}, {100 * high:.2f}]"
-    compared = baseline if credit != BASELINE else None
-    difference = f"{cell.score - compared.score:+z.2f}" if compared else EMPTY
-    return f"{cell.score:.2f}", difference, interval, str(cell.n), str(len(cell.seeds))
+    return Group(name, _columns(first.result.metric), lines, note, CAUTION[first.provenance])
 
 
 def _chance_note(ablation: Ablation, cells: dict[str, Cell]) -> str:
@@ -152,16 +173,27 @@ def _chance_note(ablation: Ablation, cells: dict[str, Cell]) -> str:
         c: ", ".join(" ".join(f"{k} {v}" for k, v in m.seeds.items()) for m in cell.seeds) for c, cell in cells.items()
     }
     counts = {c: str(cell.n) for c, cell in cells.items()}
-    smallest = min(cell.n for cell in cells.values())
-    correct = [cell.correct for cell in cells.values() if cell.correct is not None]
-    if len(correct) < len(cells):
-        return f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}.{_time_note(cells)}"
-    rate = sum(correct) / sum(cell.n for cell in cells.values())
-    points = f"{100 * detectable_difference(rate, smallest):.2f} points" if 0 < rate < 1 else EMPTY
+    told = f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}."
+    return f"{told}{_detectable(cells)}{_time_note(cells)}"
+
+
+def _detectable(cells: dict[str, Cell]) -> str:
+    """The smallest difference that two cells of one seed could show; paired where the records have items."""
+    smallest = min(result.n for cell in cells.values() for result in cell.results)
+    base = cells.get(BASELINE)
+    spreads = [chance.discordance(cell.results, base.results) for c, cell in cells.items() if base and c != BASELINE]
+    paired = [spread for spread in spreads if spread]
+    if paired:
+        points = 100 * detectable_paired_difference(max(paired), smallest)
+        return f" Smallest difference detectable from GRPO with one seed each: {points:.2f} points (n = {smallest})."
+    correct = [result.correct for cell in cells.values() for result in cell.results]
+    if None in correct:
+        return ""
+    rate = sum(c or 0 for c in correct) / sum(cell.n for cell in cells.values())
+    shown = f"{100 * detectable_difference(rate, smallest):.2f} points" if 0 < rate < 1 else EMPTY
     return (
-        f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}. "
-        f"Smallest difference detectable between two cells: {points} (n = {smallest} each, rate {100 * rate:.1f}%)."
-        f"{_time_note(cells)}"
+        f" Smallest difference detectable between two cells: {shown} (n = {smallest} each, rate {100 * rate:.1f}%, "
+        "unpaired)."
     )
 
 

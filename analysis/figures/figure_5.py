@@ -1,0 +1,147 @@
+"""Figure 5: where the seconds of a step go, with and without KAWHI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from analysis.figures.parts import PURPLE, WIDE, YELLOW, Drawn, caption, described, files_of, light_grid, not_run
+from analysis.figures.series import Panel, Records, Series, panels
+from analysis.paper import paper_tables
+from kawhi.explain.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION, mix
+
+# Timer: name, colour, and the timer that contains it.
+PARTS: dict[str, tuple[str, str, str]] = {
+    "gen": ("generation", BLUE, ""),
+    "reward": ("reward", mix(0.55, GREY), ""),
+    "old_log_prob": ("old log-probs", SKY, ""),
+    "ref": ("reference", mix(0.45, GREEN), ""),
+    "update_actor": ("update of the actor", GREEN, ""),
+    "update_weights": ("weight sync", PURPLE, ""),
+    "save_checkpoint": ("checkpoint", mix(0.4, PURPLE), ""),
+    "adv": ("advantages", mix(0.4, ORANGE), ""),
+    "kawhi_alignment": ("credit: alignment", VERMILION, "old_log_prob"),
+    "kawhi_nucleus_entropy": ("credit: nucleus entropy", YELLOW, "old_log_prob"),
+    "kawhi_perturbed_pass": ("credit: pass with a perturbed image", mix(0.7, INK), "old_log_prob"),
+    "kawhi_blank_pass": ("credit: pass with a blank image", mix(0.4, INK), "old_log_prob"),
+    "kawhi_weights": ("credit: weights", ORANGE, "adv"),
+}
+REGIONS = "kawhi_regions"
+REST = "rest"
+HEIGHT = 0.62
+
+
+def figure_5(records: Records) -> Drawn:
+    """The paper's two totals, and two panels per setting: seconds of a step by part, and the parts of credit alone."""
+    found = timed(records)
+    rows = [2, *(len(panel.series) for panel in found)]
+    figure = Figure(figsize=(WIDE, 0.5 + sum(0.55 + 0.24 * count for count in rows) + 0.5 * bool(found)))
+    boxes = figure.add_gridspec(len(rows), 2, height_ratios=[1 + count for count in rows], width_ratios=(2.1, 1))
+    _paper(figure.add_subplot(boxes[0, :]))
+    used: dict[str, None] = {}
+    for i, panel in enumerate(found, start=1):
+        steps, own = figure.add_subplot(boxes[i, 0]), figure.add_subplot(boxes[i, 1])
+        for y, series in enumerate(panel.series):
+            used |= dict.fromkeys(_step(steps, y, seconds(series)))
+            used |= dict.fromkeys(_credit(own, y, seconds(series)))
+        for axes in (steps, own):
+            axes.set_ylim(len(panel.series) - 0.4, -0.6)
+            axes.tick_params(axis="y", length=0)
+            light_grid(axes, "x")
+        steps.set_yticks(range(len(panel.series)), [series.name for series in panel.series])
+        own.set_yticks([])
+        steps.set_xlim(0, 1.12 * steps.dataLim.x1)
+        own.set_xlim(0, 1.3 * max(own.dataLim.x1, 0.1))
+        steps.set_title(panel.title)
+        own.set_title("credit alone")
+        steps.set_xlabel("seconds per step")
+        own.set_xlabel("% of the step")
+    if used:
+        handles = [Patch(facecolor=PARTS[part][1], label=PARTS[part][0]) for part in PARTS if part in used]
+        handles += [Patch(facecolor=LINE, label=REST)] if REST in used else []
+        if REGIONS in used:
+            handles.append(
+                Patch(facecolor="white", edgecolor=INK, hatch="////", label="credit: regions, during generation")
+            )
+        figure.legend(handles=handles, ncols=4, loc="outside lower center")
+    files = files_of(found)
+    text = caption(
+        "Seconds of a training step by part, means without the first step, over seeds. Region selection (hatched) runs "
+        "while responses are generated and is not added to the step. Credit alone: these parts in % of the step; "
+        "regions are seconds of all workers together.",
+        "Section 4.5 labels the shorter step as the one with KAWHI, and calls the 19.6 s KAWHI's overhead.",
+        *map(described, found),
+        not_run(found),
+        files=files,
+    )
+    return Drawn(figure, text, files)
+
+
+def timed(records: Records) -> list[Panel]:
+    """Panels of the timing study, and of trainings where a model was not timed by itself."""
+    timings = panels(records, study="timing")
+    models = {(panel.provenance, panel.model) for panel in timings}
+    trainings = [p for p in panels(records) if (p.provenance, p.model) not in models and any(map(seconds, p.series))]
+    return sorted([*timings, *trainings], key=lambda panel: panel.provenance)  # measured before tiny
+
+
+def seconds(series: Series) -> dict[str, float]:
+    """Mean over seeds of each timer, without verl's prefix; empty where no record has a step's."""
+    timers = [record.run.timing_s for record in series.records.values() if "timing_s/step" in record.run.timing_s]
+    names = sorted({name for own in timers for name in own})
+    return {name.removeprefix("timing_s/"): sum(own.get(name, 0.0) for own in timers) / len(timers) for name in names}
+
+
+def stacked(timers: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by part, which add up to the step: parts of credit are taken out of the timer that contains them."""
+    alone = {part: timers[part] for part in PARTS if timers.get(part, 0) > 0}
+    for part, (_, _, inside) in PARTS.items():
+        if part in alone and inside in alone:
+            alone[inside] = max(0.0, alone[inside] - alone[part])
+    rest = timers.get("step", 0.0) - sum(alone.values())
+    return alone | ({REST: rest} if rest > 0 else {})
+
+
+def _step(axes: Axes, y: int, timers: Mapping[str, float]) -> list[str]:
+    left = 0.0
+    parts = stacked(timers)
+    for part, spent in parts.items():
+        axes.barh(y, spent, left=left, height=HEIGHT, color=LINE if part == REST else PARTS[part][1], label=part)
+        left += spent
+    if timers:
+        axes.text(left, y, f" {timers['step']:.4g} s", va="center", fontsize=7)
+    return list(parts)
+
+
+def _credit(axes: Axes, y: int, timers: Mapping[str, float]) -> list[str]:
+    left, parts = 0.0, []
+    for part in (*(part for part in PARTS if part.startswith("kawhi_")), REGIONS):
+        if timers.get(part, 0) > 0:
+            share = 100 * timers[part] / timers["step"]
+            look = {"color": "white", "edgecolor": INK, "hatch": "////", "linewidth": 0.5}
+            look = look if part == REGIONS else {"color": PARTS[part][1]}
+            axes.barh(y, share, left=left, height=HEIGHT, label=part, **look)
+            left += share
+            parts.append(part)
+    if parts:
+        axes.text(left, y, f" {left:.2g} %", va="center", fontsize=7)
+    return parts
+
+
+def _paper(axes: Axes) -> None:
+    table = paper_tables()["kawhi_section_4_5"]
+    rows = {"with KAWHI (R1)": VERMILION, "without KAWHI (R2)": INK}
+    for y, (row, colour) in enumerate(rows.items()):
+        cell = table.row(row).cells["Per-step duration"]
+        axes.barh(y, cell.value, height=HEIGHT, color=colour)
+        axes.text(cell.value, y, f" {cell.text} s", va="center")
+    axes.set_yticks(range(2), list(rows))
+    axes.set(ylim=(1.6, -0.6), xlim=(0, 620), xlabel="seconds per step")
+    axes.tick_params(axis="y", length=0)
+    light_grid(axes, "x")
+    axes.set_title(
+        "paper: Qwen2.5-VL-7B-Instruct, GRPO, labelled as section 4.5 does, which calls the difference an overhead"
+    )

@@ -1,0 +1,125 @@
+"""Figure 6: the paragraphs of a response, darker where they weigh more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from analysis.figures.parts import WIDE, Drawn, caption, not_run
+from analysis.figures.series import WORDS, Records
+from kawhi.explain.lettering import families, wrapped
+from kawhi.explain.overlays import BLUE, GREY, INK, mix
+from kawhi.records.schema import PROVENANCES, Example, Paragraph, TrainingRecord
+
+MARGIN, GAP, NUMBERS = 0.12, 0.2, 0.8  # inches: around the figure, between columns, and the numbers of a paragraph
+POINTS, LEADING, INSET = 7.5, 0.15, 0.07
+COLUMN = (WIDE - 2 * MARGIN - GAP) / 2
+HEAD = 0.55
+MOST_LINES, MOST_PARAGRAPHS = 9, 14
+DARKEST = 0.85
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A record and its examples."""
+
+    name: str
+    record: TrainingRecord
+
+    @property
+    def provenance(self) -> str:
+        return self.record.provenance
+
+
+def figure_6(records: Records) -> Drawn | None:
+    """Up to two responses for each provenance, of the first KAWHI record that kept some; all inches, y downwards."""
+    found: list[Shown] = []
+    for provenance in PROVENANCES:
+        own = [Shown(file.name, r) for file, r in sorted(records.items()) if _has_examples(r, provenance)]
+        found += own[:1]
+    if not found:
+        return None
+    shown = [(each, each.record.training.examples[:2]) for each in found]
+    top = max(p.weight for _, examples in shown for example in examples for p in example.paragraphs)
+    heights = [max(_height(example) for example in examples) for _, examples in shown]
+    total = 2 * MARGIN + sum(heights) + 0.35
+    figure = Figure(figsize=(WIDE, total), layout="none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDE), ylim=(total, 0))
+    axes.axis("off")
+    y = MARGIN
+    for (each, examples), height in zip(shown, heights, strict=True):
+        for i, example in enumerate(examples):
+            _draw(axes, MARGIN + i * (COLUMN + GAP), y, each, example, top)
+        y += height
+    _scale(axes, total - MARGIN - 0.14, top)
+    said = [
+        f"{WORDS[s.provenance].capitalize()}: {s.record.model.name}, {s.record.algorithm.upper()}, step "
+        f"{s.record.steps}, n = {len(e)} responses, seeds {s.record.seeds.data}-{s.record.seeds.rollout}."
+        for s, e in shown
+    ]
+    files = tuple(each.name for each in found)
+    text = caption(
+        "Responses of the last training step with the weight of each paragraph (darker is larger) and its alignment α.",
+        *said,
+        not_run(found),
+        files=files,
+    )
+    return Drawn(figure, text, files)
+
+
+def _has_examples(record: object, provenance: str) -> bool:
+    """A record of KAWHI itself, or of a variant of it, whose paragraphs have an alignment."""
+    if not isinstance(record, TrainingRecord) or record.provenance != provenance or record.credit.name != "kawhi":
+        return False
+    return any(example.paragraphs for example in record.training.examples)
+
+
+def _lines(paragraph: Paragraph) -> list[str]:
+    return wrapped(paragraph.text, COLUMN - NUMBERS - 2 * INSET, POINTS, most=MOST_LINES)
+
+
+def _block(paragraph: Paragraph) -> float:
+    """Inches."""
+    return max(2, len(_lines(paragraph))) * LEADING + 2 * INSET
+
+
+def _height(example: Example) -> float:
+    shown = example.paragraphs[:MOST_PARAGRAPHS]
+    return HEAD + sum(_block(p) + 0.05 for p in shown) + 0.2 * (len(example.paragraphs) > MOST_PARAGRAPHS) + 0.1
+
+
+def _draw(axes: Axes, x: float, y: float, each: Shown, example: Example, top: float) -> None:
+    options = {"va": "top", "parse_math": False, "family": families()}
+    title = wrapped(f"{WORDS[each.provenance]}: {each.record.model.name}, step {example.step}", COLUMN, 8, 1, bold=True)
+    axes.text(x, y, title[0], fontsize=8, weight="bold", **options)
+    worth = f"reward {example.reward:g}, advantage {example.advantage:+.2f}"
+    axes.text(x, y + 0.2, worth, fontsize=7, color=GREY, **options)
+    y += HEAD - 0.12
+    for paragraph in example.paragraphs[:MOST_PARAGRAPHS]:
+        high = _block(paragraph)
+        share = DARKEST * max(0.0, paragraph.weight) / top if top else 0.0
+        axes.add_patch(Rectangle((x, y), COLUMN - NUMBERS, high, facecolor=mix(share, BLUE), linewidth=0))
+        colour = INK if share < 0.55 else "white"
+        for i, line in enumerate(_lines(paragraph)):
+            axes.text(x + INSET, y + INSET + i * LEADING, line, fontsize=POINTS, color=colour, **options)
+        axes.text(x + COLUMN - NUMBERS + INSET, y + INSET, f"w = {paragraph.weight:.3f}", fontsize=7, **options)
+        if paragraph.alpha is not None:
+            alpha = f"α = {paragraph.alpha:+.3f}".replace("-", "−")
+            axes.text(x + COLUMN - NUMBERS + INSET, y + INSET + LEADING, alpha, fontsize=7, color=GREY, **options)
+        y += high + 0.05
+    if more := len(example.paragraphs) - MOST_PARAGRAPHS:
+        if more > 0:
+            axes.text(x, y, f"and {more} more paragraph{'s' * (more > 1)}", fontsize=7, color=GREY, **options)
+
+
+def _scale(axes: Axes, y: float, top: float) -> None:
+    steps, wide = 40, 1.6
+    for i in range(steps):
+        colour = mix(DARKEST * i / (steps - 1), BLUE)
+        axes.add_patch(Rectangle((MARGIN + i * wide / steps, y), wide / steps, 0.12, facecolor=colour, linewidth=0))
+    text = f"weight, from 0 to {top:.2f}"
+    axes.text(MARGIN + wide + 0.1, y + 0.06, text, fontsize=7, color=GREY, va="center")

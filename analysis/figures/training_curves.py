@@ -1,0 +1,89 @@
+"""Reward, length, entropy and mean weight at each training step."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from analysis.figures.parts import WIDE, Drawn, caption, described, files_of, light_grid, looks, not_run, note
+from analysis.figures.series import Panel, Records, Series, panels
+
+CURVES = {
+    "reward": "reward",
+    "response_length": "response length (tokens)",
+    "entropy": "entropy",
+    "weight_mean": "mean weight",
+}
+
+
+def training_curves(records: Records) -> Drawn | None:
+    """A row of four panels for each setting."""
+    found = [p for p in panels(records) if any(_curves(s, name) is not None for s in p.series for name in CURVES)]
+    if not found:
+        return None
+    labels = names(found)
+    rows = -(-len(labels) // 4)
+    figure = Figure(figsize=(WIDE, 1.75 * len(found) + 0.16 * rows + 0.1))
+    table = figure.subplots(len(found), len(CURVES), squeeze=False)
+    own_look = looks(credit for credit, _ in labels)
+    for row, panel in zip(table, found, strict=True):
+        _row(row.tolist(), panel, own_look)
+    handles = [
+        Line2D([], [], **own_look[credit], label=label) for (credit, number), label in labels.items() if number <= 1
+    ]
+    figure.legend(handles=handles, ncols=4, loc="outside lower center")
+    files = files_of(found)
+    several = any(len(series.records) > 1 for panel in found for series in panel.series)
+    text = caption(
+        "Reward, response length, entropy and mean weight at each training step, one line per credit method.",
+        "Lines are means over seeds, bands go from the lowest to the highest seed." if several else "",
+        *map(described, found),
+        not_run(found),
+        files=files,
+    )
+    return Drawn(figure, text, files)
+
+
+def names(found: list[Panel]) -> dict[tuple[str, int], str]:
+    """A legend's entries; a method whose label names the base algorithm is called the same in all panels."""
+    entries: dict[tuple[str, int], str] = {}
+    one = len({panel.algorithm for panel in found}) == 1
+    for panel in found:
+        for series in panel.series:
+            plain = {"uniform": "base algorithm", "kawhi": "base algorithm + KAWHI"}.get(series.credit, series.label)
+            entries.setdefault((series.credit, series.number), series.label if one else plain)
+    return entries
+
+
+def _row(row: list[Axes], panel: Panel, own_look: dict) -> None:
+    for axes, (name, title) in zip(row, CURVES.items(), strict=True):
+        for series in panel.series:
+            curves = _curves(series, name)
+            if curves is None:
+                continue
+            steps = np.arange(1, curves.shape[1] + 1)
+            look = own_look[series.credit]
+            # Settings of one method share its colour and are told apart by a marker that the caption's order numbers.
+            marker = {0: "", 1: ""}.get(series.number, "o")
+            axes.plot(steps, curves.mean(axis=0), **look, marker=marker, markersize=2.5, label=series.name)
+            if len(curves) > 1:
+                axes.fill_between(
+                    steps, curves.min(axis=0), curves.max(axis=0), color=look["color"], alpha=0.15, linewidth=0
+                )
+        if not axes.lines:
+            note(axes, "not recorded", y=0.5)
+        axes.set_xlabel("step")
+        axes.set_ylabel(title)
+        axes.set_xlim(1, max(2, panel.steps))
+        axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+        light_grid(axes)
+    row[0].set_title(panel.title)
+
+
+def _curves(series: Series, name: str) -> NDArray[np.float64] | None:
+    """``(seeds, steps)`` with NaN where a step did not log it; ``None`` where no seed has the curve."""
+    own = [getattr(record.training, name) for record in series.records.values() if getattr(record.training, name)]
+    return np.array(own, dtype=np.float64) if own else None

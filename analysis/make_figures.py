@@ -1,0 +1,100 @@
+"""Figures from records (results/records/*.json -> results/figures/<name>.pdf, .png and captions.json).
+
+python analysis/make_figures.py                      # every figure
+python analysis/make_figures.py figure_4 radar       # these
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if __package__ is None:  # run as a script: this folder's statistics.py would hide the standard library's
+    sys.path[0] = str(ROOT)
+
+import matplotlib  # noqa: E402
+import matplotlib.style  # noqa: E402
+
+from analysis.figures import FIGURES, draw  # noqa: E402
+from analysis.figures.parts import STYLE, Drawn  # noqa: E402
+from kawhi.records.folder import read_folder  # noqa: E402
+
+CAPTIONS = "captions.json"
+# Without dates and names of programs: the same records give the same bytes.
+METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; sound records are drawn even when others are refused, and then the exit code is 1."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(FIGURES)}")
+    parser.add_argument("--records", type=Path, default=ROOT / "results" / "records")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "figures")
+    given = parser.parse_args(arguments)
+    if unknown := [name for name in given.names if name not in FIGURES]:
+        parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
+    folder = read_folder(given.records)
+    given.out.mkdir(parents=True, exist_ok=True)
+    captions = _captions(given.out / CAPTIONS)
+    for name in dict.fromkeys(given.names or FIGURES):
+        drawn = draw(name, folder.records)
+        if drawn is None:
+            captions.pop(name, None)
+            for ending in METADATA:  # an older drawing would be of records that are no longer there
+                (given.out / f"{name}.{ending}").unlink(missing_ok=True)
+            print(f"skipped {name}: it needs {FIGURES[name].needs}", file=sys.stderr)
+            continue
+        save(drawn, given.out / name)
+        captions[name] = {
+            "title": FIGURES[name].title,
+            "caption": drawn.caption,
+            "records": list(drawn.files),
+            "command": f"python analysis/make_figures.py {name}",
+        }
+        count = f"{len(drawn.files)} record{'s' * (len(drawn.files) != 1)}"
+        print(f"{given.out / name}.pdf and .png, from {count}")
+    text = json.dumps(captions, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    _replace(given.out / CAPTIONS, lambda file: file.write_text(text, encoding="utf-8"))
+    for refused in folder.refused:
+        print(f"not used: {refused}", file=sys.stderr)
+    return 1 if folder.refused else 0
+
+
+def save(drawn: Drawn, path: Path) -> None:
+    """Writes ``path.pdf`` and ``path.png``."""
+    with matplotlib.style.context(STYLE):
+        for ending, metadata in METADATA.items():
+
+            def write(file: Path, ending: str = ending, metadata: dict[str, Any] = metadata) -> None:
+                drawn.figure.savefig(file, format=ending, metadata=metadata)
+
+            _replace(path.with_name(f"{path.name}.{ending}"), write)
+
+
+def _captions(file: Path) -> dict[str, Any]:
+    """What earlier calls said of figures that still exist; nothing where the file is missing or broken."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: content[name] for name in FIGURES if name in content} if isinstance(content, dict) else {}
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """A reader, and another program that makes the same file, sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
