@@ -16,6 +16,8 @@ from kawhi.explain.command import add_parser as add_explain
 from kawhi.explain.command import explain
 from kawhi.probes.command import add_parsers as add_probes
 from kawhi.probes.command import errors, heads
+from kawhi.records.command import add_parser as add_records
+from kawhi.records.command import records
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_explain(commands)
     add_evaluation(commands)
     add_probes(commands)
+    add_records(commands)
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
@@ -78,7 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given.command == "heads":
         return heads(given, sys.argv[1:] if arguments is None else arguments)
     if given.command == "errors":
-        return errors(given)
+        return errors(given, sys.argv[1:] if arguments is None else arguments)
+    if given.command == "records":
+        return records(given)
     from kawhi.tiny.sheet import contact_sheet
 
     try:

@@ -69,9 +69,9 @@ def heads(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     return _guarded("heads", lambda: _heads(given, shlex.join(["kawhi", *arguments])))
 
 
-def errors(given: argparse.Namespace) -> int:
+def errors(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
-    return _guarded("errors", lambda: _errors(given))
+    return _guarded("errors", lambda: _errors(given, shlex.join(["kawhi", *arguments])))
 
 
 def _heads(given: argparse.Namespace, command: str) -> None:
@@ -80,6 +80,7 @@ def _heads(given: argparse.Namespace, command: str) -> None:
     torchvision_shim.install()
     from kawhi.probes.critical_heads import configuration_line, summary
     from kawhi.probes.head_ablation import Settings, ablate, backend_of, check_data, identity, open_folder, read
+    from kawhi.probes.study_record import write_heads_record
     from kawhi.runs.identity import CellError
     from kawhi.runs.rundir import write_json
     from kawhi.runs.verl_command import resolve_package_paths
@@ -103,6 +104,9 @@ def _heads(given: argparse.Namespace, command: str) -> None:
         return
     found = summary(whole, results, given.threshold)
     write_json(out / "heads.json", {"model": given.model, **found})
+    provenance = "tiny" if given.data == ["tiny"] else "measured"
+    asked = identity(settings, backend)
+    record = write_heads_record(found, asked, name=name, provenance=provenance, command=command)
     from kawhi.probes.head_figure import draw
 
     pictures = out / "heads.png", out / "heads.pdf"
@@ -114,7 +118,7 @@ def _heads(given: argparse.Namespace, command: str) -> None:
         )
     print(f"b = {whole.total:.1f} points, threshold {given.threshold:g}")
     print(configuration_line(found, command))
-    for file in (out / "heads.json", *pictures):
+    for file in (out / "heads.json", *pictures, record):
         print(f"wrote {file}")
 
 
@@ -155,10 +159,11 @@ def _only(text: str | None, total: int) -> list[int | None]:
     return [names[part] for part in parts]
 
 
-def _errors(given: argparse.Namespace) -> None:
+def _errors(given: argparse.Namespace, command: str) -> None:
     from kawhi.evaluation.judge_server import judging
     from kawhi.probes.error_figure import draw
     from kawhi.probes.errors import RESULTS, attribute, folder_of, wrong_answers
+    from kawhi.probes.study_record import write_errors_record
 
     task = given.benchmark or _only_benchmark(given.run)
     block = _judge_block(given)
@@ -175,7 +180,8 @@ def _errors(given: argparse.Namespace) -> None:
         print(
             f"{name:7} {count:5}  {100 * share['share']:5.1f} %  [{100 * share['low']:.1f}, {100 * share['high']:.1f}]"
         )
-    for file in files:
+    record = write_errors_record(found, given.run, command)
+    for file in [*files, *([record] if record else [])]:
         print(f"wrote {file}")
 
 

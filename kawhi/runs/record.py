@@ -16,7 +16,7 @@ from kawhi.records.schema import VERSION
 from kawhi.runs.configuration import configuration_folder
 from kawhi.runs.devices import gpus_needed
 from kawhi.runs.health import CORRELATION, GRADIENT, KL
-from kawhi.runs.identity import cell_hash, cell_name, identity
+from kawhi.runs.identity import CellError, cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
 from kawhi.runs.made_by import launch_note
 from kawhi.runs.own_command import own_command
@@ -166,6 +166,31 @@ def scores_of(content: dict[str, Any]) -> list[str]:
     ]
 
 
+def rebuilt(folder: Path) -> Path:
+    """Writes the record of a finished run again, beside the run and into it; returns the first.
+
+    Raises:
+        CellError: the run is not finished, or its files are no longer those of its cell.
+    """
+    run_directory = RunDirectory(folder.resolve())
+    if not run_directory.record.exists():
+        raise CellError("the run has no record yet: run its command again")
+    content = build_record(run_directory.load_config(), run_directory)
+    if not folder.resolve().name.endswith(content["cell"]["hash"]):
+        raise CellError(
+            f"its files give the hash {content['cell']['hash']}: the model, the data or their code has changed"
+        )
+    beside = record_file(run_directory.load_config(), content)
+    write_json(beside, content)
+    write_json(run_directory.record, content)
+    return beside
+
+
+def record_file(cell: DictConfig, content: dict[str, Any]) -> Path:
+    """Where tables look for a record."""
+    return Path(cell.paths.records) / f"{content['cell']['name']}-{content['cell']['hash']}.json"
+
+
 def record(cell: DictConfig, run_directory: RunDirectory) -> None:
     """Writes the record beside the run and, as the proof that the cell is done, into the run directory last.
 
@@ -174,8 +199,7 @@ def record(cell: DictConfig, run_directory: RunDirectory) -> None:
             next run repeats this stage alone.
     """
     content = build_record(cell, run_directory)
-    name = f"{content['cell']['name']}-{content['cell']['hash']}.json"
-    write_json(Path(cell.paths.records) / name, content)
+    write_json(record_file(cell, content), content)
     send_scores(cell, run_directory.path, content.get("benchmarks", {}))
     write_json(run_directory.record, content)
 

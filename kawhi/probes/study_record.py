@@ -1,0 +1,77 @@
+"""Records of the studies that are commands of their own: head ablation and error attribution."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from kawhi.records.schema import VERSION, config_hash
+from kawhi.runs.identity import CellError
+from kawhi.runs.made_by import launch_note
+from kawhi.runs.rundir import RunDirectory, write_json
+
+
+def write_heads_record(
+    found: dict[str, Any], settings: dict[str, Any], *, name: str, provenance: str, command: str
+) -> Path:
+    """The record of a finished head ablation.
+
+    Args:
+        found: :func:`kawhi.probes.critical_heads.summary`.
+        settings: :func:`kawhi.probes.head_ablation.identity`.
+        name: of the model.
+        provenance: ``tiny`` on the tiny world's questions, else ``measured``.
+    """
+    model = {"name": name, "family": settings["backend"], "weights": settings["weights"]}
+    config = {"heads": settings | {"threshold": found["threshold"]}}
+    return _write("heads", f"{name}_heads", found, config, model, provenance, command)
+
+
+def write_errors_record(found: dict[str, Any], run: Path, command: str) -> Path | None:
+    """The record of a finished error attribution; ``None`` for a run that has no record itself.
+
+    Args:
+        found: :func:`kawhi.probes.errors.attribute`.
+        run: the evaluated run.
+    """
+    of = RunDirectory(run).record
+    if not of.exists():
+        return None
+    record = json.loads(of.read_text())
+    judge = found["judge"]["name"].replace("/", "-")
+    config = {"errors": {"of": record["cell"]["hash"], **{key: found[key] for key in ("benchmark", "judge", "rubric")}}}
+    name = f"{record['cell']['name']}_errors_{found['benchmark']}_{judge}"
+    return _write("errors", name, found, config, record["model"], record["provenance"], command)
+
+
+def _write(
+    study: str,
+    name: str,
+    found: dict[str, Any],
+    config: dict[str, Any],
+    model: dict[str, str],
+    provenance: str,
+    command: str,
+) -> Path:
+    config = {**config, "model": model, "scale": {"provenance": provenance}, "study": {"name": study}}
+    note = launch_note(study)
+    cell = {"experiment": study, "name": name, "hash": config_hash(config)}
+    content = {
+        "schema": VERSION,
+        "study": study,
+        "cell": cell,
+        "provenance": provenance,
+        "model": model,
+        "command": command,
+        "config": config,
+        study: found,
+        "run": {"hardware": note["hardware"], "versions": note["versions"], "git": note["git"]},
+    }
+    file = Path(os.environ.get("KAWHI_RECORDS", "results/records")) / f"{name}-{cell['hash']}.json"
+    try:
+        write_json(file, content)
+    except OSError as error:
+        raise CellError(f"the record {file} could not be written ({error}): set KAWHI_RECORDS") from error
+    return file
