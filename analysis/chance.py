@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import norm
@@ -20,15 +21,17 @@ from analysis.statistics import (
     wilson_interval,
 )
 from analysis.table import EMPTY
-from kawhi.records.schema import Benchmark
+from kawhi.records.schema import Benchmark, Verdicts
 
 LEVEL = 0.05
 WITHIN, DIFFERS, NOT_RUN = "within noise", "differs", "not run"
+ONE_SEED = "differs, one seed"
+"""The two runs differ; whether the two methods do, one training seed on each side cannot show."""
 METHODS = (
     "Scores are means over seeds. Intervals are 95%: Wilson's for one seed, else a hierarchical bootstrap over "
     "training seeds and items; one seed cannot show the spread between training seeds. Differences are paired by item; "
-    "a verdict is 'differs' where p < 0.05 after Holm's correction over the comparisons of its column. Detectable "
-    "differences: 95% two-sided, 80% power."
+    "a verdict is 'differs' where p < 0.05 after Holm's correction over the comparisons of its column; 'differs, one "
+    "seed' says it of two runs, not of two methods. Detectable differences: 95% two-sided, 80% power."
 )
 
 Seeds = Sequence[Benchmark]
@@ -43,6 +46,7 @@ class Compared:
     low: float
     high: float
     p_value: float
+    covers_seeds: bool = True
 
 
 def score(seeds: Seeds) -> float:
@@ -52,9 +56,8 @@ def score(seeds: Seeds) -> float:
 
 def interval(seeds: Seeds) -> tuple[float, float] | None:
     """Of the mean over seeds; ``None`` where the score is no mean over items, or the records do not have them."""
-    if (verdicts := _matrix(seeds)) is not None:
-        found = mean_interval(*verdicts)
-        return 100 * found.low, 100 * found.high
+    if (verdicts := _verdicts(seeds)) is not None:
+        return _mean_interval(verdicts)
     if all(each.correct is not None for each in seeds):
         low, high = wilson_interval(sum(each.correct or 0 for each in seeds), sum(each.n for each in seeds))
         return 100 * low, 100 * high
@@ -63,17 +66,17 @@ def interval(seeds: Seeds) -> tuple[float, float] | None:
 
 def mean_interval_of(columns: Sequence[Seeds]) -> tuple[float, float] | None:
     """Of the unweighted mean of several benchmarks."""
-    matrices = [_matrix(seeds) for seeds in columns]
-    if any(each is None for each in matrices):
+    found = [_verdicts(seeds) for seeds in columns]
+    if any(each is None for each in found):
         return None
-    found = mean_of_benchmarks_interval([each for each in matrices if each is not None])
-    return 100 * found.low, 100 * found.high
+    interval = mean_of_benchmarks_interval([(_matrix(each), each[0].problems) for each in found if each is not None])
+    return 100 * interval.low, 100 * interval.high
 
 
 def compared(ours: Seeds, base: Seeds) -> Compared | None:
     """Paired by item; ``None`` where the records do not have the same items."""
     pair = _pair(ours, base)
-    return None if pair is None else _in_points(difference_interval(*pair))
+    return None if pair is None else _difference(*pair)
 
 
 def mean_compared(columns: Sequence[tuple[Seeds, Seeds]]) -> Compared | None:
@@ -81,7 +84,8 @@ def mean_compared(columns: Sequence[tuple[Seeds, Seeds]]) -> Compared | None:
     pairs = [_pair(*each) for each in columns]
     if any(each is None for each in pairs):
         return None
-    return _in_points(difference_of_benchmarks_interval([each for each in pairs if each is not None]))
+    tables = [(_matrix(pair[0]), _matrix(pair[1]), pair[0][0].problems) for pair in pairs if pair is not None]
+    return _in_points(difference_of_benchmarks_interval(tables))
 
 
 def against_printed(columns: Sequence[Seeds], printed: float, ours: float) -> Compared | None:
@@ -112,10 +116,13 @@ def verdicts(found: Sequence[Compared | None], run: Sequence[bool]) -> list[str]
         run: whether both sides were run.
     """
     adjusted = holm([None if each is None else each.p_value for each in found])
-    return [
-        (EMPTY if was_run else NOT_RUN) if p is None else DIFFERS if p < LEVEL else WITHIN
-        for p, was_run in zip(adjusted, run, strict=True)
-    ]
+    words = []
+    for each, p, was_run in zip(found, adjusted, run, strict=True):
+        if each is None or p is None:
+            words.append(EMPTY if was_run else NOT_RUN)
+        else:
+            words.append(WITHIN if p >= LEVEL else DIFFERS if each.covers_seeds else ONE_SEED)
+    return words
 
 
 def shown(bounds: tuple[float, float] | None) -> str:
@@ -133,27 +140,43 @@ def shown_difference(found: Compared | None) -> tuple[str, str]:
 def discordance(ours: Seeds, base: Seeds) -> float | None:
     """Variance of the paired difference of one item, from the first seed of each row."""
     pair = _pair(ours[:1], base[:1])
-    return None if pair is None else float(np.var(pair[0][0] - pair[1][0]))
+    return None if pair is None else float(np.var(pair[0][0].scores() - pair[1][0].scores()))
 
 
 def _in_points(found: Difference) -> Compared:
-    return Compared(100 * found.estimate, 100 * found.low, 100 * found.high, found.p_value)
+    return Compared(100 * found.estimate, 100 * found.low, 100 * found.high, found.p_value, found.covers_seeds)
 
 
-def _matrix(seeds: Seeds) -> tuple[np.ndarray, list[int] | None] | None:
-    """Verdicts ``(S, n)`` and the problem of each item; ``None`` where the score is not their mean."""
+# A row stands in many tables, so what was computed of its verdicts is kept.
+
+
+@lru_cache(maxsize=10_000)
+def _mean_interval(verdicts: tuple[Verdicts, ...]) -> tuple[float, float]:
+    found = mean_interval(_matrix(verdicts), verdicts[0].problems)
+    return 100 * found.low, 100 * found.high
+
+
+@lru_cache(maxsize=10_000)
+def _difference(ours: tuple[Verdicts, ...], base: tuple[Verdicts, ...]) -> Compared:
+    return _in_points(difference_interval(_matrix(ours), _matrix(base), ours[0].problems))
+
+
+def _matrix(verdicts: Sequence[Verdicts]) -> np.ndarray:
+    """``(S, n)``."""
+    return np.stack([each.scores() for each in verdicts])
+
+
+def _verdicts(seeds: Seeds) -> tuple[Verdicts, ...] | None:
+    """``None`` where a record has none, they are over different items, or the score is not their mean."""
     found = verdicts_of(list(seeds))
     if found is None:
         return None
-    matrix = np.stack([each.scores() for each in found])
-    scores = np.array([each.score for each in seeds])
-    if np.abs(100 * matrix.mean(axis=1) - scores).max() > 0.01:
-        return None
-    return matrix, found[0].problems
+    gaps = [100 * each.scores().mean() - result.score for each, result in zip(found, seeds, strict=True)]
+    return None if max(map(abs, gaps)) > 0.01 else tuple(found)
 
 
-def _pair(ours: Seeds, base: Seeds) -> tuple[np.ndarray, np.ndarray, list[int] | None] | None:
+def _pair(ours: Seeds, base: Seeds) -> tuple[tuple[Verdicts, ...], tuple[Verdicts, ...]] | None:
     if verdicts_of([*ours, *base]) is None:
         return None
-    left, right = _matrix(ours), _matrix(base)
-    return None if left is None or right is None else (left[0], right[0], left[1])
+    left, right = _verdicts(ours), _verdicts(base)
+    return None if left is None or right is None else (left, right)

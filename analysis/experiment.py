@@ -43,13 +43,14 @@ class Row:
         """Whether it is the untrained model's."""
         return self.study == "baseline"
 
-    def holds(self, entry: Entry, recipe: str | None) -> bool:
-        config, names = entry.config, _scale_names(entry.config["scale.name"])
+    def wanted(self, scale: str, recipe: str | None) -> dict[str, Any]:
+        """What the configuration of its records says, at a scale."""
+        names = _scale_names(scale)
         wanted = {"study.name": self.study, "model.name": names["model"][self.model]}
         if self.study == "training":
-            wanted |= {"algorithm.name": self.algorithm, "credit.name": self.credit, **self.options}
+            wanted |= {"credit.name": self.credit, "algorithm.name": self.algorithm, **self.options}
             wanted |= {"data.name": names["data"][self.data], "algorithm.recipe": recipe}
-        return all(_plain(config.get(key)) == _plain(value) for key, value in wanted.items())
+        return {key: _plain(value) for key, value in wanted.items()}
 
 
 @dataclass(frozen=True)
@@ -127,20 +128,19 @@ def settings(experiment: Experiment, every: list[Entry]) -> list[Setting]:
     Raises:
         TableError: two records of a row that are not one cell with several seeds.
     """
-    placed = [(row, entry) for entry in every if (row := _row_of(experiment, entry)) is not None]
-    trained = {_key(experiment, entry): None for _, entry in placed if entry.study == "training"}
-    keys = list(trained) or list({_key(experiment, entry): None for _, entry in placed})
-    rest = dict.fromkeys(_key(experiment, entry) for _, entry in placed)  # one group for the untrained of all models
+    placed = [(row, entry, _key(experiment, entry)) for row, entry in _placed(experiment, every)]
+    rest = dict.fromkeys(key for _, _, key in placed)  # one group for the untrained of all models
+    keys = list(dict.fromkeys(key for _, entry, key in placed if entry.study == "training")) or list(rest)
     keys += [key for key in rest if key[0] not in {k[0] for k in keys}]
     heads = told_apart([_name(key) for key in keys], [_as_setting(key) for key in keys])
     found = []
     for key, (head, long) in zip(keys, heads, strict=True):
         own: dict[int, list[Entry]] = {}
-        for row, entry in placed:
-            if _belongs(_key(experiment, entry), key):
+        for row, entry, its in placed:
+            if _belongs(its, key):
                 own.setdefault(row, []).append(entry)
-        for row, its in own.items():
-            _refuse_doubles(experiment.rows[row], its)
+        for row, same in own.items():
+            _refuse_doubles(experiment.rows[row], same)
         provenance, scale, _ = key[0]
         found.append(Setting(head, long, scale, provenance, experiment.tasks(scale), own))
     return found
@@ -166,13 +166,21 @@ def _method(algorithm: str, credit: str) -> str:
     return label if base in label else f"{base} + {label}"
 
 
-def _row_of(experiment: Experiment, entry: Entry) -> int | None:
-    """The first row that a record fits: in the tiny world one model stands for several."""
-    if not (CONF / "scale" / f"{entry.config['scale.name']}.yaml").is_file():
-        return None
-    if not set(experiment.tasks(entry.config["scale.name"])) <= set(entry.scores):
-        return None
-    return next((i for i, row in enumerate(experiment.rows) if row.holds(entry, experiment.recipe)), None)
+def _placed(experiment: Experiment, every: list[Entry]) -> Iterator[tuple[int, Entry]]:
+    """Each record with the first row that it fits: in the tiny world one model stands for several."""
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for entry in every:
+        scale = entry.config["scale.name"]
+        if scale not in wanted:
+            known = (CONF / "scale" / f"{scale}.yaml").is_file()
+            wanted[scale] = [row.wanted(scale, experiment.recipe) for row in experiment.rows] if known else []
+        if not wanted[scale] or not set(experiment.tasks(scale)) <= set(entry.scores):
+            continue
+        config = entry.config
+        for i, own in enumerate(wanted[scale]):
+            if all(_plain(config.get(key)) == value for key, value in own.items()):
+                yield i, entry
+                break
 
 
 def _key(experiment: Experiment, entry: Entry) -> tuple:

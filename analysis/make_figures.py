@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def save(drawn: Drawn, path: Path) -> None:
     """Writes ``path.pdf`` and ``path.png``."""
-    with matplotlib.style.context(STYLE):
+    with matplotlib.style.context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         for ending, metadata in METADATA.items():
 
             def write(file: Path, ending: str = ending, metadata: dict[str, Any] = metadata) -> None:

@@ -43,8 +43,13 @@ def page(title: str, body: str, more_css: str = "") -> str:
     )
 
 
-def table_html(table: Table, links: Links) -> str:
-    """A section with the table, its notes and its sources."""
+def table_html(table: Table, links: Links, level: int = 2, folded: bool = False) -> str:
+    """A section with the table, its notes and its sources.
+
+    Args:
+        level: of the heading.
+        folded: the sources are shown on a click.
+    """
     names = "".join(
         f'<th{_edge(j)} scope="col">{escape(name)}</th>' for g in table.groups for j, name in enumerate(g.columns)
     )
@@ -65,9 +70,12 @@ def table_html(table: Table, links: Links) -> str:
         lines.append(f'<tr{ours}><th scope="row">{escape(label)}</th>{cells}</tr>')
     notes = "".join(f"<p>{escape(note)}</p>" for note in notes_of(table))
     sources = "".join(_source(source, at, links) for source, at in table.anchors.items())
-    told = f'<details class="sources" open><summary>Where the numbers come from</summary><ol>{sources}</ol></details>'
+    told = (
+        f'<details class="sources"{"" if folded else " open"}><summary>Where the numbers come from</summary>'
+        f"<ol>{sources}</ol></details>"
+    )
     return (
-        f'<section id="{table.name}">\n<h2>{escape(table.caption)}</h2>\n<div class="scroll"><table>\n'
+        f'<section id="{table.name}">\n<h{level}>{escape(table.caption)}</h{level}>\n<div class="scroll"><table>\n'
         f'<thead><tr><th></th>{heads}</tr><tr><th scope="col">{escape(table.title)}</th>{names}</tr></thead>\n'
         f"<tbody>{''.join(lines)}</tbody>\n</table></div>\n"
         f'<div class="notes">{notes}<p>Produced by <code>{escape(table.command)}</code>.</p></div>\n'

@@ -1,42 +1,51 @@
 """Tables as LaTeX, to be included: booktabs, subscripted differences, bold best, grey rows for the method itself.
 
 A file has one ``table`` or ``longtable`` and needs the packages of :data:`PACKAGES`.  Groups stand side by side where a
-page of A4 is wide enough for them, else below each other.
+page of A4 is wide enough for them, else below each other.  A group without any number that finds no room beside another
+one is left to its note.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from analysis.latex import code, latex, prose
 from analysis.render import notes_of
 from analysis.table import Group, Source, Table, Value
 
 PACKAGES = ("booktabs", "longtable", "[table]{xcolor}")
-WIDTH = 104
-"""Characters of a line of a table in its size of type, on 17 cm."""
-LONG = 40
-"""Rows that a page can have."""
-_SIGNS = {
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\dots{}"},
-    **{"×": r"$\times$", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}", "↓": r"$\downarrow$"},
-    **{"−": "$-$", "→": r"$\rightarrow$", "±": r"$\pm$", "≥": r"$\geq$", "≤": r"$\leq$"},
-}
+WIDTH = 478
+"""Points of a line: 17 cm, and a little less, because the widths of letters are estimated."""
+LABEL, NARROW = 190, 90
+"""Points that labels of rows are given before groups go below each other, and those that they always have."""
+SPACE = 8
+"""Points between columns."""
+LONG = 44
+"""Lines that a table can have before it is one that goes over several pages."""
 
 
 def to_latex(table: Table) -> str:
     """A fragment for ``\\input``; its first lines say, as comments, where each number comes from."""
-    sources = [f"% {at}: {_told(source)}" for source, at in table.anchors.items()]
     head = [
-        f"% {' '.join(table.caption.split())}",
-        f"% Produced by {table.command}; needs {', '.join(PACKAGES)}.",
-        *sources,
-        r"\providecommand{\hyperlink}[2]{#2}",
+        table.caption,
+        f"Produced by {table.command}; needs {', '.join(PACKAGES)}.",
+        *(f"{at}: {_told(source)}" for source, at in table.anchors.items()),
     ]
-    notes = [*(latex(note) for note in notes_of(table)), rf"Produced by {code(table.command)}."]
-    panels = [table.groups] if _width(table, table.groups) <= WIDTH else [[group] for group in table.groups]
-    long = any(len(table.rows) + len(table.blocks) > LONG for _ in panels)
-    body = _long(table, panels, notes) if long else _float(table, panels, notes)
-    return "\n".join([*head, *body, ""])
+    comments = [f"% {' '.join(line.split())}" for line in head]
+    return "\n".join([*comments, r"\providecommand{\hyperlink}[2]{#2}", *fragment(table), ""])
+
+
+def fragment(table: Table, page: int = LONG) -> list[str]:
+    """The lines without comments.
+
+    Args:
+        page: lines from which on the table may be broken over pages.
+    """
+    notes = [*(prose(note) for note in notes_of(table)), rf"Produced by {code(table.command)}."]
+    panels = _panels(table)
+    long = len(panels) * (len(table.rows) + len(table.blocks) + 4) > page
+    return _long(table, panels, notes) if long else _float(table, panels, notes)
 
 
 def _told(source: Source) -> str:
@@ -44,38 +53,68 @@ def _told(source: Source) -> str:
     return f"{source.label}: {source.place or ' and '.join(source.commands)}{f' ({files})' if files else ''}"
 
 
+def _panels(table: Table) -> list[list[Group]]:
+    """Groups that stand side by side."""
+    panels: list[list[Group]] = []
+    for group in table.groups:
+        if panels and _width(table, [*panels[-1], group]) <= WIDTH:
+            panels[-1].append(group)
+        else:
+            panels.append([group])
+    filled = [panel for panel in panels if any(map(_has_numbers, panel))]
+    return filled or panels[:1]
+
+
+def _has_numbers(group: Group) -> bool:
+    return any(cell.source is not None for line in group.cells for cell in line)
+
+
 def _float(table: Table, panels: list[list[Group]], notes: list[str]) -> list[str]:
     lines = [r"\begin{table}[htbp]", r"\centering\footnotesize\setlength{\tabcolsep}{4pt}"]
-    lines += [rf"\caption{{{latex(table.caption)}}}", rf"\label{{tab:{table.name}}}"]
+    lines += [rf"\caption{{{prose(table.caption)}}}", rf"\label{{tab:{table.name}}}"]
     for number, groups in enumerate(panels):
         lines += [r"\par\medskip"] if number else []
-        names = _names(table, groups)
-        lines += [rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule", *_head(table, groups), r"\midrule"]
+        lines += [rf"\begin{{tabular}}{{{_columns(table, groups)}}}", r"\toprule", *_head(table, groups), r"\midrule"]
         lines += [*_body(table, groups), r"\bottomrule", r"\end{tabular}"]
     return [*lines, r"\par\smallskip", *_notes(notes), r"\end{table}"]
 
 
 def _long(table: Table, panels: list[list[Group]], notes: list[str]) -> list[str]:
-    lines = [r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}"]
+    """One ``longtable`` for each panel, all with one number."""
+    lines = [r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\LTcapwidth}{\linewidth}"]
     for number, groups in enumerate(panels):
-        names = _names(table, groups)
-        more = "" if number == 0 else r" (continued)"
-        label = rf"\label{{tab:{table.name}}}" if number == 0 else ""
-        lines += [rf"\begin{{longtable}}{{l{'r' * (len(names) - 1)}}}"]
-        lines += [rf"\caption{'[]' if number else ''}{{{latex(table.caption)}{more}}}{label}\\"]
-        lines += [r"\toprule", *_head(table, groups), r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
-        lines += [*_body(table, groups), r"\end{longtable}"]
-        lines += [r"\addtocounter{table}{-1}"] if number else []
-    return [*lines, *_notes(notes), r"\endgroup"]
+        head = [r"\toprule", *_head(table, groups), r"\midrule"]
+        again = rf"\multicolumn{{{_count(groups)}}}{{l}}{{\textit{{Table \thetable, continued}}}} \\"
+        caption = rf"\caption{{{prose(table.caption)}}}\label{{tab:{table.name}}} \\"
+        # The anchor of a number that is counted again needs a name of its own.
+        lines += [r"\addtocounter{table}{-1}", rf"\def\theHtable{{{table.name}.{number}}}"] if number else []
+        lines += [rf"\begin{{longtable}}{{{_columns(table, groups)}}}", again if number else caption, *head]
+        lines += [r"\endfirsthead", again, *head, r"\endhead", r"\bottomrule", r"\endfoot"]
+        body = _body(table, groups)
+        lines += [*(_kept(line) for line in body[:2]), *body[2:-3], *(_kept(line) for line in body[2:][-3:])]
+        lines += [r"\end{longtable}"]
+    return [*lines, r"\nopagebreak\vskip-\medskipamount", *_notes(notes), r"\endgroup"]
+
+
+def _kept(line: str) -> str:
+    """No page ends after it."""
+    return re.sub(r"\\\\$", r"\\\\*", line)
 
 
 def _notes(notes: list[str]) -> list[str]:
     lines = [rf"{note}\par" for note in notes]
-    return [r"\begin{minipage}{\linewidth}\scriptsize\raggedright", *lines, r"\end{minipage}"]
+    return [r"\noindent\begin{minipage}{\linewidth}\scriptsize\raggedright", *lines, r"\end{minipage}\par"]
 
 
-def _names(table: Table, groups: list[Group]) -> list[str]:
-    return [table.title, *(name for g in groups for name in g.columns)]
+def _columns(table: Table, groups: list[Group]) -> str:
+    """Labels are broken where they would take the numbers' room."""
+    room = max(NARROW, WIDTH - SPACE - sum(sum(_column_widths(g)) for g in groups))
+    first = "l" if _label_width(table) <= room else rf">{{\raggedright\arraybackslash}}p{{{room:.0f}pt}}"
+    return first + "r" * (_count(groups) - 1)
+
+
+def _count(groups: list[Group]) -> int:
+    return 1 + sum(len(g.columns) for g in groups)
 
 
 def _head(table: Table, groups: list[Group]) -> list[str]:
@@ -85,8 +124,8 @@ def _head(table: Table, groups: list[Group]) -> list[str]:
         heads.append(rf"\multicolumn{{{len(g.columns)}}}{{c}}{{{_group_head(g)}}}")
         rules.append(rf"\cmidrule(lr){{{column}-{last}}}")
         column = last + 1
-    names = " & ".join(latex(name) for name in _names(table, groups))
-    return [" & ".join(heads) + r" \\", " ".join(rules), names + r" \\"]
+    names = [latex(table.title), *(rf"\multicolumn{{1}}{{r}}{{{latex(name)}}}" for g in groups for name in g.columns)]
+    return [" & ".join(heads) + r" \\", " ".join(rules), " & ".join(names) + r" \\"]
 
 
 def _group_head(group: Group) -> str:
@@ -95,14 +134,19 @@ def _group_head(group: Group) -> str:
     lines += [latex(line) for line in _wrapped(f"({group.caution})", group)] if group.caution else []
     if len(lines) == 1:
         return lines[0]
-    return r"\begin{tabular}{@{}c@{}}" + r"\\".join(lines) + r"\end{tabular}"
+    return r"\begin{tabular}{@{}c@{}}" + r"\\".join(map(_guarded, lines)) + r"\end{tabular}"
+
+
+def _guarded(first: str) -> str:
+    """After the end of a line a bracket would be read as its height."""
+    return f"{{}}{first}" if first[:1] in ("[", "*") else first
 
 
 def _wrapped(text: str, group: Group) -> list[str]:
     """Lines that are not wider than the group's columns."""
-    room, lines = max(20, sum(_column_widths(group))), [""]
+    room, lines = max(90, sum(_column_widths(group))), [""]
     for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
+        if lines[-1] and points(f"{lines[-1]} {word}") > room:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
@@ -110,56 +154,70 @@ def _wrapped(text: str, group: Group) -> list[str]:
 
 
 def _body(table: Table, groups: list[Group]) -> list[str]:
-    lines, width = [], 1 + sum(len(g.columns) for g in groups)
+    lines = []
+    widest = [[_widest([line[j] for line in g.cells]) for j in range(len(g.columns))] for g in groups]
     for i, label in enumerate(table.rows):
         if i in table.blocks:
             lines += [r"\midrule"] if i else []
-            lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textit{{{latex(table.blocks[i])}}}}} \\")
-        cells = [latex(label), *(_cell(table, cell) for g in groups for cell in g.cells[i])]
+            lines.append(rf"\multicolumn{{{_count(groups)}}}{{l}}{{\textit{{{latex(table.blocks[i])}}}}} \\*")
+        cells = [
+            _guarded(prose(label)),
+            *(_cell(table, cell, *widest[k][j]) for k, g in enumerate(groups) for j, cell in enumerate(g.cells[i])),
+        ]
         grey = r"\rowcolor[gray]{0.92} " if i in table.ours else ""
         lines.append(grey + " & ".join(cells) + r" \\")
     return lines
 
 
-def _cell(table: Table, cell: Value) -> str:
+def _widest(cells: list[Value]) -> tuple[str, str]:
+    """The longest difference and the longest gain of a column: every cell has their room, so that numbers align."""
+    return max((c.delta for c in cells), key=points, default=""), max((c.gain for c in cells), key=points, default="")
+
+
+def _cell(table: Table, cell: Value, delta: str, gain: str) -> str:
     text = latex(cell.text)
     text = rf"\textbf{{{text}}}" if cell.best else text
     if cell.source is not None:
         text = rf"\hyperlink{{{table.anchors[cell.source]}}}{{{text}}}"
-    text += f"$_{{{_subscript(cell.delta)}}}$" if cell.delta else ""
-    return text + (rf" {{\scriptsize({latex(cell.gain)})}}" if cell.gain else "")
+    text += _or_room(f"$_{{{_subscript(cell.delta or delta)}}}$" if delta else "", cell.delta)
+    return text + _or_room(rf" {{\scriptsize({latex(cell.gain or gain)})}}" if gain else "", cell.gain)
+
+
+def _or_room(text: str, there: str) -> str:
+    return text if there or not text else rf"\phantom{{{text}}}"
 
 
 def _subscript(text: str) -> str:
-    return text.replace("↓", r"\downarrow ").replace("−", "-")
+    if re.fullmatch("[↓↑+−0-9. -]*", text):
+        return text.replace("↓", r"\downarrow ").replace("↑", r"\uparrow ").replace("−", "-")
+    return rf"\mbox{{\tiny {latex(text)}}}"
+
+
+def _label_width(table: Table) -> float:
+    return max(map(points, (table.title, *table.rows)))
 
 
 def _width(table: Table, groups: list[Group]) -> float:
-    return max(map(len, (table.title, *table.rows))) + sum(sum(_column_widths(g)) for g in groups)
+    return min(LABEL, _label_width(table)) + SPACE + sum(sum(_column_widths(g)) for g in groups)
 
 
 def _column_widths(group: Group) -> list[float]:
-    """In characters, with the space between columns; a subscript takes two thirds of its length."""
+    """Of the columns, with the space between them; a subscript takes three quarters of its length."""
     widths = []
     for j, name in enumerate(group.columns):
         cells = [line[j] for line in group.cells]
-        longest = max(len(c.text) + 0.67 * len(c.delta) + (0.8 * len(c.gain) + 2 if c.gain else 0) for c in cells)
-        widths.append(2 + max(len(name), longest))
+        longest = max((_cell_width(cell) for cell in cells), default=0.0)
+        widths.append(SPACE + max(points(name), longest))
     return widths
 
 
-def latex(text: str) -> str:
-    """Text with every special sign escaped; a signed number gets a real minus, an en dash is one."""
-    if re.fullmatch(r"[+-][0-9.]+", text):
-        return f"${text}$"
-    if found := re.fullmatch(r"\[([+-][0-9.]+), ([+-][0-9.]+)\]", text):
-        return f"$[{found[1]}, {found[2]}]$"
-    signs = "".join(map(re.escape, _SIGNS))
-    return re.sub(rf"[{signs}&%$#_{{}}]", lambda found: _SIGNS.get(found[0], "\\" + found[0]), text)
+def _cell_width(cell: Value) -> float:
+    gain = 0.85 * points(f" ({cell.gain})") if cell.gain else 0.0
+    return points(cell.text) + 0.75 * points(cell.delta) + gain
 
 
-def code(text: str) -> str:
-    """A command in typewriter, which may be broken after any punctuation."""
-    escaped = re.sub(r"[\\~^&%$#_{}]", lambda found: _SIGNS.get(found[0], "\\" + found[0]), text)
-    broken = re.sub(r"(?<=[._=/,-])(?=[^ ])", r"\\allowbreak{}", escaped)
-    return rf"\texttt{{{broken}}}"
+def points(text: Iterable[str]) -> float:
+    """Width of a text of 8 points, rather too much than too little."""
+    return sum(
+        3.0 if c in "ijlft.,:;'|!()[] -" else 7.2 if c in "mwMW%–−+↓" else 6.2 if c.isupper() else 4.5 for c in text
+    )

@@ -17,9 +17,9 @@ into all benchmarks.  V has Satterthwaite's degrees of freedom
 
     ν = (C₀ + κ Σ G)² / (Σ I_k² / (C_k − 1) + Σ (κ G)² / (S − 1))
 
-with κ = 1 for two such sides and κ = 1 + 4 / (S − 1) for one.  κ is our choice: without it three seeds cover 92 to 94 %
-instead of 95, since a G that is too small by chance also gives too many degrees of freedom.  I / 4 is our choice too: it
-keeps seeds that agree by luck from giving an interval without width, and is small enough to matter rarely.
+with κ = 1 for two such sides and κ = 1 + 3 / (S − 1) for one.  κ is our choice: without it three seeds cover 92 to 94 %
+instead of 95, since a G that is too small by chance also gives too many degrees of freedom.  I / 4 is our choice too:
+it keeps seeds that agree by luck from giving an interval without width, and is small enough to matter rarely.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def estimate_and_spread(benchmarks: Sequence[Benchmark], resamples: int, seed: i
     common = max(0.0, items - float(noise.sum()))
     replicated = [side for side in sides if len(side) > 1]
     luck = [_seed_variance(side, resamples, seed) for side in replicated]
-    kappa = 1 + 4 / (len(replicated[0]) - 1) if len(replicated) == 1 else 1
+    kappa = 1 + 3 / (len(replicated[0]) - 1) if len(replicated) == 1 else 1
     doubt = sum(part**2 / (len(benchmark.sizes) - 1) for part, benchmark in zip(parts, benchmarks, strict=True))
     doubt += sum((kappa * part) ** 2 / (len(side) - 1) for part, side in zip(luck, replicated, strict=True))
     df = max(1.0, (common + kappa * sum(luck)) ** 2 / doubt) if doubt > 0 else 1.0

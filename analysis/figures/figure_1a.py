@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from analysis.figures.parts import Drawn, caption, grid, light_grid, not_run, note
+from analysis.figures.parts import CLEAR, Drawn, caption, grid, light_grid, not_run
 from analysis.figures.series import WORDS, Records
 from analysis.paper import paper_tables
-from kawhi.explain.overlays import BLUE, INK, VERMILION
+from kawhi.explain.overlays import BLUE, GREY, INK, VERMILION
 from kawhi.probes.errors import CATEGORIES
-from kawhi.records.schema import ErrorsRecord
+from kawhi.records.schema import ErrorsRecord, TrainingRecord
 
 
 def figure_1a(records: Records) -> Drawn:
@@ -27,9 +27,9 @@ def figure_1a(records: Records) -> Drawn:
         cells = list(printed.row(name).cells.values())
         if cells:
             paper.barh(y, cells[0].value, height=0.64, color=VERMILION)
-            paper.text(cells[0].value + 2, y, f"{cells[0].text} %", va="center")
+            paper.text(cells[0].value + 2, y, f"{cells[0].text} %", va="center", bbox=CLEAR)
         else:
-            paper.text(2, y, "given only as a drawing", va="center", color="#5F5F5F", fontsize=7)
+            paper.text(2, y, "given only as a drawing", va="center", color=GREY, fontsize=7, bbox=CLEAR)
     paper.set_title("paper: Qwen2.5-VL-7B-Instruct, GRPO\nMathVerse")
     for axes, record in zip(own, found.values(), strict=True):
         block = record.errors
@@ -40,14 +40,12 @@ def figure_1a(records: Records) -> Drawn:
             text = f"{100 * each['share']:.1f} % ({block['counts'][name]})"
             fits = 100 * each["high"] < 70
             x = 100 * each["high"] + 2 if fits else 100 * each["low"] - 2
-            axes.text(x, y, text, va="center", ha="left" if fits else "right", color=INK if fits else "white")
+            axes.text(x, y, text, va="center", ha="left" if fits else "right", bbox=CLEAR)
         where = f"{WORDS[record.provenance]}: {record.model.name}"
-        axes.set_title(f"{where}\n{block['benchmark']}, {block['wrong']} wrong of {block['samples']}")
-    if not own:
-        note(paper, "")
+        axes.set_title(f"{where}\n{_run(record, records)}, {block['wrong']} wrong of {block['samples']}")
     words = "; ".join(f"{name}: {text}" for name, text in CATEGORIES.items() if name.lower() != text)
     said = [
-        f"{WORDS[r.provenance].capitalize()}: {r.model.name}, {r.errors['benchmark']}, n = {r.errors['wrong']} wrong "
+        f"{WORDS[r.provenance].capitalize()}: {r.model.name}, {_run(r, records)}, n = {r.errors['wrong']} wrong "
         f"answers, sorted by {r.errors['judge']['name']}, with 95 % simultaneous intervals."
         for r in found.values()
     ]
@@ -58,3 +56,10 @@ def figure_1a(records: Records) -> Drawn:
         files=tuple(found),
     )
     return Drawn(figure, text, tuple(found))
+
+
+def _run(record: ErrorsRecord, records: Records) -> str:
+    """Whose answers were sorted: the credit method, where the record of that run is there, and the benchmark."""
+    of = record.config.get("errors", {}).get("of")
+    labels = [r.credit.label for r in records.values() if isinstance(r, TrainingRecord) and r.cell.hash == of]
+    return ", ".join([*labels, record.errors["benchmark"]])

@@ -25,7 +25,12 @@ def figure_3(records: Records) -> Drawn | None:
         heads = [row["head"] for row in block["heads"]]
         places = range(len(heads))
         colours = [VERMILION if row["critical"] else BLUE for row in block["heads"]]
-        axes.bar(places, [row["drop"] for row in block["heads"]], width=0.7, color=colours)
+        axes.bar(
+            places,
+            [row["drop"] for row in block["heads"]],
+            width=0.7 * min(1.0, max(0.3, len(heads) / 14)),
+            color=colours,
+        )
         ends = [row["drop_interval"] for row in block["heads"]]
         axes.vlines(places, [low for low, _ in ends], [high for _, high in ends], color=INK, linewidth=0.9)
         axes.axhline(0, color=INK, linewidth=0.6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.figures.parts import (
+    CLEAR,
     INTERVALS,
     Drawn,
     caption,
@@ -31,7 +32,7 @@ def figure_4(records: Records) -> Drawn:
         made = [part for p in panels(records, task=task, credits=METHODS) for part in split(p, STRATEGY, beside=())]
         found += [p for p in made if p.algorithm == "grpo" and all(map(p.of, METHODS))]
     found.sort(key=lambda panel: panel.provenance)  # measured before tiny
-    figure, (paper, *own) = grid(1 + len(found), 3, 2.2)
+    figure, (paper, *own) = grid(1 + len(found), 3, 2.35)
     cells = paper_tables()["kawhi_section_4_4"].row("VisionZip").cells
     names = [column.removesuffix(" drop") for column in cells]
     paper.bar(names, [cell.value for cell in cells.values()], width=0.5, color=BLUE)
@@ -39,7 +40,7 @@ def figure_4(records: Records) -> Drawn:
         paper.text(x, cell.value, cell.text, ha="center", va="bottom")
     paper.set_ylim(0, 1.25 * max(cell.value for cell in cells.values()))
     paper.set_ylabel("drop with VisionZip (points)")
-    paper.set_title("paper: section 4.4\nonly the drops are printed")
+    paper.set_title("paper: section 4.4\nonly the drops are printed\nQwen2.5-VL-7B-Instruct")
     for axes, panel in zip(own, found, strict=True):
         values = []
         for x, (credit, (label, colour, marker)) in enumerate(METHODS.items()):
@@ -47,9 +48,8 @@ def figure_4(records: Records) -> Drawn:
             assert series is not None
             values.append(score(series, panel.task))
             with_interval(axes, x, values[-1], colour, marker, label=label)
-            axes.annotate(
-                f"{values[-1].value:.2f}", (x, values[-1].value), (5, 0), textcoords="offset points", va="center"
-            )
+            text, place = f"{values[-1].value:.2f}", (x, values[-1].value)
+            axes.annotate(text, place, (6, 0), textcoords="offset points", va="center", bbox=CLEAR)
         padded(axes)
         axes.set_xticks(
             range(2),
@@ -60,8 +60,9 @@ def figure_4(records: Records) -> Drawn:
         )
         axes.set_xlim(-0.5, 1.7)
         axes.set_ylabel("score (%)")
+        axes.set_xlabel(f"drop {values[0].value - values[1].value:.2f} points".replace("-", "−"))
         light_grid(axes)
-        axes.set_title(lines(panel.title, f"{titles[panel.task]}: drop {values[0].value - values[1].value:.2f}"))
+        axes.set_title(lines(panel, titles[panel.task]))
     said = [described(p, f"{titles[p.task]}, n = {score(p.series[0], p.task).n}") for p in found]
     files = files_of(found)
     text = caption(

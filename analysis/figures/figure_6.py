@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,7 +20,9 @@ POINTS, LEADING, INSET = 7.5, 0.15, 0.07
 COLUMN = (WIDE - 2 * MARGIN - GAP) / 2
 HEAD = 0.55
 MOST_LINES, MOST_PARAGRAPHS = 9, 14
-DARKEST = 0.85
+BOXES = 1.2  # ems of the box that stands for a wide character where no font has it
+DARKEST = 0.6
+"""Share of blue under the largest weight; black text stays readable on it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ def figure_6(records: Records) -> Drawn | None:
     shown = [(each, each.record.training.examples[:2]) for each in found]
     top = max(p.weight for _, examples in shown for example in examples for p in example.paragraphs)
     heights = [max(_height(example) for example in examples) for _, examples in shown]
-    total = 2 * MARGIN + sum(heights) + 0.35
-    figure = Figure(figsize=(WIDE, total), layout="none")
+    total = 2 * MARGIN + sum(heights) + 0.2
+    figure = Figure(figsize=(WIDE, total))
+    figure.set_layout_engine("none")  # as an argument it would not overrule the style
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDE), ylim=(total, 0))
     axes.axis("off")
@@ -79,7 +83,10 @@ def _has_examples(record: object, provenance: str) -> bool:
 
 
 def _lines(paragraph: Paragraph) -> list[str]:
-    return wrapped(paragraph.text, COLUMN - NUMBERS - 2 * INSET, POINTS, most=MOST_LINES)
+    room = COLUMN - NUMBERS - 2 * INSET
+    if any(east_asian_width(character) in "WF" for character in paragraph.text):
+        room /= BOXES
+    return wrapped(paragraph.text, room, POINTS, most=MOST_LINES)
 
 
 def _block(paragraph: Paragraph) -> float:
@@ -96,24 +103,26 @@ def _draw(axes: Axes, x: float, y: float, each: Shown, example: Example, top: fl
     options = {"va": "top", "parse_math": False, "family": families()}
     title = wrapped(f"{WORDS[each.provenance]}: {each.record.model.name}, step {example.step}", COLUMN, 8, 1, bold=True)
     axes.text(x, y, title[0], fontsize=8, weight="bold", **options)
-    worth = f"reward {example.reward:g}, advantage {example.advantage:+.2f}"
+    problem = "" if example.index is None else f"problem {example.index}, "
+    worth = f"{problem}reward {example.reward:g}, advantage {example.advantage:+.2f}".replace("-", "−")
     axes.text(x, y + 0.2, worth, fontsize=7, color=GREY, **options)
     y += HEAD - 0.12
     for paragraph in example.paragraphs[:MOST_PARAGRAPHS]:
         high = _block(paragraph)
         share = DARKEST * max(0.0, paragraph.weight) / top if top else 0.0
         axes.add_patch(Rectangle((x, y), COLUMN - NUMBERS, high, facecolor=mix(share, BLUE), linewidth=0))
-        colour = INK if share < 0.55 else "white"
-        for i, line in enumerate(_lines(paragraph)):
-            axes.text(x + INSET, y + INSET + i * LEADING, line, fontsize=POINTS, color=colour, **options)
+        lines = _lines(paragraph)
+        first = y + (high - LEADING * len(lines)) / 2
+        for i, line in enumerate(lines):
+            axes.text(x + INSET, first + i * LEADING, line, fontsize=POINTS, color=INK, **options)
         axes.text(x + COLUMN - NUMBERS + INSET, y + INSET, f"w = {paragraph.weight:.3f}", fontsize=7, **options)
         if paragraph.alpha is not None:
             alpha = f"α = {paragraph.alpha:+.3f}".replace("-", "−")
             axes.text(x + COLUMN - NUMBERS + INSET, y + INSET + LEADING, alpha, fontsize=7, color=GREY, **options)
         y += high + 0.05
-    if more := len(example.paragraphs) - MOST_PARAGRAPHS:
-        if more > 0:
-            axes.text(x, y, f"and {more} more paragraph{'s' * (more > 1)}", fontsize=7, color=GREY, **options)
+    more = len(example.paragraphs) - MOST_PARAGRAPHS
+    if more > 0:
+        axes.text(x, y, f"and {more} more paragraph{'s' * (more > 1)}", fontsize=7, color=GREY, **options)
 
 
 def _scale(axes: Axes, y: float, top: float) -> None:

@@ -40,16 +40,16 @@ def figure_7(records: Records) -> Drawn:
     found.sort(key=lambda panel: panel.provenance)  # measured before tiny
     printed = paper_tables()["kawhi_3"]
     columns = paper_tables()["kawhi_figure_7"].columns
-    figure, axes = grid(len(columns) + len(found), 3, 2.2)
+    figure, axes = grid(len(columns) + len(found), 3, 2.35)
     for each, column in zip(axes, columns, strict=False):
         each.plot([0.7], [printed.row("GRPO+KAWHI (Ours)").cells[column].value], "o", color=VERMILION)
         each.axhline(printed.row("GRPO").cells[column].value, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
-        each.set_title(f"paper: Qwen2.5-VL-7B-Instruct\n{column}, table 3")
+        each.set_title(f"paper: Qwen2.5-VL-7B-Instruct\nGRPO, table 3\n{column}")
         padded(each, 0.5)
         note(each, "other ratios only drawn")
     for each, panel in zip(axes[len(columns) :], found, strict=True):
         _sweep(each, panel)
-        each.set_title(lines(panel.title, titles[panel.task]))
+        each.set_title(lines(panel, titles[panel.task]))
         padded(each)
     for each in axes:
         each.set(xlim=(0, 1), xticks=list(RATIOS.values()), xlabel="skip_ratio", ylabel="score (%)")

@@ -37,7 +37,7 @@ class Drawn:
 
 
 def looks(credits: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour, dashes and width of each credit method; the base algorithm and KAWHI are thick and always look the same."""
+    """Colour, dashes and width of each credit method; the base algorithm and KAWHI are thick and always the same."""
     made: dict[str, dict[str, Any]] = {
         "uniform": {"color": INK, "linestyle": "-", "linewidth": 1.6, "zorder": 4},
         "kawhi": {"color": VERMILION, "linestyle": "-", "linewidth": 1.6, "zorder": 5},
@@ -79,10 +79,14 @@ def note(axes: Axes, text: str, y: float = 0.03) -> None:
     axes.text(0.5, y, text, transform=axes.transAxes, ha="center", va="bottom", fontsize=7, color=GREY)
 
 
-def lines(title: str, below: str = "") -> str:
-    """A panel's title over two lines: provenance and model, then the rest."""
-    first, *rest = title.split(", ")
-    return f"{first}\n{', '.join([*rest, *([below] if below else [])])}"
+def lines(panel: Panel, below: str = "") -> str:
+    """A narrow panel's title: provenance and model, the run, and ``below`` with the setting."""
+    last = ", ".join(part for part in (below, panel.setting) if part)
+    return "\n".join([panel.head, panel.run, *([last] if last else [])])
+
+
+CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+"""Behind a number, so that no line of the grid goes through it."""
 
 
 def caption(*sentences: str, files: Sequence[str]) -> str:
@@ -95,13 +99,16 @@ def not_run(panels: Iterable[Any]) -> str:
     """Which provenance has no panel."""
     there = {panel.provenance for panel in panels}
     missing = [words for provenance, words in WORDS.items() if provenance not in there]
-    return f"Nothing was run: {', '.join(missing)}." if missing else ""
+    return f"No records of this: {', '.join(missing)}." if missing else ""
 
 
 def described(panel: Panel, counted: str = "") -> str:
     """A panel's title and its series with their seeds."""
-    own = ", ".join(f"{series.name} ({series.seeds})" for series in panel.series)
-    return f"{panel.title[0].upper()}{panel.title[1:]}{f', {counted}' if counted else ''}: {own}."
+    own = ", ".join(
+        f"{series.name} ({series.seeds}{f', {series.differs}' if series.differs else ''})" for series in panel.series
+    )
+    more = "".join(f", {text}" for text in (panel.differs and f"with {panel.differs}", counted) if text)
+    return f"{panel.title[0].upper()}{panel.title[1:]}{more}: {own}."
 
 
 def files_of(panels: Iterable[Panel]) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.parts import Drawn, caption, described, files_of, grid, lines, not_run
+from analysis.figures.parts import Drawn, caption, described, files_of, lines, not_run
 from analysis.figures.series import Panel, Records, panels, score, split
 from analysis.paper import paper_tables
 from kawhi.explain.overlays import GREY, INK, LINE, VERMILION
@@ -20,29 +21,35 @@ CHARTS = {
     "kawhi_chartqapro": "Chart QAPro",
     "kawhi_chartmimic": "Chart Mimic",
 }
-LOOKS = {"base": ("base model", GREY, ":"), "uniform": ("GRPO", INK, "--"), "kawhi": ("GRPO + KAWHI", VERMILION, "-")}
+LOOKS = {
+    "base": ("base model (paper only)", GREY, ":"),
+    "uniform": ("GRPO", INK, "--"),
+    "kawhi": ("GRPO + KAWHI", VERMILION, "-"),
+}
 PAPER_ROWS = {"base": "Qwen2.5-VL-7B-Instruct", "uniform": "+ GRPO", "kawhi": "+ GRPO + KAWHI (Ours)"}
 HOLE = 0.25
 """Radius of an axis' lower end; the upper is 1."""
+WIDTH, HEIGHT, TOP, LEGEND = 3.5, 2.75, 1.8, 0.3
+"""Inches, which are also the units of a panel: its sides, what is above the centre, and the room of the legend."""
 
 
 def radar(records: Records) -> Drawn:
     """The paper's table 2, and a panel for each setting whose records have the five benchmarks."""
     found = _measured(records)
-    figure, (paper, *own) = grid(1 + len(found), 2, 3.3)
+    figure, (paper, *own) = _panels(1 + len(found))
     table = paper_tables()["kawhi_2"]
     printed = {key: [table.row(row).cells[title].value for title in CHARTS.values()] for key, row in PAPER_ROWS.items()}
     _draw(paper, printed)
-    paper.set_title("paper: Qwen2.5-VL-7B-Instruct, table 2")
-    for axes, (by_task, files) in zip(own, found, strict=True):
+    _title(paper, "paper: Qwen2.5-VL-7B-Instruct\ntable 2")
+    for axes, (by_task, _) in zip(own, found, strict=True):
         first = next(iter(by_task.values()))
         scores = {key: [_value(by_task[task], key) for task in CHARTS] for key in ("uniform", "kawhi")}
         _draw(axes, scores)
-        axes.set_title(lines(first.title))
+        _title(axes, lines(first))
     handles = [
         Line2D([], [], color=colour, linestyle=dashes, label=label) for key, (label, colour, dashes) in LOOKS.items()
     ]
-    figure.legend(handles=handles, ncols=3, loc="outside lower center")
+    figure.legend(handles=handles, ncols=3, loc="lower center")
     used = sorted({file for _, files in found for file in files})
     firsts = [next(iter(by_task.values())) for by_task, _ in found]
     text = caption(
@@ -89,6 +96,22 @@ def _counts(by_task: Mapping[str, Panel]) -> str:
     return f"n = {counts}"
 
 
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """Panels in inches: what keeps its aspect is placed by hand, else titles are laid out before the box shrinks."""
+    columns = min(2, count)
+    rows = -(-count // columns)
+    wide, high = WIDTH * columns, HEIGHT * rows + LEGEND
+    figure = Figure(figsize=(wide, high))
+    figure.set_layout_engine("none")
+    corners = [(i % columns * WIDTH, high - HEIGHT * (1 + i // columns)) for i in range(count)]
+    return figure, [figure.add_axes((x / wide, y / high, WIDTH / wide, HEIGHT / high)) for x, y in corners]
+
+
+def _title(axes: Axes, text: str) -> None:
+    """Inside the panel, at its upper left corner."""
+    axes.set_title(text, x=0.02, y=0.97, pad=0, va="top")
+
+
 def _draw(axes: Axes, values: Mapping[str, Sequence[float]]) -> None:
     names = list(CHARTS.values())
     angles = [math.pi / 2 - 2 * math.pi * i / len(names) for i in range(len(names))]
@@ -112,5 +135,5 @@ def _draw(axes: Axes, values: Mapping[str, Sequence[float]]) -> None:
         radii = [HOLE + (1 - HOLE) * (v - low) / (high - low) for v, (low, high) in zip(row, scales, strict=True)]
         points = [place(radius, angle) for radius, angle in zip(radii, angles, strict=True)]
         axes.plot(*zip(*points, points[0], strict=True), color=colour, linestyle=dashes, label=label, zorder=3)
-    axes.set(xlim=(-1.75, 1.75), ylim=(-1.1, 1.4), aspect="equal")
+    axes.set(xlim=(-WIDTH / 2, WIDTH / 2), ylim=(TOP - HEIGHT, TOP))
     axes.axis("off")

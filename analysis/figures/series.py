@@ -1,4 +1,4 @@
-"""Records as panels and series: what differs in more than its seeds is never pooled, and no panel has two provenances."""
+"""Records as panels and series: only seeds are pooled, and no panel has two provenances."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ ROW = ("credit.", "kawhi.", "seeds.", "study.")
 EVALUATION = ("benchmarks", "evaluation", "judge")
 AGENT_LOOP = "verl.actor_rollout_ref.rollout.agent.default_agent_loop"  # comes with the credit method
 SEED_COPIES = {"verl.data.seed": "seeds.data", "verl.actor_rollout_ref.rollout.seed": "seeds.rollout"}
+NAMED = 3
+"""Differing keys that are written out."""
 NO_SETTING = ("kawhi.regions.seed", "evaluation.seed")  # said by seeds.regions and seeds.sampling
 
 
@@ -32,6 +34,7 @@ class Series:
         number: 0, or counted from 1 where its panel has several settings of the method.
         records: by file name.
         method: the method's configuration, as dotted keys.
+        differs: in what the settings of the method differ, and what this one has.
     """
 
     credit: str
@@ -39,6 +42,7 @@ class Series:
     number: int
     records: Mapping[str, Trained]
     method: Mapping[str, Any]
+    differs: str = ""
 
     @property
     def name(self) -> str:
@@ -57,21 +61,37 @@ class Panel:
         number: 0, or counted from 1 where panels would have the same title.
         task: the benchmark, if there is one.
         part: as ``number``, of the settings of the credit method in a panel that :func:`split` made.
+        differs: as in a series.
     """
 
     provenance: str
     model: str
     algorithm: str
+    data: str
     steps: int
     series: tuple[Series, ...]
     number: int = 0
     task: str = ""
     part: int = 0
+    differs: str = ""
+
+    @property
+    def head(self) -> str:
+        return f"{WORDS[self.provenance]}: {self.model}"
+
+    @property
+    def run(self) -> str:
+        return f"{algorithm_name(self.algorithm)}, data {self.data}, {self.steps} steps"
+
+    @property
+    def setting(self) -> str:
+        """ "" where there is only one."""
+        found = [f"setting {self.number}"] * bool(self.number) + [f"method {self.part}"] * bool(self.part)
+        return ", ".join(found)
 
     @property
     def title(self) -> str:
-        setting = (f", setting {self.number}" if self.number else "") + (f", method {self.part}" if self.part else "")
-        return f"{WORDS[self.provenance]}: {self.model}, {algorithm_name(self.algorithm)}, {self.steps} steps{setting}"
+        return ", ".join(part for part in (self.head, self.run, self.setting) if part)
 
     def of(self, credit: str) -> Series | None:
         """The first series of a credit method."""
@@ -80,7 +100,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Score:
-    """In percent; from ``low`` to ``high`` is 95 % of other items, or with several seeds from the lowest to the highest.
+    """In percent; ``low`` and ``high`` are 95 % by items, or with several seeds the lowest and the highest.
 
     Both are ``None`` where a record has one seed and no interval.
     """
@@ -117,15 +137,19 @@ def panels(
         if (credits is not None and record.credit.name not in credits) or (task and task not in _tasks(record)):
             continue
         common, method = _setting(record, task)
-        key = PROVENANCES.index(record.provenance), record.model.name, record.algorithm, record.steps, common
+        key = PROVENANCES.index(record.provenance), record.model.name, record.algorithm, record.data, record.steps
+        key = *key, common
         own = found.setdefault(key, {}).setdefault((record.credit.name, method), {})
         if _seeds(record, task) not in {_seeds(other, task) for other in own.values()}:  # else evaluated twice
             own[file.name] = record
     made = []
     for key, methods in sorted(found.items()):
-        alike = [other for other in sorted(found) if other[:4] == key[:4]]
-        number = alike.index(key) + 1 if len(alike) > 1 else 0
-        made.append(Panel(PROVENANCES[key[0]], *key[1:4], _series(methods), number, task))
+        *shown, common = key
+        alike = [other[-1] for other in sorted(found) if list(other[:-1]) == shown]
+        number, differs = _apart(common, alike)
+        made.append(
+            Panel(PROVENANCES[shown[0]], *shown[1:], _series(methods), number=number, task=task, differs=differs)
+        )
     return made
 
 
@@ -196,8 +220,21 @@ def _series(methods: Mapping[tuple[str, str], dict[str, Trained]]) -> tuple[Seri
     names = sorted(methods, key=lambda key: (order.get(key[0], 2), key))
     made = []
     for credit, method in names:
-        alike = [key for key in names if key[0] == credit]
         own = methods[credit, method]
-        number = alike.index((credit, method)) + 1 if len(alike) > 1 else 0
-        made.append(Series(credit, next(iter(own.values())).credit.label, number, own, json.loads(method)))
+        number, differs = _apart(method, [other for name, other in names if name == credit])
+        label = next(iter(own.values())).credit.label
+        made.append(Series(credit, label, number, own, json.loads(method), differs))
     return tuple(made)
+
+
+def _apart(own: str, alike: list[str]) -> tuple[int, str]:
+    """Number of a setting among several, and its values of the keys in which they differ; (0, "") when it is alone."""
+    if len(alike) < 2:
+        return 0, ""
+    settings = [json.loads(each) for each in alike]
+    keys = sorted({key for setting in settings for key in setting})
+    keys = [key for key in keys if len({json.dumps(setting.get(key)) for setting in settings}) > 1]
+    mine = json.loads(own)
+    values = [f"{key} = {json.dumps(mine.get(key))}" for key in keys[:NAMED]]
+    more = [f"{len(keys) - NAMED} more"] if len(keys) > NAMED else []
+    return alike.index(own) + 1, ", ".join([*values, *more])

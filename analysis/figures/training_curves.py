@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,10 +15,13 @@ from analysis.figures.series import Panel, Records, Series, panels
 
 CURVES = {
     "reward": "reward",
-    "response_length": "response length (tokens)",
+    "response_length": "length (tokens)",
     "entropy": "entropy",
     "weight_mean": "mean weight",
 }
+MAIN = ("uniform", "kawhi")
+"""Thick, and with bands; a dozen bands would hide each other."""
+MARKERS = ("o", "s", "^", "D", "v")
 
 
 def training_curves(records: Records) -> Drawn | None:
@@ -32,14 +37,16 @@ def training_curves(records: Records) -> Drawn | None:
     for row, panel in zip(table, found, strict=True):
         _row(row.tolist(), panel, own_look)
     handles = [
-        Line2D([], [], **own_look[credit], label=label) for (credit, number), label in labels.items() if number <= 1
+        Line2D([], [], **own_look[credit], **_marker(number), label=label) for (credit, number), label in labels.items()
     ]
     figure.legend(handles=handles, ncols=4, loc="outside lower center")
     files = files_of(found)
     several = any(len(series.records) > 1 for panel in found for series in panel.series)
     text = caption(
         "Reward, response length, entropy and mean weight at each training step, one line per credit method.",
-        "Lines are means over seeds, bands go from the lowest to the highest seed." if several else "",
+        "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
+        if several
+        else "",
         *map(described, found),
         not_run(found),
         files=files,
@@ -54,7 +61,9 @@ def names(found: list[Panel]) -> dict[tuple[str, int], str]:
     for panel in found:
         for series in panel.series:
             plain = {"uniform": "base algorithm", "kawhi": "base algorithm + KAWHI"}.get(series.credit, series.label)
-            entries.setdefault((series.credit, series.number), series.label if one else plain)
+            name = series.label if one else plain
+            name = f"{name} (setting {series.number})" if series.number else name
+            entries.setdefault((series.credit, series.number), name)
     return entries
 
 
@@ -66,10 +75,8 @@ def _row(row: list[Axes], panel: Panel, own_look: dict) -> None:
                 continue
             steps = np.arange(1, curves.shape[1] + 1)
             look = own_look[series.credit]
-            # Settings of one method share its colour and are told apart by a marker that the caption's order numbers.
-            marker = {0: "", 1: ""}.get(series.number, "o")
-            axes.plot(steps, curves.mean(axis=0), **look, marker=marker, markersize=2.5, label=series.name)
-            if len(curves) > 1:
+            axes.plot(steps, curves.mean(axis=0), **look, **_marker(series.number), label=series.name)
+            if len(curves) > 1 and series.credit in MAIN:
                 axes.fill_between(
                     steps, curves.min(axis=0), curves.max(axis=0), color=look["color"], alpha=0.15, linewidth=0
                 )
@@ -81,6 +88,11 @@ def _row(row: list[Axes], panel: Panel, own_look: dict) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
         light_grid(axes)
     row[0].set_title(panel.title)
+
+
+def _marker(number: int) -> dict[str, Any]:
+    """Settings of one method share its colour and its dashes."""
+    return {"marker": MARKERS[number % len(MARKERS)] if number > 1 else "", "markersize": 2.5}
 
 
 def _curves(series: Series, name: str) -> NDArray[np.float64] | None:

@@ -16,7 +16,7 @@ from kawhi.explain.overlays import BLUE, GREY, INK, LINE, VERMILION
 BINS = 20
 MOST = 10
 """Responses with at least as many paragraphs stand together."""
-TALLEST = 0.72
+TALLEST = 0.56
 COLOURS = {"uniform": INK, "kawhi": VERMILION}
 
 
@@ -26,7 +26,7 @@ def weights_and_paragraphs(records: Records) -> Drawn | None:
     if not found:
         return None
     rows = [len(panel.series) for panel in found]
-    figure = Figure(figsize=(WIDE, sum(0.75 + 0.34 * count for count in rows)))
+    figure = Figure(figsize=(WIDE, sum(0.75 + 0.4 * count for count in rows)))
     boxes = figure.add_gridspec(len(rows), 2, height_ratios=[1.5 + count for count in rows], width_ratios=(1.5, 1))
     for i, panel in enumerate(found):
         left, right = figure.add_subplot(boxes[i, 0]), figure.add_subplot(boxes[i, 1])
@@ -81,10 +81,8 @@ def _ridge(axes: Axes, panel: Panel, counts: Mapping[str, Sequence[int]], edges:
         look: dict[str, Any] = {"color": COLOURS.get(series.credit, BLUE), "align": "edge", "zorder": 2}
         axes.bar(starts, -heights, 0.92 * widths, bottom=y + 0.4, label=series.name, **look)
         top = int(own.argmax())
-        before = starts[top] > (edges[0] + edges[-1]) / 2
-        x = starts[top] if before else starts[top] + widths[top]
-        text = f" {100 * own.max() / own.sum():.0f} % "
-        axes.text(x, y + 0.4 - TALLEST, text, ha="right" if before else "left", va="top", fontsize=7)
+        text = f"{100 * own.max() / own.sum():.0f} %"
+        axes.text(starts[top] + 0.46 * widths[top], y + 0.38 - TALLEST, text, ha="center", va="bottom", fontsize=7)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(len(panel.series) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

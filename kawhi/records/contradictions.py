@@ -27,17 +27,17 @@ def _identity(record: Record) -> Iterator[str]:
 
 
 def _said_twice(record: Record) -> Iterator[str]:
-    content = record.model_dump(by_alias=True)
-    said = {"scale.provenance": record.provenance, "study.name": content["study"]}
-    said |= {f"model.{key}": value for key, value in content["model"].items()}
+    content: Any = record
+    said = {"scale.provenance": record.provenance, "study.name": content.study}
+    said |= {f"model.{key}": getattr(record.model, key) for key in ("name", "family", "weights")}
     for key, name in {"algorithm": "algorithm.name", "data": "data.name", "steps": "steps"}.items():
-        if key in content:
-            said[name] = content[key]
-    if "credit" in content:
-        said["credit.name"] = content["credit"]["name"]
-    said |= {f"seeds.{key}": value for key, value in content.get("seeds", {}).items() if key != "sampling"}
-    if content["study"] == "grounding":
-        said["study.image"] = content["grounding"]["image"]
+        if hasattr(content, key):
+            said[name] = getattr(content, key)
+    if hasattr(content, "credit"):
+        said["credit.name"] = content.credit.name
+        said |= {f"seeds.{key}": getattr(content.seeds, key) for key in ("data", "rollout", "regions")}
+    if content.study == "grounding":
+        said["study.image"] = content.grounding.image
     config = dotted(record.config)
     for key, value in said.items():
         if config.get(key, value) != value:

@@ -69,24 +69,25 @@ def read_record(file: Path) -> Record:
         RecordError: it cannot be used.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text)
     except (OSError, ValueError) as error:
         raise RecordError(f"it cannot be read: {error}") from error
-    return parse_record(content)
+    return parse_record(content, text)
 
 
-def parse_record(content: Any) -> Record:
-    """As :func:`read_record`, of what the file holds."""
+def parse_record(content: Any, text: str | None = None) -> Record:
+    """As :func:`read_record`, of what a file holds; ``text`` is its JSON, where it is at hand."""
     if not isinstance(content, dict):
         raise RecordError("it is no record: not a JSON object")
     try:
-        content = upgraded(content)
+        new = upgraded(content)
     except ValueError as error:
         raise RecordError(str(error)) from error
-    if content.get("study") not in STUDIES:
-        raise RecordError(f"its study is {content.get('study')!r}; known are {', '.join(STUDIES)}")
+    if new.get("study") not in STUDIES:
+        raise RecordError(f"its study is {new.get('study')!r}; known are {', '.join(STUDIES)}")
     try:
-        record = STUDIES[content["study"]].model_validate_json(json.dumps(content))
+        record = STUDIES[new["study"]].model_validate_json(text if text and new is content else json.dumps(new))
     except ValidationError as error:
         raise RecordError(_sentence(error)) from error
     if found := contradictions(record):

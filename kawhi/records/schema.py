@@ -82,8 +82,8 @@ class Verdicts(Part):
     """
 
     dataset: str
-    values: str | list[Share]
-    problems: list[Count] | None = None
+    values: str | tuple[Share, ...]
+    problems: tuple[Count, ...] | None = None
 
     @model_validator(mode="after")
     def _digits(self) -> Verdicts:

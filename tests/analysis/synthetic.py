@@ -190,8 +190,8 @@ class Folder:
             file = name or f"{len([*self.records.iterdir()]):03}.json"
             (self.records / file).write_text(text, encoding="utf-8")
 
-    def make(self, *names: str) -> int:
-        return main([*names, "--records", str(self.records), "--out", str(self.out)])
+    def make(self, *arguments: str) -> int:
+        return main([*arguments, "--records", str(self.records), "--out", str(self.out)])
 
     def made(self) -> set[str]:
         return {file.name for file in self.out.glob("*")}

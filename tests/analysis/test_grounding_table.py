@@ -2,8 +2,9 @@
 
 import pytest
 
-from analysis.records import IMAGES
-from tests.analysis.synthetic import Folder, changed, column, grounding_record, heads, record
+from tests.analysis.synthetic import Folder, changed, column, grounding_record, hashed, heads, record
+
+IMAGES = ("true_image", "blank", "wrong_image", "background_only")
 
 
 def test_rows_and_columns(folder: Folder) -> None:
@@ -18,6 +19,7 @@ def test_rows_and_columns(folder: Folder) -> None:
     assert column(rows, "Log-prob") == ["-0.512", "-1.250", "–", "-1.250"]
     assert column(rows, "Responses") == ["200", "200", "–", "200"]
     for text in (folder.text("md", "grounding"), folder.text("tex", "grounding")):
+        text = " ".join(text.replace(r"\allowbreak{}", "").replace(r"\\", " ").split())
         assert "measures no training" in text
         assert "Nothing is trained" in text
         assert "Paragraphs: 650." in text
@@ -31,7 +33,8 @@ def test_rows_and_columns(folder: Folder) -> None:
 def test_models_and_settings_are_columns_of_their_own(folder: Folder) -> None:
     folder.add(grounding_record("blank"), grounding_record("blank", family="qwen3_vl", paragraphs=700))
     folder.add(grounding_record("blank", temperature=1.0), grounding_record("true_image", temperature=1.0))
-    folder.add(changed(grounding_record("blank", alpha=0.02), "provenance", value="measured"))
+    measured = changed(grounding_record("blank", alpha=0.02), "provenance", value="measured")
+    folder.add(hashed(changed(measured, "config", "scale", value={"provenance": "measured"})))
     assert folder.make("grounding") == 0
     rows = folder.rows("grounding")
     assert heads(rows, "Alpha") == [
@@ -47,7 +50,8 @@ def test_models_and_settings_are_columns_of_their_own(folder: Folder) -> None:
 
 
 def test_one_row_twice_is_refused(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.add(grounding_record("blank"), grounding_record("blank", alpha=0.5))
+    again = hashed(changed(grounding_record("blank", alpha=0.5), "config", "study", "image", value=KeyError))
+    folder.add(grounding_record("blank"), again)
     assert folder.make("grounding") == 1
     assert "000.json" in (error := capsys.readouterr().err)
     assert "001.json are one row" in error

@@ -1,5 +1,8 @@
 """The ablations' tables from synthetic records: rows, columns, notes and the command line."""
 
+import itertools
+import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +11,16 @@ from typing import Any
 import pytest
 
 from analysis import make_tables
-from analysis.make_tables import NAMES
-from analysis.statistics import detectable_difference, wilson_interval
-from analysis.training import BASELINE, OURS, ablations
-from tests.analysis.synthetic import FAMILIES, Folder, changed, column, grounding_record, heads, record
+from analysis.make_tables import NAMES, PAPERS
+from analysis.paper import paper_tables
+from analysis.statistics import detectable_difference, detectable_paired_difference, wilson_interval
+from analysis.training import ablations
+from tests.analysis.synthetic import FAMILIES, Folder, changed, column, digits, hashed, heads, record
 
 ROOT = Path(make_tables.__file__).parents[1]
 LABELS = ["GRPO", "GRPO + KAWHI (Ours)", "All vision tokens", "Random", "Inverse selection"]
 TABLE = "region_selection"
+AT = ("benchmarks", "kawhi_tiny")
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -28,7 +33,7 @@ def test_without_records_the_paper_stands_beside_en_dashes(folder: Folder, exist
     assert column(rows, "paper", "MathVerse") == ["45.94", "47.56", "46.58", "46.34", "45.74"]
     assert column(rows, "paper", "Average") == ["37.11", "38.42", "37.52", "37.66", "36.78"]
     measured = [row[key] for row in rows for key in row if "nothing was run" in key]
-    assert len(measured) == 5 * 5
+    assert len(measured) == 5 * 7
     assert set(measured) == {"–"}
     assert "nothing was run" in folder.text("md")
     assert "nothing was run" in folder.text("tex")
@@ -42,9 +47,40 @@ def test_measured_cells_and_the_rows_that_have_none(folder: Folder) -> None:
     assert column(rows, "tiny", "vs GRPO") == ["–", "+2.00", "–", "–", "-0.50"]
     low, high = wilson_interval(1040, 2000)
     assert column(rows, "tiny", "interval")[1:3] == [f"[{100 * low:.2f}, {100 * high:.2f}]", "–"]
+    assert column(rows, "tiny", "Verdict") == ["–", "–", "not run", "not run", "–"]  # no items, no comparison
     assert column(rows, "tiny", ": n") == ["2000", "2000", "–", "–", "2000"]
     assert column(rows, "tiny", "Seeds") == ["1", "1", "–", "–", "1"]
-    assert all("CPU world, not comparable with the paper" in text for text in map(folder.text, ("md", "tex", "csv")))
+    texts = [" ".join(folder.text(ending).replace("\\\\", " ").split()) for ending in ("md", "tex", "csv", "html")]
+    assert all("CPU world, not comparable with the paper" in text for text in texts)
+
+
+def test_verdicts_are_paired_by_item_and_one_seed_speaks_of_two_runs(folder: Folder) -> None:
+    grpo = "1" * 1000 + "0" * 1000
+    folder.add(record("uniform", 1000, verdicts=grpo), record("kawhi", 1100, verdicts="1" * 1100 + "0" * 900))
+    folder.add(record("kawhi_all", 1000, verdicts=grpo[::-1]))
+    assert folder.make(TABLE) == 0
+    rows = folder.rows()
+    assert column(rows, "tiny", "Verdict") == ["–", "differs, one seed", "within noise", "not run", "not run"]
+    low, high = column(rows, "tiny", "Interval of it")[1].strip("[]").split(", ")
+    assert 3.5 < float(low) < 5 < float(high) < 6.5  # the same hundred answers gained: a narrow interval
+
+
+def test_with_several_seeds_the_methods_are_compared(folder: Folder) -> None:
+    for rollout in range(3):
+        folder.add(record("uniform", 1000, rollout=rollout, verdicts=digits(2000, 1000, seed=rollout)))
+        folder.add(record("kawhi", 1400, rollout=rollout, verdicts=digits(2000, 1400, seed=10 + rollout)))
+    assert folder.make(TABLE) == 0
+    assert column(folder.rows(), "tiny", "Verdict")[:2] == ["–", "differs"]
+
+
+def test_records_over_other_items_are_not_compared(folder: Folder) -> None:
+    other = record("kawhi", 1100, verdicts=digits(2000, 1100))
+    other["benchmarks"]["kawhi_tiny"]["verdicts"]["dataset"] = "fedcba9876543210"
+    folder.add(record("uniform", 1000, verdicts=digits(2000, 1000)), other)
+    assert folder.make(TABLE) == 0
+    rows = folder.rows()
+    assert column(rows, "tiny", "vs GRPO")[1] == "+5.00"
+    assert column(rows, "tiny", "Interval of it")[1] == column(rows, "tiny", "Verdict")[1] == "–"
 
 
 @pytest.mark.parametrize("name", ablations())
@@ -85,6 +121,20 @@ def test_note_names_seeds_n_detectable_difference_and_command(folder: Folder) ->
     assert "n per cell: GRPO: 2000; GRPO + KAWHI (Ours): 4000" in text
     assert f"{100 * detectable_difference(3100 / 6000, 2000):.2f} points (n = 2000 each" in text
     assert text.count("95% two-sided, 80% power") == 1
+
+
+def test_the_detectable_difference_is_paired_where_there_are_items(folder: Folder) -> None:
+    base, ours = digits(2000, 1000, seed=1), digits(2000, 1000, seed=2)
+    folder.add(record("uniform", 1000, verdicts=base), record("kawhi", 1000, verdicts=ours))
+    assert folder.make(TABLE) == 0
+    discordance = sum(a != b for a, b in zip(base, ours, strict=True)) / 2000
+    points = 100 * detectable_paired_difference(discordance, 2000)
+    assert f"detectable from GRPO with one seed each: {points:.2f} points (n = 2000)" in folder.text("md")
+
+
+def test_the_command_of_a_table(folder: Folder) -> None:
+    assert folder.make(TABLE) == 0
+    text = folder.text("md")
     assert "`python experiments/run.py -m ablation=region_selection`" in text
 
 
@@ -162,7 +212,7 @@ def test_another_setting_is_a_column_of_its_own_and_says_why(
 
 def test_of_many_differences_a_few_are_named(folder: Folder) -> None:
     verl = {"data": {"seed": 1}, **{f"key_{i}": i for i in range(9)}}
-    folder.add(record("kawhi", 1040), changed(record("uniform", 900), "config", "verl", value=verl))
+    folder.add(record("kawhi", 1040), hashed(changed(record("uniform", 900), "config", "verl", value=verl)))
     assert folder.make(TABLE) == 0
     assert "optim.lr not set, verl.key_0 0, verl.key_1 1, verl.key_2 2 and 7 more). Seeds" in folder.text("md")
     assert "verl.key_0 not set" in folder.text("md")
@@ -181,22 +231,88 @@ def test_settings_where_only_the_shared_rows_were_run_are_named_not_shown(folder
     assert "Left out" in folder.text("tex")
 
 
-def test_without_names_the_tables_that_were_run_are_made(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.add(record("uniform", 1000), record("kawhi", 1040), record("kawhi_all_heads", 1020))
-    folder.add(record("kawhi_tau_1", 1000, algorithm="dapo"), grounding_record("blank"))
+def test_without_names_all_tables_are_made_complete_with_en_dashes(folder: Folder, capsys) -> None:
     assert folder.make() == 0
-    assert folder.made() == {f"{name}.{ending}" for name in ("heads", "grounding") for ending in ("md", "tex", "csv")}
-    printed = capsys.readouterr()
-    assert printed.out == f"{folder.text('md', 'heads')}\n{folder.text('md', 'grounding')}"
-    skipped = [name for name in NAMES if name not in ("heads", "grounding")]
-    assert printed.err == f"skipped, because nothing was run for them: {', '.join(skipped)}\n"
+    tables = {*NAMES, *(f"{name}_compared" for name in PAPERS)}
+    assert folder.made() == {f"{name}.{ending}" for name in tables for ending in ("md", "tex", "csv", "html")}
+    assert f"wrote {len(tables)} tables" in capsys.readouterr().out
+    printed = column(folder.rows("main_table"), "paper", "Avg")
+    assert printed == [row.cells["Avg"].text for row in paper_tables()["kawhi_1"].rows]
+    for name in tables:
+        ours = [row[key] for row in folder.rows(name) for key in row if "nothing was run" in key]
+        assert set(ours) <= {"–", "not run"}
+        assert ours
 
 
-def test_what_every_table_shares_makes_no_table(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.add(record(BASELINE, 1000), record(OURS, 1040))
-    assert folder.make() == 0
-    assert not folder.made()
-    assert "nothing was run for them: region_selection, reward_metric" in capsys.readouterr().err
+def test_one_format_alone(folder: Folder) -> None:
+    assert folder.make(TABLE, "--format", "latex") == 0
+    assert folder.made() == {f"{TABLE}.tex"}
+
+
+def test_short_names(folder: Folder) -> None:
+    assert folder.make("main", "chart", "ablation", "--format", "csv") == 0
+    made = {f"{name}_table{kind}.csv" for name in ("main", "chart", "ablation") for kind in ("", "_compared")}
+    assert folder.made() == made
+
+
+def test_broken_records_are_named_left_out_and_the_exit_code_says_so(folder: Folder, capsys) -> None:
+    folder.add(record("uniform", 1000), record("kawhi", 1040))
+    folder.add(record("kawhi_all", 2940) | {"provenance": "measured"}, name="two_provenances.json")
+    folder.add(changed(record("kawhi_random", 1000), *AT, "score", value=147.0), name="score.json")
+    folder.add(changed(record("kawhi_inverse", 1000), *AT, "score", value=float("nan")), name="nan.json")
+    folder.add(changed(record("kawhi_inverse", 1001), "benchmarks", value={}), name="missing.json")
+    folder.add(changed(record("kawhi_inverse", 1002, rollout=7), "colour", value="red"), name="unknown.json")
+    folder.add(record("kawhi_sentence", 1000), name="twin_1.json")
+    folder.add(record("kawhi_sentence", 1001), name="twin_2.json")
+    assert folder.make(TABLE, "granularity") == 1
+    said = capsys.readouterr().err
+    names = ("two_provenances", "score", "nan", "missing", "unknown", "twin_1", "twin_2")
+    assert said.count("left out ") == len(names)
+    assert all(f"{name}.json: " in said for name in names)
+    assert column(folder.rows(), "tiny", "Accuracy (%)") == ["50.00", "52.00", "–", "–", "–"]
+    assert column(folder.rows("granularity"), "Accuracy (%)")[2:] == ["–", "–"]
+
+
+def test_a_number_leads_to_its_command_and_its_record_in_one_step(folder: Folder) -> None:
+    command = "python experiments/run.py credit=uniform seeds.rollout=3"
+    folder.add(record("uniform", 1000, command=command), name="a.json")
+    folder.add(record("kawhi", 1040), name="b.json")
+    assert folder.make(TABLE) == 0
+    text = folder.text("md")
+    (at,) = re.findall(r"\[50.00\]\(#([\w-]+)\)", text)
+    (line,) = (line for line in text.splitlines() if f'<a id="{at}"></a>' in line)
+    assert f"`{command}`" in line
+    assert "[record](../records/a.json)" in line
+    page = folder.text("html")
+    (at,) = re.findall(rf'<a href="#([\w-]+)" title="{command}">50.00</a>', page)
+    assert f'<li id="{at}">' in page
+    assert folder.rows()[0][heads(folder.rows(), "source")[1]] == command
+    assert folder.rows()[0][heads(folder.rows(), "records")[0]] == "../records/a.json"
+    assert f": {command} (a.json)" in folder.text("tex")
+    # a record that does not say its command: the table's
+    assert "`python experiments/run.py -m ablation=region_selection` ([record](../records/b.json))" in text
+    # the paper's numbers lead to their place
+    (at,) = set(re.findall(r"\[45.94\]\(#([\w-]+)\)", text))
+    assert f'<a id="{at}"></a>as printed: KAWHI, sec. 4.3, table 3, line 1' in text
+
+
+def test_a_thousand_records_take_less_than_five_seconds_of_processor_time(folder: Folder) -> None:
+    """Processor time, because other tests run beside this one."""
+    credits = [*dict.fromkeys(credit for ablation in ablations().values() for credit in ablation.rows)]
+    every = itertools.product(("grpo", "dapo", "gspo"), FAMILIES, credits, range(9))
+    for number, (algorithm, family, credit, seed) in enumerate(itertools.islice(every, 1000)):
+        correct = 500 + number % 90
+        own = {"algorithm": algorithm, "family": family, "rollout": seed}
+        folder.add(
+            record(credit, correct, n=1000, verdicts=digits(1000, correct, seed=number), **own), name=f"{number:04}.json"
+        )
+    assert len(list(folder.records.iterdir())) == 1000
+    script = [sys.executable, "-c", "import sys; from analysis.make_tables import main; sys.exit(main(sys.argv[1:]))"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([*script, "--records", folder.records, "--out", folder.out], cwd=ROOT, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 5, f"{seconds:.1f} s"
 
 
 def test_with_names_those_are_made_once_each(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,6 +321,7 @@ def test_with_names_those_are_made_once_each(folder: Folder, capsys: pytest.Capt
     assert {name.partition(".")[0] for name in folder.made()} == {"weights", "heads"}
     printed = capsys.readouterr()
     assert not printed.err
+    assert "](" not in printed.out  # links are for files
     assert printed.out.index("Redistribution") < printed.out.index("Critical visual heads")
     assert "paper" not in folder.rows("weights")[0]
 
@@ -213,11 +330,18 @@ def test_an_unknown_name_is_answered_with_those_there_are(folder: Folder, capsys
     with pytest.raises(SystemExit, match="2"):
         folder.make("region")
     error = capsys.readouterr().err
-    assert "no table region; there are region_selection, reward_metric" in error
+    assert "no table region; there are main, chart, ablation, main_table" in error
 
 
 def test_the_script_runs_from_anywhere_and_prints_markdown_into_a_pipe(tmp_path: Path) -> None:
     script = [sys.executable, str(ROOT / "analysis" / "make_tables.py"), TABLE]
     arguments = ["--records", str(tmp_path / "none"), "--out", str(tmp_path)]
     done = subprocess.run([*script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == (tmp_path / "region_selection.md").read_text(encoding="utf-8")
+    assert done.stdout.splitlines()[:4] == [
+        "Region selection: table 3 of the paper, block 1, and what was run here.",
+        "",
+        "|  | paper: Qwen2.5-VL-7B-Instruct |  |  | measured: nothing was run |  |  |  |  |  |  |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    assert "| GRPO | 45.94 | 28.29 | 37.11 | – |" in done.stdout
+    assert (tmp_path / "region_selection.md").is_file()

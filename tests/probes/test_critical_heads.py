@@ -32,6 +32,7 @@ from kawhi.probes.critical_heads import (
     summary,
 )
 from kawhi.probes.head_ablation import check_data, open_folder, read
+from kawhi.records.folder import read_folder
 from kawhi.runs.identity import CellError
 from kawhi.tiny.mme import write_mme
 from kawhi.tiny.warm_start import CHECKPOINTS
@@ -204,15 +205,16 @@ def command(out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "kawhi.cli", *arguments, *more]
 
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}  # now, not when imported: with this test's folder of records
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tmp_path):
-    subprocess.run(command(tmp_path / "whole"), env=ENVIRONMENT, check=True)
+def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tmp_path, records):
+    subprocess.run(command(tmp_path / "whole"), env=environment(), check=True)
 
     out = tmp_path / "killed"
-    process = subprocess.Popen(command(out), env=ENVIRONMENT)
+    process = subprocess.Popen(command(out), env=environment())
     deadline = time.monotonic() + 300
     while len(list(out.glob("heads/[0-9w]*.json"))) < 2:
         assert process.poll() is None
@@ -224,7 +226,7 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tmp_path):
     assert 0 < len(missing) < 4
     times = {file: file.stat().st_mtime_ns for file in out.glob("heads/[0-9w]*.json")}
 
-    subprocess.run(command(out), env=ENVIRONMENT, check=True)
+    subprocess.run(command(out), env=environment(), check=True)
     assert all(file.stat().st_mtime_ns == time for file, time in times.items())  # only the missing ones were run
     for file in ("heads.json", *(f"heads/{name}.json" for name in ("whole", "00", "01", "02", "03"))):
         assert json.loads((out / file).read_text()) == json.loads((tmp_path / "whole" / file).read_text())
@@ -235,10 +237,18 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tmp_path):
     assert Image.open(out / "heads.png").width > 800
     assert (out / "heads.pdf").read_bytes().startswith(b"%PDF")
 
+    found = read_folder(records)
+    ((file, record),) = found.records.items()
+    assert not found.refused
+    assert file.name.startswith("qwen2_5_vl_yes_no_heads-")
+    assert record.provenance == "tiny"
+    assert record.command.startswith("kawhi heads ")
+    assert record.heads == {key: value for key, value in made.items() if key != "model"}
+
     assert main([*command(out)[3:], "--threshold", "5000"]) == 0  # another threshold needs no further run
     assert json.loads((out / "heads.json").read_text())["critical_heads"] == []
     assert all(file.stat().st_mtime_ns == time for file, time in times.items())
 
-    refused = subprocess.run(command(out, "--batch-size", "7"), env=ENVIRONMENT, capture_output=True, text=True)
+    refused = subprocess.run(command(out, "--batch-size", "7"), env=environment(), capture_output=True, text=True)
     assert refused.returncode == 1
     assert "another batch_size" in refused.stderr

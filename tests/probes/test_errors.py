@@ -17,7 +17,9 @@ from kawhi.evaluation.prompts import prompts_of
 from kawhi.evaluation.samples import Reply, Sample, write_images, write_samples
 from kawhi.probes.error_figure import draw, figure_of
 from kawhi.probes.errors import CATEGORIES, attribute, parse, shares
+from kawhi.records.folder import read_folder
 from kawhi.runs.identity import CellError
+from kawhi.runs.rundir import write_json
 from kawhi.tiny.world import problems
 from tests.evaluation.stub_server import MODEL, StubServer
 
@@ -227,8 +229,11 @@ def stub_configuration(tmp_path, monkeypatch):
     return configure
 
 
-def test_the_command_writes_counts_and_pictures(tmp_path, stub_configuration, capsys):
+def test_the_command_writes_counts_pictures_and_a_record(tmp_path, stub_configuration, capsys, records):
     folder = evaluated(tmp_path / "run")
+    cell = {"experiment": "main_table", "name": "kawhi", "hash": "0123456789ab"}
+    model = {"name": "a model", "family": "qwen2_5_vl", "weights": "ab"}
+    write_json(tmp_path / "run" / "record.json", {"cell": cell, "model": model, "provenance": "tiny"})
     with StubServer(reply) as stub:
         stub_configuration(None)
         assert main(["errors", str(tmp_path / "run"), "--judge", "stub", "--base-url", stub.base_url]) == 0
@@ -236,6 +241,9 @@ def test_the_command_writes_counts_and_pictures(tmp_path, stub_configuration, ca
     assert "VP          1   20.0 %" in said
     for name in ("errors.json", "errors.parquet", "errors.png", "errors.pdf"):
         assert (folder / "errors" / MODEL / name).stat().st_size > 0
+    (record,) = read_folder(records).records.values()
+    assert record.errors["counts"]["VP"] == 1
+    assert record.config["errors"]["of"] == "0123456789ab"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,286 @@
+"""What the report says, before it is LaTeX or HTML: facts, parts with tables, figures, what is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import chance, grounding, methods
+from analysis.make_tables import SHORT, make_tables
+from analysis.paper import discrepancies
+from analysis.paper_table import BASE_NOTE, COMPARED, PRINTED_NOTE, layouts
+from analysis.table import EMPTY, Group, Source, Table, Value, plain
+from analysis.training import ablations
+from kawhi.records.folder import read_folder
+from kawhi.records.schema import PROVENANCES, Record
+
+TITLE = "KAWHI and ToR: as printed and as run here"
+OVERVIEW = "overview"
+FURTHER = "Further tables"
+SHARED = (chance.METHODS, BASE_NOTE, PRINTED_NOTE)
+"""Notes that stand once, not below each table."""
+NO_FIGURES = "None was drawn; python analysis/make_figures.py draws them."
+READING = (
+    (
+        "Provenance",
+        "A number is of one of three kinds, and no column has two. Paper: as printed, with the line of the table. "
+        "Measured: run here with the paper's models at full scale. Tiny: run in the CPU world, which has models of one "
+        "to two million parameters and drawn images. Tiny shows that every part works and what it does there; it is "
+        "not comparable with the paper.",
+    ),
+    (
+        "Dashes",
+        "An en dash stands where there is no number: the paper prints none, or the cell was not run. Of a group "
+        "of columns in which nothing was run only the note below the table is left.",
+    ),
+    (
+        "Signs",
+        "Bold is the best of its column among rows that may be compared. Grey rows are the method that the table is "
+        "about. A subscript is the difference from the row that the paper takes it from, in the paper's columns as "
+        "the paper prints it.",
+    ),
+    ("Sources", "Every number is a link to the command that made it and to its record."),
+)
+_PARTS = {
+    "KAWHI": "The KAWHI paper, tables 1 to 3. In the paper's form first, then, where something was run at full scale, "
+    "number by number.",
+    "ToR": "The ToR paper, tables 1 to 5, in the same way.",
+    "Ablations": "One table for each file of conf/ablation, beside the paper's numbers where it prints them.",
+    "Costs": "What each credit method does to the weights and how long its parts take.",
+    "Grounding": "Whether the alignment depends on the image.",
+    FURTHER: "",
+}
+_TITLES = {
+    "KAWHI": "Tables of the KAWHI paper",
+    "ToR": "Tables of the ToR paper",
+    "Costs": "Costs of the credit methods",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tables of one kind; ``absent``: a sentence and a command for those that would have no number of their own."""
+
+    title: str
+    text: str
+    tables: list[Table]
+    absent: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that lies in the figures' folder as ``<name>.pdf`` and ``.png``."""
+
+    name: str
+    title: str
+    caption: str
+    command: str
+    records: tuple[str, ...]
+    folder: Path
+
+    @property
+    def anchor(self) -> str:
+        """Unique beside those of the tables."""
+        return f"figure-{self.name}"
+
+    def file(self, kind: str) -> Path:
+        return self.folder / f"{self.name}.{kind}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything but its form.
+
+    Attributes:
+        facts: about the records, without dates.
+        notes: those of :data:`SHARED` that a table has.
+        left_out: records and tables that were refused, and figures without a file.
+        folder: of the records.
+    """
+
+    facts: dict[str, str]
+    notes: list[str]
+    parts: list[Part]
+    pictures: list[Picture]
+    disagreements: list[str]
+    left_out: list[str]
+    folder: Path
+    records: Mapping[Path, Record]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All, in order."""
+        return [table for part in self.parts for table in part.tables]
+
+
+def gather(folder: Path, figures: Path, names: Iterable[str] = ()) -> Report:
+    """The report of a folder of records.
+
+    Args:
+        figures: the folder of ``make_figures.py``; the report has those of its ``captions.json``.
+        names: of tables; without, all of ``make_tables.py``.
+    """
+    read = read_folder(folder)
+    tables, refused = make_tables(read.records, [SHORT.get(name, name) for name in names])
+    pictures, lost = _pictures(figures)
+    left_out = [f"{each.file.name}: {each.reason}" for each in read.refused] + refused + lost
+    shared = [note for note in SHARED if any(note in table.notes for table in tables)]
+    own = [_shortened(table, shared) for table in tables]
+    return Report(
+        facts=_facts(read.records),
+        notes=shared,
+        parts=_parts(own),
+        pictures=pictures,
+        disagreements=discrepancies(),
+        left_out=[text.replace(f"{folder}/", "") for text in left_out],  # a report names no folder of a machine
+        folder=folder,
+        records=read.records,
+    )
+
+
+def _parts(tables: list[Table]) -> list[Part]:
+    found = [Part("What was run", "", [_overview(tables)], [])]
+    for key, text in _PARTS.items():
+        own = [table for table in tables if _kind(table.name) == key]
+        if own:
+            shown = [table for table in own if _worth_showing(table)]
+            found.append(Part(_TITLES.get(key, key), text, shown, _absent([t for t in own if t not in shown])))
+    return found
+
+
+def _shortened(table: Table, shared: list[str]) -> Table:
+    """Without shared notes; of groups in which nothing was run the note remains, where others have numbers."""
+    filled = [group for group in table.groups if _numbers(group)] or table.groups
+    left = [group.note for group in table.groups if group not in filled and group.note]
+    notes = [note for note in table.notes if note not in shared]
+    return dataclasses.replace(table, groups=filled, notes=(*left, *notes))
+
+
+def _kind(name: str) -> str:
+    base = name.removesuffix(COMPARED)
+    if base in layouts():
+        return layouts()[base].paper.paper
+    if base in ablations():
+        return "Ablations"
+    return {methods.NAME: "Costs", grounding.NAME: "Grounding"}.get(base, FURTHER)
+
+
+def _worth_showing(table: Table) -> bool:
+    """A comparison without a number of ours repeats the paper's table; any other without a number says nothing."""
+    groups = table.groups[1:] if table.name.endswith(COMPARED) else table.groups
+    return any(map(_numbers, groups))
+
+
+def _absent(tables: list[Table]) -> list[tuple[str, str]]:
+    places = [layouts()[t.name.removesuffix(COMPARED)].paper.place for t in tables if t.name.endswith(COMPARED)]
+    found = []
+    if places:
+        found.append((f"Nothing was run at full scale, so there is no comparison with {'; '.join(places)}.", ""))
+    for table in tables:
+        if not table.name.endswith(COMPARED):
+            found.append((f"{table.caption.rstrip('.')}: nothing was run. The command for it:", table.command))
+    return found
+
+
+def _numbers(group: Group) -> int:
+    """Rows that have one."""
+    return sum(any(cell.source is not None for cell in line) for line in group.cells)
+
+
+def _overview(tables: list[Table]) -> Table:
+    """How many rows of each table have a number, by provenance."""
+    own = [table for table in tables if not table.name.endswith(COMPARED)]
+    cells = []
+    for table in own:
+        found = {
+            kind: max((_numbers(g) for g in table.groups if g.name.startswith(f"{kind}:")), default=0)
+            for kind in ("paper", *PROVENANCES)
+        }
+        cells.append(plain(str(len(table.rows)), *(str(count) if count else EMPTY for count in found.values())))
+    return Table(
+        name=OVERVIEW,
+        caption="How many rows of each table have a number",
+        rows=[table.caption.rstrip(".") for table in own],
+        groups=[Group("rows", ("All", "Paper", "Measured", "Tiny"), [_without_source(line) for line in cells], "")],
+        command="python analysis/make_report.py",
+        notes=("Of several groups of columns of one kind, the one with the most rows counts.",),
+        title="Table",
+    )
+
+
+def _without_source(line: tuple[Value, ...]) -> tuple[Value, ...]:
+    return tuple(Value(cell.text) for cell in line)
+
+
+def _pictures(folder: Path) -> tuple[list[Picture], list[str]]:
+    """The figures of ``captions.json``, and a sentence for each that cannot be shown."""
+    file = folder / "captions.json"
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [], []
+    except ValueError as error:
+        return [], [f"no figures: {file.name} cannot be read: {error}"]
+    found, lost = [], []
+    for name, entry in content.items():
+        own = Picture(
+            name=name,
+            title=entry.get("title", name),
+            caption=entry["caption"],
+            command=entry["command"],
+            records=tuple(Path(record).name for record in entry["records"]),
+            folder=folder,
+        )
+        missing = [kind for kind in ("pdf", "png") if not own.file(kind).is_file()]
+        if missing:
+            lost.append(f"no figure {name}: there is no {' and no '.join(own.file(kind).name for kind in missing)}")
+        else:
+            found.append(own)
+    return found, lost
+
+
+def _facts(records: Mapping[Path, Record]) -> dict[str, str]:
+    """What is known of all records together; the order of the files does not matter."""
+    every = list(records.values())
+    counts = {kind: Counter(r.study for r in every if r.provenance == kind) for kind in PROVENANCES}
+    told = [
+        f"{sum(own.values())} {kind} ({', '.join(f'{n} {study}' for study, n in sorted(own.items()))})"
+        for kind, own in counts.items()
+        if own
+    ]
+    versions: dict[str, set[str]] = {}
+    for record in every:
+        for name, version in record.run.versions.items():
+            versions.setdefault(name, set()).add(version)
+    hours = [r.run.gpu_hours for r in every if r.run.gpu_hours is not None]
+    seconds = [r.run.duration_s for r in every if r.run.duration_s is not None]
+    return {
+        "Records": f"{len(every)}: {', '.join(told)}" if every else "none",
+        "Models": _listed(f"{r.model.name} (weights {r.model.weights[:8]})" for r in every),
+        "Seeds": _listed(_seeds(record) for record in every),
+        "Versions": _listed(f"{name} {' and '.join(sorted(found))}" for name, found in versions.items()),
+        "Hardware": _listed(r.run.hardware for r in every),
+        "Time": f"{sum(seconds) / 3600:.1f} hours of {len(seconds)} records" if seconds else EMPTY,
+        "GPU hours": f"{sum(hours):.1f} of {len(hours)} records" if hours else EMPTY,
+    }
+
+
+def _seeds(record: Record) -> str:
+    seeds = getattr(record, "seeds", None)
+    if seeds is None:
+        return ""
+    return " ".join(f"{name} {value}" for name, value in seeds.model_dump().items() if value is not None)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return "; ".join(sorted({text for text in texts if text})) or EMPTY
+
+
+def told(source: Source) -> str:
+    """Label of a source; of a paper's number also its place."""
+    return f"{source.label}: {source.place}" if source.place else source.label
