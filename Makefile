@@ -33,6 +33,14 @@ methods: setup ## every credit method on every base algorithm, three steps each,
 	$(RUN) experiments/run.py -m experiment=methods
 	$(RUN) analysis/make_tables.py methods
 
+paper: setup ## tables, figures, report as PDF and one page, run cards, from the records
+	@code=0; for program in make_tables make_figures make_report; do \
+		$(RUN) analysis/$$program.py || code=$$?; \
+	done; exit $$code
+
+check-paper: setup ## whether the committed tables, report and cards are what the records give
+	$(RUN) analysis/check_committed.py
+
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
 	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
@@ -81,4 +89,4 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo ablations methods test test-fast lint doctor benchmarks checkpoints pictures setup clean
+.PHONY: help demo ablations methods paper check-paper test test-fast lint doctor benchmarks checkpoints pictures setup clean

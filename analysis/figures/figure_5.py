@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -68,9 +69,9 @@ def figure_5(records: Records) -> Drawn:
         figure.legend(handles=handles, ncols=4, loc="outside lower center")
     files = files_of(found)
     text = caption(
-        "Seconds of a training step by part, means without the first step, over seeds. Region selection (hatched) runs "
-        "while responses are generated and is not added to the step. Credit alone: these parts in % of the step; "
-        "regions are seconds of all workers together.",
+        "Seconds of a training step by part, means without the first step, over seeds; they include waiting for "
+        "whatever else ran on the machine. Region selection (hatched) runs while responses are generated and is not "
+        "added to the step. Credit alone: these parts in % of the step; regions are seconds of all workers together.",
         "Section 4.5 labels the shorter step as the one with KAWHI, and calls the 19.6 s KAWHI's overhead.",
         *map(described, found),
         not_run(found),
@@ -120,7 +121,7 @@ def _credit(axes: Axes, y: int, timers: Mapping[str, float]) -> list[str]:
     for part in (*(part for part in PARTS if part.startswith("kawhi_")), REGIONS):
         if timers.get(part, 0) > 0:
             share = 100 * timers[part] / timers["step"]
-            look = {"color": "white", "edgecolor": INK, "hatch": "////", "linewidth": 0.5}
+            look: dict[str, Any] = {"color": "white", "edgecolor": INK, "hatch": "////", "linewidth": 0.5}
             look = look if part == REGIONS else {"color": PARTS[part][1]}
             axes.barh(y, share, left=left, height=HEIGHT, label=part, **look)
             left += share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from unicodedata import east_asian_width
 
 from matplotlib.axes import Axes
@@ -41,8 +42,8 @@ def figure_6(records: Records) -> Drawn | None:
     """Up to two responses for each provenance, of the first KAWHI record that kept some; all inches, y downwards."""
     found: list[Shown] = []
     for provenance in PROVENANCES:
-        own = [Shown(file.name, r) for file, r in sorted(records.items()) if _has_examples(r, provenance)]
-        found += own[:1]
+        own = [Shown(file.name, r) for file, r in sorted(records.items()) if isinstance(r, TrainingRecord)]
+        found += [each for each in own if each.provenance == provenance and _fits(each.record)][:1]
     if not found:
         return None
     shown = [(each, each.record.training.examples[:2]) for each in found]
@@ -75,11 +76,9 @@ def figure_6(records: Records) -> Drawn | None:
     return Drawn(figure, text, files)
 
 
-def _has_examples(record: object, provenance: str) -> bool:
-    """A record of KAWHI itself, or of a variant of it, whose paragraphs have an alignment."""
-    if not isinstance(record, TrainingRecord) or record.provenance != provenance or record.credit.name != "kawhi":
-        return False
-    return any(example.paragraphs for example in record.training.examples)
+def _fits(record: TrainingRecord) -> bool:
+    """Of KAWHI itself, with examples."""
+    return record.credit.name == "kawhi" and any(example.paragraphs for example in record.training.examples)
 
 
 def _lines(paragraph: Paragraph) -> list[str]:
@@ -100,7 +99,7 @@ def _height(example: Example) -> float:
 
 
 def _draw(axes: Axes, x: float, y: float, each: Shown, example: Example, top: float) -> None:
-    options = {"va": "top", "parse_math": False, "family": families()}
+    options: dict[str, Any] = {"va": "top", "parse_math": False, "family": families()}
     title = wrapped(f"{WORDS[each.provenance]}: {each.record.model.name}, step {example.step}", COLUMN, 8, 1, bold=True)
     axes.text(x, y, title[0], fontsize=8, weight="bold", **options)
     problem = "" if example.index is None else f"problem {example.index}, "

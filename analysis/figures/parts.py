@@ -37,7 +37,7 @@ class Drawn:
 
 
 def looks(credits: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour, dashes and width of each credit method; the base algorithm and KAWHI are thick and always the same."""
+    """Look of each credit method; the base algorithm and KAWHI are thick, below the others, and always the same."""
     made: dict[str, dict[str, Any]] = {
         "uniform": {"color": INK, "linestyle": "-", "linewidth": 1.6, "zorder": 4},
         "kawhi": {"color": VERMILION, "linestyle": "-", "linewidth": 1.6, "zorder": 5},
@@ -45,7 +45,7 @@ def looks(credits: Iterable[str]) -> dict[str, dict[str, Any]]:
     pairs = [(colour, dashes) for dashes, colour in product(_DASHES, _COLOURS)]
     for i, credit in enumerate(sorted(set(credits) - set(made))):
         colour, dashes = pairs[i % len(pairs)]
-        made[credit] = {"color": colour, "linestyle": dashes, "linewidth": 0.8, "zorder": 3}
+        made[credit] = {"color": colour, "linestyle": dashes, "linewidth": 0.8, "zorder": 6}
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ CHARTS = {
     "kawhi_chartqapro": "Chart QAPro",
     "kawhi_chartmimic": "Chart Mimic",
 }
-LOOKS = {
+LOOKS: dict[str, tuple[str, str, Any]] = {
     "base": ("base model (paper only)", GREY, ":"),
     "uniform": ("GRPO", INK, "--"),
     "kawhi": ("GRPO + KAWHI", VERMILION, "-"),

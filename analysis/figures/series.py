@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kawhi.records.contradictions import dotted
 from kawhi.records.schema import PROVENANCES, Record, TimingRecord, TrainingRecord
@@ -112,6 +112,16 @@ class Score:
     seeds: int
 
 
+class Shown(NamedTuple):
+    """What a panel's title says, in the order of panels; the provenance as its place among all."""
+
+    provenance: int
+    model: str
+    algorithm: str
+    data: str
+    steps: int
+
+
 def algorithm_name(algorithm: str) -> str:
     return {"dapo_no_kl": "DAPO without KL"}.get(algorithm, algorithm.upper())
 
@@ -130,26 +140,35 @@ def panels(
         task: only records with this benchmark, and panels only of equal evaluations; "" does not look at those.
         credits: only these methods.
     """
-    found: dict[tuple[Any, ...], dict[tuple[str, str], dict[str, Trained]]] = {}
+    found: dict[tuple[Shown, str], dict[tuple[str, str], dict[str, Trained]]] = {}
     for file, record in sorted(records.items(), key=lambda pair: pair[0].name):
         if not isinstance(record, TrainingRecord | TimingRecord) or record.study != study:
             continue
         if (credits is not None and record.credit.name not in credits) or (task and task not in _tasks(record)):
             continue
         common, method = _setting(record, task)
-        key = PROVENANCES.index(record.provenance), record.model.name, record.algorithm, record.data, record.steps
-        key = *key, common
+        shown = Shown(
+            PROVENANCES.index(record.provenance), record.model.name, record.algorithm, record.data, record.steps
+        )
+        key = shown, common
         own = found.setdefault(key, {}).setdefault((record.credit.name, method), {})
         if _seeds(record, task) not in {_seeds(other, task) for other in own.values()}:  # else evaluated twice
             own[file.name] = record
     made = []
-    for key, methods in sorted(found.items()):
-        *shown, common = key
-        alike = [other[-1] for other in sorted(found) if list(other[:-1]) == shown]
-        number, differs = _apart(common, alike)
-        made.append(
-            Panel(PROVENANCES[shown[0]], *shown[1:], _series(methods), number=number, task=task, differs=differs)
+    for (shown, common), methods in sorted(found.items(), key=lambda pair: pair[0]):
+        number, differs = _apart(common, [other for same, other in sorted(found) if same == shown])
+        panel = Panel(
+            PROVENANCES[shown.provenance],
+            shown.model,
+            shown.algorithm,
+            shown.data,
+            shown.steps,
+            _series(methods),
+            number=number,
+            task=task,
+            differs=differs,
         )
+        made.append(panel)
     return made
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.figures.parts import WIDE, Drawn, caption, described, files_of, light_grid, looks, not_run, note
@@ -85,7 +86,7 @@ def _row(row: list[Axes], panel: Panel, own_look: dict) -> None:
         axes.set_xlabel("step")
         axes.set_ylabel(title)
         axes.set_xlim(1, max(2, panel.steps))
-        axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         light_grid(axes)
     row[0].set_title(panel.title)
 

@@ -146,9 +146,9 @@ def coverage(scenario: str, tables: int, seed: int = 0) -> float:
     return float(np.mean([interval.low <= truth <= interval.high for interval in intervals]))
 
 
-# Two sides of three seeds, and little in an answer but seed and chance: this is Welch's t-test with three and three, which
-# is known to be too wide by a point when both sides vary alike.  Degrees of freedom that mend it are too many when they do
-# not: then the interval would be too narrow, at 93 %.
+# Two sides of three seeds, and little in an answer but seed and chance: this is Welch's t-test with three and three,
+# which is too wide by a point when both sides vary alike.  Degrees of freedom that mend it would be too many when they do not:
+# then the interval would be too narrow, at 93 %.
 TOO_WIDE = "difference of four benchmarks, 3 seeds each"
 
 

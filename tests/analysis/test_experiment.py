@@ -1,37 +1,31 @@
 """Tables of conf/experiment from synthetic records: which record stands in which row, and which do not."""
 
-from typing import Any
-
 import pytest
 
 from analysis.experiment import experiments
-from analysis.make_tables import NAMES, ON_REQUEST
+from analysis.make_tables import NAMES, ON_REQUEST, PAPERS
 from analysis.statistics import wilson_interval
-from tests.analysis.synthetic import Folder, changed, column, record
-
-
-def baseline(correct: int, *, family: str = "qwen2_5_vl", n: int = 2000) -> dict[str, Any]:
-    """A record of an untrained model."""
-    content = record("uniform", correct, n=n, family=family)
-    for key in ("algorithm", "credit", "data", "seeds", "steps", "training", "health"):
-        del content[key]
-        content["config"].pop(key, None)
-    content["cell"]["hash"] = f"base{family}{n}"
-    content["study"] = content["config"]["study"]["name"] = "baseline"
-    return content
+from tests.analysis.synthetic import Folder, baseline_record, changed, column, hashed, record
 
 
 def test_every_table_with_scores_can_be_asked_for():
-    assert {"main_table", "chart_table", "ablation_table", "visionzip"} <= set(ON_REQUEST)
-    assert {f"tor_table{i}" for i in range(1, 6)} <= set(ON_REQUEST)
-    assert not set(ON_REQUEST) & {*NAMES, "efficiency", "methods"}
+    assert {"main_table", "chart_table", "ablation_table", *(f"tor_table{i}" for i in range(1, 6))} == set(PAPERS)
+    assert {"visionzip", "tor_main"} == set(ON_REQUEST)
+    assert not set(NAMES) & set(ON_REQUEST)
     assert len(experiments()["main_table"].rows) == 17
+
+
+MAIN, SECOND = "Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct"
+
+
+def by_name(folder: Folder) -> dict[tuple[str, str], dict[str, str]]:
+    return {(row["Block"], row["Experiment"]): row for row in folder.rows("main_table")}
 
 
 def test_rows_of_the_main_table(folder: Folder) -> None:
     folder.add(
-        baseline(800),
-        baseline(700, family="qwen3_vl"),
+        baseline_record(800),
+        baseline_record(700, family="qwen3_vl"),
         record("uniform", 1000),
         record("kawhi", 1040, algorithm="dapo"),
         record("kawhi", 900, family="qwen3_vl"),
@@ -39,51 +33,55 @@ def test_rows_of_the_main_table(folder: Folder) -> None:
         record("kawhi", 1002, data="other"),
     )
     assert folder.make("main_table") == 0
-    rows = {row["Experiment"]: row for row in folder.rows("main_table")}
+    rows = by_name(folder)
     assert len(rows) == 17
     scores = {name: column([row], "tiny", "Tiny world (%)")[0] for name, row in rows.items()}
     assert {name: score for name, score in scores.items() if score != "–"} == {
-        "main, Base": "40.00",
-        "second, Base": "35.00",
-        "main, GRPO": "50.00",
-        "main, DAPO + KAWHI": "52.00",
-        "second, GRPO + KAWHI": "45.00",
+        (MAIN, "Base"): "40.00",
+        (SECOND, "Base"): "35.00",
+        (MAIN, "GRPO"): "50.00",
+        (MAIN, "DAPO+KAWHI (Ours)"): "52.00",
+        (SECOND, "GRPO+KAWHI (Ours)"): "45.00",
     }
     low, high = wilson_interval(1040, 2000)
-    assert column([rows["main, DAPO + KAWHI"]], "tiny", "interval") == [f"[{100 * low:.2f}, {100 * high:.2f}]"]
+    ours = rows[MAIN, "DAPO+KAWHI (Ours)"]
+    assert column([ours], "tiny", "interval") == [f"[{100 * low:.2f}, {100 * high:.2f}]"]
+    assert column([ours], "tiny", "vs base") == ["–"]  # DAPO was not run
+    assert column([rows[MAIN, "GRPO"]], "tiny", "vs base") == ["+10.00"]
+    assert column([rows[MAIN, "VPPO"]], "tiny", "Verdict") == ["not run"]
     text = folder.text("md", "main_table")
     assert "CPU world, not comparable with the paper" in text
-    assert "main: tiny_qwen2_5_vl (cpu); second: tiny_qwen3_vl (cpu)" in text
+    assert "main is tiny_qwen2_5_vl, second is tiny_qwen3_vl" in text
 
 
 def test_an_image_size_of_the_models_own_is_no_setting(folder: Folder) -> None:
     sizes = {"qwen2_5_vl": 28224, "qwen3_vl": 36864}
     for family, pixels in sizes.items():
-        content = baseline(800, family=family)
+        content = baseline_record(800, family=family)
         content["config"]["evaluation"] = {"max_pixels": pixels, "seed": 0}
-        folder.add(content)
-    odd = baseline(900, n=2000)
-    odd["config"]["evaluation"], odd["cell"]["hash"] = {"max_pixels": 100, "seed": 0}, "odd"
-    folder.add(odd)
+        folder.add(hashed(content))
+    odd = baseline_record(900, n=2000)
+    odd["config"]["evaluation"] = {"max_pixels": 100, "seed": 0}
+    folder.add(hashed(odd))
     assert folder.make("main_table") == 0
-    rows = {row["Experiment"]: row for row in folder.rows("main_table")}
-    assert column([rows["main, Base"], rows["second, Base"]], "setting 1", "Tiny world (%)") == ["40.00", "40.00"]
-    assert column([rows["main, Base"], rows["second, Base"]], "setting 2", "Tiny world (%)") == ["45.00", "–"]
+    bases = [by_name(folder)[model, "Base"] for model in (MAIN, SECOND)]
+    assert column(bases, "setting 1", "Tiny world (%)") == ["40.00", "40.00"]
+    assert column(bases, "setting 2", "Tiny world (%)") == ["45.00", "–"]
 
 
 def test_untrained_models_of_another_setting_share_a_column(folder: Folder) -> None:
-    other = [baseline(16, family=family, n=32) for family in ("qwen2_5_vl", "qwen3_vl")]
-    folder.add(baseline(800), record("uniform", 1000), *other)
+    other = [baseline_record(16, family=family, n=32) for family in ("qwen2_5_vl", "qwen3_vl")]
+    folder.add(baseline_record(800), record("uniform", 1000), *other)
     assert folder.make("main_table") == 0
-    rows = {row["Experiment"]: row for row in folder.rows("main_table")}
+    rows = by_name(folder)
     scores = {name: [text for head, text in row.items() if "Tiny world (%)" in head] for name, row in rows.items()}
-    assert scores["main, Base"] == ["40.00", "50.00"]
-    assert scores["second, Base"] == ["–", "50.00"]
+    assert scores[MAIN, "Base"] == ["40.00", "50.00"]
+    assert scores[SECOND, "Base"] == ["–", "50.00"]
 
 
 def test_seeds_of_a_row_are_pooled_and_steps_are_not(folder: Folder) -> None:
     folder.add(
-        baseline(800),
+        baseline_record(800),
         *(record("kawhi", correct, rollout=seed) for seed, correct in enumerate((1000, 1100))),
         record("kawhi", 500, steps=5),
     )
@@ -101,11 +99,11 @@ def test_options_tell_rows_apart(folder: Folder) -> None:
     for correct, share in ((1000, 0.3), (1100, 0.8)):
         content = record("tor_reasoning", correct, options={"reasoning_share": share})
         content["config"] |= recipe
-        folder.add(content)
+        folder.add(hashed(content))
     folder.add(record("tor_reasoning", 1, options={"reasoning_share": 0.2}))  # without ToR's recipe
     assert folder.make("tor_table1") == 0
-    rows = {row["Experiment"][-3:]: column([row], "tiny", "(%)")[0] for row in folder.rows("tor_table1")[:-1]}
-    assert rows == {"0.2": "–", "0.3": "50.00", "0.4": "–", "0.5": "–", "0.6": "–", "0.7": "–", "0.8": "55.00"}
+    rows = {row["Experiment"]: column([row], "tiny", "(%)")[0] for row in folder.rows("tor_table1")[:-1]}
+    assert rows == {"20%": "–", "30%": "50.00", "40%": "–", "50%": "–", "60%": "–", "70%": "–", "80%": "55.00"}
 
 
 def test_two_settings_of_one_row_are_refused(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +115,8 @@ def test_two_settings_of_one_row_are_refused(folder: Folder, capsys: pytest.Capt
 
 
 def test_one_seed_twice_is_refused(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.add(record("kawhi", 1000), changed(record("kawhi", 1001), "cell", "hash", value="x"))
+    folder.add(record("kawhi", 1000))
+    folder.add(hashed(changed(record("kawhi", 1001), "config", "kawhi", "regions", "seed", value=9)))
     assert folder.make("visionzip") == 1
     assert "with equal seeds but different hashes" in capsys.readouterr().err
 

@@ -304,7 +304,8 @@ def test_a_thousand_records_take_less_than_five_seconds_of_processor_time(folder
         correct = 500 + number % 90
         own = {"algorithm": algorithm, "family": family, "rollout": seed}
         folder.add(
-            record(credit, correct, n=1000, verdicts=digits(1000, correct, seed=number), **own), name=f"{number:04}.json"
+            record(credit, correct, n=1000, verdicts=digits(1000, correct, seed=number), **own),
+            name=f"{number:04}.json",
         )
     assert len(list(folder.records.iterdir())) == 1000
     script = [sys.executable, "-c", "import sys; from analysis.make_tables import main; sys.exit(main(sys.argv[1:]))"]

@@ -7,11 +7,15 @@ import pytest
 import yaml
 
 from analysis import make_tables
-from analysis.records import IMAGES, read_grounding, read_records
+from analysis.experiment import experiments
+from analysis.paper_table import layouts
+from analysis.records import groundings, measurements
 from analysis.table import EMPTY
 from analysis.training import BASELINE, OURS, ablations, training_table
+from kawhi.records.folder import read_folder
 from kawhi.runs.identity import identity
-from tests.analysis.synthetic import Folder, changed, grounding_record, record
+from tests.analysis.synthetic import Folder, grounding_record, hashed, record
+from tests.analysis.test_grounding_table import IMAGES
 from tests.cells import cell
 
 ROOT = Path(make_tables.__file__).parents[1]
@@ -26,7 +30,7 @@ def sweep(name: str, key: str) -> list[str]:
 
 
 def test_every_ablation_has_a_table() -> None:
-    assert {file.stem for file in (ROOT / "conf" / "ablation").glob("*.yaml")} == set(make_tables.NAMES) - {"methods"}
+    assert {file.stem for file in (ROOT / "conf" / "ablation").glob("*.yaml")} == {*make_tables.ABLATIONS} - {"methods"}
 
 
 @pytest.mark.parametrize("name", TABLES["training"])
@@ -44,21 +48,11 @@ def test_grounding_rows_are_what_its_ablation_sweeps() -> None:
     assert [*TABLES["grounding"]["rows"]] == sweep("grounding", "study.image") == list(IMAGES)
 
 
-def test_paper_yaml_names_a_place_and_its_averages_are_averages() -> None:
-    entries = yaml.safe_load((ROOT / "analysis" / "paper.yaml").read_text(encoding="utf-8"))["values"]
-    assert all(set(entry) == {"table", "row", "column", "value", "place"} for entry in entries)
-    values = {(entry["table"], entry["row"], entry["column"]): entry["value"] for entry in entries}
-    assert len(values) == len(entries) == 10 * 3 + 3
-    for row in {row for table, row, _ in values if table == 3}:
-        mean = (values[3, row, "MathVerse"] + values[3, row, "MathVision"]) / 2
-        assert values[3, row, "Average"] == pytest.approx(mean, abs=0.0051)
-
-
 def test_the_papers_numbers_stand_in_the_rows_they_belong_to() -> None:
     printed = {}
     for name, ablation in ablations().items():
         groups = [group for group in training_table(ablation, []).groups if group.name.startswith("paper")]
-        printed[name] = [list(line) for group in groups for line in group.cells]
+        printed[name] = [[cell.text for cell in line] for group in groups for line in group.cells]
     both = [["45.94", "28.29", "37.11"], ["47.56", "29.28", "38.42"]]
     others = [["46.58", "28.45", "37.52"], ["46.34", "28.98", "37.66"], ["45.74", "27.82", "36.78"]]
     assert printed["region_selection"] == [*both, *others]
@@ -75,15 +69,42 @@ def test_the_papers_numbers_stand_in_the_rows_they_belong_to() -> None:
 def test_the_cells_of_all_ablations_share_one_column(tmp_path: Path, folder: Folder, model: str) -> None:
     for credit in {credit for ablation in ablations().values() for credit in ablation.rows}:
         part = identity(cell(tmp_path, f"model={model}", f"credit={credit}"))
-        said = {"model": part["model"], "steps": part["steps"], "seeds": part["seeds"]}
-        content = record(credit, 500, n=1000, **said, config=part)
-        folder.add(changed(content, "cell", "hash", value=credit))
-    assert len({m.column for m in read_records(folder.records)}) == 1
+        named = {key: part["model"][key] for key in ("name", "family", "weights")}
+        said = {"model": named, "steps": part["steps"], "seeds": part["seeds"]}
+        folder.add(record(credit, 500, n=1000, **said, config=part))
+    found = read_folder(folder.records)
+    assert not found.refused
+    assert len({m.column for m in measurements(found.records)}) == 1
 
 
 def test_the_conditions_of_grounding_share_one_column(tmp_path: Path, folder: Folder) -> None:
     for image in IMAGES:
         part = identity(cell(tmp_path, "ablation=grounding", f"study.image={image}"))
-        content = grounding_record(image) | {"model": part["model"], "seeds": part["seeds"], "config": part}
-        folder.add(content)
-    assert len({g.column for g in read_grounding(folder.records)}) == 1
+        model = {key: part["model"][key] for key in ("name", "family", "weights")}
+        folder.add(hashed(grounding_record(image) | {"model": model, "seeds": part["seeds"], "config": part}))
+    found = read_folder(folder.records)
+    assert not found.refused
+    assert len({g.column for g in groundings(found.records)}) == 1
+
+
+@pytest.mark.parametrize("name", TABLES["papers"])
+def test_the_lines_of_a_paper_are_the_rows_of_its_experiment(name: str) -> None:
+    layout, rows = layouts()[name], experiments()[name].rows
+    assert len(layout.rows) == len(layout.paper.rows)
+    assert sorted(row for row in layout.rows if row is not None) == list(range(len(rows)))
+    assert set(layout.columns) | ({layout.mean} - {""}) <= set(layout.paper.columns)
+    assert set(layout.columns.values()) <= set(experiments()[name].tasks("h200x8"))
+    words = {"step_grpo": "Step-GRPO", "ft_rl": "FT-RL", "vppo": "VPPO", "kawhi": "KAWHI", "tor": "ToR"}
+    for line, number in zip(layout.paper.rows, layout.rows, strict=True):
+        if number is None:
+            continue
+        row, printed = rows[number], f"{line.row} {line.data_size}"
+        if row.options:  # a share in percent, a weight as it is, a proxy by its name
+            (value,) = row.options.values()
+            shown = f"{100 * value:.0f}%" if "share" in next(iter(row.options)) else str(value)
+            assert shown.lower() in printed.lower()
+        elif row.credit in words:
+            assert words[row.credit] in printed
+        if row.study == "training" and row.credit in ("uniform", "kawhi") and name != "ablation_table":
+            assert row.algorithm.removesuffix("_no_kl").upper() in printed
+        assert (row.data == "large") == ("ViRL" in printed)

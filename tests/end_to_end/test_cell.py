@@ -5,9 +5,14 @@ The first family's is a sweep behind the baseline gate, the second's a plain run
 
 import json
 import resource
+import shlex
 
 import pytest
 from safetensors import safe_open
+
+from kawhi.records.folder import parse_record
+from kawhi.runs.record import rebuilt
+from kawhi.runs.rundir import RunDirectory
 
 from .conftest import BASELINE, SMALL, Workspace
 
@@ -64,6 +69,33 @@ def test_the_record_holds_what_a_table_needs(finished):
     assert record["health"]["kl_max"] < 0.02
     assert record["health"]["grad_norm_max"] > 0
     assert 0.1 < record["training"]["weight_mean"][0] < 1.0
+
+
+def test_the_record_is_sound_and_says_what_made_it(finished):
+    record = finished.record()
+    found = parse_record(record)
+    assert found.benchmarks["kawhi_tiny"].verdicts.scores().sum() == found.benchmarks["kawhi_tiny"].correct
+    assert found.datasets.keys() == {"train", "kawhi_tiny"}
+    assert sum(found.training.paragraph_counts.values()) == 2 * 4 * 4  # steps, recorded prompts, responses
+    assert sum(found.training.weight_histogram) > 0
+    assert found.training.examples[0].paragraphs
+    assert found.run.duration_s > 0
+    assert found.run.peak_memory_gib > 1
+    assert found.run.launches >= 5
+    assert len(found.run.git.commit) == 40
+    words = shlex.split(found.command)
+    assert words[:2] == ["python", "experiments/run.py"]
+    again = finished.run(*words[2:])
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stdout.startswith("done: "), "the command names the very cell, so nothing is run"
+    assert finished.record() == record
+
+
+def test_a_record_can_be_built_again_from_its_run(finished):
+    record = finished.record()
+    assert RunDirectory(finished.run_directory()).record.exists()
+    built = rebuilt(finished.run_directory())
+    assert json.loads(built.read_text()) == record
 
 
 def test_kawhi_parts_are_timed(finished):

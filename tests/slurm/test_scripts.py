@@ -40,11 +40,12 @@ def test_two_cells_fill_their_rows_of_the_table(lab, places, tmp_path):
     assert "warning: this array has 3 of 17 cells" in said[0]
     assert any("table main_table: 2 of 17 cells have a record" in said[index] for index in (0, 10))
     with open(tmp_path / "tables" / "main_table.csv") as file:
-        rows = {row[0]: row[1:] for row in csv.reader(file)}
-    assert len(rows) >= 17
-    for name in ("main, Base", "second, Base"):
-        assert 0 <= float(rows[name][0]) <= 100
-    assert set(rows["main, GRPO + KAWHI"]) == {"–"}
+        rows = {(row["Block"], row["Experiment"]): row for row in csv.DictReader(file)}
+    assert len(rows) == 17
+    (scores,) = (head for head in next(iter(rows.values())) if head.endswith(": Tiny world (%)"))
+    for model in ("Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct"):
+        assert 0 <= float(rows[model, "Base"][scores]) <= 100
+        assert rows[model, "GRPO+KAWHI (Ours)"][scores] == "–"
 
 
 def test_another_partition_than_the_sites_is_named(lab, places, tmp_path, monkeypatch):
