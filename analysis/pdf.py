@@ -18,7 +18,7 @@ ROUNDS = 5
 """Runs until page numbers, links and widths of long tables no longer move."""
 TOLERANCE = 1.0
 """Points that a line may stick out."""
-SECONDS = 300
+SECONDS = 900
 MARK = "% table "
 """A line of the LaTeX file that names what comes after it."""
 _TOO_LARGE = re.compile(r"^Overfull \\([hv])box \(([0-9.]+)pt too (?:wide|high)\) *(.*)$")

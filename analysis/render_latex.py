@@ -8,7 +8,6 @@ one is left to its note.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from analysis.latex import code, latex, prose
 from analysis.render import notes_of
@@ -23,6 +22,14 @@ SPACE = 8
 """Points between columns."""
 LONG = 44
 """Lines that a table can have before it is one that goes over several pages."""
+SHORT, HEAD = 14, 9
+"""Lines of a panel that is never broken, and lines that are needed above and below its own."""
+
+_POINTS = {
+    **dict.fromkeys("ijl.,:;'|![]", 2.6),
+    **dict.fromkeys("frst()-/ I", 3.5),
+    **dict.fromkeys("mwMW%+−×", 7.2),
+}
 
 
 def to_latex(table: Table) -> str:
@@ -80,20 +87,29 @@ def _float(table: Table, panels: list[list[Group]], notes: list[str]) -> list[st
 
 
 def _long(table: Table, panels: list[list[Group]], notes: list[str]) -> list[str]:
-    """One ``longtable`` for each panel, all with one number."""
+    """One ``longtable`` for each panel, all with one number; a short panel stays on its page."""
     lines = [r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\LTcapwidth}{\linewidth}"]
     for number, groups in enumerate(panels):
         head = [r"\toprule", *_head(table, groups), r"\midrule"]
-        again = rf"\multicolumn{{{_count(groups)}}}{{l}}{{\textit{{Table \thetable, continued}}}} \\"
         caption = rf"\caption{{{prose(table.caption)}}}\label{{tab:{table.name}}} \\"
+        body = _body(table, groups)
+        short = len(body) <= SHORT
+        # A page that ended between a head and its first rows would show the head twice.
+        needed = (len(body) if short else 5) + HEAD
+        lines += [rf"\par\penalty0 \ifdim\dimexpr\pagegoal-\pagetotal<{needed}\baselineskip\newpage\fi"]
         # The anchor of a number that is counted again needs a name of its own.
         lines += [r"\addtocounter{table}{-1}", rf"\def\theHtable{{{table.name}.{number}}}"] if number else []
-        lines += [rf"\begin{{longtable}}{{{_columns(table, groups)}}}", again if number else caption, *head]
-        lines += [r"\endfirsthead", again, *head, r"\endhead", r"\bottomrule", r"\endfoot"]
-        body = _body(table, groups)
-        lines += [*(_kept(line) for line in body[:2]), *body[2:-3], *(_kept(line) for line in body[2:][-3:])]
+        lines += [rf"\begin{{longtable}}{{{_columns(table, groups)}}}"]
+        lines += [_again(groups, f"part {number + 1}") if number else caption, *head, r"\endfirsthead"]
+        lines += [_again(groups, "continued"), *head, r"\endhead", r"\bottomrule", r"\endfoot"]
+        kept = range(len(body)) if short else (0, 1, *range(len(body) - 3, len(body)))
+        lines += [_kept(line) if i in kept else line for i, line in enumerate(body)]
         lines += [r"\end{longtable}"]
     return [*lines, r"\nopagebreak\vskip-\medskipamount", *_notes(notes), r"\endgroup"]
+
+
+def _again(groups: list[Group], words: str) -> str:
+    return rf"\multicolumn{{{_count(groups)}}}{{l}}{{\textit{{Table \thetable, {words}}}}} \\"
 
 
 def _kept(line: str) -> str:
@@ -216,8 +232,6 @@ def _cell_width(cell: Value) -> float:
     return points(cell.text) + 0.75 * points(cell.delta) + gain
 
 
-def points(text: Iterable[str]) -> float:
+def points(text: str) -> float:
     """Width of a text of 8 points, rather too much than too little."""
-    return sum(
-        3.0 if c in "ijlft.,:;'|!()[] -" else 7.2 if c in "mwMW%–−+↓" else 6.2 if c.isupper() else 4.5 for c in text
-    )
+    return sum(_POINTS.get(sign, 6.2 if sign.isupper() else 4.4) for sign in text)

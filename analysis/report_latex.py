@@ -11,8 +11,10 @@ from analysis.render_latex import fragment
 from analysis.report import NO_FIGURES, READING, TITLE, Part, Picture, Report, told
 from analysis.table import Source
 
-PAGE = 24
+PAGE = 16
 """Lines from which on a table may go over a page's end; shorter ones stay together."""
+NAMED = 8
+"""Records that a figure's source names; more are counted."""
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \pdfinfoomitdate=1 \pdftrailerid{} \pdfsuppressptexinfo=-1
 \usepackage[T1]{fontenc}
@@ -38,7 +40,7 @@ PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \renewcommand{\section}{\@startsection{section}{1}{0pt}{-18pt plus -4pt}{6pt}{\Large\bfseries\raggedright}}
 \renewcommand{\@pnumwidth}{2em}
 % Ends the page when less than #1 of it is left.
-\newcommand{\room}[1]{\par\vskip0pt plus #1\penalty-100\vskip0pt plus -#1\relax}
+\newcommand{\room}[1]{\par\penalty0 \ifdim\dimexpr\pagegoal-\pagetotal<#1\newpage\fi}
 % A figure and its caption; narrow ones stand two in a line.
 \newcommand{\shown}[3]{\setbox0\hbox{\includegraphics{#1}}\dimen0=\linewidth
   \ifdim\wd0<0.54\linewidth\dimen0=0.485\linewidth\fi
@@ -80,9 +82,10 @@ def _title(report: Report) -> list[str]:
     ]
 
 
-def _section(title: str, lines: list[str], label: str = "") -> list[str]:
+def _section(title: str, lines: list[str], label: str = "", room: int = 90) -> list[str]:
+    """``room``: points that have to be left on the page."""
     place = rf"\label{{{label}}}" if label else ""
-    return [r"\room{80pt}", rf"\section{{{latex(title)}}}{place}", *lines]
+    return [rf"\room{{{room}pt}}", rf"\section{{{latex(title)}}}{place}", *lines]
 
 
 def _reading(report: Report) -> list[str]:
@@ -92,11 +95,12 @@ def _reading(report: Report) -> list[str]:
 
 
 def _part(part: Part) -> list[str]:
-    lines = [latex(part.text)]
+    lines = [latex(part.text) + r"\par"]
     for table in part.tables:
-        lines += [MARK + table.name, r"\room{140pt}", *fragment(table, PAGE), MARK]
+        lines += [MARK + table.name, *fragment(table, PAGE), MARK]
+    lines += [r"\medskip"] if part.tables and part.absent else []
     lines += [f"{prose(text)} {code(command) if command else ''}\\par" for text, command in part.absent]
-    return _section(part.title, lines)
+    return _section(part.title, lines, room=280 if part.tables else 90)
 
 
 def _items(texts: list[str]) -> list[str]:
@@ -108,17 +112,16 @@ def _items(texts: list[str]) -> list[str]:
 
 
 def _figures(pictures: list[Picture], out: Path) -> list[str]:
-    lines = (
-        [r"{\raggedright\setlength{\lineskip}{16pt}\setlength{\lineskiplimit}{10pt}"]
-        if pictures
-        else [prose(NO_FIGURES)]
-    )
+    if not pictures:
+        return _section("Figures", [prose(NO_FIGURES)])
+    # One paragraph, whose lines are figures: a page may end after each.
+    lines = [r"{\raggedright\setlength{\lineskip}{16pt}\setlength{\lineskiplimit}{10pt}\clubpenalty=0 \widowpenalty=0"]
     for picture in pictures:
         file = Path(os.path.relpath(picture.file("pdf"), out)).as_posix()
         caption = rf"\textbf{{{latex(picture.title)}.}} {prose(picture.caption)} "
         link = rf"\hyperlink{{{picture.anchor}}}{{Command and records.}}"
         lines.append(rf"\shown{{{file}}}{{{caption}{link}}}{{fig:{picture.name}}}")
-    return _section("Figures", [*lines, r"\par}"] if pictures else lines)
+    return _section("Figures", [*lines, r"\par}"])
 
 
 def _disagreements(report: Report) -> list[str]:
@@ -131,18 +134,17 @@ def _disagreements(report: Report) -> list[str]:
 
 
 def _left_out(report: Report) -> list[str]:
-    return (
-        _items(report.left_out)
-        if report.left_out
-        else ["Nothing: every record of the folder is used, and every table is made."]
-    )
+    if not report.left_out:
+        return ["Nothing: every record of the folder is used, and every table is made."]
+    return _items(report.left_out)
 
 
 def _sources(report: Report) -> list[str]:
     lines = [
         r"A command starts from the repository's root. Records are files of \texttt{results/records}; "
         r"\texttt{results/cards} has a page about each.",
-        r"\raggedcolumns\begin{multicols}{2}\scriptsize\raggedright\setlength{\parskip}{2pt}",
+        r"\raggedcolumns\begin{multicols}{2}\scriptsize\raggedright\setlength{\parskip}{2pt plus 1pt}",
+        r"\clubpenalty=100 \widowpenalty=100",
     ]
     for table in report.tables:
         if table.anchors:
@@ -150,8 +152,11 @@ def _sources(report: Report) -> list[str]:
             lines += [_source(source, at) for source, at in table.anchors.items()]
     for picture in report.pictures:
         lines += _source_head(rf"Figure \ref*{{fig:{picture.name}}}", f"fig:{picture.name}", picture.title)
-        source = Source("made by", (picture.command,), tuple(map(Path, picture.records)))
+        few = picture.records if len(picture.records) <= NAMED else ()
+        source = Source("made by", (picture.command,), tuple(map(Path, few)))
         lines.append(_source(source, picture.anchor))
+        if not few and picture.records:
+            lines.append(rf"from {len(picture.records)} records, which \texttt{{captions.json}} beside it lists\par")
     return _section("Where the numbers come from", [*lines, r"\end{multicols}"], "sec:sources")
 
 

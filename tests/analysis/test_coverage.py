@@ -147,8 +147,8 @@ def coverage(scenario: str, tables: int, seed: int = 0) -> float:
 
 
 # Two sides of three seeds, and little in an answer but seed and chance: this is Welch's t-test with three and three,
-# which is too wide by a point when both sides vary alike.  Degrees of freedom that mend it would be too many when they do not:
-# then the interval would be too narrow, at 93 %.
+# which is too wide by a point when both sides vary alike.  Degrees of freedom that mend it would be too many when they
+# do not: then the interval would be too narrow, at 93 %.
 TOO_WIDE = "difference of four benchmarks, 3 seeds each"
 
 
