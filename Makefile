@@ -38,7 +38,8 @@ paper: setup ## tables, figures, report as PDF and one page, run cards, from the
 		$(RUN) analysis/$$program.py || code=$$?; \
 	done; exit $$code
 
-check-paper: setup ## whether the committed tables, report and cards are what the records give
+check-paper: setup ## whether the committed records are sound, and tables, report and cards are what they give
+	$(VENV)/bin/kawhi records check results/records
 	$(RUN) analysis/check_committed.py
 
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included

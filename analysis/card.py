@@ -257,7 +257,7 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.8g}"
     if isinstance(value, list | dict):
         shown = json.dumps(value, ensure_ascii=False)
         return shown if len(value) <= SHORT_LIST and len(shown) <= 400 else f"{len(value)} entries, in the record"

@@ -22,6 +22,8 @@ dd { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 figure.chart { margin: 10px 0 0; }
 thead th.words, thead th + th.words { text-align: left; }
+thead th:first-child:not(.words) { text-align: right; padding-right: 10px; }
+td.words:first-child { padding-left: 0; }
 .chart svg { display: block; overflow: visible; font-size: 12px; }
 .examples table { width: 100%; margin: 4px 0 16px; }
 @media (max-width: 620px) { dl { grid-template-columns: minmax(0, 1fr); } }
