@@ -16,6 +16,7 @@ from analysis import chance
 from analysis.experiment import Experiment, Setting, experiments, model_names, settings
 from analysis.paper import PaperTable, Printed, paper_tables
 from analysis.records import Entry, source
+from analysis.statistics import detectable_difference
 from analysis.table import CAUTION, EMPTY, Group, Source, Table, Value, empty_group, plain
 from kawhi.records.schema import Benchmark
 
@@ -288,7 +289,23 @@ def _note(setting: Setting) -> str:
     counts = ", ".join(f"{first.scores[task].title} {first.scores[task].n}" for task in setting.tasks)
     seeds = sorted({_seeds(entry) for its in setting.rows.values() for entry in its if entry.study == "training"})
     told = f" Seeds: {'; '.join(seeds)}." if seeds else ""
-    return f"{setting.long}. n per cell and seed: {counts}.{told}"
+    return f"{setting.long}. n per cell and seed: {counts}.{told}{_detectable(setting)}"
+
+
+def _detectable(setting: Setting) -> str:
+    """The smallest difference that two cells of one seed could show, by benchmark, at the mean rate of all cells."""
+    told = []
+    for task in setting.tasks:
+        results = [entry.scores[task] for its in setting.rows.values() for entry in its]
+        if any(result.correct is None for result in results):
+            continue
+        rate = sum(result.correct or 0 for result in results) / sum(result.n for result in results)
+        if 0 < rate < 1:
+            points = 100 * detectable_difference(rate, min(result.problems or result.n for result in results))
+            told.append(f"{results[0].title} {points:.2f}")
+    if not told:
+        return ""
+    return f" Smallest difference detectable between two cells of one seed, unpaired: {', '.join(told)} points."
 
 
 def _seeds(entry: Entry) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.experiment import experiments
 from analysis.make_tables import NAMES, ON_REQUEST, PAPERS
-from analysis.statistics import wilson_interval
+from analysis.statistics import detectable_difference, wilson_interval
 from tests.analysis.synthetic import Folder, baseline_record, changed, column, hashed, record
 
 
@@ -52,6 +52,9 @@ def test_rows_of_the_main_table(folder: Folder) -> None:
     text = folder.text("md", "main_table")
     assert "CPU world, not comparable with the paper" in text
     assert "main is tiny_qwen2_5_vl, second is tiny_qwen3_vl" in text
+    points = 100 * detectable_difference((800 + 700 + 1000 + 1040 + 900) / 10000, 2000)
+    assert f"two cells of one seed, unpaired: Tiny world {points:.2f} points" in text
+    assert "Seeds: data 1 rollout 0 regions 0." in text
 
 
 def test_an_image_size_of_the_models_own_is_no_setting(folder: Folder) -> None:
