@@ -138,9 +138,9 @@ def shown_difference(found: Compared | None) -> tuple[str, str]:
 
 
 def discordance(ours: Seeds, base: Seeds) -> float | None:
-    """Variance of the paired difference of one item, from the first seed of each row."""
+    """Mean square of the difference of one item, from the first seed of each row: the share that differs."""
     pair = _pair(ours[:1], base[:1])
-    return None if pair is None else float(np.var(pair[0][0].scores() - pair[1][0].scores()))
+    return None if pair is None else float(np.square(pair[0][0].scores() - pair[1][0].scores()).mean())
 
 
 def _in_points(found: Difference) -> Compared:
