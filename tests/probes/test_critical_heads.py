@@ -243,6 +243,7 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tmp_path, records):
     assert file.name.startswith("qwen2_5_vl_yes_no_heads-")
     assert record.provenance == "tiny"
     assert record.command.startswith("kawhi heads ")
+    assert str(tmp_path) not in record.command
     assert record.heads == {key: value for key, value in made.items() if key != "model"}
 
     assert main([*command(out)[3:], "--threshold", "5000"]) == 0  # another threshold needs no further run
