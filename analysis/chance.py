@@ -13,9 +13,11 @@ from scipy.stats import norm
 from analysis.records import verdicts_of
 from analysis.statistics import (
     Difference,
+    McNemar,
     difference_interval,
     difference_of_benchmarks_interval,
     holm,
+    mcnemar,
     mean_interval,
     mean_of_benchmarks_interval,
     wilson_interval,
@@ -141,6 +143,14 @@ def discordance(ours: Seeds, base: Seeds) -> float | None:
     """Mean square of the difference of one item, from the first seed of each row: the share that differs."""
     pair = _pair(ours[:1], base[:1])
     return None if pair is None else float(np.square(pair[0][0].scores() - pair[1][0].scores()).mean())
+
+
+def single_runs(ours: Benchmark, base: Benchmark) -> McNemar | None:
+    """McNemar's exact test of two runs; ``None`` where they have no items in common, or items that are partly right."""
+    pair = _pair([ours], [base])
+    if pair is None or not all(isinstance(each[0].values, str) for each in pair):
+        return None
+    return mcnemar(pair[0][0].scores(), pair[1][0].scores())
 
 
 def _in_points(found: Difference) -> Compared:

@@ -11,7 +11,7 @@ import yaml
 
 from analysis import chance
 from analysis.paper import Printed, paper_tables
-from analysis.records import Measurement, TableError, source
+from analysis.records import Measurement, TableError, canonical, source
 from analysis.statistics import detectable_difference, detectable_paired_difference
 from analysis.table import (
     CAUTION,
@@ -174,7 +174,7 @@ def _chance_note(ablation: Ablation, cells: dict[str, Cell]) -> str:
     }
     counts = {c: str(cell.n) for c, cell in cells.items()}
     told = f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}."
-    return f"{told}{_detectable(cells)}{_time_note(cells)}"
+    return f"{told}{_detectable(cells)}{_single_runs(ablation, cells)}{_time_note(cells)}"
 
 
 def _detectable(cells: dict[str, Cell]) -> str:
@@ -194,6 +194,24 @@ def _detectable(cells: dict[str, Cell]) -> str:
     return (
         f" Smallest difference detectable between two cells: {shown} (n = {smallest} each, rate {100 * rate:.1f}%, "
         "unpaired)."
+    )
+
+
+def _single_runs(ablation: Ablation, cells: dict[str, Cell]) -> str:
+    """Runs against GRPO's run of the same seeds: what a reader of one seed would believe."""
+    base = {canonical(m.seeds): m.result for m in cells[BASELINE].seeds} if BASELINE in cells else {}
+    told = []
+    for credit, label in ablation.rows.items():
+        for m in cells[credit].seeds if credit in cells and credit != BASELINE else []:
+            twin = base.get(canonical(m.seeds))
+            if twin and (found := chance.single_runs(m.result, twin)):
+                several = f", seed {m.seeds['rollout']}" if len(cells[credit].seeds) > 1 else ""
+                told.append(f"{label}{several} {found.ours_only} to {found.base_only} (p = {found.p_value:.2g})")
+    if not told:
+        return ""
+    return (
+        f" Answers right in one run alone, against GRPO's run with the same seeds: {'; '.join(told)}; McNemar's exact "
+        "test, not corrected, of runs and not of methods."
     )
 
 

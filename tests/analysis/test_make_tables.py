@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from statsmodels.stats.contingency_tables import mcnemar as mcnemar_p
 
 from analysis import make_tables
 from analysis.make_tables import NAMES, PAPERS
@@ -63,6 +65,16 @@ def test_verdicts_are_paired_by_item_and_one_seed_speaks_of_two_runs(folder: Fol
     assert column(rows, "tiny", "Verdict") == ["–", "differs, one seed", "within noise", "not run", "not run"]
     low, high = column(rows, "tiny", "Interval of it")[1].strip("[]").split(", ")
     assert 3.5 < float(low) < 5 < float(high) < 6.5  # the same hundred answers gained: a narrow interval
+
+
+def test_runs_of_equal_seeds_are_compared_as_runs(folder: Folder) -> None:
+    grpo = "1" * 1000 + "0" * 1000
+    folder.add(record("uniform", 1000, verdicts=grpo), record("kawhi", 1010, verdicts="1" * 990 + "0" * 990 + "1" * 20))
+    folder.add(record("kawhi_all", 1000, rollout=5, verdicts=grpo))  # GRPO has no run with this seed
+    assert folder.make(TABLE) == 0
+    text = folder.text("md")
+    p = mcnemar_p(np.array([[980, 10], [20, 990]]), exact=True).pvalue
+    assert f"same seeds: GRPO + KAWHI (Ours) 20 to 10 (p = {p:.2g}); McNemar's exact test" in text
 
 
 def test_with_several_seeds_the_methods_are_compared(folder: Folder) -> None:
@@ -236,7 +248,7 @@ def test_without_names_all_tables_are_made_complete_with_en_dashes(folder: Folde
     tables = {*NAMES, *(f"{name}_compared" for name in PAPERS)}
     assert folder.made() == {f"{name}.{ending}" for name in tables for ending in ("md", "tex", "csv", "html")}
     assert f"wrote {len(tables)} tables" in capsys.readouterr().out
-    printed = column(folder.rows("main_table"), "paper", "Avg")
+    printed = [row["paper: KAWHI: Avg"] for row in folder.rows("main_table")]
     assert printed == [row.cells["Avg"].text for row in paper_tables()["kawhi_1"].rows]
     for name in tables:
         ours = [row[key] for row in folder.rows(name) for key in row if "nothing was run" in key]
