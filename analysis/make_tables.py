@@ -21,7 +21,8 @@ if __package__ is None:  # run as a script: this folder's statistics.py would hi
 
 from analysis import grounding, methods  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
-from analysis.paper_table import layouts, paper_table  # noqa: E402
+from analysis.paper_layout import layouts  # noqa: E402
+from analysis.paper_table import paper_table  # noqa: E402
 from analysis.records import TableError, entries, groundings, measurements, timings  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402

@@ -6,60 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
-import yaml
 
 from analysis import chance
-from analysis.experiment import Experiment, Setting, experiments, model_names, settings
-from analysis.paper import PaperTable, Printed, paper_tables
-from analysis.records import Entry, source
-from analysis.statistics import detectable_difference
+from analysis.compared_table import compared_table
+from analysis.experiment import Experiment, Setting, model_names, settings
+from analysis.paper import Printed
+from analysis.paper_layout import Layout, layouts, results, row_source, score, setting_note
+from analysis.records import Entry
 from analysis.table import CAUTION, EMPTY, Group, Source, Table, Value, empty_group, plain
 from kawhi.records.schema import Benchmark
 
-COMPARED = "_compared"
 BASE_NOTE = (
     "'vs base' is the difference from the row's own base: a credit method's from its base algorithm without it, a base "
     "algorithm's from the untrained model, an ablation's from the row it varies."
 )
-PRINTED_NOTE = (
-    "A verdict compares with the paper's number, of which neither seeds nor an interval are printed: it is taken as "
-    "one draw of answers to as many problems, and the spread between training seeds on its side is not in the "
-    "interval. Verdicts are after Holm's correction over all comparisons of the column."
-)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a table of ``conf/experiment`` and one of ``paper.yaml`` fit together (``papers`` of ``tables.yaml``).
-
-    Attributes:
-        columns: paper's column -> task.
-        mean: the column of the benchmarks' mean; empty where there is none.
-        delta: ``untrained`` or a credit method: the row that subscripts are differences from; empty for none.
-        rows: for each line of the paper's table the number of the experiment's row.
-    """
-
-    paper: PaperTable
-    columns: dict[str, str]
-    mean: str
-    delta: str
-    rows: tuple[int | None, ...]
-
-
-@cache
-def layouts() -> dict[str, Layout]:
-    """By name of the experiment."""
-    content = yaml.safe_load((Path(__file__).parent / "tables.yaml").read_text(encoding="utf-8"))["papers"]
-    found = {}
-    for name, entry in content.items():
-        paper = paper_tables()[entry["paper"]]
-        rows = entry.get("rows", range(len(experiments()[name].rows)))
-        found[name] = Layout(paper, entry["columns"], entry.get("mean", ""), entry.get("delta", ""), tuple(rows))
-    return found
 
 
 def paper_table(experiment: Experiment, every: list[Entry]) -> list[Table]:
@@ -83,7 +43,7 @@ def paper_table(experiment: Experiment, every: list[Entry]) -> list[Table]:
         blocks=_blocks(layout),
         notes=(*[chance.METHODS, BASE_NOTE] * bool(found), *_models(experiment, found)),
     )
-    return [table, _compared(experiment, layout, table, found)] if layout else [table]
+    return [table, compared_table(experiment, layout, table, found)] if layout else [table]
 
 
 def _caption(experiment: Experiment, layout: Layout | None) -> str:
@@ -164,16 +124,6 @@ def _number(text: str) -> float | None:
 # What was run here.
 
 
-def _results(setting: Setting, row: int | None, task: str) -> list[Benchmark]:
-    return [entry.scores[task] for entry in setting.rows.get(row, [])] if row is not None else []
-
-
-def _score(setting: Setting, row: int | None, tasks: Sequence[str]) -> float | None:
-    """Mean over tasks of the means over seeds; ``None`` where one of them was not run."""
-    found = [_results(setting, row, task) for task in tasks]
-    return sum(chance.score(seeds) for seeds in found) / len(found) if all(found) else None
-
-
 def _group(
     experiment: Experiment, layout: Layout | None, order: Sequence[int | None], labels: Sequence[str], setting: Setting
 ) -> Group:
@@ -182,12 +132,11 @@ def _group(
     columns = _columns(layout, setting)
     lines, values = [], []
     for row, label in zip(order, labels, strict=True):
-        where = _source(experiment, setting, row, label)
-        numbers = [_score(setting, row, tasks) for tasks in columns.values()]
+        where = row_source(experiment, setting, row, label)
+        numbers = [score(setting, row, tasks) for tasks in columns.values()]
         base = _delta_row(experiment, layout, row)
         deltas = [
-            _delta(layout, number, _score(setting, base, t))
-            for number, t in zip(numbers, columns.values(), strict=True)
+            _delta(layout, number, score(setting, base, t)) for number, t in zip(numbers, columns.values(), strict=True)
         ]
         gains = _gains(experiment, setting, row, columns)
         cells = [
@@ -199,7 +148,7 @@ def _group(
         values.append([None if number is None else round(number, 2) for number in numbers])
     best = _best(values, _comparable(layout, order, experiment))
     marked = [tuple(_marked(cell, (i, j) in best) for j, cell in enumerate(line)) for i, line in enumerate(lines)]
-    return Group(setting.head, (*columns, "Seeds"), marked, _note(setting), CAUTION[setting.provenance])
+    return Group(setting.head, (*columns, "Seeds"), marked, setting_note(setting), CAUTION[setting.provenance])
 
 
 def _columns(layout: Layout | None, setting: Setting) -> dict[str, list[str]]:
@@ -246,7 +195,7 @@ def _gains(experiment: Experiment, setting: Setting, row: int | None, columns: d
     if row is None or experiment.rows[row].credit != "kawhi" or (base := experiment.reference(row)) is None:
         return empty
     tasks = list(columns.values())[-1]
-    ours, theirs = _score(setting, row, tasks), _score(setting, base, tasks)
+    ours, theirs = score(setting, row, tasks), score(setting, base, tasks)
     if len(tasks) == 1 or ours is None or theirs is None or experiment.rows[base].credit != "uniform":
         return empty
     return [*empty[:-1], f"{ours - theirs:+.2f}"]
@@ -259,106 +208,21 @@ def _one_benchmark(
     (task,) = setting.tasks
     found: list[chance.Compared | None] = []
     for row in order:
-        ours = _results(setting, row, task)
-        base = _results(setting, experiment.reference(row) if row is not None else None, task)
+        ours = results(setting, row, task)
+        base = results(setting, experiment.reference(row) if row is not None else None, task)
         found.append(chance.compared(ours, base) if ours and base else None)
-    words = chance.verdicts(found, [bool(_results(setting, row, task)) for row in order])
+    words = chance.verdicts(found, [bool(results(setting, row, task)) for row in order])
     lines = []
     for row, label, against, word in zip(order, labels, found, words, strict=True):
-        seeds = _results(setting, row, task)
+        seeds = results(setting, row, task)
         if not seeds:
             lines.append(plain(*(EMPTY,) * 4, chance.NOT_RUN, EMPTY))
             continue
-        base = _results(setting, experiment.reference(row) if row is not None else None, task)
+        base = results(setting, experiment.reference(row) if row is not None else None, task)
         gap = f"{chance.score(seeds) - chance.score(base):+z.2f}" if base else EMPTY
         texts = (chance.shown(chance.interval(seeds)), gap, chance.shown_difference(against)[1], word, str(len(seeds)))
-        where = _source(experiment, setting, row, label)
+        where = row_source(experiment, setting, row, label)
         lines.append(plain(f"{chance.score(seeds):.2f}", *texts, source=where))
     title = _titled(next(iter(setting.rows.values()))[0].scores[task])
     names = (title, "95% interval", "vs base", "Interval of it", "Verdict", "Seeds")
-    return Group(setting.head, names, lines, _note(setting), CAUTION[setting.provenance])
-
-
-def _source(experiment: Experiment, setting: Setting, row: int | None, label: str) -> Source | None:
-    own = setting.rows.get(row, []) if row is not None else []
-    return source(f"{label}, {setting.head}", own, experiment.command) if own else None
-
-
-def _note(setting: Setting) -> str:
-    first = next(iter(setting.rows.values()))[0]
-    counts = ", ".join(f"{first.scores[task].title} {first.scores[task].n}" for task in setting.tasks)
-    seeds = sorted({_seeds(entry) for its in setting.rows.values() for entry in its if entry.study == "training"})
-    told = f" Seeds: {'; '.join(seeds)}." if seeds else ""
-    return f"{setting.long}. n per cell and seed: {counts}.{told}{_detectable(setting)}"
-
-
-def _detectable(setting: Setting) -> str:
-    """The smallest difference that two cells of one seed could show, by benchmark, at the mean rate of all cells."""
-    told = []
-    for task in setting.tasks:
-        results = [entry.scores[task] for its in setting.rows.values() for entry in its]
-        if any(result.correct is None for result in results):
-            continue
-        rate = sum(result.correct or 0 for result in results) / sum(result.n for result in results)
-        if 0 < rate < 1:
-            points = 100 * detectable_difference(rate, min(result.problems or result.n for result in results))
-            told.append(f"{results[0].title} {points:.2f}")
-    if not told:
-        return ""
-    return f" Smallest difference detectable between two cells of one seed, unpaired: {', '.join(told)} points."
-
-
-def _seeds(entry: Entry) -> str:
-    return " ".join(f"{key.split('.')[1]} {value}" for key, value in entry.config.items() if key.startswith("seeds."))
-
-
-# The paper's number, ours, the difference.
-
-
-def _compared(experiment: Experiment, layout: Layout, table: Table, found: list[Setting]) -> Table:
-    columns = {name: [task] for name, task in layout.columns.items()}
-    if layout.mean:
-        columns[layout.mean] = list(layout.columns.values())
-    lines = [(i, name) for i, row in enumerate(layout.paper.rows) for name in columns if name in row.cells]
-    printed = [layout.paper.rows[i].cells[name] for i, name in lines]
-    groups = [
-        Group(
-            f"paper: {layout.paper.paper}",
-            ("Paper",),
-            [plain(cell.text, source=Source("as printed", place=cell.place)) for cell in printed],
-            "",
-        )
-    ]
-    names = ("Ours", "Difference", "95% interval", "Verdict")
-    measured = [setting for setting in found if setting.provenance == "measured"]
-    for setting in measured:
-        gaps, ours = [], []
-        for (i, name), cell in zip(lines, printed, strict=True):
-            row, tasks = layout.rows[i], columns[name]
-            score = _score(setting, row, tasks)
-            ours.append(score)
-            seeds = [_results(setting, row, task) for task in tasks]
-            gaps.append(None if score is None else chance.against_printed(seeds, cell.value, score))
-        words = chance.verdicts(gaps, [score is not None for score in ours])
-        cells = []
-        for (i, _), cell, score, gap, word in zip(lines, printed, ours, gaps, words, strict=True):
-            shown = EMPTY if score is None else f"{score:.2f}"
-            difference = EMPTY if score is None else f"{score - cell.value:+z.2f}"
-            where = _source(experiment, setting, layout.rows[i], table.rows[i])
-            cells.append(plain(shown, difference, chance.shown_difference(gap)[1], word, source=where))
-        groups.append(Group(setting.head, names, cells, _note(setting)))
-    if not measured:
-        nothing = [plain(*(EMPTY,) * 3, chance.NOT_RUN) for _ in lines]
-        groups.append(Group("measured: nothing was run", names, nothing, "measured: nothing was run."))
-    firsts = {i: next(k for k, (line, _) in enumerate(lines) if line == i) for i, _ in lines}
-    return Table(
-        name=f"{table.name}{COMPARED}",
-        caption=f"{table.caption}: the paper's numbers and ours",
-        rows=[f"{table.rows[i]}, {name}" for i, name in lines],
-        groups=groups,
-        command=table.command,
-        ours=frozenset(k for k, (i, _) in enumerate(lines) if i in table.ours),
-        blocks={firsts[i]: text for i, text in table.blocks.items() if i in firsts},
-        notes=(PRINTED_NOTE,),
-        title="Experiment, benchmark",
-    )
+    return Group(setting.head, names, lines, setting_note(setting), CAUTION[setting.provenance])

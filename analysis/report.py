@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis import chance, grounding, methods
+from analysis.compared_table import COMPARED, PRINTED_NOTE
 from analysis.make_tables import SHORT, make_tables
 from analysis.paper import discrepancies
-from analysis.paper_table import BASE_NOTE, COMPARED, PRINTED_NOTE, layouts
+from analysis.paper_layout import layouts
+from analysis.paper_table import BASE_NOTE
 from analysis.table import EMPTY, Group, Source, Table, Value, plain
 from analysis.training import ablations
 from kawhi.records.folder import read_folder

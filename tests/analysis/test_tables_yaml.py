@@ -8,7 +8,7 @@ import yaml
 
 from analysis import make_tables
 from analysis.experiment import experiments
-from analysis.paper_table import layouts
+from analysis.paper_layout import layouts
 from analysis.records import groundings, measurements
 from analysis.table import EMPTY
 from analysis.training import BASELINE, OURS, ablations, training_table
