@@ -163,7 +163,7 @@ def _training(training: Training) -> list[tuple[str, str]]:
         "Share of weight 0": training.weight_zero_share,
         "Entropy": training.entropy,
         "Gradient norm": training.grad_norm,
-        "Seconds of a step": training.step_seconds,
+        "Seconds of a step": record.run.step_seconds,
     }
     counts = training.paragraph_counts
     paragraphs = "; ".join(f"{number}: {count}" for number, count in counts.items()) if counts else EMPTY

@@ -174,7 +174,6 @@ class Training(Part):
     weight_zero_share: Curve = []
     entropy: Curve = []
     grad_norm: Curve = []
-    step_seconds: Curve = []
     weight_histogram: list[Count] | None = None
     paragraph_counts: dict[str, Count] | None = None
     examples: list[Example] = []
@@ -207,6 +206,7 @@ class Run(Part):
         peak_memory_gib: the most that all processes of a stage held at once.
         peak_device_memory_gib: as torch reserved it on one device.
         launches: of stages; more than there are stages where something was stopped and went on.
+        step_seconds: of every step, the first included, which pays for start-up.
         timing_s: verl's and our timers, mean seconds per step without the first.
     """
 
@@ -221,6 +221,7 @@ class Run(Part):
     versions: dict[str, str] = {}
     git: Git = Git()
     launches: int | None = None
+    step_seconds: Curve = []
     timing_s: dict[str, float] = {}
     kawhi_share: Share | None = None
 

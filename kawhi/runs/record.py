@@ -37,7 +37,6 @@ CURVES = {
     "weight_zero_share": "kawhi/weight/zero_share",
     "entropy": "actor/entropy",
     "grad_norm": GRADIENT,
-    "step_seconds": "timing_s/step",
 }
 """Name in the record -> verl's or our metric."""
 DEVICE_MEMORY = "perf/max_memory_reserved_gb"
@@ -119,7 +118,10 @@ def _run(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, 
         },
         "launches": len(launches) or None,
     }
-    return {**run, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)} if metrics else run
+    if not metrics:
+        return run
+    step_seconds = [row.get("timing_s/step") for row in metrics]
+    return run | {"step_seconds": step_seconds, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}
 
 
 def _utc(seconds: float) -> str:
