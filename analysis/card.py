@@ -163,7 +163,6 @@ def _training(training: Training) -> list[tuple[str, str]]:
         "Share of weight 0": training.weight_zero_share,
         "Entropy": training.entropy,
         "Gradient norm": training.grad_norm,
-        "Seconds of a step": record.run.step_seconds,
     }
     counts = training.paragraph_counts
     paragraphs = "; ".join(f"{number}: {count}" for number, count in counts.items()) if counts else EMPTY
@@ -200,6 +199,7 @@ def _run(record: Record) -> list[tuple[str, str]]:
         ("Started, ended", f"{run.started or EMPTY}, {run.ended or EMPTY}"),
         ("Git commit", git),
         ("Commits of earlier launches", _joined(run.git.others)),
+        ("Seconds of a step", curve_text(run.step_seconds, best=False)),
         (
             "Seconds of a step by part",
             _joined(f"{k.removeprefix('timing_s/')} {v:.3f}" for k, v in run.timing_s.items()),
