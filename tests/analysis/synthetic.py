@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import random
 from pathlib import Path
 from typing import Any
 
 from analysis.make_tables import main
+from analysis.training import ablations
 from kawhi.records.schema import config_hash
 
 FAMILIES = {
@@ -201,6 +203,19 @@ class Folder:
 
     def rows(self, table: str = "region_selection") -> list[dict[str, str]]:
         return list(csv.DictReader(self.text("csv", table).splitlines()))
+
+
+def thousand_records(folder: Folder) -> None:
+    """Three algorithms, two models, every credit method, nine seeds, as far as a thousand go."""
+    credits = [*dict.fromkeys(credit for ablation in ablations().values() for credit in ablation.rows)]
+    every = itertools.product(("grpo", "dapo", "gspo"), FAMILIES, credits, range(9))
+    for number, (algorithm, family, credit, seed) in enumerate(itertools.islice(every, 1000)):
+        correct = 500 + number % 90
+        own = {"algorithm": algorithm, "family": family, "rollout": seed}
+        folder.add(
+            record(credit, correct, n=1000, verdicts=digits(1000, correct, seed=number), **own),
+            name=f"{number:04}.json",
+        )
 
 
 def heads(rows: list[dict[str, str]], ending: str) -> list[str]:
