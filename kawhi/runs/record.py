@@ -89,9 +89,9 @@ def _benchmark(folder: Path, title: str) -> dict[str, Any]:
 
 def _run(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     """When, where and how fast; what worked is what was noted when it was launched, not what writes the record."""
-    stages = {
-        file.stem: json.loads(file.read_text()) for file in sorted((run_directory.path / "stages").glob("*.json"))
-    }
+    files = sorted((run_directory.path / "stages").glob("*.json"))
+    # Without this stage itself, which a record that is written for the first time does not know yet.
+    stages = {file.stem: json.loads(file.read_text()) for file in files if file.stem != "record"}
     launches = json.loads(run_directory.launches.read_text()) if run_directory.launches.exists() else []
     worked = [note for note in launches if note["stage"] != "record"] or launches or [launch_note("record")]
     commits = list(dict.fromkeys(note["git"]["commit"] for note in worked))
