@@ -158,7 +158,8 @@ def make_table(name: str, cells: Sequence[TableCell], records: Path) -> int:
         code = subprocess.run([*command, "--records", str(records), "--out", str(out)]).returncode
     print(f"table {name}: {total - len(missing)} of {total} cells have a record", flush=True)
     if code:
-        print(f"error: the table {name} could not be made; `python analysis/make_tables.py {name}`", file=sys.stderr)
+        told = f"error: the table {name} lacks records, see above; `python analysis/make_tables.py {name}`"
+        print(told, file=sys.stderr)
     return 0 if missing else code
 
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kawhi.records.schema import VERSION, config_hash
+from kawhi.records.hashing import config_hash
+from kawhi.records.schema import VERSION
 from kawhi.runs.identity import CellError
 from kawhi.runs.made_by import launch_note
 from kawhi.runs.rundir import RunDirectory, write_json

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kawhi.records.schema import MAXIMUM, Record, config_hash
+from kawhi.records.hashing import config_hash
+from kawhi.records.schema import MAXIMUM, Record
 
 
 def contradictions(record: Record) -> list[str]:

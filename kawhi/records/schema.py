@@ -6,8 +6,6 @@ that block's hash, so a record proves which configuration it is of.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -318,9 +316,3 @@ STUDIES: dict[str, type[Record]] = {
     "heads": HeadsRecord,
     "errors": ErrorsRecord,
 }
-
-
-def config_hash(config: dict[str, Any]) -> str:
-    """12 hexadecimal digits: the hash of a cell whose identity is ``config``."""
-    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]

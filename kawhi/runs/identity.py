@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.data.sources import NAMES
 from kawhi.evaluation.benchmark import is_judged
 from kawhi.evaluation.prompts import prompts_of
-from kawhi.records.schema import config_hash
+from kawhi.records.hashing import config_hash
 from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 

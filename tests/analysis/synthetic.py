@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.make_tables import main
 from analysis.training import ablations
-from kawhi.records.schema import config_hash
+from kawhi.records.hashing import config_hash
 
 FAMILIES = {
     "qwen2_5_vl": {

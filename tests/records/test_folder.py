@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kawhi.records.folder import RecordError, parse_record, read_folder
-from kawhi.records.schema import VERSION, config_hash
+from kawhi.records.hashing import config_hash
+from kawhi.records.schema import VERSION
 from tests.analysis.synthetic import changed, digits, grounding_record, hashed, record, timing_record
 
 AT = ("benchmarks", "kawhi_tiny")
