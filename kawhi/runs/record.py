@@ -138,8 +138,9 @@ def _training(cell: DictConfig, metrics: list[dict[str, Any]]) -> dict[str, Any]
             **{name: curve for name, curve in curves.items() if any(value is not None for value in curve)},
         },
         "health": {
-            "correlation_min": min(row[CORRELATION] for row in metrics),
-            "kl_max": max(abs(row[KL]) for row in metrics),
+            # How vLLM batched the requests, which depends on the machine's load, moves the digits behind these.
+            "correlation_min": round(min(row[CORRELATION] for row in metrics), 6),
+            "kl_max": round(max(abs(row[KL]) for row in metrics), 6),
             "grad_norm_max": max(row[GRADIENT] for row in metrics),
         },
     }

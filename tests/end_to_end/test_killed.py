@@ -15,6 +15,9 @@ from .conftest import SMALL
 pytestmark = pytest.mark.slow
 
 TIMING = ("timing", "perf/")
+ROLLOUT = ("training/rollout_", "rollout_corr/")
+"""How far the rollout's log-probs are from the actor's: in float32, which requests vLLM had in one batch moves the last
+digits, and that depends on the machine's load.  What is sampled and trained does not."""
 
 
 def without_run_block(record: dict) -> dict:
@@ -69,7 +72,11 @@ def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, requ
     assert done.returncode == 0, done.stderr[-3000:]
     undisturbed = request.getfixturevalue("undisturbed")  # last: by now another worker may have run it
     assert without_run_block(workspace.record()) == without_run_block(undisturbed.record())
-    assert numbers(run_directory) == numbers(undisturbed.run_directory())
+    for ours, theirs in zip(numbers(run_directory), numbers(undisturbed.run_directory()), strict=True):
+        assert ours.keys() == theirs.keys()
+        moved = {name: value for name, value in ours.items() if value != theirs[name]}
+        assert all(name.startswith(ROLLOUT) for name in moved), moved
+        assert moved == pytest.approx({name: theirs[name] for name in moved}, abs=1e-5)
     assert (run_directory / "train" / "metrics-0.jsonl").read_text() == first_step
     assert (other / "record.json").read_text() == "untouched"
 
