@@ -38,8 +38,11 @@ def own_command(cell: DictConfig, conf: Path) -> str | None:
         cell: resolved, as in ``config.yaml``.
         conf: the folder of the configuration.
     """
+    defaults = (yaml.safe_load((conf / "run.yaml").read_text(encoding="utf-8")) or {}).get("defaults")
+    if not defaults:
+        return None
     wanted: dict[str, Any] = OmegaConf.to_container(cell, resolve=True)  # type: ignore[assignment]
-    overrides = [*_files(wanted, conf)]
+    overrides = [*_files(wanted, conf, defaults)]
     try:
         composed = _compose(conf, overrides)
         if further := list(_differences(wanted, composed)):
@@ -52,9 +55,8 @@ def own_command(cell: DictConfig, conf: Path) -> str | None:
     return shlex.join(["python", "experiments/run.py", *overrides])
 
 
-def _files(wanted: dict[str, Any], conf: Path) -> Iterator[str]:
-    default = yaml.safe_load((conf / "run.yaml").read_text(encoding="utf-8"))["defaults"]
-    chosen = {key: value for each in default if isinstance(each, dict) for key, value in each.items()}
+def _files(wanted: dict[str, Any], conf: Path, defaults: list[Any]) -> Iterator[str]:
+    chosen = {key: value for each in defaults if isinstance(each, dict) for key, value in each.items()}
     for group in NAMED:
         block = wanted.get(group)
         name = "none" if block is None else block["name"]
