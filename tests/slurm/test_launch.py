@@ -1,8 +1,10 @@
-"""Many cells, and two people who launch them at the same moment; no job starts."""
+"""Many cells, and two people who launch them at the same moment; no job starts.
+
+How long a launch takes is for benchmarks/launch_speed.py.
+"""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -12,8 +14,7 @@ import pytest
 from kawhi.cluster import slurm, submission
 from tests.cells import ROOT
 
-CELLS = 200
-SECONDS = 60
+CELLS = 60
 
 
 @pytest.fixture
@@ -31,16 +32,14 @@ def launch(lab, folder, *overrides: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=folder, env=lab.environment, **pipes)
 
 
-def ended(process: subprocess.Popen) -> tuple[str, float]:
-    """What it printed, and the processor time that it took with all its children."""
-    output = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+def ended(process: subprocess.Popen) -> str:
+    """What it printed."""
+    output = process.communicate(timeout=600)[0]
     assert process.returncode == 0, output
-    return output, used.ru_utime + used.ru_stime
+    return output
 
 
-def test_two_launches_at_once_submit_every_cell_once_and_soon(closed, tmp_path):
+def test_two_launches_at_once_submit_every_cell_once(closed, tmp_path):
     sweep = ("ablation=region_selection", "credit=uniform,kawhi", f"seeds.rollout=range({CELLS // 2})")
     both = [launch(closed, tmp_path, *sweep) for _ in range(2)]
     told = [ended(process) for process in both]
@@ -51,12 +50,9 @@ def test_two_launches_at_once_submit_every_cell_once_and_soon(closed, tmp_path):
         cells = {submission.cells_of(runs, task)[1][0] for task in tasks}
         assert len(tasks) == len(cells) == CELLS
     assert len(submission.tables_at_work(runs, queue)) == 1
-    counts = [
-        re.search(r"200 cells: 0 done, (\d+) queued or running already, (\d+) submitted", text) for text, _ in told
-    ]
+    form = rf"{CELLS} cells: 0 done, (\d+) queued or running already, (\d+) submitted"
+    counts = [re.search(form, text) for text in told]
     assert sorted((int(count[1]), int(count[2])) for count in counts) == [(0, CELLS), (CELLS, 0)]
-    # Processor time: on a machine with nothing else to do the wall time, here with whatever runs beside it.
-    assert min(seconds for _, seconds in told) < SECONDS
 
 
 def test_a_mistake_in_the_last_cell_submits_none(closed, tmp_path):
