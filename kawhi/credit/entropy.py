@@ -41,7 +41,8 @@ def nucleus_entropy(
         probability = ordered.exp()
         before = probability.cumsum(dim=-1) - probability  # mass of the more probable tokens
         probability = probability.masked_fill_(before >= p, 0.0)
-        mass = probability.sum(dim=-1)
-        # -sum q/m log(q/m) = log m - sum(q log q) / m; q log q is 0 where q is.
-        entropy[part] = mass.log() - torch.special.xlogy(probability, probability).sum(dim=-1) / mass
+        # Divided first: a nucleus of one token then has an entropy of exactly 0, whatever kernel computed the logits.
+        # Methods rank tokens by entropy, and most tokens of a confident model are such ones.
+        probability.div_(probability.sum(dim=-1, keepdim=True))
+        entropy[part] = torch.special.entr(probability).sum(dim=-1)
     return entropy

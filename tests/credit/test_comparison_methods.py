@@ -114,6 +114,14 @@ def test_one_method_alone_is_itself(also):
     assert configured({"method": "ft_rl", "options": FT_RL, "also": also}) == build("ft_rl", **FT_RL)
 
 
+def test_a_nucleus_of_one_token_has_no_entropy_at_all():
+    """Not even a rounding error: ToR would rank such tokens, most of a batch, by it."""
+    logits = torch.randn(500, 40, generator=torch.Generator().manual_seed(0))
+    logits[:, 7] += 12.0
+    assert (logits.softmax(-1).max(-1).values > 0.96).all()
+    assert nucleus_entropy(logits, 0.95).count_nonzero() == 0
+
+
 @given(st.lists(st.floats(-8, 8), min_size=1, max_size=12), st.sampled_from([0.05, 0.5, 0.9, 0.95]))
 def test_nucleus_entropy(logits, p):
     exact = torch.tensor([logits])
