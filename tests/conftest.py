@@ -29,10 +29,11 @@ cv2.setNumThreads(1)
 
 
 _LONG = ("slurm", "end_to_end")
+_LONG_MODULES = ("test_experiments", "test_hostile", "test_launcher", "test_sandbox", "test_coverage", "test_job")
 
 
 def pytest_collection_modifyitems(items):
-    """Folders of minutes first, then modules with slow tests, then the many short ones.
+    """Folders of minutes first, then modules with slow tests and others of a minute, then the many short ones.
 
     ``make test`` deals modules out to its processes in this order, so that short ones fill up the end.
     """
@@ -40,7 +41,9 @@ def pytest_collection_modifyitems(items):
 
     def rank(item) -> int:
         folder = item.path.parent.name
-        return _LONG.index(folder) if folder in _LONG else len(_LONG) + (item.path not in slow)
+        if folder in _LONG:
+            return _LONG.index(folder)
+        return len(_LONG) + (item.path not in slow and item.path.stem not in _LONG_MODULES)
 
     items.sort(key=rank)
 

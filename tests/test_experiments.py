@@ -34,7 +34,7 @@ CELLS = {  # of each table, as the papers print it
     "tor_table5": 4,
     "tor_main": 5,
 }
-_CHECKED: set[str] = set()  # tables share cells
+_CHECKED: set[str] = set()  # what verl sees of a cell: tables share cells, and a method's own options are not verl's
 
 
 def test_every_table_is_here():
@@ -63,9 +63,10 @@ def test_its_cells_reach_verl(name, scale):
 
 def check(asked) -> None:
     lines = overrides(asked, **FILES)
-    if str(lines) in _CHECKED:
+    seen = str([line for line in lines if not line.startswith("+kawhi.")])
+    if seen in _CHECKED:
         return
-    _CHECKED.add(str(lines))
+    _CHECKED.add(seen)
     composed = in_verl(*lines)
     for block in (asked.verl, asked.verl_new):
         for key, value in leaves(resolve_package_paths(OmegaConf.to_container(block, resolve=True))):

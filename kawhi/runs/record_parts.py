@@ -141,9 +141,7 @@ def _paragraphs(response: dict[str, Any], tokenizer) -> Iterator[dict[str, Any]]
 
 
 def _tokenizer(model: str):
-    from kawhi import torchvision_shim
+    # AutoTokenizer would import all that generates, half of what this stage takes; both decode alike.
+    from transformers import PreTrainedTokenizerFast
 
-    torchvision_shim.install()
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(resolve_package_paths(model))
+    return PreTrainedTokenizerFast.from_pretrained(resolve_package_paths(model))

@@ -64,7 +64,7 @@ def test_this_machine_has_a_sandbox():
         ("open('/etc/shadow')", "FileNotFoundError"),
         ("import os\nos.listdir('/home')", "FileNotFoundError"),
         ("import os\nos.listdir('/sys')", "FileNotFoundError"),
-        ("import os\nos.mknod('/work/disk', 0o60600, os.makedev(8, 0))", "PermissionError"),
+        ("import os\nos.mknod('/kawhi-sandbox/disk', 0o60600, os.makedev(8, 0))", "PermissionError"),
         ("open('/proc/1/environ').read()", "PermissionError"),
         ("open('/proc/1/mem', 'r+b')", "PermissionError"),
         ("open('/dev/sda')", "FileNotFoundError"),
@@ -84,7 +84,7 @@ def test_it_meets_a_wall(code, met):
 
 
 @pytest.mark.parametrize(
-    "call", ["unshare(0x10000000)", "unshare(0x20000)", "mount(b'a', b'/work', b'tmpfs', 0, None)"]
+    "call", ["unshare(0x10000000)", "unshare(0x20000)", "mount(b'a', b'/kawhi-sandbox', b'tmpfs', 0, None)"]
 )
 def test_it_cannot_build_its_own_namespaces(call):
     code = f"import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nexit(repr((libc.{call}, ctypes.get_errno())))"
@@ -301,7 +301,7 @@ def test_a_normal_user_gets_the_same_walls():
                 open(path, 'w')
             except OSError as error:
                 found.append(error.errno)
-        open('/work/x', 'w').close()
+        open('/kawhi-sandbox/x', 'w').close()
         forks = 0
         try:
             while forks < 60:

@@ -6,8 +6,8 @@ What is enforced by what:
 
 * No network: a network namespace of its own, without any interface up, and a seccomp filter that refuses ``socket``.
 * Files: a mount namespace whose root is a new tmpfs; only Python, its packages and system libraries are bound into it,
-  read-only.  Homes, ``/tmp``, ``/etc`` and everything else do not exist there.  ``/work`` is a tmpfs with a size and a
-  number of files, the one place that can be written; RLIMIT_FSIZE bounds each file.
+  read-only.  Homes, ``/tmp``, ``/etc`` and everything else do not exist there.  ``/kawhi-sandbox`` is a tmpfs with a
+  size and a number of files, the one place that can be written; RLIMIT_FSIZE bounds each file.
 * Other processes: a PID namespace.  When its first process (this script) ends, the kernel kills all that are left.
 * Privileges: a user namespace; no capabilities, no way to gain any (``no_new_privs``, an empty bounding set), no nested
   user namespaces.  Started by root, the program is user 65534; otherwise the user that started it.
@@ -33,7 +33,7 @@ from collections.abc import Callable
 
 SETUP_FAILED, OUT_OF_MEMORY, CPU_TIME, KILLED, CRASHED, TOO_MANY = 90, 91, 92, 93, 94, 95
 NOBODY = 65534
-WORK = "/work"
+WORK = "/kawhi-sandbox"  # not a name like /work, below which some machines have their Python or their checkouts
 
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
 _MS_NOATIME, _MS_NODIRATIME, _MS_RELATIME = 1024, 2048, 1 << 21
