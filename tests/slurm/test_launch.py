@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from benchmarks import launch_speed
 from kawhi.cluster import slurm, submission
 from tests.cells import ROOT
 
@@ -53,6 +54,13 @@ def test_two_launches_at_once_submit_every_cell_once(closed, tmp_path):
     form = rf"{CELLS} cells: 0 done, (\d+) queued or running already, (\d+) submitted"
     counts = [re.search(form, text) for text in told]
     assert sorted((int(count[1]), int(count[2])) for count in counts) == [(0, CELLS), (CELLS, 0)]
+
+
+def test_a_launch_is_measured_beside_composing_alone(closed, tmp_path):
+    taken = launch_speed.measure(2, tmp_path, closed.environment)
+    assert list(taken) == ["2 cells launched", "2 cells composed, nothing else", "the same launch, all cells queued"]
+    assert all(wall > 0 and used > 0 for wall, used in taken.values())
+    assert len(slurm.queue()) == 2 * 2 + 1  # training and evaluation of each, and the table
 
 
 def test_a_mistake_in_the_last_cell_submits_none(closed, tmp_path):
