@@ -21,7 +21,7 @@ IGNORED = ("timing", "perf/", "kawhi/")
 # log-probs; one request at a time, from its first token on, leaves nothing to the load.
 ALONE = (
     "verl.actor_rollout_ref.rollout.max_num_seqs=1",
-    "verl.actor_rollout_ref.rollout.enable_prefix_caching=false",
+    "+verl.actor_rollout_ref.rollout.enable_prefix_caching=false",
 )
 
 
