@@ -20,7 +20,7 @@ from tests.cells import CONF, ROOT
 from tests.end_to_end.conftest import SMALL
 from tests.slurm.lab import Lab
 
-STEPS = 8  # more than are trained before the last interruption, however quick they are
+STEPS = 6  # more than are trained before the last interruption, however quick they are
 OVERRIDES = (
     "ablation=region_selection",
     "credit=uniform,kawhi",
@@ -132,8 +132,11 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     used = lab.run("squeue", "--noheader", "--jobs", job, "--format", "%M").stdout.strip()
     minutes = int(used.split(":")[-2]) + 10 + (len(used.split(":")) > 2) * 60
     lab.run("scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}")
-    lab.wait(lambda: len(sweep.jobs("kawhi")) == 4 or sweep.status("kawhi")["stage"] == "trained", 600)
-    lab.wait(lambda: sweep.status("kawhi")["stage"] == "done" and not lab.squeue(), 600)
+    lab.wait(lambda: sweep.jobs("kawhi")[2]["ended"], 600)
+    # The same job goes on, and would be given its notice again.
+    longer = ("scontrol", "update", f"JobId={job}", "TimeLimit=60")
+    lab.wait(lambda: lab.run(*longer, check=False).returncode == 0, 60)
+    lab.wait(lambda: sweep.status("kawhi")["stage"] == "done" and not lab.squeue(), 1200)
     sweep.seen["accounts"] = lab.sacct(train)
     sweep.seen["status"] = sweep.command("status", "region_selection")
     sweep.seen["tables before"] = list((folder / "results").glob("tables/*"))
@@ -142,7 +145,7 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     (folder / "site.env").write_text("")
     second = sweep.launch(site)
     sweep.seen["second"] = _kill_after(second, "stop:", signal.SIGHUP)
-    lab.wait(lambda: not lab.squeue(), 500)
+    lab.wait(lambda: not lab.squeue(), 1200)
     sweep.seen["second accounts"] = lab.sacct(re.search(r"(\d+)  train:", sweep.seen["second"])[1])
     sweep.seen["third"] = sweep.launched(site)
     sweep.seen["queue after third"] = lab.squeue()
