@@ -127,7 +127,7 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     sweep.until_step("kawhi", 0, launches=3)
     lab.start_node(node)
 
-    # Slurm looks at time limits twice a minute, and a start takes longer: the notice comes before the next step is done.
+    # Slurm looks at time limits twice a minute, and a start takes longer: the notice comes before the next step ends.
     job = sweep.jobs("kawhi")[-1]["job"]  # the plain number of an array's last task means all of the array
     used = lab.run("squeue", "--noheader", "--jobs", job, "--format", "%M").stdout.strip()
     minutes = int(used.split(":")[-2]) + 10 + (len(used.split(":")) > 2) * 60
