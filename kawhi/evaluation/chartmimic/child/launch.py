@@ -33,7 +33,7 @@ from collections.abc import Callable
 
 SETUP_FAILED, OUT_OF_MEMORY, CPU_TIME, KILLED, CRASHED, TOO_MANY = 90, 91, 92, 93, 94, 95
 NOBODY = 65534
-WORK = "/kawhi-sandbox"  # not a name like /work, below which some machines have their Python or their checkouts
+WORK = "/kawhi-sandbox"  # not a common name, below which a machine may have its Python or its checkouts
 
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
 _MS_NOATIME, _MS_NODIRATIME, _MS_RELATIME = 1024, 2048, 1 << 21
