@@ -9,7 +9,6 @@ Both are processes of their own, so both times hold the start of Python and the 
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -67,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {why}")
     with started() as lab, tempfile.TemporaryDirectory() as folder:
         lab.run("scontrol", "update", "PartitionName=main", "State=DOWN")
-        taken = measure(given.cells, Path(folder), {**os.environ, **lab.environment})
+        taken = measure(given.cells, Path(folder), lab.environment)
     floor = next(used for what, (_, used) in taken.items() if what.endswith("nothing else"))
     for what, (wall, used) in taken.items():
         print(f"{wall:6.1f} s, {used:6.1f} s of processor time ({used / floor:.2f} times the composing)  {what}")
