@@ -13,19 +13,59 @@ from kawhi import torchvision_shim
 
 torchvision_shim.install()
 
+import sys  # noqa: E402
+from contextlib import ExitStack  # noqa: E402
+from pathlib import Path  # noqa: E402
+
 import cv2  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from kawhi import fork_server  # noqa: E402
+from kawhi.runs.verl_command import environment  # noqa: E402
 from kawhi.tiny.models import FAMILIES  # noqa: E402
 from kawhi.tiny.tokenizer import train_tokenizer  # noqa: E402
+
+from .cells import cell  # noqa: E402
 
 # A deadline per example fails at random on a busy machine; derandomize, so that a red test is red again tomorrow.
 settings.register_profile("kawhi", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("kawhi")
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+
+
+# One fork server for a session, all its xdist workers included; none while no test starts a trainer.
+_FORK_SERVER = ExitStack()
+_PYTHON = sys.executable
+_SWITCHED_OFF = os.environ.get(fork_server.VARIABLE) == "0"
+
+
+def pytest_configure(config):
+    several = hasattr(config, "workerinput") or getattr(config.option, "numprocesses", None)
+    if several and config.option.markexpr != "not slow":
+        _use_fork_server()
+    else:
+        os.environ[fork_server.VARIABLE] = "0"  # else each cell that a test makes would start one
+
+
+def pytest_collection_finish(session):
+    if any(item.get_closest_marker("slow") for item in session.items):
+        _use_fork_server()
+
+
+def pytest_unconfigure(config):
+    _FORK_SERVER.close()
+
+
+def _use_fork_server() -> None:
+    """Starts it, or in a worker uses the session's."""
+    if not _SWITCHED_OFF and sys.executable == _PYTHON:
+        if os.environ.get(fork_server.VARIABLE) == "0":
+            del os.environ[fork_server.VARIABLE]
+        of_any_cell = environment(cell(Path("unused")), Path("unused/train/unused"))
+        _FORK_SERVER.enter_context(fork_server.running(of_any_cell))
 
 
 _LONG = ("slurm", "end_to_end")

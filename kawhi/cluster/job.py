@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kawhi import fork_server
 from kawhi.cluster import slurm
 from kawhi.runs.cell import TRY_AGAIN
 from kawhi.runs.identity import CellError
@@ -98,7 +99,13 @@ class CellJob:
 
     def _run(self, diary: Diary) -> int:
         # The notice goes to every process of a step, and one that does not know it would die of it.
-        child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child)
+        # A fork server that the submitting process has is none of this job's, which starts its own.
+        environment = {
+            name: value for name, value in os.environ.items() if name != fork_server.VARIABLE or value == "0"
+        }
+        child = subprocess.Popen(
+            self.command(), env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child
+        )
         told = ended = False
         while child.poll() is None:
             if NOTICE in self._signals:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
+from kawhi import fork_server
 from kawhi.runs import checkpoints, health, resources
 from kawhi.runs.identity import CellError
 from kawhi.runs.made_by import launch_note
@@ -81,7 +82,8 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     resources.require(
         memory_gib=cell.scale.needs.memory_gib, disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
     )
-    with run_directory.locked():
+    environment = verl_environment(cell, run_directory.path / "unused")
+    with run_directory.locked(), fork_server.running(environment, wanted=cell.scale.device == "cpu"):
         end_stragglers(run_directory.path)  # of a run that was killed
         run_directory.stop_request.unlink(missing_ok=True)  # it was for an earlier run
         run_directory.save_config(cell)

@@ -16,6 +16,7 @@ from typing import IO, NamedTuple
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, open_dict
 
+from kawhi import fork_server
 from kawhi.evaluation import gate
 from kawhi.runs.devices import VISIBLE, Devices, gpus_needed
 from kawhi.runs.identity import CellError
@@ -25,6 +26,7 @@ from kawhi.runs.resources import GIB, available_memory
 from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.stage import evaluates, trains
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
+from kawhi.runs.verl_command import environment
 from kawhi.runs.views import CellView, SweepView
 
 _POLL_SECONDS = 0.5
@@ -58,20 +60,29 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
         missing = [folder.path for folder in dict.fromkeys(folders) if not folder.record.exists()]
         needs = {folder.path: gpus_needed(cell) for folder, cell in zip(folders, cells, strict=True)}
         devices = Devices.for_cells([needs[path] for path in missing])
-        _pass_gates(loader, sweep, cells, job_overrides, devices, parallel)
     except CellError as error:
         sys.exit(f"error: {error}")
     overrides_of = {folder.path: list(overrides) for folder, overrides in zip(folders, job_overrides, strict=True)}
-    print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
-    if missing:
-        views = [CellView(label, folder.path) for label, folder in zip(labels(cells), folders, strict=True)]
-        most = _side_by_side(cells[0], parallel)
-        code = _run(missing, overrides_of, views, cells[0].folder, most, devices, needs)
-        if code:
-            sys.exit(code)
+    with fork_server.running(environment(cells[0], folders[0].path / "unused"), wanted=_forks(cells[0], missing)):
+        try:
+            _pass_gates(loader, sweep, cells, job_overrides, devices, parallel)
+        except CellError as error:
+            sys.exit(f"error: {error}")
+        print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
+        if missing:
+            views = [CellView(label, folder.path) for label, folder in zip(labels(cells), folders, strict=True)]
+            most = _side_by_side(cells[0], parallel)
+            code = _run(missing, overrides_of, views, cells[0].folder, most, devices, needs)
+            if code:
+                sys.exit(code)
     returned = JobReturn(status=JobStatus.COMPLETED)
     returned.return_value = None
     return [returned for _ in cells]
+
+
+def _forks(cell: DictConfig, missing: Sequence[Path]) -> bool:
+    """Whether there is something for a fork server to fork: processes that have touched a GPU cannot be."""
+    return bool(missing) and cell.scale.device == "cpu"
 
 
 def _side_by_side(cell: DictConfig, parallel: int | None) -> int:

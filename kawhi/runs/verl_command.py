@@ -12,6 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi import fork_server
+
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+")
 _RESERVED = {"null", "true", "false", "nan", "inf"}
 
@@ -84,10 +86,13 @@ def own_environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "RAY_USAGE_STATS_ENABLED": "0",
         "VLLM_NO_USAGE_STATS": "1",
+        # As verl tells its workers, who then import vLLM as a fork server's processes do.
+        "VLLM_BATCH_INVARIANT": os.environ.get("VLLM_BATCH_INVARIANT", "0"),
         "DO_NOT_TRACK": "1",
         "HYDRA_FULL_ERROR": "1",
         "PYTHONUNBUFFERED": "1",
         **own,
+        **fork_server.environment(),
         **vendor,
         **logger_environment(cell, metrics_file.parent.parent),
     }

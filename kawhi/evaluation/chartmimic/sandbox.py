@@ -239,8 +239,8 @@ def _config(root: str, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _python() -> str:
-    """The interpreter itself: a virtual environment's is a link to it."""
-    return os.path.realpath(sys.executable)
+    """The interpreter itself: a virtual environment's is a link to it, a fork server's a stand-in."""
+    return os.path.realpath("/proc/self/exe")
 
 
 @functools.cache
