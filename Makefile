@@ -43,10 +43,10 @@ check-paper: setup ## whether the committed records are sound, and tables, repor
 	$(RUN) analysis/check_committed.py
 
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
-	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
+	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
 
 test-fast: setup ## set up, then the tests that start no trainer
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow" -p tests.progress --durations 10
 
 lint: setup ## ruff and mypy
 	$(VENV)/bin/ruff check .
