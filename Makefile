@@ -23,6 +23,7 @@ demo: setup ## set up, run the region-selection ablation in the CPU world, print
 	@$(VENV)/bin/kawhi doctor
 	$(RUN) experiments/run.py -m ablation=region_selection
 	$(RUN) analysis/make_tables.py region_selection
+	@$(VENV)/bin/kawhi status region_selection
 
 ablations: setup ## every ablation on both tiny models, in short runs (ABLATION_ARGS), and their tables
 	@code=0; for file in conf/ablation/*.yaml; do \
