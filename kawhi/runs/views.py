@@ -125,6 +125,7 @@ class SweepView:
         self._console = Console()
         self._live = Live(console=self._console, refresh_per_second=2) if self._console.is_terminal else None
         self._printed: dict[int, str] = {}
+        self._rows: list[str] = []
         self._start = self._drawn = time.time()
         self._missing = {cell.path for cell in cells if cell.status()["stage"] != "done"}
         self._began: dict[Path, float] = {}  # a cell that goes on began so much earlier
@@ -178,8 +179,14 @@ class SweepView:
         head = f"{self._clock()} {self.title}: {told}{self._left(running)}"
         only = running if len(self.cells) > ROWS else None
         pipe = Console(width=_PIPE_WIDTH, highlight=False)
-        pipe.print("", escape(head), table(self.cells, running=running, only=only, box=None), sep="\n")
-        pipe.file.flush()
+        with pipe.capture() as drawn:
+            pipe.print(table(self.cells, running=running, only=only, box=None))
+        rows = [line.rstrip() for line in drawn.get().splitlines()]
+        if rows == self._rows:  # nothing moved but the time
+            print(head, flush=True)
+        else:
+            print(head, *rows, "", sep="\n", flush=True)
+        self._rows = rows
 
     def _left(self, running: set[int]) -> str:
         """The time left of the sweep, if the other cells take what the finished ones took, as many at once as now."""

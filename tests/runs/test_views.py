@@ -140,6 +140,9 @@ def test_without_a_terminal_the_table_comes_every_half_minute(cells, clock, caps
         ]
         view.update({1})
         assert capsys.readouterr().out == ""
+        clock[0] += 30
+        view.update({1})
+        assert capsys.readouterr().out == "[   60 s] title: 1 done, 1 running, 1 waiting, 1 failed\n", "nothing moved"
     assert "title: 1 done, 0 running, 2 waiting, 1 failed" in capsys.readouterr().out, "the last word is the table"
 
 
