@@ -23,6 +23,7 @@ demo: setup ## set up, run the region-selection ablation in the CPU world, print
 	@$(VENV)/bin/kawhi doctor
 	$(RUN) experiments/run.py -m ablation=region_selection
 	$(RUN) analysis/make_tables.py region_selection
+	@$(VENV)/bin/kawhi status region_selection
 
 ablations: setup ## every ablation on both tiny models, in short runs (ABLATION_ARGS), and their tables
 	@code=0; for file in conf/ablation/*.yaml; do \
@@ -43,10 +44,10 @@ check-paper: setup ## whether the committed records are sound, and tables, repor
 	$(RUN) analysis/check_committed.py
 
 test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
-	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
+	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
 
 test-fast: setup ## set up, then the tests that start no trainer
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow" -p tests.progress --durations 10
 
 lint: setup ## ruff and mypy
 	$(VENV)/bin/ruff check .

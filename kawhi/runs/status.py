@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from kawhi.runs.hints import where_to_look
 from kawhi.runs.survey import STATES, CellState, Survey, count, last_lines, survey
 from kawhi.runs.views import progress_of
 
@@ -53,7 +54,10 @@ def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, wat
         chosen = [cell for cell in cells if not failed or cell.state in _BROKEN]
         if chosen:
             console.print(Text(str(runs / name), style="bold"), *table(chosen, width), "", sep="\n", soft_wrap=True)
-    console.print(*map(Text, [*summary(seen), *details(seen, everything=failed)]), sep="\n", soft_wrap=True)
+    done = [cell.path for cells in seen.cells.values() for cell in cells if cell.state == "done"]
+    hints = [] if failed else where_to_look(done, status=False)
+    lines = [*summary(seen), *details(seen, everything=failed), *hints]
+    console.print(*map(Text, lines), sep="\n", soft_wrap=True)
     return 0
 
 

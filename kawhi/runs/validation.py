@@ -15,6 +15,12 @@ from kawhi.evaluation.task_runs import task_runs
 from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
 
+RECEIVERS = (
+    "kawhi.verl_plugin.weight_sync.WorkerExtension",
+    "kawhi.verl_plugin.cpu.vllm_worker.CpuWorkerExtension",
+)
+"""The ends of our weight sync in vLLM, by name: to import them takes vLLM and seconds."""
+
 
 def validate_benchmarks(cell: DictConfig) -> None:
     """Raises:
@@ -67,6 +73,12 @@ def validate_algorithm(cell: DictConfig) -> None:
         raise CellError(f"scale.overlong_buffer={cell.scale.overlong_buffer} must be below the response's {longest}")
     if cell.verl.data.train_batch_size % actor.actor.ppo_mini_batch_size:
         raise CellError("verl.data.train_batch_size must be a multiple of actor.ppo_mini_batch_size")
+    key = "verl_new.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
+    if (named := OmegaConf.select(cell, key)) not in RECEIVERS:
+        raise CellError(
+            f"{key}={named} does not listen where our actor sends its weights, and the first sync would never end: "
+            f"name {' or '.join(RECEIVERS)}"
+        )
 
 
 def validate_credit(cell: DictConfig) -> None:

@@ -82,6 +82,7 @@ def own_environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
     vendor = {} if cell.kawhi.method == "off" else {"VERL_ENGINE_VENDOR": "kawhi"}
     return {
         "VERL_FILE_LOGGER_PATH": str(metrics_file),
+        "KAWHI_WEIGHT_SYNC_LIMIT": str(cell.scale.limits.weight_sync),
         "OMP_NUM_THREADS": str(cell.scale.omp_threads),
         "TOKENIZERS_PARALLELISM": "false",
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -59,7 +59,7 @@ def harness(tmp_path, monkeypatch):
 def test_the_real_stages_have_the_names_that_limits_have(tmp_path):
     named = {stage for stages in STUDIES.values() for stage in stages}
     assert set(module._WORK) == named
-    assert set(cell(tmp_path).scale.limits) == named | {"stop"}
+    assert set(cell(tmp_path).scale.limits) == named | {"stop", "weight_sync"}
 
 
 def test_a_study_without_training_has_its_own_stages(harness):

@@ -16,7 +16,7 @@ SAME = {
     "paths": [],  # the two cells below write to different folders
     "folder": ["folder=elsewhere"],
     "ablation": ["ablation=region_selection"],
-    "limits": ["scale.limits.train=7", "scale.limits.record=7"],
+    "limits": ["scale.limits.train=7", "scale.limits.record=7", "scale.limits.weight_sync=7"],
     "needs": ["scale.needs.disk_gib=3"],
     "parallel": ["scale.parallel_cells=9"],
     "threads": ["scale.omp_threads=2"],

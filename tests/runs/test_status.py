@@ -362,3 +362,16 @@ def test_half_a_task_list_of_the_accounting_is_every_task(monkeypatch):
     assert found["13"].exit_code == 7
     assert "12,13" in asked[0]
     assert cells.how_it_ended(found["13"]) == "FAILED, exit code 7"
+
+
+def test_it_says_where_to_look_at_what_is_done(tmp_path, capsys):
+    folder = made(tmp_path, "good", "done")
+    write_json(folder / "record.json", {})
+    (folder / "eval" / "task").mkdir(parents=True)
+    (folder / "eval" / "task" / "samples.parquet").touch()
+    print_status(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == "where to look next:"
+    assert lines[-1].endswith(f"kawhi samples {folder}")
+    print_status(tmp_path, failed=True)
+    assert "where to look" not in capsys.readouterr().out

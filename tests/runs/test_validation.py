@@ -1,10 +1,13 @@
 """A wrong credit method is a sentence before anything is trained."""
 
+import subprocess
+import sys
+
 import pytest
 
 from kawhi.runs.identity import CellError
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
-from tests.cells import cell, options
+from tests.cells import ROOT, cell, options
 
 
 @pytest.mark.parametrize("credit", options("credit"))
@@ -54,3 +57,31 @@ def test_settings_with_which_nothing_can_be_learnt(tmp_path, overrides, sentence
     validate_algorithm(cell(tmp_path, "scale.overlong_buffer=96"))  # which GRPO does not read
     with pytest.raises(CellError, match=sentence):
         validate_algorithm(cell(tmp_path, *overrides))
+
+
+RECEIVER = "verl_new.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
+STOCK = "verl.workers.rollout.vllm_rollout.utils.vLLMColocateWorkerExtension"
+
+
+@pytest.mark.parametrize("method", ["kawhi", "off"])
+@pytest.mark.parametrize("change", [f"{RECEIVER}={STOCK}", f"~{RECEIVER}"])
+def test_a_vllm_that_would_listen_on_another_socket(tmp_path, change, method):
+    validate_algorithm(cell(tmp_path, f"kawhi.method={method}"))
+    with pytest.raises(CellError, match="does not listen where our actor sends"):
+        validate_algorithm(cell(tmp_path, change, f"kawhi.method={method}"))
+
+
+def test_it_is_one_sentence_before_anything_starts(tmp_path):
+    paths = [f"paths.{name}={tmp_path / name}" for name in ("runs", "records", "data")]
+    command = [
+        sys.executable,
+        str(ROOT / "experiments" / "run.py"),
+        "-m",
+        "credit=uniform,kawhi",
+        f"{RECEIVER}={STOCK}",
+    ]
+    done = subprocess.run([*command, *paths], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {RECEIVER}={STOCK} does not listen where")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*/*"))

@@ -103,10 +103,12 @@ def test_with_kawhi_off_verl_runs_alone(tmp_path, monkeypatch):
 def test_the_environment_is_ours_plus_the_scale_s(tmp_path, monkeypatch):
     monkeypatch.setenv("KAWHI_TEST", "inherited")
     monkeypatch.setenv("VERL_PLATFORM", "of the shell")
-    found = environment(cell(tmp_path, "scale.omp_threads=3"), tmp_path / "metrics.jsonl")
+    asked = cell(tmp_path, "scale.omp_threads=3", "scale.limits.weight_sync=7")
+    found = environment(asked, tmp_path / "metrics.jsonl")
     assert found["KAWHI_TEST"] == "inherited"
     assert found["VERL_PLATFORM"] == "cpu"  # the cell decides
     assert found["OMP_NUM_THREADS"] == "3"
+    assert found["KAWHI_WEIGHT_SYNC_LIMIT"] == "7"
     assert found["VERL_FILE_LOGGER_PATH"] == str(tmp_path / "metrics.jsonl")
     assert all(isinstance(value, str) for value in found.values())
 

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from kawhi.runs import views
+from kawhi.runs.rundir import write_json
 from kawhi.runs.views import CellView, SweepView, table
 from tests.cells import status_file
 
@@ -80,30 +81,153 @@ def test_a_half_written_status_is_waiting(tmp_path):
 
 @pytest.fixture
 def clock(monkeypatch):
-    monkeypatch.setattr(views.time, "time", lambda: 1000.0)
+    """The time that the views see; set by what it returns."""
+    now = [1000.0]
+    monkeypatch.setattr(views.time, "time", lambda: now[0])
+    return now
 
 
-def test_without_a_terminal_every_change_is_one_line(cells, clock, capsys):
+def took(path, *seconds: float) -> None:
+    """Finished stages."""
+    for i, each in enumerate(seconds):
+        write_json(path / "stages" / f"{i}.json", {"seconds": each})
+
+
+def test_without_a_terminal_every_stage_is_one_line(cells, clock, capsys):
     with SweepView(cells, "title") as view:
-        view.update({1})
+        view.update({1, 3})
         first = capsys.readouterr().out
-        view.update({1})
+        view.update({1, 3})
         again = capsys.readouterr().out
-        status_file(cells[1].path, "train", step=9, reward=0.25, started=40.0)
-        view.update({1})
-        same_five_steps = capsys.readouterr().out
-        status_file(cells[1].path, "train", step=10, reward=0.5, started=40.0)
-        view.update({1})
-        next_five_steps = capsys.readouterr().out
-        (cells[3].path).mkdir()
+        status_file(cells[1].path, "train", step=10, reward=0.25, started=40.0)
+        view.update({1, 3})
+        same_stage = capsys.readouterr().out
+        clock[0] += 9
         status_file(cells[3].path, "prepare")
         view.update({3})
-        next_cell = capsys.readouterr().out
+        next_stage = capsys.readouterr().out
     assert first.splitlines() == [
         "[    0 s] cell 1/4 done: done",
         "[    0 s] cell 2/4 train: train step 5/20 reward 0.125",
         "[    0 s] cell 3/4 failed: failed",
+        "[    0 s] cell 4/4 not started: starting",
     ]
-    assert (again, same_five_steps) == ("", "")
-    assert next_five_steps == "[    0 s] cell 2/4 train: train step 10/20 reward 0.500\n"
-    assert next_cell == "[    0 s] cell 4/4 not started: prepare\n"
+    assert (again, same_stage) == ("", "")
+    assert next_stage == "[    9 s] cell 4/4 not started: prepare\n"
+
+
+def lines_of(out: str) -> list[list[str]]:
+    """Words of the lines of a table in a pipe, from its head on."""
+    return [line.split() for line in out.splitlines() if line.strip()]
+
+
+def test_without_a_terminal_the_table_comes_every_half_minute(cells, clock, capsys):
+    with SweepView(cells, "title") as view:
+        view.update({1})
+        clock[0] += 29
+        view.update({1})
+        assert "time left" not in capsys.readouterr().out
+        clock[0] += 1
+        view.update({1})
+        head, *rest = lines_of(capsys.readouterr().out)
+        assert " ".join(head) == "[ 30 s] title: 1 done, 1 running, 1 waiting, 1 failed"
+        assert rest == [
+            ["cell", "stage", "step", "reward", "time", "left"],
+            ["1/4", "done", "done"],
+            ["2/4", "train", "train", "5/20", "0.125", "2.5", "min"],
+            ["3/4", "failed", "failed:", "train", "failed:", "ValueError:", "bad"],
+            ["4/4", "not", "started", "waiting"],
+        ]
+        view.update({1})
+        assert capsys.readouterr().out == ""
+        clock[0] += 30
+        view.update({1})
+        assert capsys.readouterr().out == "[   60 s] title: 1 done, 1 running, 1 waiting, 1 failed\n", "nothing moved"
+    assert "title: 1 done, 0 running, 2 waiting, 1 failed" in capsys.readouterr().out, "the last word is the table"
+
+
+def test_the_longer_a_sweep_the_rarer_its_table(cells, clock, capsys):
+    heads = 0
+    with SweepView(cells, "title") as view:
+        for _ in range(2 * 24 * 360):  # two days, looked at every ten seconds
+            clock[0] += 10
+            view.update({1})
+            heads += capsys.readouterr().out.count("title:")
+    assert 100 < heads < 200
+    assert clock[0] - view._drawn < 2 * 3600 + 1
+
+
+def test_of_many_cells_a_pipe_sees_those_that_move(tmp_path, clock, capsys):
+    many = [CellView(f"cell {i}", tmp_path / str(i)) for i in range(views.ROWS + 1)]
+    with SweepView(many, "title") as view:
+        view.update({2, 3})
+        capsys.readouterr()
+        clock[0] += 30
+        view.update({2, 3})
+        head, _, *rows = lines_of(capsys.readouterr().out)
+    assert " ".join(head) == "[ 30 s] title: 0 done, 2 running, 11 waiting"
+    assert [row[0] for row in rows] == ["3/13", "4/13"]
+
+
+def test_brackets_in_a_sweep_s_name_are_text(cells, clock, capsys):
+    with SweepView(cells, "[/title]"):
+        pass
+    assert "[    0 s] [/title]: 1 done" in capsys.readouterr().out
+
+
+def test_the_time_left_of_a_sweep_is_that_of_its_slowest_lane(tmp_path, clock):
+    """Two lanes, five cells of 100 s: one is done, one half done, one began again after 30 s, two wait."""
+    names = ("done", "half", "again", "waits", "waits, too", "failed")
+    view = SweepView([CellView(name, tmp_path / name) for name in names], "title")
+    view.update({0, 1})
+    assert view._left({0, 1}) == "", "nothing is known before a first cell is done"
+    clock[0] += 50
+    took(tmp_path / "done", 20, 80)
+    write_json(tmp_path / "done" / "record.json", {})
+    took(tmp_path / "again", 30)
+    status_file(tmp_path / "failed", "failed", reason="no")
+    view.update({5})
+    view.update({1, 2})
+    # 50 s and 70 s for those at work; the others follow: 50 + 100 and 70 + 100.
+    assert view._left({1, 2}) == ", about 2.8 min left"
+    clock[0] += 100
+    assert view._left({1}) == ", about 3.3 min left", "one lane for both that wait; the late one ends at any moment"
+    assert view._left(set()) == ""
+
+
+def test_the_time_left_is_on_the_terminal_too(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(views, "Console", lambda **_: Console(force_terminal=True, width=90, file=io.StringIO()))
+    view = SweepView([CellView(name, tmp_path / name) for name in "ab"], "title")
+    took(tmp_path / "a", 60)
+    write_json(tmp_path / "a" / "record.json", {})
+    with view:
+        view.update({1})
+        view._live.refresh()
+    assert "title  (0.0 min, about 1.0 min left)" in view._console.file.getvalue()
+
+
+def test_in_the_end_it_says_where_to_look(tmp_path, clock, capsys):
+    before, new = (CellView(name, tmp_path / "exp" / name) for name in ("before", "new"))
+    write_json(before.path / "record.json", {})
+    with SweepView([before, new], "title") as view:
+        view.update({1})
+        write_json(new.path / "record.json", {})
+        (new.path / "eval" / "task").mkdir(parents=True)
+        (new.path / "eval" / "task" / "samples.parquet").touch()
+    last = capsys.readouterr().out.splitlines()[-3:]
+    assert last[0] == "where to look next:"
+    assert last[1].endswith(f"kawhi status exp --runs {tmp_path}")
+    assert last[2].endswith(f"kawhi samples {new.path}")
+
+
+def test_a_sweep_that_was_interrupted_or_finished_nothing_points_nowhere(tmp_path, capsys):
+    def end(error: BaseException | None) -> None:
+        with SweepView([CellView("a", tmp_path / "a")], "title"):
+            if error:
+                write_json(tmp_path / "a" / "record.json", {})
+                raise error
+
+    end(None)
+    with pytest.raises(KeyboardInterrupt):
+        end(KeyboardInterrupt())
+    assert "where to look" not in capsys.readouterr().out

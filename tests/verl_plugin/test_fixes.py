@@ -66,25 +66,5 @@ def test_stock_verl_still_needs_that_too(small_model):
         STOCK_INPUT_EMBEDS(small_model, torch.tensor([[5, 6, 7]]))
 
 
-@pytest.mark.parametrize("directory", ["runs/a", "runs/b"])
-def test_both_ends_of_the_weight_sync_agree_and_runs_differ(directory, monkeypatch):
-    """The receiver's name comes from verl's own method, so a change of its scheme shows here."""
-    from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
-
-    from kawhi.verl_plugin.weight_sync import WorkerExtension, own_handle
-
-    monkeypatch.setenv("VERL_RAY_JOB_ID", "01000000")
-    monkeypatch.setenv("KAWHI_RUN_DIR", "runs/other")
-    other = own_handle("ipc:///tmp/rl-colocate-zmq-01000000-replica-0-rank-0.sock")
-    monkeypatch.setenv("KAWHI_RUN_DIR", directory)
-    worker = object.__new__(WorkerExtension)
-    worker.local_rank, worker.model_runner = 0, None
-    stock = vLLMColocateWorkerExtension._get_zmq_handle(worker)
-    assert stock == "ipc:///tmp/rl-colocate-zmq-01000000-replica-0-rank-0.sock", "verl's own name is still not unique"
-    assert worker._get_zmq_handle() == own_handle(stock) != other
-    monkeypatch.delenv("KAWHI_RUN_DIR")
-    assert worker._get_zmq_handle() == stock
-
-
 def test_no_position_ids_is_fine():
     split_position_ids(TensorDict({}, batch_size=2))

@@ -1,0 +1,58 @@
+"""Where to look when cells are done: commands with the paths of a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+_LOOKS = 20  # of a sweep of thousands on a slow disk
+
+
+def where_to_look(paths: Iterable[Path], *, status: bool = True) -> list[str]:
+    """Lines with commands that show what cells did: the newest one with samples, the newest one with recorded steps.
+
+    A cell that has alpha is taken before one that has none.  No line at all when no cell is finished.
+
+    Args:
+        paths: run directories.
+        status: whether to name ``kawhi status``, too.
+    """
+    done = sorted((path for path in paths if (path / "record.json").exists()), key=_finished, reverse=True)[:_LOOKS]
+    lines = []
+    if done and status:
+        runs = done[0].parent.parent
+        usual = runs.resolve() == Path(os.environ.get("KAWHI_RUNS", "results/runs")).resolve()
+        more = [] if usual else ["--runs", _short(runs)]
+        lines.append(_line("every cell and its score", "status", done[0].parent.name, *more))
+    if sampled := [path for path in done if any(path.glob("eval/*/samples.parquet"))]:
+        lines.append(_line("a page of its samples", "samples", _short(sampled[0])))
+    if recorded := [(path, steps) for path in done if (steps := sorted(path.glob("train/steps/[0-9]*.json")))]:
+        path, steps = next((each for each in recorded if _has_alpha(each[1][-1])), recorded[0])
+        step = str(int(steps[-1].stem))
+        lines.append(_line("what its answers looked at", "explain", _short(path), "--step", step))
+    return ["where to look next:", *lines] if lines else []
+
+
+def _finished(path: Path) -> float:
+    return (path / "record.json").stat().st_mtime
+
+
+def _has_alpha(step: Path) -> bool:
+    return json.loads(step.read_text())["prompts"][0]["responses"][0]["alpha"] is not None
+
+
+def _line(what: str, *words: str) -> str:
+    # `make demo` does not ask anybody to activate the environment that it makes.
+    own = Path(sys.executable).with_name("kawhi")
+    program = _short(own) if own.exists() and not shutil.which("kawhi") else "kawhi"
+    return f"  {what:28}{shlex.join([program, *words])}"
+
+
+def _short(path: Path) -> str:
+    """Relative where it is below the folder in which commands are typed."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,93 @@
+"""The commands that show what finished cells did are commands of ours, with paths that are there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from kawhi.runs.hints import where_to_look
+from kawhi.runs.rundir import write_json
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAWHI_RUNS", raising=False)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]))
+    write_json(tmp_path / "bin" / "kawhi", {})
+    (tmp_path / "bin" / "kawhi").chmod(0o755)
+
+
+def made(name: str, age: float, *, record: bool = True, samples: bool = False, alpha: dict[int, bool] | None = None):
+    """A run directory, with the steps of which samples were recorded."""
+    path = Path.cwd() / "results" / "runs" / "exp" / name
+    path.mkdir(parents=True)
+    if record:
+        write_json(path / "record.json", {})
+        os.utime(path / "record.json", (1000 - age, 1000 - age))
+    if samples:
+        (path / "eval" / "task").mkdir(parents=True)
+        (path / "eval" / "task" / "samples.parquet").touch()
+    for step, has in (alpha or {}).items():
+        responses = [{"alpha": [0.5] if has else None}]
+        write_json(path / "train" / "steps" / f"{step:06d}.json", {"prompts": [{"responses": responses}]})
+    return path
+
+
+def commands(*paths: Path, **options) -> list[list[str]]:
+    head, *lines = where_to_look(paths, **options) or ["where to look next:"]
+    assert head == "where to look next:"
+    return [shlex.split(line[line.index("kawhi ") :]) for line in lines]
+
+
+def test_the_newest_cell_that_has_something_to_show():
+    old = made("old", 30, samples=True, alpha={1: True, 20: True})
+    new = made("new", 20, samples=True)
+    without = made("uniform", 10, alpha={3: False})
+    unfinished = made("unfinished", 0, record=False, samples=True, alpha={7: True})
+    assert commands(old, new, without, unfinished) == [
+        ["kawhi", "status", "exp"],
+        ["kawhi", "samples", "results/runs/exp/new"],
+        ["kawhi", "explain", "results/runs/exp/old", "--step", "20"],
+    ]
+
+
+def test_without_alpha_the_page_shows_the_answers_and_their_weights():
+    assert commands(made("uniform", 10, alpha={3: False}), status=False) == [
+        ["kawhi", "explain", "results/runs/exp/uniform", "--step", "3"]
+    ]
+
+
+def test_runs_in_another_folder(monkeypatch, tmp_path):
+    path = made("a", 0)
+    monkeypatch.chdir("bin")
+    assert commands(path) == [["kawhi", "status", "exp", "--runs", str(tmp_path / "results" / "runs")]]
+    monkeypatch.setenv("KAWHI_RUNS", str(tmp_path / "results" / "runs"))
+    assert commands(path) == [["kawhi", "status", "exp"]]
+
+
+def test_nothing_done_is_nothing_to_look_at():
+    assert commands(made("a", 0, record=False, samples=True)) == []
+    assert commands(made("b", 0), status=False) == []
+
+
+def test_an_environment_that_is_not_activated_is_named(monkeypatch, tmp_path):
+    """A program beside the interpreter, as `make demo` has it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    write_json(tmp_path / ".venv" / "bin" / "kawhi", {})
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    assert where_to_look([made("a", 0)])[1].endswith("  .venv/bin/kawhi status exp")
+
+
+def test_the_commands_exist():
+    from kawhi.cli import main
+
+    path = made("a", 0, samples=True, alpha={1: True})
+    for command in commands(path):
+        with pytest.raises(SystemExit) as ended:
+            main([*command[1:], "--help"])
+        assert ended.value.code == 0
