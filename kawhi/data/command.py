@@ -68,7 +68,7 @@ def prepare(given: argparse.Namespace) -> int:
 
         _prepare(given)
     except ModuleNotFoundError as error:
-        return _refuse(f"kawhi prepare needs {error.name}: pip install 'kawhi[train]'")
+        return _refuse(f"kawhi prepare needs {error.name}: type pip install -e '.[train]' in the checkout")
     except (PrepareError, OSError, pyarrow.ArrowException) as error:
         return _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:

@@ -52,11 +52,15 @@ def run(given: argparse.Namespace) -> int:
     try:
         from kawhi.runs.identity import CellError
     except ModuleNotFoundError as error:
-        return _refuse(f"kawhi {given.command} needs {error.name}: pip install 'kawhi[train,evaluation]'")
+        return _refuse(
+            f"kawhi {given.command} needs {error.name}: type pip install -e '.[train,evaluation]' in the checkout"
+        )
     try:
         return work[given.command](given)
     except ModuleNotFoundError as error:
-        return _refuse(f"kawhi {given.command} needs {error.name}: pip install 'kawhi[train,evaluation]'")
+        return _refuse(
+            f"kawhi {given.command} needs {error.name}: type pip install -e '.[train,evaluation]' in the checkout"
+        )
     except (CellError, OSError) as error:
         return _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:

@@ -231,7 +231,7 @@ def _guarded(command: str, work: Callable[[], None]) -> int:
     try:
         work()
     except ModuleNotFoundError as error:
-        return _refuse(f"kawhi {command} needs {error.name}: pip install 'kawhi[train]'")
+        return _refuse(f"kawhi {command} needs {error.name}: type pip install -e '.[train]' in the checkout")
     except (CellError, OSError) as error:
         return _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:
