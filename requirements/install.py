@@ -22,6 +22,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """PyTorch's own index of CPU builds."""
 ACCELERATED = ("cuda-", "nvidia-", "pytorch-triton", "triton")
 """How the names begin of what a build for GPUs requires, and a CPU build never."""
+QUIETLY = ("--no-input", "--progress-bar=off", "--disable-pip-version-check")
 SECONDS = 10
 """Between two lines of progress."""
 
@@ -92,7 +93,7 @@ def pip(*arguments: str) -> None:
         InstallError: pip's reason.
     """
     began, start = time.monotonic(), LOG.stat().st_size if LOG.exists() else 0
-    command = [sys.executable, "-m", "pip", "install", "--no-input", "--progress-bar=off", *arguments]
+    command = [sys.executable, "-m", "pip", "install", *QUIETLY, *arguments]
     with LOG.open("a") as log, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process:
         while process.poll() is None:
             try:

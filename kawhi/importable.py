@@ -1,4 +1,4 @@
-"""Whether torch, torchvision and vLLM can be imported, which only an attempt shows: python -m kawhi.imports
+"""Whether torch, torchvision and vLLM can be imported, which only an attempt shows: python -m kawhi.importable
 
 Their versions may be right and a library of theirs missing: torch's CUDA build without CUDA's libraries, for instance.
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 PACKAGES = ("torch", "torchvision", "vllm")
-SECONDS = 180  # takes 4 s, from a cold disk 16
+SECONDS = 300  # takes 4 s; generous, for a busy machine with a cold disk
 
 _ATTEMPT = f"""
 import sys
