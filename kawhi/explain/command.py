@@ -78,8 +78,6 @@ def explain(given: argparse.Namespace, arguments: Sequence[str]) -> int:
 
         torchvision_shim.install()
         found, name = _of_run(given) if given.target.is_dir() else _of_image(given)
-    except ModuleNotFoundError as error:
-        return _refuse(f"kawhi explain needs {error.name}: type pip install -e '.[train,analysis]' in the checkout")
     except (OSError, ValueError) as error:
         return _refuse(" ".join(str(error).split()))
     from kawhi.explain.page import render
