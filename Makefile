@@ -84,7 +84,7 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 	@echo "installing $$(grep -c == requirements/cpu.txt) packages into $(VENV) (about 3 minutes)"
 	$(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) requirements/install.py $(PIP_ARGS)
-	@$(RUN) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@echo "importing torch, torchvision and vllm"
 	@$(RUN) -m kawhi.importable
 	@touch $(STAMP)

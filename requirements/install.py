@@ -22,6 +22,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """PyTorch's own index of CPU builds."""
 ACCELERATED = ("cuda-", "nvidia-", "pytorch-triton", "triton")
 """How the names begin of what a build for GPUs requires, and a CPU build never."""
+STEPS = ("Building", "Collecting", "Downloading", "Installing", "Processing")
 QUIETLY = ("--no-input", "--progress-bar=off", "--disable-pip-version-check")
 SECONDS = 10
 """Between two lines of progress."""
@@ -99,7 +100,8 @@ def pip(*arguments: str) -> None:
             try:
                 process.wait(SECONDS)
             except subprocess.TimeoutExpired:
-                told = f"{time.monotonic() - began:3.0f} s, {_installed()} packages installed: {_said(start)[-1]}"
+                doing = [line for line in _said(start) if line.startswith(STEPS)][-1:] or ["Starting"]
+                told = f"{time.monotonic() - began:3.0f} s, {_installed()} packages installed; {doing[0].split(':')[0]}"
                 print(f"  {told[:110]}", flush=True)
     if process.returncode:
         raise InstallError(_reason(_said(start)))
@@ -110,14 +112,16 @@ def _installed() -> int:
 
 
 def _said(start: int) -> list[str]:
-    """The log's lines from a byte on, at least one."""
+    """The log's lines from a byte on."""
     with LOG.open("rb") as log:
         log.seek(start)
-        return [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()] or ["…"]
+        return [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
 
 
 def _reason(said: list[str]) -> str:
-    errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said[-1:]
+    errors = (
+        [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said[-1:] or ["pip failed"]
+    )
     if any("(from versions: none)" in error for error in errors):
         return f"{errors[-1]}: no package index could be reached, or none has it"
     return errors[-1]

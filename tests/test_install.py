@@ -161,4 +161,4 @@ def test_progress_is_told(machine):
     machine.change("SECONDS = 10\n", "SECONDS = 0.05\n")
     lines = machine.install().stdout.splitlines()
     assert len(lines) > 5
-    assert all(re.fullmatch(r" +\d+ s, \d packages installed: \S.*", line) for line in lines), lines
+    assert all(re.fullmatch(r" +\d+ s, \d packages installed; [A-Z].*", line) for line in lines), lines
