@@ -17,7 +17,7 @@ help: ## this list
 	@echo "  PYTHON=...    interpreter for the virtual environment (default python3.11)"
 	@echo "  JOBS=...      test processes side by side (default 2; each may need 8 GB of memory)"
 	@echo "  ABLATION_ARGS=...  what every cell of make ablations gets (default: $(ABLATION_ARGS))"
-	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. an index that has torch's CPU build"
+	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. --index-url URL"
 
 demo: setup ## set up, run the region-selection ablation in the CPU world, print its table
 	@$(VENV)/bin/kawhi doctor
@@ -84,9 +84,12 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 	@free=$$(df -Pk . | awk 'NR==2 {print $$4}'); [ "$$free" -gt 6000000 ] || { echo "the environment needs 6 GB of disk and $$((free / 1000000)) GB are free here" >&2; exit 1; }
 	@echo "installing $$(grep -c == requirements/cpu.txt) packages into $(VENV) (about 3 minutes)"
 	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN) -m pip install --quiet --no-deps $(PIP_ARGS) -r requirements/cpu.txt
-	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@$(RUN) requirements/install.py $(PIP_ARGS)
+	@PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@echo "importing torch, torchvision and vllm"
+	@$(RUN) -m kawhi.importable
 	@touch $(STAMP)
+	@echo "set up: type source $(VENV)/bin/activate once in every new shell, then kawhi doctor, or any command of the README"
 
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

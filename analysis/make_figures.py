@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 if __package__ is None:  # run as a script: this folder's statistics.py would hide the standard library's
     sys.path[0] = str(ROOT)
 
+import analysis  # noqa: E402, F401  first: it tells what this Python lacks
+
+# isort: split
 import matplotlib  # noqa: E402
 import matplotlib.style  # noqa: E402
 

@@ -10,19 +10,24 @@ import signal
 import sys
 from pathlib import Path
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+try:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
 
-from kawhi.runs.cell import run_cell
-from kawhi.runs.code import ROOT
-from kawhi.runs.identity import CellError
-from kawhi.runs.plan import print_plan
-from kawhi.runs.record import scores_of
-from kawhi.runs.table_rows import TableError
+    from kawhi.runs.cell import run_cell
+    from kawhi.runs.code import ROOT
+    from kawhi.runs.identity import CellError
+    from kawhi.runs.plan import print_plan
+    from kawhi.runs.record import scores_of
+    from kawhi.runs.table_rows import TableError
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"error: {sys.executable} has no {error.name}: type `source .venv/bin/activate` first (`make setup` makes it)"
+    )
 
 
 def refuse_a_table() -> None:

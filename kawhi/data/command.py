@@ -63,12 +63,10 @@ def add_parser(commands) -> None:
 
 def prepare(given: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
-    try:
-        import pyarrow
+    import pyarrow
 
+    try:
         _prepare(given)
-    except ModuleNotFoundError as error:
-        return _refuse(f"kawhi prepare needs {error.name}: pip install 'kawhi[train]'")
     except (PrepareError, OSError, pyarrow.ArrowException) as error:
         return _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:

@@ -44,19 +44,15 @@ def add_parser(commands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Runs one of the commands; returns the exit code."""
+    from kawhi.runs.identity import CellError
+
     work: dict[str, Callable[[argparse.Namespace], int]] = {
         "samples": _samples,
         "judge-agreement": _agreement,
         "rejudge": _rejudge,
     }
     try:
-        from kawhi.runs.identity import CellError
-    except ModuleNotFoundError as error:
-        return _refuse(f"kawhi {given.command} needs {error.name}: pip install 'kawhi[train,evaluation]'")
-    try:
         return work[given.command](given)
-    except ModuleNotFoundError as error:
-        return _refuse(f"kawhi {given.command} needs {error.name}: pip install 'kawhi[train,evaluation]'")
     except (CellError, OSError) as error:
         return _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kawhi import __version__
+
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
     from PIL import Image
 
@@ -76,8 +78,6 @@ def explain(given: argparse.Namespace, arguments: Sequence[str]) -> int:
 
         torchvision_shim.install()
         found, name = _of_run(given) if given.target.is_dir() else _of_image(given)
-    except ModuleNotFoundError as error:
-        return _refuse(f"kawhi explain needs {error.name}: pip install 'kawhi[train,analysis]'")
     except (OSError, ValueError) as error:
         return _refuse(" ".join(str(error).split()))
     from kawhi.explain.page import render
@@ -85,7 +85,7 @@ def explain(given: argparse.Namespace, arguments: Sequence[str]) -> int:
 
     made = {
         "command": shlex.join(["kawhi", *arguments]),
-        "versions": f"kawhi {version('kawhi')}, torch {version('torch')}, transformers {version('transformers')}, "
+        "versions": f"kawhi {__version__}, torch {version('torch')}, transformers {version('transformers')}, "
         f"Python {platform.python_version()}",
     }
     found = replace(found, details={**found.details, **made})

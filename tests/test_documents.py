@@ -1,0 +1,28 @@
+"""What a newcomer types as the documents say it works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from tests.cells import ROOT
+
+ACTIVATE = "source .venv/bin/activate"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+ELSEWHERE = "performance.md"  # its commands are for a machine with a GPU, in any environment with torch
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if d.name != ELSEWHERE], ids=lambda path: path.name)
+def test_the_environment_is_activated_before_its_first_command(document):
+    blocks = re.findall(r"^```\w*\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    typed = [line for block in blocks for line in block.splitlines() if re.match(r"(python|kawhi|source) ", line)]
+    assert not typed or typed[0].startswith(ACTIVATE)
+
+
+def test_nobody_is_told_to_install_a_stranger_s_package():
+    """On the public index the name of our import package is somebody else's."""
+    told = "pip install .*['\" ]kawhi"
+    done = subprocess.run(["git", "grep", "-nE", told, "--", ".", ":!tests"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")

