@@ -54,8 +54,8 @@ def stand_in(monkeypatch):
 
 
 def start(tmp_path, **more):
-    usual = dict(name="m", port=None, options=["--x", "1"], log=tmp_path / "logs" / "s.log", limit=300, environment=None)
-    return served("model", **(usual | more))
+    usual = dict(name="m", port=None, options=["--x", "1"], log=tmp_path / "logs" / "s.log", limit=300)
+    return served("model", environment=None, **(usual | more))
 
 
 def children(tmp_path) -> list[int]:
