@@ -46,7 +46,7 @@ test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval include
 	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 test-fast: setup ## set up, then the tests that start no trainer
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow" -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 lint: setup ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -133,6 +133,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 def test_killed_midway_it_goes_on_where_it_was(tmp_path):
     source, out = layouts.geo3k(tmp_path / "in"), tmp_path / "out"
     typed = ["prepare", "geo3k", "--from", str(source), "--out", str(out), "--model", layouts.TINY]

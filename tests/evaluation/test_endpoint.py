@@ -129,7 +129,7 @@ def test_a_dead_server_is_given_up_for_all_requests_that_are_left(behaviour):
     with StubServer(behaviour=behaviour) as stub:
         client = endpoint(stub, timeout=0.2, attempts=1000, patience=0.3)
         (found,) = run_all([errors(client)])
-    assert all(isinstance(error, EndpointError) and "was given up after 0." in str(error) for error in found)
+    assert all(isinstance(error, EndpointError) and "was given up after " in str(error) for error in found)
     assert sum(error.attempts == 0 for error in found) > 200
 
 

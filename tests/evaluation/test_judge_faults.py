@@ -42,7 +42,7 @@ WORDS = {
 }
 FOUND: dict[tuple[str, str], str] = {}
 
-pytestmark = pytest.mark.usefixtures("toy_prompts")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toy_prompts")]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

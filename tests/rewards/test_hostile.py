@@ -107,6 +107,7 @@ def bounded(box):
     assert psutil.Process(box._child.pid).memory_info().vms < MEMORY_BYTES * 3 // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [*TOWERS, *DEEP, *ODD, *CHAINS])
 def test_score_nothing(answer, box, bounded, monkeypatch):
     """What the checks before the child stop, or make another formula of, does no harm behind them either."""

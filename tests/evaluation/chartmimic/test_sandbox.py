@@ -18,6 +18,8 @@ from kawhi.evaluation.chartmimic import limits, sandbox
 from kawhi.evaluation.chartmimic.child import launch
 from kawhi.runs.identity import CellError
 
+pytestmark = pytest.mark.slow
+
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n"
 
 
