@@ -47,7 +47,7 @@ test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval include
 	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
 
 test-fast: setup ## set up, then the tests that start no trainer
-	$(RUN) -m pytest -m "not slow" -p tests.progress --durations 10
+	$(RUN) -m pytest -m "not slow" -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 10
 
 lint: setup ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
 import psutil
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from kawhi.runs.rundir import write_json
@@ -22,14 +25,22 @@ def options(group: str) -> list[str]:
 
 
 @cache
-def _composed(overrides: tuple[str, ...]) -> DictConfig:
+def _composed(groups: tuple[str, ...]) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("run", overrides=["paths.runs=x", "paths.records=x", "paths.data=x", *overrides])
+        return compose("run", overrides=["paths.runs=x", "paths.records=x", "paths.data=x", *groups])
+
+
+def overridden(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """A copy with these values, set as Hydra sets them after it has composed the files, which takes it far longer."""
+    config = deepcopy(config)
+    ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(list(overrides)), config)
+    return config
 
 
 def cell(folder: Path, *overrides: str) -> DictConfig:
     """A cell that writes below ``folder`` and is content with any machine."""
-    composed = deepcopy(_composed(overrides))
+    groups = tuple(each for each in overrides if each.startswith("hydra") or (CONF / each.split("=")[0]).is_dir())
+    composed = overridden(_composed(groups), [each for each in overrides if each not in groups])
     for name in ("runs", "records", "data"):
         composed.paths[name] = str(folder / name)
     composed.scale.needs.memory_gib = composed.scale.needs.disk_gib = 0

@@ -38,7 +38,7 @@ def repository(tmp_path_factory):
     return folder
 
 
-def run(folder, *command: str, limit: float = 120) -> subprocess.CompletedProcess:
+def run(folder, *command: str, limit: float = 600) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import pytest
 from omegaconf import OmegaConf
@@ -34,6 +35,7 @@ CELLS = {  # of each table, as the papers print it
     "tor_table5": 4,
     "tor_main": 5,
 }
+composed_table = cache(lambda name, scale: compose_cells(CONF, [f"experiment={name}", f"scale={scale}"]))
 _CHECKED: set[str] = set()  # what verl sees of a cell: tables share cells, and a method's own options are not verl's
 
 
@@ -41,10 +43,11 @@ def test_every_table_is_here():
     assert set(options("experiment")) == set(CELLS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", CELLS)
 def test_its_cells_reach_verl(name, scale):
-    cells, rows = compose_cells(CONF, [f"experiment={name}", f"scale={scale}"])
+    cells, rows = composed_table(name, scale)
     # In the tiny world one data set and one small model stand for several.
     assert len(cells) == CELLS[name] or (scale == "cpu" and name == "tor_table4")
     for asked, row in zip(cells, rows, strict=True):
@@ -90,7 +93,7 @@ def check(asked) -> None:
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_main_table_has_the_gaps_of_the_paper(scale):
-    cells, _ = compose_cells(CONF, ["experiment=main_table", f"scale={scale}"])
+    cells, _ = composed_table("main_table", scale)
     rows = Counter(
         (cell.model.name, cell.study.name if cell.study.name == "baseline" else cell.credit.name) for cell in cells
     )

@@ -49,6 +49,7 @@ def test_every_script_is_here():
     assert [script for script in SCRIPTS if lines(script, "python_job -m kawhi.cluster.array_task")] == list(ARRAYS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ARRAYS)
 def test_an_array_is_as_long_as_its_tables(script):
     cells = cells_of(script)
@@ -57,6 +58,7 @@ def test_an_array_is_as_long_as_its_tables(script):
     assert at_once  # a cluster is not ours alone
 
 
+@pytest.mark.slow
 def test_a_cell_of_several_tables_is_one_task():
     (shared,) = [cell for cell in cells_of("tor_tables.sh") if len(cell.tables) == 6]
     assert (shared.config.algorithm.name, shared.config.credit.name) == ("grpo", "uniform")

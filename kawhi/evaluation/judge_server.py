@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.evaluation.endpoint import run_all
-from kawhi.evaluation.judge import Judge, JudgeSettings
+from kawhi.evaluation.judge import Judge
+from kawhi.evaluation.judge_settings import JudgeSettings
 from kawhi.evaluation.serving import gpus_free, parallel_options, served
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from kawhi.runs.health import BASE_REWARD
 from kawhi.runs.identity import CellError
-from kawhi.runs.record import BASE_REWARD
 from kawhi.runs.rundir import write_atomically, write_json
 
 TRACKER = "latest_checkpointed_iteration.txt"

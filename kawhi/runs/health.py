@@ -10,6 +10,8 @@ from typing import Any
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 KL = "rollout_corr/kl"
 GRADIENT = "actor/grad_norm"
+BASE_REWARD = "kawhi/base_reward/mean"
+"""The reward before a credit method shaped it."""
 
 # verl logs some failures of its workers and trains on; ` ERROR ` is vLLM's format, `ERROR:` verl's.
 _ERROR_LINE = re.compile(r"dtype mismatch|(^|[\s\]])ERROR[: ]", re.MULTILINE)

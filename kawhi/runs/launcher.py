@@ -54,10 +54,11 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     """
     cells = [composed(loader, sweep, list(overrides)) for overrides in job_overrides]
     try:
-        for cell in cells:
-            validate(cell)
         folders = [RunDirectory.of(cell) for cell in cells]
         missing = [folder.path for folder in dict.fromkeys(folders) if not folder.record.exists()]
+        for cell, folder in zip(cells, folders, strict=True):
+            if folder.path in missing:  # a finished cell was found valid, and to find it again takes torch
+                validate(cell)
         needs = {folder.path: gpus_needed(cell) for folder, cell in zip(folders, cells, strict=True)}
         devices = Devices.for_cells([needs[path] for path in missing])
     except CellError as error:

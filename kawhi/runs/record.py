@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from kawhi.records.schema import VERSION
 from kawhi.runs.configuration import configuration_folder
 from kawhi.runs.devices import gpus_needed
-from kawhi.runs.health import CORRELATION, GRADIENT, KL
+from kawhi.runs.health import BASE_REWARD, CORRELATION, GRADIENT, KL
 from kawhi.runs.identity import CellError, cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
 from kawhi.runs.made_by import launch_note
@@ -24,8 +24,6 @@ from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
 from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.stage import evaluates, stage_main, trains
 
-BASE_REWARD = "kawhi/base_reward/mean"
-"""The reward before a credit method shaped it."""
 KAWHI_TIMERS = tuple(
     f"timing_s/kawhi_{part}"
     for part in ("regions", "alignment", "nucleus_entropy", "weights", "perturbed_pass", "blank_pass")

@@ -7,12 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.credit.alignment import AlignmentOptions
-from kawhi.credit.methods import configured
 from kawhi.evaluation.benchmark import exists, is_judged, load
-from kawhi.evaluation.judge import JudgeSettings
+from kawhi.evaluation.judge_settings import JudgeSettings
 from kawhi.evaluation.task_runs import task_runs
-from kawhi.regions.selectors import STRATEGIES
 from kawhi.runs.identity import CellError
 
 RECEIVERS = (
@@ -87,6 +84,11 @@ def validate_credit(cell: DictConfig) -> None:
     """
     if cell.kawhi.method == "off":
         return
+    # They import torch, a second that a command without a method does not have to wait for.
+    from kawhi.credit.alignment import AlignmentOptions
+    from kawhi.credit.methods import configured
+    from kawhi.regions.selectors import STRATEGIES
+
     kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
     try:
         method = configured(kawhi)

@@ -24,6 +24,8 @@ from analysis.statistics import (
     mean_of_benchmarks_interval,
 )
 
+pytestmark = pytest.mark.slow
+
 TABLES = 4000
 DIFFICULTY = (1.2, 0.9)
 OURS, BASE = 0.25, 0.0

@@ -143,7 +143,7 @@ def test_the_table_after_the_last_cell(tmp_path, capfd):
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(5)
         assert not table.exists()
-    assert waiting.wait(100) == 0
+    assert waiting.wait(600) == 0
     assert table.is_file()
 
 

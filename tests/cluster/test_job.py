@@ -68,18 +68,18 @@ class Job:
 
     def run(self, code: str) -> int:
         process = self.start(code)
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         return process.returncode
 
     def signalled(self, code: str, number: int) -> tuple[int, str]:
         process = self.start(code)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not (self.folder / "up").exists():
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=600)
         (self.folder / "up").unlink()
         (self.folder / "stop").unlink(missing_ok=True)
         return process.returncode, output
@@ -170,7 +170,7 @@ def test_a_second_job_that_finds_the_cell_taken_leaves_the_first_ones_entry_alon
     job.environment["SLURM_ARRAY_TASK_ID"] = "4"
     assert job.run("raise SystemExit(1)") == 1
     (job.folder / "stop").touch()
-    first.communicate(timeout=60)
+    first.communicate(timeout=600)
     assert [(e["job"], e["ended"]) for e in job.diary()] == [
         ("12_3", "exit code 75, queued again"),
         ("12_4", "exit code 1"),
@@ -190,7 +190,7 @@ def test_a_cell_that_fails_after_the_notice_has_failed(job):
 
 def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
     """scancel must not bring a job back."""
-    code, _ = job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)", signal.SIGTERM)
+    code, _ = job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)", signal.SIGTERM)
     assert code == 143
     assert job.diary()[-1]["ended"] == "ended by Slurm"
     assert job.requeued() == []
@@ -203,7 +203,7 @@ def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, again):
     squeue = job.folder.parent / "bin" / "squeue"
     squeue.write_text(f"#!/bin/sh\necho {left}\n")
     squeue.chmod(0o755)
-    job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)", signal.SIGTERM)
+    job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)", signal.SIGTERM)
     assert job.requeued() == ["requeue 12_3"] * again
     assert job.diary()[-1]["ended"] == ("out of time, queued again" if again else "ended by Slurm")
 
@@ -213,7 +213,7 @@ def test_a_job_out_of_time_that_slurm_does_not_queue_again_says_so(job):
     squeue.write_text("#!/bin/sh\necho 0:42\n")
     squeue.chmod(0o755)
     (job.folder.parent / "refuse").touch()
-    waits = "import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(60)"
+    waits = "import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)"
     assert job.signalled(waits, signal.SIGTERM)[0] == 143
     assert job.diary()[-1]["ended"].startswith("out of time; could not be queued again")
 
@@ -228,18 +228,18 @@ def test_the_notice_does_not_kill_the_cell_s_processes(job):
     """Slurm sends it to every process of the step."""
     start = """
 import subprocess, sys
-child = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+child = subprocess.Popen(['sleep', '900'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 open(sys.argv[1] + '/pid', 'w').write(str(child.pid))
 """
     process = job.start(start + WAIT_FOR_STOP + "raise SystemExit(75 if child.poll() is None else 5)")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not (job.folder / "up").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child = int((job.folder / "pid").read_text())
     os.kill(child, signal.SIGUSR2)
     process.send_signal(signal.SIGUSR2)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     os.kill(child, signal.SIGKILL)
     assert process.returncode == 75
 

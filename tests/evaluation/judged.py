@@ -170,6 +170,6 @@ def good_judge(task: str, **more: Any) -> StubServer:
 def judge_of(stub: StubServer, **more: Any) -> Judge:
     """A judge that loses patience soon."""
     settings: dict[str, Any] = dict(
-        concurrency=8, attempts=2, timeout=5, patience=0.2, temperature=0.0, seed=0, model=MODEL, name="stub"
+        concurrency=8, attempts=2, timeout=60, patience=0.2, temperature=0.0, seed=0, model=MODEL, name="stub"
     )
     return Judge(JudgeSettings(base_url=stub.base_url, **(settings | more)))

@@ -104,7 +104,7 @@ class StubServer:
             self._call(self._close() if behaviour == "down" else self._open())
 
     def _call(self, coroutine: Any) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=20)
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=120)
 
     async def _open(self) -> None:
         app = web.Application(client_max_size=2**28)

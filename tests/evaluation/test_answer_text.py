@@ -109,11 +109,11 @@ def test_choices_without_texts_are_letters():
 )
 def test_hostile_strings_take_little_time(unit):
     response = unit * (100_000 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     for choices, truth in ((CHOICES, "B"), ({}, "5")):
         assert compare(response, truth, choices).score == 0.0
     number(response), bracketed_list(response)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

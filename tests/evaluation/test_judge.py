@@ -264,7 +264,7 @@ settings = JudgeSettings("stub", {MODEL!r}, {stub.base_url!r}, 1, 2, 60, 60, 0.0
 score(Path({str(tmp_path)!r}), toy, Judge(settings))
 """
         process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while len(stub.requests) < 4 and time.monotonic() < end:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)

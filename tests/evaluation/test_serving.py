@@ -26,7 +26,7 @@ SERVER = """
 import subprocess, sys, json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 port, name = int(sys.argv[sys.argv.index("--port") + 1]), sys.argv[sys.argv.index("--served-model-name") + 1]
-children = [subprocess.Popen(["sleep", "100"], start_new_session=own) for own in (False, True)]
+children = [subprocess.Popen(["sleep", "900"], start_new_session=own) for own in (False, True)]
 print("CHILDREN", *(child.pid for child in children), flush=True)
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -42,7 +42,7 @@ print("(EngineCore pid=2) ERROR 11-22 10:00:00 [core.py:1] torch.OutOfMemoryErro
 print("RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}")
 sys.exit(3)
 """
-SILENT = "import time; time.sleep(60)"
+SILENT = "import time; time.sleep(900)"
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def stand_in(monkeypatch):
 
 
 def start(tmp_path, **more):
-    usual = dict(name="m", port=None, options=["--x", "1"], log=tmp_path / "logs" / "s.log", limit=20, environment=None)
-    return served("model", **(usual | more))
+    usual = dict(name="m", port=None, options=["--x", "1"], log=tmp_path / "logs" / "s.log", limit=300)
+    return served("model", environment=None, **(usual | more))
 
 
 def children(tmp_path) -> list[int]:
@@ -63,7 +63,7 @@ def children(tmp_path) -> list[int]:
 
 
 def wait_until_gone(pids: list[int]) -> bool:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while not all(gone(pid) for pid in pids) and time.monotonic() < end:
         time.sleep(0.05)
     return all(gone(pid) for pid in pids)
@@ -72,7 +72,7 @@ def wait_until_gone(pids: list[int]) -> bool:
 def test_a_server_is_ready_inside_and_gone_afterwards(tmp_path, stand_in):
     stand_in(SERVER)
     with start(tmp_path) as base_url:
-        run_all([Endpoint(base_url, "m", concurrency=1, timeout=5, attempts=1, patience=5).check()])
+        run_all([Endpoint(base_url, "m", concurrency=1, timeout=60, attempts=1, patience=5).check()])
         pids = children(tmp_path)
         assert all(psutil.pid_exists(pid) for pid in pids)
     assert wait_until_gone(pids)
@@ -237,7 +237,7 @@ def test_the_real_vllm_serves_a_checkpoint_and_sees_an_image(tmp_path):
         pids = [server.pid, *(each.pid for each in server.children(recursive=True))]
         assert len(pids) > 2
         server.kill()  # its forked engine still holds the port for a while, and then nobody answers there
-        short = Endpoint(base_url, "tiny", concurrency=1, timeout=2, attempts=2, patience=30)
+        short = Endpoint(base_url, "tiny", concurrency=1, timeout=20, attempts=2, patience=30)
         with pytest.raises(EndpointError, match=r"after 2 tries: no (connection|answer)"):
             run_all([short.chat(seen, **greedy)])
     assert wait_until_gone(pids)

@@ -46,7 +46,7 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._socket.recv(timeout=60))
+            message = json.loads(self._socket.recv(timeout=300))
             self._note(message)
             if message.get("id") == number:
                 if "error" in message:
@@ -60,7 +60,7 @@ class Page:
         self._loaded = False
         self.call("Page.navigate", url=file.resolve().as_uri())
         while not self._loaded:
-            self._note(json.loads(self._socket.recv(timeout=60)))
+            self._note(json.loads(self._socket.recv(timeout=300)))
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
@@ -102,7 +102,7 @@ class Page:
 
 
 @contextmanager
-def browser(program: str, folder: Path, patience: float = 60.0) -> Iterator[Page]:
+def browser(program: str, folder: Path, patience: float = 300.0) -> Iterator[Page]:
     """A browser that no name resolves for, with one tab; it is stopped by its own process id.
 
     Args:
@@ -143,7 +143,7 @@ def _tab(folder: Path, process: subprocess.Popen, patience: float) -> str:
     while time.monotonic() < until and process.poll() is None:
         try:
             port = int(listed.read_text().splitlines()[0])
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=60) as answer:
                 tabs = [tab for tab in json.load(answer) if tab["type"] == "page"]
             if tabs:
                 return tabs[0]["webSocketDebuggerUrl"]

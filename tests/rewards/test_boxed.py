@@ -78,7 +78,7 @@ def test_braces_that_latex_does_not_match(response, answer):
 
 @pytest.mark.parametrize("piece", ["{", "}", "\\boxed{", "\\boxed{{", "\\boxed{}", "{}", "\\{", "\\"])
 def test_megabytes_take_linear_time(piece):
-    response = piece * (4_000_000 // len(piece))
+    response = piece * (1_000_000 // len(piece))
     start = time.process_time()
     boxed_answer(response)
     assert boxed_answer(r"\boxed{7}" + response.replace("}", ")").replace("{", "(")) == "7"

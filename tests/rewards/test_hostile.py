@@ -13,17 +13,17 @@ from kawhi.rewards import chart, math
 from kawhi.rewards.answers import judge
 from kawhi.rewards.limits import MAX_CHARACTERS, MEMORY_BYTES
 
-# Far above a refusal and a restart, for a machine that is busy.
-SECONDS = 20
+# Only against what hangs: a refusal and a restart take a second, on a busy machine many.
+SECONDS = 300
 
 MEGABYTES = {
-    "braces": "{" * 2_000_000,
-    "closed braces": "{" * 1_000_000 + "}" * 1_000_000,
-    "boxes": "\\boxed{" * 200_000,
-    "closed boxes": "\\boxed{5}" * 150_000 + "\\boxed{" + "6" * 10**6 + "}",
-    "fractions": "\\frac{1}{" * 150_000 + "1" + "}" * 150_000,
-    "digits": "1" * 2_000_000,
-    "think": "<think>" * 300_000,
+    "braces": "{" * 600_000,
+    "closed braces": "{" * 300_000 + "}" * 300_000,
+    "boxes": "\\boxed{" * 60_000,
+    "closed boxes": "\\boxed{5}" * 50_000 + "\\boxed{" + "6" * 300_000 + "}",
+    "fractions": "\\frac{1}{" * 50_000 + "1" + "}" * 50_000,
+    "digits": "1" * 600_000,
+    "think": "<think>" * 100_000,
 }
 TOWERS = [
     "10**10**10",
@@ -107,15 +107,15 @@ def bounded(box):
     assert psutil.Process(box._child.pid).memory_info().vms < MEMORY_BYTES * 3 // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [*TOWERS, *DEEP, *ODD, *CHAINS])
-def test_score_nothing(answer, box, bounded):
+def test_score_nothing(answer, box, bounded, monkeypatch):
+    """What the checks before the child stop, or make another formula of, does no harm behind them either."""
+    seen, compare = [], box.compare
+    monkeypatch.setattr(box, "compare", lambda pairs, close=(): seen.extend(pairs) or compare(pairs, close))
     assert judge(answer, "5", box=box) in ("wrong", "refused")
-
-
-@pytest.mark.parametrize("answer", [*TOWERS, *DEEP, *ODD])
-def test_score_nothing_in_the_child_itself(answer, box, bounded):
-    """What the checks before the child would stop does no harm behind them either."""
-    assert box.compare([("5", answer)]) in ("wrong", "refused")
+    if ("5", answer) not in seen:
+        assert compare([("5", answer)]) in ("wrong", "refused")
 
 
 @pytest.mark.parametrize("truth", ["(2, 3)", "x^2 + 1 = 0", "[1, 2)"])

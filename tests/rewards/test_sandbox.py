@@ -24,12 +24,12 @@ HANGS = ("5", "9^{9^{9^{9}}}")
 
 def python(program: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT, **options
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, cwd=ROOT, **options
     )
 
 
-def gone(pid: int, seconds: float) -> bool:
-    """Whether a process ends within this time; a zombie that nobody has collected counts as ended."""
+def gone(pid: int, seconds: float = 120) -> bool:
+    """Whether a process ends; a zombie that nobody has collected counts as ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -73,7 +73,7 @@ def test_an_answer_that_hangs_is_refused_and_the_next_one_judged():
 
 
 def test_a_child_that_sleeps_is_ended():
-    box = Sandbox(wall_seconds=1)
+    box = Sandbox(wall_seconds=4)
     assert box.compare([("5", "5")]) == "right"
     first = box._child
     first.send_signal(signal.SIGSTOP)
@@ -151,10 +151,9 @@ if pid:
 
 
 @pytest.mark.parametrize(
-    ("work", "seconds"),
-    [("pass", 3), ("threading.Thread(target=box.compare, args=([HANGS],)).start(); time.sleep(0.5)", 6)],
+    "work", ["pass", "threading.Thread(target=box.compare, args=([HANGS],)).start(); time.sleep(0.5)"]
 )
-def test_no_child_outlives_its_parent(work, seconds):
+def test_no_child_outlives_its_parent(work):
     done = python(
         f"""
 import os, signal, threading, time
@@ -168,7 +167,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert gone(int(done.stdout), seconds)
+    assert gone(int(done.stdout))
 
 
 def test_a_child_whose_pipe_another_process_holds_open_still_ends(tmp_path):
@@ -178,14 +177,14 @@ import os, signal, subprocess
 from kawhi.rewards.sandbox import Sandbox
 box = Sandbox()
 box.compare([("5", "5")])
-holder = subprocess.Popen(["sleep", "30"], pass_fds=[box._child.stdin.fileno()], stdout=-3, stderr=-3)
+holder = subprocess.Popen(["sleep", "600"], pass_fds=[box._child.stdin.fileno()], stdout=-3, stderr=-3)
 print(box._child.pid, holder.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     )
     child, holder = map(int, done.stdout.split())
     try:
-        assert gone(child, 8)
+        assert gone(child)
     finally:
         os.kill(holder, signal.SIGKILL)
 
@@ -247,7 +246,7 @@ def test_the_kernel_bounds_the_child(program, said, tmp_path):
         text=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 1
     assert said in done.stderr

@@ -16,7 +16,6 @@ from kawhi.evaluation.benchmarks.mme import BENCHMARK, COGNITION, PERCEPTION, su
 from kawhi.probes.critical_heads import GUESSING
 from kawhi.tiny.mme import END, SUBTASKS, pairs, write_mme
 from kawhi.tiny.models import FAMILIES
-from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.warm_start import CHECKPOINTS
 from kawhi.tiny.world import split_of
 from kawhi.tiny.yes_no import ENDINGS, YesNo, train
@@ -45,8 +44,8 @@ def test_a_pair_asks_two_questions_of_one_form(subtask):
 @EACH
 def test_the_question_alone_does_not_tell_the_answer(subtask):
     """Every question that is often asked is sometimes true and sometimes false."""
-    true = [pair.true for pair in islice(pairs(subtask, "heldout", 3), 600)]
-    false = [pair.false for pair in islice(pairs(subtask, "heldout", 3), 600)]
+    asked = list(islice(pairs(subtask, "heldout", 3), 600))
+    true, false = [pair.true for pair in asked], [pair.false for pair in asked]
     often = {question for question in true + false if (true + false).count(question) >= 40}
     assert often or subtask in ("numerical_calculation", "text_translation", "code_reasoning")
     for question in often:
@@ -112,8 +111,7 @@ def test_no_drawing_is_in_two_splits(subtask):
 
 
 @EACH
-def test_what_is_learnt_to_be_said_fits_into_mme_s_tokens(subtask):
-    tokenizer = train_tokenizer()
+def test_what_is_learnt_to_be_said_fits_into_mme_s_tokens(subtask, tokenizer):
     for pair in some(subtask, "warmup"):
         assert len(tokenizer(f"{pair.seen}. Yes")["input_ids"]) < 16
 

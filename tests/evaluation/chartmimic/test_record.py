@@ -71,6 +71,9 @@ def test_any_other_form_is_refused(changes):
         b"\n",
         b"null\n",
         b"[]\n",
+        b"{}\n",
+        b"[[[[",
+        b"\x80",
         b"\xff\xfe\n",
         b'{"error": NaN}\n',
         b"[" * 200_000 + b"\n",
@@ -80,7 +83,7 @@ def test_any_other_form_is_refused(changes):
         output(image=png(form="JPEG")),
         output(image=png((limits.PIXELS + 2, 1))),
     ],
-    ids=range(12),
+    ids=range(15),
 )
 def test_no_output_does_anything_but_be_refused(given):
     with pytest.raises(ValueError):  # noqa: PT011
