@@ -95,8 +95,6 @@ class RegionCache:
         self.maps: OrderedDict[bytes, Future[RegionMap]] = OrderedDict()
         self._limits = prompts, images
         self._lock = threading.Lock()
-        run_directory = os.environ.get("KAWHI_RUN_DIR")
-        self._folder = Path(run_directory) / "train" / "regions" if run_directory else None
 
     def region_map(self, content: bytes, analyse: Callable[[], RegionMap]) -> RegionMap:
         """The map of an image with this content hash, analysed if this run has not met the image.
@@ -115,9 +113,10 @@ class RegionCache:
         return future.result()
 
     def _read_or_analyse(self, content: bytes, analyse: Callable[[], RegionMap]) -> RegionMap:
-        if self._folder is None:
+        run_directory = os.environ.get("KAWHI_RUN_DIR")  # not sooner: this module may be older than the run
+        if not run_directory:
             return analyse()
-        file = self._folder / content.hex()[:2] / f"{content.hex()}.npz"
+        file = Path(run_directory) / "train" / "regions" / content.hex()[:2] / f"{content.hex()}.npz"
         if file.exists():
             return RegionMap.load(file)
         region_map = analyse()

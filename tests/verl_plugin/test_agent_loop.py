@@ -110,11 +110,13 @@ def test_an_analysis_that_fails_fails_for_all_who_wait(loop, family, monkeypatch
 
 
 def test_another_worker_of_the_run_reads_the_map(loop, family, monkeypatch, tmp_path):
+    """A worker may have imported the module before it was told its run."""
+    caches = [agent_loop.RegionCache() for _ in range(2)]
     monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
     image = next(problems("train", 3)).drawing.render(FAMILIES[family].image_size)
     maps = []
-    for _ in range(2):
-        monkeypatch.setattr(agent_loop, "_CACHE", agent_loop.RegionCache())
+    for cache in caches:
+        monkeypatch.setattr(agent_loop, "_CACHE", cache)
         maps.append(loop._region_map(image))
         monkeypatch.setattr(agent_loop, "sguf", None)  # the second worker analyses nothing
     for name, value in vars(maps[0]).items():
