@@ -114,6 +114,7 @@ def _hugging_face(cell: DictConfig, model: str) -> Any:
     import torch
 
     from kawhi.evaluation.hugging_face import hugging_face
+    from kawhi.tiny.unfinished import decode_unfinished
     from kawhi.tiny.vision_batching import batch_vision_attention
 
     torch.set_num_threads(cell.scale.omp_threads)
@@ -127,8 +128,9 @@ def _hugging_face(cell: DictConfig, model: str) -> Any:
         max_pixels=cell.evaluation.max_pixels,
         attention=cell.evaluation.attention,
     )
-    if cell.scale.device == "cpu":  # where all images have one size, the vision encoder's loop over them is a batch
-        batch_vision_attention(policy.model)
+    if cell.scale.device == "cpu":
+        batch_vision_attention(policy.model)  # where all images have one size, the encoder's loop over them is a batch
+        decode_unfinished(policy.model, policy.tokenizer.eos_token_id)
     return policy
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
+import pkgutil
 import threading
 import time
 from collections import OrderedDict
@@ -14,15 +14,32 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from transformers import BatchFeature
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
 from kawhi.models.seen import seen_by_model
 from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
+from kawhi.verl_plugin.once import content, model_inputs_once, process_images_once
 from kawhi.verl_plugin.seeds import stable_seed
 from kawhi.verl_plugin.wire import IMAGES, PROMPT_DRAW, PROMPT_INDEX, REGION_SECONDS, SELECTED_TOKENS
+
+
+class _Named:
+    """Something that only the process which receives it imports: vLLM takes 0.7 s."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __reduce__(self):
+        return pkgutil.resolve_name, (self.name,)
+
+
+TOKENS_AT_THE_END = {"detokenize": False, "output_kind": _Named("vllm.sampling_params:RequestOutputKind.FINAL_ONLY")}
+"""Sampling parameters by which vLLM's server says nothing before a response is complete, and makes no text of it.
+
+verl takes the tokens of the complete response alone.  (vLLM 0.27.1, ``tests/verl_plugin/test_agent_loop.py``)
+"""
 
 
 @register("kawhi_seeded")
@@ -36,52 +53,16 @@ class SeededAgentLoop(SingleTurnAgentLoop):
         super().__init__(*args, **kwargs)
         if self.processor is not None:
             process_images_once(self.processor.image_processor)
+            model_inputs_once()
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
         identity, draw = (int(kwargs["index"]), int(kwargs["global_steps"])), int(kwargs.get(PROMPT_DRAW, 0))
         again = (draw,) if draw else ()  # else a prompt that comes twice in a step would get the same responses
         seed = stable_seed(int(self.rollout_config.seed), *identity, int(kwargs["session_id"]), *again)
-        output = await super().run({**sampling_params, "seed": seed}, priority=priority, **kwargs)
+        output = await super().run({**sampling_params, **TOKENS_AT_THE_END, "seed": seed}, priority=priority, **kwargs)
         images = (output.multi_modal_data or {}).get("images") or []
         output.extra_fields.update({PROMPT_INDEX: identity[0], PROMPT_DRAW: draw, IMAGES: len(images)})
         return output
-
-
-def process_images_once(image_processor, limit: int = 32) -> None:
-    """Makes an image processor remember its last results.
-
-    The n rollouts of a prompt show one image, and verl runs the processor twice for each of them, which is half of the
-    agent loop's time in the tiny world.
-
-    Args:
-        image_processor: changed in place; a second call on the same object does nothing.
-        limit: results kept.
-    """
-    if "preprocess" in vars(image_processor):
-        return
-    original = image_processor.preprocess
-    results: OrderedDict[bytes, dict] = OrderedDict()
-    lock = threading.Lock()  # verl calls the processor from the event loop and from executor threads
-
-    def preprocess(images, *args, **kwargs):
-        listed = images if isinstance(images, list) else [images]
-        if args or not all(isinstance(image, Image.Image) for image in listed):
-            return original(images, *args, **kwargs)
-        options = repr(sorted(kwargs.items()))
-        key = hashlib.sha256(options.encode() + b"".join(_content(image) for image in listed)).digest()
-        with lock:
-            if key not in results:
-                results[key] = dict(original(images, **kwargs))
-                while len(results) > limit:
-                    results.popitem(last=False)
-            # A fresh BatchFeature each time: UserDict.copy() empties its source for a moment.
-            return BatchFeature(data=dict(results[key]))
-
-    image_processor.preprocess = preprocess
-
-
-def _content(image: Image.Image) -> bytes:
-    return hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).digest()
 
 
 class RegionCache:
@@ -95,8 +76,6 @@ class RegionCache:
         self.maps: OrderedDict[bytes, Future[RegionMap]] = OrderedDict()
         self._limits = prompts, images
         self._lock = threading.Lock()
-        run_directory = os.environ.get("KAWHI_RUN_DIR")
-        self._folder = Path(run_directory) / "train" / "regions" if run_directory else None
 
     def region_map(self, content: bytes, analyse: Callable[[], RegionMap]) -> RegionMap:
         """The map of an image with this content hash, analysed if this run has not met the image.
@@ -115,9 +94,10 @@ class RegionCache:
         return future.result()
 
     def _read_or_analyse(self, content: bytes, analyse: Callable[[], RegionMap]) -> RegionMap:
-        if self._folder is None:
+        run_directory = os.environ.get("KAWHI_RUN_DIR")  # not sooner: this module may be older than the run
+        if not run_directory:
             return analyse()
-        file = self._folder / content.hex()[:2] / f"{content.hex()}.npz"
+        file = Path(run_directory) / "train" / "regions" / content.hex()[:2] / f"{content.hex()}.npz"
         if file.exists():
             return RegionMap.load(file)
         region_map = analyse()
@@ -175,7 +155,7 @@ class KawhiAgentLoop(SeededAgentLoop):
     def _region_map(self, image: Image.Image) -> RegionMap:
         processor, options = self.processor.image_processor, self.config.kawhi.regions
         return _CACHE.region_map(
-            _content(image),
+            content(image),
             lambda: sguf(
                 seen_by_model(image, processor),
                 processor.patch_size * processor.merge_size,

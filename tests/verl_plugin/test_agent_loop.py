@@ -1,5 +1,6 @@
 """Regions once per prompt, of exactly what the model sees; seeds per request."""
 
+import pickle
 import time
 
 import numpy as np
@@ -110,11 +111,13 @@ def test_an_analysis_that_fails_fails_for_all_who_wait(loop, family, monkeypatch
 
 
 def test_another_worker_of_the_run_reads_the_map(loop, family, monkeypatch, tmp_path):
+    """A worker may have imported the module before it was told its run."""
+    caches = [agent_loop.RegionCache() for _ in range(2)]
     monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
     image = next(problems("train", 3)).drawing.render(FAMILIES[family].image_size)
     maps = []
-    for _ in range(2):
-        monkeypatch.setattr(agent_loop, "_CACHE", agent_loop.RegionCache())
+    for cache in caches:
+        monkeypatch.setattr(agent_loop, "_CACHE", cache)
         maps.append(loop._region_map(image))
         monkeypatch.setattr(agent_loop, "sguf", None)  # the second worker analyses nothing
     for name, value in vars(maps[0]).items():
@@ -134,25 +137,12 @@ def test_seeds_differ_by_every_part_and_are_stable():
     assert 0 <= agent_loop.stable_seed(7) < 2**31
 
 
-def test_images_are_processed_once_and_give_the_same_input(family, monkeypatch):
-    """From many threads at once, as verl does; every caller gets a batch of its own."""
-    from concurrent.futures import ThreadPoolExecutor
+def test_what_vllm_s_server_is_asked_for_arrives_as_its_own_value():
+    """When the second part fails, vLLM says nothing before the end, and makes no text, by itself."""
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-    size = FAMILIES[family].image_size
-    stream = problems("train", 9)
-    images = [next(stream).drawing.render(size) for _ in range(3)]
-    plain, remembering = (build_processor(family, train_tokenizer()).image_processor for _ in range(2))
-    expected = [plain(images=[image], return_tensors="pt") for image in images]
-    calls = []
-    original = remembering.preprocess
-    monkeypatch.setattr(type(remembering), "preprocess", lambda self, *a, **k: calls.append(1) or original(*a, **k))
-    agent_loop.process_images_once(remembering)
-    agent_loop.process_images_once(remembering)
-    with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(lambda i: remembering(images=[images[i % 3]], return_tensors="pt"), range(300)))
-    for i, features in enumerate(got):
-        assert features.keys() == expected[i % 3].keys()
-        assert all(bool((features[name] == expected[i % 3][name]).all()) for name in features)
-    assert len(calls) == 3
-    got[0].pop("pixel_values")
-    assert "pixel_values" in remembering(images=[images[0]], return_tensors="pt")
+    asked = SamplingParams(**pickle.loads(pickle.dumps(agent_loop.TOKENS_AT_THE_END)))
+    assert asked.output_kind is RequestOutputKind.FINAL_ONLY
+    assert not asked.detokenize
+    assert SamplingParams().output_kind is not RequestOutputKind.FINAL_ONLY
+    assert SamplingParams().detokenize

@@ -35,3 +35,28 @@ def test_vllm_cannot_do_so_by_itself_where_torchvision_does_not_match(tmp_path):
     if subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True).returncode == 0:
         pytest.skip("torchvision and torch match in this environment, so there is nothing to correct")
     assert "torchvision::nms does not exist" in inspect(tmp_path, armed=False).stderr
+
+
+WAIT = """
+import sys, zmq
+from kawhi import torchvision_shim
+from kawhi.verl_plugin.cpu import vllm_wheel
+torchvision_shim.install()
+name = "vllm.distributed.device_communicators.shm_broadcast"
+if sys.argv[1] == "before":
+    vllm_wheel.install()
+__import__(name)
+if sys.argv[1] == "after":
+    vllm_wheel.install()
+module = sys.modules[name]
+waiting = module.SpinCondition(is_reader=True, context=zmq.Context(), notify_address="inproc://somebody")
+print(f"{waiting.busy_loop_s:g}", module.sched_yield() is None and module.sched_yield.__module__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("armed", "said"), [("before", "0.1 kawhi"), ("after", "0.1 kawhi"), ("never", "1 vllm")])
+def test_vllm_pauses_while_it_waits(armed, said):
+    """Armed before or after vLLM is imported.  When the last case fails, vLLM may no longer keep two cores busy."""
+    done = subprocess.run([sys.executable, "-c", WAIT, armed], capture_output=True, text=True, timeout=300)
+    assert done.stdout.splitlines()[-1].startswith(said), done.stdout + done.stderr[-2000:]
