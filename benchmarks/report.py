@@ -18,10 +18,12 @@ if not __package__:  # run as a script
 from benchmarks.races import RESULTS, Race, Session, Target  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
-BLOCKS = {"middle": "middle*.json", "overhead": "overhead-*.json", "judge": "judge*.json"}
+BLOCKS = {"start-up": "start-up*.json", "middle": "middle*.json", "overhead": "overhead-*.json", "judge": "judge*.json"}
 """Marker in the page -> the results shown there."""
 
 _TITLES = {
+    "start-up processor": "A small cell, processor seconds of all its processes",
+    "start-up wall": "The same cell, seconds on the wall",
     "regions": "SGUF",
     "growth": "SGUF, time per pixel at 16 megapixels and at fewer",
     "alignment": "Alignment",
