@@ -110,7 +110,7 @@ def end_stragglers(run_directory: Path) -> int:
             continue
         for process in found:
             _signal(process, signal.SIGTERM)
-        _, alive = psutil.wait_procs(found, timeout=3)
+        _, alive = psutil.wait_procs(found, timeout=1)
         for process in alive:
             _signal(process, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=5)

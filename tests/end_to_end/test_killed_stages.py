@@ -1,0 +1,89 @@
+"""A cell that is ended in any of its short stages leaves nothing running and nothing half-written, and goes on.
+
+The long one, training, has its tests in ``test_killed.py``; the cells here start with a finished training.
+"""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from .conftest import SMALL, TRAINED, Undisturbed, Workspace
+from .test_killed import assert_all_ended, without
+
+pytestmark = pytest.mark.slow
+
+SHORT = ("merge", "evaluate", "record")
+INVOKED = ("credit=kawhi", "logger=tensorboard", *SMALL)
+ENDED_BY = {
+    "killpg": lambda process: os.killpg(process.pid, signal.SIGKILL),
+    "interrupt": lambda process: os.killpg(process.pid, signal.SIGINT),
+    "terminate": lambda process: process.terminate(),
+}
+
+
+@pytest.fixture
+def before(undisturbed, workspace):
+    """Makes the cell one that has only finished what comes before a stage."""
+
+    def prepared(stage: str) -> Workspace:
+        for name in ("runs", "records", "data"):
+            shutil.rmtree(workspace.folder / name, ignore_errors=True)
+        original = undisturbed.run_directory()
+        run_directory = workspace.folder / "runs" / "adhoc" / original.name
+        shutil.copytree(original, run_directory)
+        shutil.copytree(undisturbed.folder / "data", workspace.folder / "data")
+        for each in ("record.json", "status.json", *(f"stages/{s}.json" for s in SHORT[SHORT.index(stage) :])):
+            (run_directory / each).unlink()
+        shutil.rmtree(run_directory / "tensorboard")
+        if stage != "record":
+            shutil.rmtree(run_directory / "eval")
+        if stage == "merge":
+            shutil.rmtree(run_directory / "train" / "merged")
+        return workspace
+
+    return prepared
+
+
+def goes_on(workspace: Workspace, undisturbed: Undisturbed) -> None:
+    done = workspace.run(*INVOKED)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert without(workspace.record(TRAINED), "run") == without(undisturbed.record(), "run")
+
+
+def all_is_whole(workspace: Workspace) -> None:
+    run_directory = workspace.run_directory(TRAINED)
+    assert not (run_directory / "record.json").exists()
+    for path in run_directory.rglob("*.json"):
+        json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(("stage", "how"), zip(SHORT, ENDED_BY, strict=True))
+def test_ended_in_a_stage(before, undisturbed, stage, how):
+    for _ in range(5):  # a stage of half a second can be over before it is seen
+        workspace = before(stage)
+        process = workspace.start(*INVOKED)
+        while process.poll() is None and workspace.status().get("stage") != stage:
+            time.sleep(0.01)
+        ENDED_BY[how](process)
+        code = process.wait(timeout=120)
+        if code != 0 and workspace.status()["stage"] in (stage, "stopped"):
+            break
+    assert code == (-signal.SIGKILL if how == "killpg" else 130)
+    assert_all_ended(workspace)
+    all_is_whole(workspace)
+    goes_on(workspace, undisturbed)
+
+
+def test_the_time_limit_of_each_stage(before, undisturbed):
+    workspace = before(SHORT[0])
+    for stage in SHORT:
+        done = workspace.run(*INVOKED, f"scale.limits.{stage}=0.01")
+        assert done.returncode == 75
+        assert f"{stage} took longer than its limit of 0.01 s and was ended" in done.stderr
+        assert workspace.processes() == []
+        all_is_whole(workspace)
+    goes_on(workspace, undisturbed)
