@@ -3,7 +3,8 @@
     FOLDER/python [-u] (SCRIPT | -m MODULE) [ARGUMENT ...]        (FOLDER is the fork server's)
 
 Its exit code is the child's; what is sent to it is sent on; when it is killed, so is the child.  Started plainly, by
-the interpreter itself: whatever has other options, and everything while the server does not answer or must refuse.
+the interpreter itself: whatever has other options or KAWHI_FORK_SERVER=0, and everything while the server does not
+answer or must refuse.
 Runs as ``python -IS``, so it costs 20 ms; it imports what it needs and nothing of this project.
 """
 
@@ -26,7 +27,11 @@ def main(python, executable, *words):
     program = list(words)
     while program[:1] == ["-u"]:
         options.append(program.pop(0))
-    if not program or (program[0].startswith("-") and (program[0] != "-m" or len(program) < 2)):
+    if (
+        os.environ.get("KAWHI_FORK_SERVER") == "0"
+        or not program
+        or (program[0].startswith("-") and (program[0] != "-m" or len(program) < 2))
+    ):
         plainly(python, words)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(_PATIENCE)

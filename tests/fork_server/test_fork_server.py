@@ -235,6 +235,13 @@ def test_who_would_import_something_else_is_started_plainly_and_says_so(program,
     assert done.stderr == ("" if why is None else f"fork server: {why}; started plainly: {command[1]}\n")
 
 
+def test_a_process_that_is_to_have_no_server_has_none(program):
+    command = program("import sys; print('numpy' in sys.modules, sys.executable)")
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {fork_server.VARIABLE: "0"})
+    assert done.stdout.startswith(f"False {sys.prefix}")
+    assert done.stderr == ""
+
+
 def test_options_of_the_interpreter_are_for_the_interpreter(program):
     for words in (["-P", *program("import sys; print('numpy' in sys.modules)")[1:]], ["-c", "print(False)"]):
         assert subprocess.run([sys.executable, *words], capture_output=True, text=True).stdout == "False\n"
