@@ -40,8 +40,8 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 READ_IN_C = ("OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "LD_", "PYTHON", "MALLOC_", "GLIBC_", "LANG", "LC_")
 # Ray sets these for its own processes; the child has Ray read them again.
 READ_AGAIN = ("RAY_",)
-# How output is buffered is set anew in each child.
-SET_IN_CHILD = ("PYTHONUNBUFFERED",)
+# Of the terminal, of the shell, or set anew in each child.
+WITHOUT_EFFECT = {"PYTHONUNBUFFERED", "COLUMNS", "LINES", "TERM", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
 class _Noted(os._Environ):
@@ -95,7 +95,7 @@ class Imported:
     def refusal(self, environment: dict[str, str]) -> str | None:
         """Why a child with this environment must import for itself; ``None`` where it would import the same."""
         in_c = {name for name in (*self.before, *environment) if name.startswith(READ_IN_C)}
-        for name in sorted((self._read | in_c) - set(SET_IN_CHILD)):
+        for name in sorted((self._read | in_c) - WITHOUT_EFFECT):
             # A process whose parent has imported the same modules has what they have set.
             if environment.get(name) not in (self.before.get(name), self.after.get(name)):
                 return f"{name} differs from the fork server's"

@@ -225,7 +225,7 @@ def test_what_was_forked_ends_with_the_owner_however_it_ends(program, tmp_path, 
     [
         ({"OMP_NUM_THREADS": "17"}, "OMP_NUM_THREADS differs from the fork server's"),
         ({"NPY_PROMOTION_STATE": "weak"}, "NPY_PROMOTION_STATE differs from the fork server's"),
-        ({"UNREAD": "1"}, None),
+        ({"UNREAD": "1", "COLUMNS": "40"}, None),
     ],
 )
 def test_who_would_import_something_else_is_started_plainly_and_says_so(program, given, why):
