@@ -83,6 +83,13 @@ def preload(modules: list[str]) -> set[str]:
     return _Noted.names
 
 
+def told(name: str, value: str | None) -> str | list[str] | None:
+    """What a variable says: OpenCV puts its folder before all others each time that it is imported."""
+    if name != "LD_LIBRARY_PATH":
+        return value
+    return list(dict.fromkeys(filter(None, (value or "").split(":"))))
+
+
 class Imported:
     """What the environment was when the modules were imported, and what they made of it."""
 
@@ -97,7 +104,8 @@ class Imported:
         in_c = {name for name in (*self.before, *environment) if name.startswith(READ_IN_C)}
         for name in sorted((self._read | in_c) - WITHOUT_EFFECT):
             # A process whose parent has imported the same modules has what they have set.
-            if environment.get(name) not in (self.before.get(name), self.after.get(name)):
+            own = (told(name, self.before.get(name)), told(name, self.after.get(name)))
+            if told(name, environment.get(name)) not in own:
                 return f"{name} differs from the fork server's"
         return None
 
