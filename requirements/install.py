@@ -70,7 +70,7 @@ def needs_gpu_libraries(torch: str, given: list[str]) -> bool:
 def install_for_cuda(torch: str, given: list[str]) -> None:
     """The CUDA build, for which pip itself finds the libraries."""
     told = f"the package index has {torch} for CUDA only, and {CPU_INDEX} could not be used"
-    print(f"{told}: installing it with its CUDA libraries (5 GB more), which works without a GPU, too", flush=True)
+    print(f"{told}: installing it with its CUDA libraries (4 GB more), which works without a GPU, too", flush=True)
     try:
         pip("--constraint", str(LOCK), *given, torch)
     except InstallError as error:
