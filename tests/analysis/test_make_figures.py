@@ -23,6 +23,7 @@ def write(folder: Path, *contents: Any) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
     records = write(tmp_path / "records", trained("kawhi"), trained("uniform"), trained("kawhi_visionzip"))
     for out in ("a", "b"):

@@ -16,6 +16,8 @@ from analysis.report_latex import report_tex
 from tests.analysis.paper_records import HOSTILE, measured, needs, talkative, tiny
 from tests.analysis.synthetic import Folder, record
 
+pytestmark = pytest.mark.slow
+
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
     "0000000049454e44ae426082"

@@ -119,6 +119,7 @@ def test_the_gate_is_handed_to_the_job_once_the_baseline_is_there(tmp_path, monk
     assert len(Job.made) == 2
 
 
+@pytest.mark.slow
 def test_the_table_after_the_last_cell(tmp_path, capfd):
     cells = table_cells(["visionzip"], ["scale=cpu", *places(tmp_path)])
     records, table = tmp_path / "records", tmp_path / "tables" / "visionzip.md"

@@ -50,6 +50,7 @@ def test_a_head_that_is_not_there_is_refused(model):
         pass
 
 
+@pytest.mark.slow
 def test_the_shipped_models_need_the_heads_that_conf_calls_critical(family, tmp_path):
     from tests.cells import cell
 

@@ -114,7 +114,7 @@ def test_score_nothing(answer, box, bounded, monkeypatch):
     seen, compare = [], box.compare
     monkeypatch.setattr(box, "compare", lambda pairs, close=(): seen.extend(pairs) or compare(pairs, close))
     assert judge(answer, "5", box=box) in ("wrong", "refused")
-    if ("5", answer) not in seen:
+    if answer not in CHAINS and ("5", answer) not in seen:  # of a chain the child itself would take any side
         assert compare([("5", answer)]) in ("wrong", "refused")
 
 

@@ -9,6 +9,8 @@ from kawhi.evaluation.chartmimic.scores import low_level
 from tests.evaluation.chartmimic.drawer import drawing
 from tests.evaluation.examples.chartmimic import LINES
 
+pytestmark = pytest.mark.slow
+
 START = "import matplotlib.pyplot as plt\nimport numpy as np\nfig, ax = plt.subplots()\n"
 
 
