@@ -25,7 +25,8 @@ def encode_images_once(encoder: Any) -> None:
     """Makes every encoder of this class remember what it made of images, until it is run with gradients.
 
     Its weights change after that, and at no other time.  With several ranks nothing is kept: each must run the encoder
-    as often as the others, because FSDP gathers its weights from all of them.
+    as often as the others, because FSDP gathers its weights from all of them.  Nor is anything kept while the encoder
+    has a true attribute ``watched``: whoever looks into it wants to see every image.
 
     Args:
         encoder: vision encoder class of transformers; changed in place.
