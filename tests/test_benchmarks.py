@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu_overhead, judge_throughput, report, status_speed
+from benchmarks import gpu_overhead, judge_throughput, report, status_speed, step_cost
 from benchmarks.matrix_form import matrix_alignment
 from benchmarks.memory import peak_bytes
 from benchmarks.published_models import FAMILIES, build
@@ -144,3 +144,9 @@ def test_status_is_measured_beside_its_floor():
     taken = status_speed.measure(10, repeats=1)
     assert next(iter(taken)) == "kawhi status, 10 cells"
     assert all(value > 0 for value in taken.values())
+
+
+def test_a_process_of_a_step_is_told_by_its_title():
+    assert step_cost.kind("ray::vLLMHttpServer.launch_server") == "vLLM's engine core and worker"
+    assert step_cost.kind("ray::vLLMHttpServer") == "vLLM's server"
+    assert step_cost.kind("ray::IDLE") == "Ray itself, idle workers, driver"

@@ -36,12 +36,12 @@ class VisionAttentionCapture:
         self._attention.qkv.register_forward_hook(partial(self._see, "qkv"))
 
     def arm(self) -> None:
-        """Keeps the next forward pass."""
-        self._seen, self._armed = {}, True
+        """Keeps the next forward pass, which must see every image (``kawhi.verl_plugin.cpu.vision_once`` asks)."""
+        self._seen, self._armed, self._visual.watched = {}, True, True
 
     def disarm(self) -> None:
         """Drops what was kept."""
-        self._seen, self._armed = {}, False
+        self._seen, self._armed, self._visual.watched = {}, False, False
 
     @torch.no_grad()
     def take(self) -> list[Tensor]:

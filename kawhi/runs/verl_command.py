@@ -79,6 +79,9 @@ def own_environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
     """
     environment: Any = OmegaConf.to_container(cell.environment, resolve=True)
     own = {str(k): str(v) for k, v in environment.items()}
+    if cell.scale.device == "cpu":
+        # vLLM compiles small functions at the first rollout, by g++, which takes 3 s of the tiny world.
+        own = {"TORCHDYNAMO_DISABLE": "1", **own}
     vendor = {} if cell.kawhi.method == "off" else {"VERL_ENGINE_VENDOR": "kawhi"}
     return {
         "VERL_FILE_LOGGER_PATH": str(metrics_file),

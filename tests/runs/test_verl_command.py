@@ -108,6 +108,12 @@ def test_the_environment_is_ours_plus_the_scale_s(tmp_path, monkeypatch):
     assert all(isinstance(value, str) for value in found.values())
 
 
+def test_nothing_is_compiled_without_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCHDYNAMO_DISABLE", raising=False)
+    assert environment(cell(tmp_path), tmp_path / "metrics.jsonl")["TORCHDYNAMO_DISABLE"] == "1"
+    assert "TORCHDYNAMO_DISABLE" not in environment(cell(tmp_path, "scale.device=cuda"), tmp_path / "metrics.jsonl")
+
+
 def test_the_command_is_our_entry_point_in_this_interpreter(tmp_path):
     asked = cell(tmp_path)
     assert command(asked, **FILES)[:3] == [sys.executable, "-m", "kawhi.verl_plugin.main"]

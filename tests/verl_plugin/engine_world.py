@@ -163,6 +163,7 @@ def watch(model, row: dict) -> dict[str, list]:
     for module in (qwen2_5, qwen3):
         originals[module, "eager_attention_forward"] = module.eager_attention_forward
         module.eager_attention_forward = attention(module.eager_attention_forward)
+    model.model.visual.watched = True  # as every pass whose attention is looked at: no image is left out
     try:
         with torch.no_grad():
             model(

@@ -156,7 +156,14 @@ def _packed_attention_without_flash() -> None:
 
 def adapt_actor() -> None:
     """The part that only the actor's process needs, called by both worker modules."""
+    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+    from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
+
+    from kawhi.verl_plugin.cpu.vision_once import encode_images_once
+
     _packed_attention_without_flash()
+    for encoder in (Qwen2_5_VisionTransformerPretrainedModel, Qwen3VLVisionModel):
+        encode_images_once(encoder)
 
 
 if os.environ.get("VERL_PLATFORM", "").lower() == "cpu":
