@@ -34,42 +34,42 @@ settings.load_profile("kawhi")
 
 # One fork server for a session, all its xdist workers included; none while no test starts a trainer.
 _FORK_SERVER = ExitStack()
-_PYTHON = sys.executable
 _SWITCHED_OFF = os.environ.get(fork_server.VARIABLE) == "0"
 
 
 def pytest_configure(config):
-    controls = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    works = hasattr(config, "workerinput")
+    controls = getattr(config.option, "numprocesses", None) and not works
     if not controls:  # it runs tests, so it imports these in any case
         import cv2
         import torch
 
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
-    if (controls or hasattr(config, "workerinput")) and config.option.markexpr != "not slow":
-        _use_fork_server()
-    else:
+    if controls and config.option.markexpr != "not slow":
+        _start_fork_server()
+    elif not works:
         os.environ[fork_server.VARIABLE] = "0"  # else each cell that a test makes would start one
 
 
 def pytest_collection_finish(session):
     gc.enable()
     gc.freeze()
-    if any(item.get_closest_marker("slow") for item in session.items):
-        _use_fork_server()
+    if not hasattr(session.config, "workerinput") and any(item.get_closest_marker("slow") for item in session.items):
+        _start_fork_server()
 
 
 def pytest_unconfigure(config):
     _FORK_SERVER.close()
 
 
-def _use_fork_server() -> None:
-    """Starts it, or in a worker uses the session's."""
-    if not _SWITCHED_OFF and sys.executable == _PYTHON:
-        if os.environ.get(fork_server.VARIABLE) == "0":
-            del os.environ[fork_server.VARIABLE]
-        of_any_cell = environment(cell(Path("unused")), Path("unused/train/unused"))
-        _FORK_SERVER.enter_context(fork_server.running(of_any_cell))
+def _start_fork_server() -> None:
+    """Cells find it in their environment.  What a test itself starts is started plainly, as a user's commands are."""
+    if not _SWITCHED_OFF:
+        os.environ.pop(fork_server.VARIABLE, None)
+        python = sys.executable
+        _FORK_SERVER.enter_context(fork_server.running(environment(cell(Path("unused")), Path("unused/train/unused"))))
+        sys.executable = python
 
 
 _LONG = ("slurm", "end_to_end")

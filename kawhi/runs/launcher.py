@@ -30,6 +30,7 @@ from kawhi.runs.verl_command import environment
 from kawhi.runs.views import CellView, SweepView
 
 _POLL_SECONDS = 0.5
+_PYTHON = sys.executable  # a cell's own process imports little; what it starts comes from the fork server
 
 
 class Running(NamedTuple):
@@ -255,4 +256,4 @@ def _start(overrides: list[str], gpus: list[str]) -> tuple[subprocess.Popen, IO[
 
 
 def _command(overrides: list[str]) -> list[str]:
-    return [sys.executable, str(Path(sys.argv[0]).resolve()), *overrides]
+    return [_PYTHON, str(Path(sys.argv[0]).resolve()), *overrides]

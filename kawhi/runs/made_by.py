@@ -43,9 +43,12 @@ def package_versions() -> dict[str, str]:
     found = {"kawhi": __version__}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            distribution = metadata.distribution(package)
         except metadata.PackageNotFoundError:
             continue
+        # A process that is made ready for vLLM's CPU wheel also finds it under the name of the other one.
+        if distribution.metadata["Name"] == package:
+            found[package] = distribution.version
     return found
 
 

@@ -79,7 +79,7 @@ def run(
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.5)
+                process.wait(timeout=min(0.5, max(0, end - time.monotonic())))
             if not asked and stop is not None and stop.exists():
                 asked, end = True, min(end, time.monotonic() + patience)
             if process.returncode is not None or time.monotonic() >= end:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from kawhi import fork_server
 from kawhi.runs.verl_command import command, environment
 from kawhi.tiny.dataset import write_split
 
@@ -37,21 +38,23 @@ def metrics(family: str, folder: Path, *, stock: bool) -> list[dict]:
     for split, count in (("train", 32), ("validation", 8)):
         write_split(folder / f"{split}.parquet", split, count, cell.model.image_size, seed=0)
     name = "stock" if stock else "plugin"
-    arguments = command(
-        cell,
-        train_file=folder / "train.parquet",
-        validation_file=folder / "validation.parquet",
-        checkpoints=folder / f"{name}-checkpoints",
-    )
-    if stock:
-        arguments[1:3] = ["-m", "verl.trainer.main_ppo"]
-        arguments = [argument for argument in arguments if not argument.startswith("+kawhi.")]
-    assert arguments[0] == sys.executable
     file = folder / f"{name}.jsonl"
     # The token that keeps the weight syncs of runs side by side apart.
-    own = {**environment(cell, file), "KAWHI_RUN_DIR": str(folder / name)}
-    done = subprocess.run(arguments, env=own, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+    with fork_server.running(environment(cell, file)):
+        own = {**environment(cell, file), "KAWHI_RUN_DIR": str(folder / name)}
+        arguments = command(
+            cell,
+            train_file=folder / "train.parquet",
+            validation_file=folder / "validation.parquet",
+            checkpoints=folder / f"{name}-checkpoints",
+        )
+        if stock:
+            arguments[1:3] = ["-m", "verl.trainer.main_ppo"]
+            arguments = [argument for argument in arguments if not argument.startswith("+kawhi.")]
+        assert arguments[0] == sys.executable
+        done = subprocess.run(arguments, env=own, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "started plainly" not in done.stdout + done.stderr
     rows = [json.loads(line)["data"] for line in file.read_text().splitlines()]
     return [{k: v for k, v in row.items() if not any(i in k for i in IGNORED)} for row in rows]
 
