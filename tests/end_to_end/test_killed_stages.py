@@ -61,7 +61,7 @@ def all_is_whole(workspace: Workspace) -> None:
         json.loads(path.read_text())
 
 
-@pytest.mark.parametrize(("stage", "how"), zip(SHORT, ENDED_BY, strict=True))
+@pytest.mark.parametrize(("stage", "how"), list(zip(SHORT, ENDED_BY, strict=True)))
 def test_ended_in_a_stage(before, undisturbed, stage, how):
     for _ in range(5):  # a stage of half a second can be over before it is seen
         workspace = before(stage)
