@@ -14,7 +14,7 @@ from pathlib import Path
 from kawhi import importable
 
 GIB = 2**30
-NEEDS_MEMORY, NEEDS_DISK, NEEDS_SHM = 8, 1, 0.25  # GiB: measured for one cell of the tiny world, with room
+NEEDS_MEMORY, NEEDS_DISK, NEEDS_SHM = 4, 1, 0.25  # GiB: measured for one cell of the tiny world, with room
 
 MISSING = "missing"
 

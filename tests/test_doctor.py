@@ -42,11 +42,11 @@ def test_every_problem_has_a_remedy_and_only_problems_have_one(tmp_path):
 
 
 def test_memory(healthy, monkeypatch):
-    monkeypatch.setattr(resources, "available_memory", lambda: int(3.5 * GIB))
+    monkeypatch.setattr(resources, "available_memory", lambda: int(1.5 * GIB))
     found = problems(healthy)
     assert set(found) == {"memory"}
-    assert found["memory"].seen == "3.5 GiB available"
-    assert found["memory"].remedy == "free 8 GiB: close other programs or use a larger machine"
+    assert found["memory"].seen == "1.5 GiB available"
+    assert found["memory"].remedy == "free 4 GiB: close other programs or use a larger machine"
 
 
 def test_the_doctor_asks_for_what_a_cell_needs():
@@ -151,6 +151,6 @@ def test_problems_are_printed_with_what_to_do(healthy, monkeypatch, capsys):
     assert report(healthy) == 1
     printed = capsys.readouterr()
     assert "NO  memory: 0.0 GiB available" in printed.out.splitlines()
-    assert printed.err == "memory: free 8 GiB: close other programs or use a larger machine\n"
+    assert printed.err == "memory: free 4 GiB: close other programs or use a larger machine\n"
     number = len(printed.out.splitlines()) - 1
     assert printed.out.splitlines()[-1] == f"{number - 1} of {number} checks passed"

@@ -80,7 +80,7 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
             f"the part {part} comes after {', '.join(unfinished)}, which {run_directory.path} does not have"
         )
     resources.require(
-        memory_gib=cell.scale.needs.memory_gib, disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
+        memory_gib=resources.memory_needed(cell), disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
     )
     environment = verl_environment(cell, run_directory.path / "unused")
     with run_directory.locked(), fork_server.running(environment, wanted=cell.scale.device == "cpu"):

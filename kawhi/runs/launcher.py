@@ -22,7 +22,7 @@ from kawhi.runs.devices import VISIBLE, Devices, gpus_needed
 from kawhi.runs.identity import CellError
 from kawhi.runs.loggers import validate_logger
 from kawhi.runs.processes import die_with_parent, end_stragglers
-from kawhi.runs.resources import GIB, available_memory
+from kawhi.runs.resources import GIB, available_memory, memory_needed
 from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.stage import evaluates, trains
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
@@ -89,7 +89,7 @@ def _forks(cell: DictConfig, missing: Sequence[Path]) -> bool:
 
 def _side_by_side(cell: DictConfig, parallel: int | None) -> int:
     """How many cells may run at once: as many as memory allows, and at most ``parallel``."""
-    allowed = max(1, int(available_memory() / (float(cell.scale.needs.memory_gib) * GIB)))
+    allowed = max(1, int(available_memory() / (memory_needed(cell) * GIB)))
     return allowed if parallel is None else min(parallel, allowed)
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 from pathlib import Path
 
 import psutil
+from omegaconf import DictConfig
 
+from kawhi import fork_server
 from kawhi.runs.identity import CellError
 
 GIB = 2**30
+
+
+def memory_needed(cell: DictConfig) -> float:
+    """GiB that a cell takes: ``scale.needs.memory_gib``, twice as much where its processes share nothing."""
+    alone = cell.scale.device == "cpu" and os.environ.get(fork_server.VARIABLE) == "0"
+    return float(cell.scale.needs.memory_gib) * (2 if alone else 1)
 
 
 def available_memory() -> int:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from kawhi import fork_server
 from kawhi.runs import launcher
 from kawhi.runs.devices import Devices, gpus_needed, visible_gpus
 from kawhi.runs.identity import CellError
@@ -232,7 +233,10 @@ def test_memory_and_the_user_limit_how_many(tmp_path, monkeypatch, asked, most):
     monkeypatch.setattr(launcher, "available_memory", lambda: 9 * GIB)
     one = cell(tmp_path)
     one.scale.needs.memory_gib = 2
+    monkeypatch.delenv(fork_server.VARIABLE, raising=False)
     assert launcher._side_by_side(one, asked) == most
+    monkeypatch.setenv(fork_server.VARIABLE, "0")  # then their processes share nothing
+    assert launcher._side_by_side(one, asked) == 2
 
 
 def test_an_interrupted_sweep_leaves_no_process(tmp_path, loop, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import shutil
@@ -11,6 +12,7 @@ from collections import namedtuple
 
 import pytest
 
+from kawhi import fork_server
 from kawhi.runs import resources
 from kawhi.runs.identity import CellError
 from kawhi.runs.resources import GIB, available_memory, free_disk, require
@@ -65,20 +67,21 @@ def test_the_limit_of_the_container_counts(monkeypatch):
     assert available_memory() == 0
 
 
-def test_four_gib_of_address_space_stop_a_cell_with_one_sentence(tmp_path):
+def test_three_gib_of_address_space_stop_a_cell_with_one_sentence(tmp_path):
     """The whole way: a user's `ulimit -v`, the command, one line on stderr, nothing written."""
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_AS, (4 * GIB, 4 * GIB))
+        resource.setrlimit(resource.RLIMIT_AS, (3 * GIB, 3 * GIB))
 
     command = [sys.executable, str(ROOT / "experiments" / "run.py")]
     command += [f"paths.{name}={tmp_path / name}" for name in ("runs", "records", "data")]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    given = {name: value for name, value in os.environ.items() if name != fork_server.VARIABLE}
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, env=given)
     assert done.returncode == 1
     assert done.stdout == ""
     found = re.fullmatch(
-        r"error: a cell needs about 8 GiB of memory and ([\d.]+) GiB are available: close other .*\n", done.stderr
+        r"error: a cell needs about 4 GiB of memory and ([\d.]+) GiB are available: close other .*\n", done.stderr
     )
     assert found, done.stderr
-    assert float(found[1]) <= 4
+    assert float(found[1]) <= 3
     assert not list((tmp_path / "runs").glob("adhoc"))
