@@ -120,7 +120,7 @@ def _started(environment: Mapping[str, str], modules: Sequence[str]) -> Iterator
         listener.listen(128)  # from now on who asks waits until the server has imported everything
         handed_on = (listener.fileno(), ours)
         server = subprocess.Popen(
-            [sys.executable, "-P", str(_HERE / "server.py"), str(folder), *map(str, handed_on), *modules],
+            [sys.executable, str(_HERE / "server.py"), str(folder), *map(str, handed_on), *modules],
             env={**environment, **_IN_SERVER},
             stdin=subprocess.DEVNULL,
             stdout=log,

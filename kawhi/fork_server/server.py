@@ -1,6 +1,6 @@
 """The fork server's own process: imports the heavy packages once, then forks a child for every request.
 
-    python -P server.py FOLDER LISTENER LIFELINE MODULE ...        (started by kawhi.fork_server, never by hand)
+    python server.py FOLDER LISTENER LIFELINE MODULE ...        (started by kawhi.fork_server, never by hand)
 
 It imports the modules, and then answers the socket LISTENER; requests that come meanwhile wait.  One
 comes from a stand-in (``stand_in.py``) with its argument vector, environment and three standard streams.  The answer is
@@ -34,6 +34,7 @@ from typing import Any, ClassVar
 READY = "ready"
 """The file in FOLDER that says that all is imported."""
 
+_PATIENCE = 10  # seconds; a stand-in sends its request as soon as it is connected
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 # Read by C code while it is imported, which nobody can watch.
@@ -118,8 +119,12 @@ class Imported:
 def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """A stand-in's request and its standard streams; ``None`` when it left before it had asked."""
     data, streams = b"", array.array("i")
+    connection.settimeout(_PATIENCE)
     while not data.endswith(b"\n"):
-        more, ancillary, _, _ = connection.recvmsg(1 << 20, socket.CMSG_LEN(3 * streams.itemsize))
+        try:
+            more, ancillary, _, _ = connection.recvmsg(1 << 20, socket.CMSG_LEN(3 * streams.itemsize))
+        except OSError:
+            more = b""
         if not more:
             return None
         for level, kind, payload in ancillary:
@@ -271,6 +276,9 @@ def become(request: dict[str, Any]) -> None:
         os.close(stream)
     os.chdir(request["folder"])
     os.umask(request["umask"])
+    os.sched_setaffinity(0, request["cores"])
+    if request["nice"] > os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
     for kind, limits in request["limits"].items():
         if resource.getrlimit(int(kind)) != tuple(limits):
             resource.setrlimit(int(kind), limits)
@@ -301,12 +309,14 @@ def run(words: list[str]) -> int:
     """Runs ``-m MODULE ...`` or ``SCRIPT ...`` as the interpreter does; returns the exit code."""
     import runpy
 
+    module = words[0] == "-m"
+    sys.argv = words[1:] if module else words
+    if not sys.flags.safe_path:
+        sys.path.insert(0, os.getcwd() if module else os.path.dirname(os.path.realpath(words[0])))
     try:
-        if words[0] == "-m":
-            sys.argv, sys.path[:0] = words[1:], [os.getcwd()]
+        if module:
             runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         else:
-            sys.argv, sys.path[:0] = words, [os.path.dirname(os.path.realpath(words[0]))]
             runpy.run_path(words[0], run_name="__main__")
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
@@ -341,6 +351,8 @@ def leave(code: int) -> None:
 
 
 def main(folder: str, listener: str, lifeline: str, *modules: str) -> None:
+    if not sys.flags.safe_path:
+        del sys.path[0]  # this script's folder
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # of an owner that ends meanwhile the imports would learn nothing
     imported = Imported(list(modules))

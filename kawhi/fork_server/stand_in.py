@@ -9,7 +9,6 @@ Runs as ``python -IS``, so it costs 20 ms; it imports what it needs and nothing 
 """
 
 import os
-import socket
 import sys
 
 _PATIENCE = 120  # seconds: the server's imports take ten, on a busy machine some more
@@ -33,17 +32,12 @@ def main(python, executable, *words):
         or (program[0].startswith("-") and (program[0] != "-m" or len(program) < 2))
     ):
         plainly(python, words)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(_PATIENCE)
-    try:
-        connection.connect(os.path.join(os.path.dirname(executable), "socket"))
-    except OSError:
-        plainly(python, words, "it is not there")
     import array
     import ctypes
     import json
     import resource
     import signal
+    import socket
 
     # A process that Ray starts would wait for a raylet that was killed; its shadow ends with who started it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -57,6 +51,8 @@ def main(python, executable, *words):
         "environment": dict(os.environ),
         "folder": os.getcwd(),
         "umask": umask,
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "cores": list(os.sched_getaffinity(0)),
         "ignored": [n for n in catchable if signal.getsignal(n) == signal.SIG_IGN and n not in (13, 25)],
         "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "limits": {
@@ -66,6 +62,12 @@ def main(python, executable, *words):
         },
     }
     message = json.dumps(request).encode() + b"\n"
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(_PATIENCE)
+    try:
+        connection.connect(os.path.join(os.path.dirname(executable), "socket"))
+    except OSError:
+        plainly(python, words, "it is not there")
     try:
         streams = array.array("i", [0, 1, 2])
         sent = connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])

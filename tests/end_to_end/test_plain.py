@@ -1,5 +1,8 @@
 """A cell without the fork server is the same cell."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from kawhi import fork_server
@@ -20,6 +23,12 @@ def test_the_record_does_not_depend_on_the_fork_server(workspace, undisturbed, m
     assert without(plain, "run", "health") == without(forked, "run", "health")
     assert plain["health"] == pytest.approx(forked["health"], abs=1e-5)
     same_numbers(numbers(workspace.run_directory()), numbers(undisturbed.run_directory()))
+
+
+def test_all_that_is_to_be_imported_beforehand_can_be(undisturbed):
+    log = (Path(os.environ[fork_server.VARIABLE]) / "log").read_text()
+    assert "modules in" in log
+    assert "not preloaded" not in log
 
 
 def test_all_processes_of_a_cell_are_forked(undisturbed):

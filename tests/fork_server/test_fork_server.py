@@ -55,6 +55,7 @@ import json, os, resource, signal, sys
 print(json.dumps({
     "argv": sys.argv, "path": sys.path[0], "name": __name__, "file": __file__, "folder": os.getcwd(),
     "environment": dict(os.environ), "umask": os.umask(0), "stdin": sys.stdin.read(),
+    "nice": os.nice(0), "cores": sorted(os.sched_getaffinity(0)), "flags": str(sys.flags),
     "limit": resource.getrlimit(resource.RLIMIT_NOFILE), "prefix": sys.prefix,
     "ignored": [n for n in range(1, 32) if signal.getsignal(n) == signal.SIG_IGN],
     "interrupt": signal.getsignal(2) is signal.default_int_handler,
@@ -69,6 +70,8 @@ sys.exit(int(sys.argv[1]))
 def test_a_program_finds_what_it_would_find_without_the_server(program, tmp_path):
     def prepared():
         os.umask(0o027)
+        os.nice(3)
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         resource.setrlimit(resource.RLIMIT_NOFILE, (500, 600))
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
