@@ -57,7 +57,9 @@ def _stand_in(folder: str) -> str:
 
 
 def _answers(folder: str) -> bool:
-    if not folder.startswith("/"):
+    """Whether there is a server that runs the code of this checkout."""
+    stand_in = Path(_stand_in(folder))
+    if not folder.startswith("/") or not stand_in.is_file() or str(_HERE) not in stand_in.read_text():
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         try:
@@ -73,8 +75,8 @@ def running(
 ) -> Iterator[None]:
     """Within the block ``sys.executable`` starts programs through a fork server.
 
-    The one that is running already is used; else one is started, and ended with the block or with this process.  It
-    imports in the background; who needs it before it is ready waits for it.
+    The one that runs already, with this checkout's code, is used; else one is started, and ended with the block or with
+    this process.  It imports in the background; who needs it before it is ready waits for it.
 
     Args:
         environment: of the processes that will be asked for, as far as libraries read it while they are imported;

@@ -6,6 +6,7 @@ The servers here import next to nothing; tests/end_to_end runs cells through a r
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -279,6 +280,16 @@ def test_one_that_is_there_is_used(monkeypatch):
         assert sys.executable == f"{folder}/python"
         assert os.environ[fork_server.VARIABLE] == folder
     assert sys.executable == "as it was"
+
+
+def test_one_of_another_checkout_is_not_used(tmp_path, monkeypatch):
+    folder = os.environ[fork_server.VARIABLE]
+    monkeypatch.setattr(fork_server, "_HERE", tmp_path)
+    for name in ("server.py", "stand_in.py"):
+        shutil.copy(Path(fork_server.__file__).with_name(name), tmp_path)
+    with fork_server.running(os.environ, modules=["json"]):
+        assert os.environ[fork_server.VARIABLE] != folder
+    assert os.environ[fork_server.VARIABLE] == folder
 
 
 def test_what_is_preloaded_is_none_of_ours():
