@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 PIP_ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 ABLATION_ARGS ?= steps=2 benchmarks.0.problems=200
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -15,7 +15,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PYTHON=...    interpreter for the virtual environment (default python3.11)"
-	@echo "  JOBS=...      test processes side by side (default 2; each may need 8 GB of memory)"
+	@echo "  JOBS=...      test processes side by side (default 3; two of them train, and may need 8 GB of memory each)"
 	@echo "  ABLATION_ARGS=...  what every cell of make ablations gets (default: $(ABLATION_ARGS))"
 	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. --index-url URL"
 
@@ -47,7 +47,7 @@ test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval include
 	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
 
 test-fast: setup ## set up, then the tests that start no trainer
-	$(RUN) -m pytest -m "not slow" -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 10
+	$(RUN) -m pytest -m "not slow" -n auto --dist loadscope --no-loadscope-reorder -p tests.progress --durations 10
 
 lint: setup ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -73,6 +73,8 @@ def _start_fork_server() -> None:
 
 
 _LONG = ("slurm", "end_to_end")
+_TRAIN = ("tests/slurm", "tests/end_to_end", "tests/test_adding_a_method.py")
+_TRAIN_AT_ONCE = 2
 _LONG_MODULES = ("test_experiments", "test_hostile", "test_launcher", "test_sandbox", "test_coverage", "test_job")
 
 
@@ -108,7 +110,8 @@ def family(request):
 def pytest_xdist_make_scheduler(config, log):
     """The tests of Slurm go to one worker, which starts one Slurm for all of them; the others go by module.
 
-    Two Slurms side by side would start up to four cells at once, which is more than the memory of a small machine.
+    Two Slurms side by side would start up to four cells at once, which is more than the memory of a small machine.  For
+    the same reason only two workers begin with tests that train; a third one fills the time in which those wait.
     """
     if config.getoption("dist") != "loadscope":
         return None
@@ -117,5 +120,12 @@ def pytest_xdist_make_scheduler(config, log):
     class OneSlurm(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             return "tests/slurm" if nodeid.startswith("tests/slurm/") else super()._split_scope(nodeid)
+
+        def _assign_work_unit(self, node):
+            if int(node.gateway.id.removeprefix("gw")) >= _TRAIN_AT_ONCE:
+                light = next((scope for scope in self.workqueue if not scope.startswith(_TRAIN)), None)
+                if light is not None:
+                    self.workqueue.move_to_end(light, last=False)
+            super()._assign_work_unit(node)
 
     return OneSlurm(config, log)

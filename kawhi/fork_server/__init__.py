@@ -97,6 +97,9 @@ def running(
 
 @contextmanager
 def _stood_in(folder: str) -> Iterator[None]:
+    if sys.executable == _stand_in(folder):  # a block within a block
+        yield
+        return
     before = sys.executable, os.environ.get(VARIABLE)
     sys.executable, os.environ[VARIABLE] = _stand_in(folder), folder
     try:

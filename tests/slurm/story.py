@@ -20,7 +20,7 @@ from tests.cells import CONF, ROOT
 from tests.end_to_end.conftest import SMALL
 from tests.slurm.lab import Lab
 
-STEPS = 6  # more than are trained before the last interruption, however quick they are
+STEPS = 9  # more than are trained before the last interruption, however quick they are
 OVERRIDES = (
     "ablation=region_selection",
     "credit=uniform,kawhi",
