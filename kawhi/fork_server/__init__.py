@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ _IN_SERVER = {
     "KAWHI_FORK_SERVER_ROOM": "." * 65536,
 }
 _HERE = Path(__file__).parent
+_PREFIX = "kawhi-fork-"
 _GOODBYE = 10  # seconds
 
 
@@ -61,9 +63,13 @@ def _answers(folder: str) -> bool:
     stand_in = Path(_stand_in(folder))
     if not folder.startswith("/") or not stand_in.is_file() or str(_HERE) not in stand_in.read_text():
         return False
+    return _listens(Path(folder) / "socket")
+
+
+def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         try:
-            client.connect(str(Path(folder) / "socket"))
+            client.connect(str(path))
         except OSError:  # of another machine, or of an owner that has ended
             return False
     return True
@@ -114,7 +120,9 @@ def _stood_in(folder: str) -> Iterator[None]:
 
 @contextmanager
 def _started(environment: Mapping[str, str], modules: Sequence[str]) -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="kawhi-", dir=_short_folder()))
+    _remove_left_over()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
+    (folder / "modules").write_text("\n".join(modules))
     stand_in = Path(_stand_in(str(folder)))
     words = (sys.executable, "-IS", str(_HERE / "stand_in.py"), sys.executable)
     stand_in.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$0" "$@"\n')
@@ -125,7 +133,7 @@ def _started(environment: Mapping[str, str], modules: Sequence[str]) -> Iterator
         listener.listen(128)  # from now on who asks waits until the server has imported everything
         handed_on = (listener.fileno(), ours)
         server = subprocess.Popen(
-            [sys.executable, str(_HERE / "server.py"), str(folder), *map(str, handed_on), *modules],
+            [sys.executable, str(_HERE / "server.py"), str(folder), *map(str, handed_on)],
             env={**environment, **_IN_SERVER},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -147,6 +155,14 @@ def _started(environment: Mapping[str, str], modules: Sequence[str]) -> Iterator
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _short_folder() -> str | None:
+def _short_folder() -> str:
     """Where the server's folder goes: the name of a socket has at most 107 bytes."""
-    return None if len(tempfile.gettempdir()) < 60 else "/tmp"
+    return tempfile.gettempdir() if len(tempfile.gettempdir()) < 60 else "/tmp"
+
+
+def _remove_left_over() -> None:
+    """Removes the folders of servers that were killed together with their owners, a minute after they began."""
+    for old in Path(_short_folder()).glob(f"{_PREFIX}*/socket"):
+        with contextlib.suppress(OSError):  # another user's, or removed meanwhile
+            if old.stat().st_mtime < time.time() - 60 and not _listens(old):
+                shutil.rmtree(old.parent)

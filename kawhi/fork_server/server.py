@@ -1,8 +1,8 @@
 """The fork server's own process: imports the heavy packages once, then forks a child for every request.
 
-    python server.py FOLDER LISTENER LIFELINE MODULE ...        (started by kawhi.fork_server, never by hand)
+    python server.py FOLDER LISTENER LIFELINE        (started by kawhi.fork_server, never by hand)
 
-It imports the modules, and then answers the socket LISTENER; requests that come meanwhile wait.  One
+It imports what FOLDER/modules names, and then answers the socket LISTENER; who asks sooner waits.  A request
 comes from a stand-in (``stand_in.py``) with its argument vector, environment and three standard streams.  The answer is
 a line of JSON, ``{"pid": ...}`` or ``{"plainly": why}``, and ``{"code": ...}`` when the child has ended.  Bytes that
 the stand-in sends are signals for the child; when its end closes, the child is killed with all that it has started.
@@ -350,12 +350,12 @@ def leave(code: int) -> None:
         os._exit(code)
 
 
-def main(folder: str, listener: str, lifeline: str, *modules: str) -> None:
+def main(folder: str, listener: str, lifeline: str) -> None:
     if not sys.flags.safe_path:
         del sys.path[0]  # this script's folder
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # of an owner that ends meanwhile the imports would learn nothing
-    imported = Imported(list(modules))
+    imported = Imported((Path(folder) / "modules").read_text().split())
     prctl(_PR_SET_PDEATHSIG, 0)
     prctl(_PR_SET_CHILD_SUBREAPER, 1)  # an orphan stays a descendant, so that it can be found
     (Path(folder) / READY).touch()

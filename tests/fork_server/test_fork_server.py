@@ -282,6 +282,16 @@ def test_one_that_is_there_is_used(monkeypatch):
     assert sys.executable == "as it was"
 
 
+def test_what_killed_servers_have_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(fork_server, "_short_folder", lambda: str(tmp_path))
+    for name, age in (("kawhi-fork-old", 90), ("kawhi-fork-new", 0), ("other", 90)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "socket").touch()
+        os.utime(tmp_path / name / "socket", (time.time() - age,) * 2)
+    fork_server._remove_left_over()
+    assert {path.name for path in tmp_path.iterdir()} == {"kawhi-fork-new", "other"}
+
+
 def test_one_of_another_checkout_is_not_used(tmp_path, monkeypatch):
     folder = os.environ[fork_server.VARIABLE]
     monkeypatch.setattr(fork_server, "_HERE", tmp_path)
