@@ -78,11 +78,15 @@ _TRAIN_AT_ONCE = 2
 _LONG_MODULES = ("test_experiments", "test_hostile", "test_launcher", "test_sandbox", "test_coverage", "test_job")
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items):
     """Folders of minutes first, then modules with slow tests and others of a minute, then the many short ones.
 
     ``make test`` deals modules out to its processes in this order, so that short ones fill up the end.
     """
+    for item in items:
+        if item.path.parent.name == "slurm":
+            item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
 
     def rank(item) -> int:
