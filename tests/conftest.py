@@ -98,6 +98,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=rank)
 
 
+@pytest.fixture(autouse=True)
+def _interpreter():
+    """A test leaves behind the interpreter that it found, or later ones start their programs with another one."""
+    before = sys.executable
+    yield
+    assert sys.executable == before
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     from kawhi.tiny.tokenizer import train_tokenizer

@@ -293,8 +293,9 @@ def test_a_stage_beside_training_is_ended_at_once(harness, monkeypatch):
 
     def merge(asked, run_directory, status):
         asked.scale.limits.merge = 60
-        monkeypatch.setattr(module.sys, "executable", str(script))
-        return module._module(asked, run_directory, "merge", "m")
+        with monkeypatch.context() as within:  # undone before the fork server's block ends, which puts it back, too
+            within.setattr(module.sys, "executable", str(script))
+            return module._module(asked, run_directory, "merge", "m")
 
     harness.run_directory.path.mkdir(parents=True)
     script = harness.run_directory.path / "script"

@@ -28,10 +28,11 @@ def lab(_lab: Lab):
 
 @pytest.fixture
 def in_lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """The lab, also for code that is called in this process."""
+    """The lab with two free nodes, also for code that is called in this process."""
     for name in [name for name in os.environ if name.startswith(("SLURM", "SBATCH", "SRUN", "SALLOC"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLURM_CONF", lab.environment["SLURM_CONF"])
+    lab.clear()  # what an earlier test has left, or one that failed
     return lab
 
 

@@ -76,7 +76,7 @@ class Lab:
         rows = (line.split("|") for line in text.splitlines())
         return {name: (state, code) for name, state, code in rows}
 
-    def wait(self, condition: Callable[[], object], seconds: float) -> object:
+    def wait(self, condition: Callable[[], object], seconds: float = 1200) -> object:
         """What the condition returned when it first held; a failure tells the queue and the logs."""
         deadline = time.monotonic() + seconds
         while not (value := condition()):
@@ -103,14 +103,14 @@ class Lab:
         if f"slurmd-{node}" in self._daemons:
             return
         self._daemon(f"slurmd-{node}", "slurmd", "-D", "-N", node)
-        self.wait(lambda: self._node_state(node) in ("idle", "mixed", "allocated"), 30)
+        self.wait(lambda: self._node_state(node) in ("idle", "mixed", "allocated"))
 
     def clear(self) -> None:
         """No job and both nodes, as at the beginning."""
         self.run("scancel", "--user", "root", check=False)
         for node in NODES:
             self.start_node(node)
-        self.wait(lambda: not self.squeue() and all(self._node_state(node) == "idle" for node in NODES), 60)
+        self.wait(lambda: not self.squeue() and all(self._node_state(node) == "idle" for node in NODES))
 
     def logs(self, lines: int = 25) -> str:
         """The end of every daemon's log, for messages of failures."""

@@ -91,7 +91,11 @@ class Sweep:
             assert status["stage"] not in ("failed", "done", "trained"), status
             return len(self.jobs(credit)) == launches and status["stage"] == "train" and status.get("step", 0) >= step
 
-        self.lab.wait(there, 600)
+        try:
+            self.lab.wait(there)
+        except AssertionError as error:
+            logs = (path.read_text(errors="replace")[-3000:] for path in self.run_directory(credit).rglob("*.log"))
+            raise AssertionError("\n--- ".join([str(error), json.dumps(self.status(credit)), *logs])) from error
 
 
 def obstacle(folder: Path, runs: Path) -> Path:
@@ -117,7 +121,7 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     train = re.search(r"(\d+)  train:", sweep.seen["first"])[1]
     sweep.until_step("kawhi", 1, launches=1)
     urgent = lab.submit("--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap", "sleep 600")
-    lab.wait(lambda: any(line.startswith(f"{urgent} RUNNING") for line in lab.squeue()), 60)
+    lab.wait(lambda: any(line.startswith(f"{urgent} RUNNING") for line in lab.squeue()))
     sweep.seen["preempted"] = [line for line in lab.squeue() if line.startswith(f"{train}_1")]
     lab.run("scancel", urgent)
 
@@ -132,11 +136,11 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     used = lab.run("squeue", "--noheader", "--jobs", job, "--format", "%M").stdout.strip()
     minutes = int(used.split(":")[-2]) + 10 + (len(used.split(":")) > 2) * 60
     lab.run("scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}")
-    lab.wait(lambda: sweep.jobs("kawhi")[2]["ended"], 600)
+    lab.wait(lambda: sweep.jobs("kawhi")[2]["ended"])
     # The same job goes on, and would be given its notice again.
     longer = ("scontrol", "update", f"JobId={job}", "TimeLimit=60")
-    lab.wait(lambda: lab.run(*longer, check=False).returncode == 0, 60)
-    lab.wait(lambda: sweep.status("kawhi")["stage"] == "done" and not lab.squeue(), 1200)
+    lab.wait(lambda: lab.run(*longer, check=False).returncode == 0)
+    lab.wait(lambda: sweep.status("kawhi")["stage"] == "done" and not lab.squeue())
     sweep.seen["accounts"] = lab.sacct(train)
     sweep.seen["status"] = sweep.command("status", "region_selection")
     sweep.seen["tables before"] = list((folder / "results").glob("tables/*"))
@@ -145,7 +149,7 @@ def tell(lab: Lab, folder: Path) -> Sweep:
     (folder / "site.env").write_text("")
     second = sweep.launch(site)
     sweep.seen["second"] = _kill_after(second, "stop:", signal.SIGHUP)
-    lab.wait(lambda: not lab.squeue(), 1200)
+    lab.wait(lambda: not lab.squeue())
     sweep.seen["second accounts"] = lab.sacct(re.search(r"(\d+)  train:", sweep.seen["second"])[1])
     sweep.seen["third"] = sweep.launched(site)
     sweep.seen["queue after third"] = lab.squeue()

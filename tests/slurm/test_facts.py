@@ -46,9 +46,9 @@ def test_a_preempted_job_gets_its_signal_at_once_and_may_queue_itself_again(lab,
         "--partition=scavenge", "--requeue", "--array=0", f"--signal={notice}", "--open-mode=append", "--mem=100",
         f"--output={log}", input=script,
     )  # fmt: skip
-    lab.wait((tmp_path / "main-up-0").exists, 20)
+    lab.wait((tmp_path / "main-up-0").exists)
     urgent = [lab.submit("--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap", "sleep 2") for _ in "12"]
-    lab.wait((tmp_path / "main-up-1").exists, 40)
+    lab.wait((tmp_path / "main-up-1").exists)
     heard = {path.name.removesuffix("-heard"): path.read_text() for path in tmp_path.glob("*-heard")}
     assert heard == {role: f"0 {signal.SIGUSR2.name}\n" for role in heard_by}
     assert log.read_text().count("a start") == 2
@@ -67,11 +67,11 @@ def test_a_chain_of_arrays_stops_where_a_task_failed_and_waits_for_one_that_is_q
     second = lab.submit("--array=0-2", f"--dependency=aftercorr:{first}", *common, "--wrap", "true")
     whole = lab.submit(f"--dependency=afterok:{second}", *common, "--wrap", "true")
     partial = lab.submit(f"--dependency=afterany:{second}", *common, "--wrap", "true")
-    lab.wait(lambda: lab.sacct(second).get(f"{second}_0") == ("COMPLETED", "0:0"), 20)
+    lab.wait(lambda: lab.sacct(second).get(f"{second}_0") == ("COMPLETED", "0:0"))
     waiting = {line.split()[0] for line in lab.squeue()}
     assert {f"{second}_2", whole, partial} <= waiting, "the task that is queued again has not ended"
-    lab.wait(lambda: not lab.squeue(), 30)
-    lab.wait(lambda: lab.sacct(partial).get(partial) == ("COMPLETED", "0:0"), 20)
+    lab.wait(lambda: not lab.squeue())
+    lab.wait(lambda: lab.sacct(partial).get(partial) == ("COMPLETED", "0:0"))
     states = [lab.sacct(array)[f"{array}_{index}"] for array in (first, second) for index in range(3)]
     done, cancelled = ("COMPLETED", "0:0"), ("CANCELLED", "0:0")
     assert states == [done, ("FAILED", "7:0"), done, done, cancelled, done]

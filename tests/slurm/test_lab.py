@@ -13,16 +13,16 @@ def test_two_nodes_with_made_up_gpus(lab):
 
 
 def test_one_cell_of_the_tiny_world_fits_on_a_node(lab):
-    jobs = [lab.submit("--mem=9000", "--output=/dev/null", "--wrap", "sleep 60") for _ in range(3)]
-    lab.wait(lambda: len(lab.squeue("--states=running")) == 2, 20)
-    lines = lab.wait(lambda: [line for line in lab.squeue("--states=pending") if "Resources" in line], 20)
+    jobs = [lab.submit("--mem=9000", "--output=/dev/null", "--wrap", "sleep 600") for _ in range(3)]
+    lab.wait(lambda: len(lab.squeue("--states=running")) == 2)
+    lines = lab.wait(lambda: [line for line in lab.squeue("--states=pending") if "Resources" in line])
     assert len(lines) == 1
     lab.run("scancel", *jobs)
 
 
 def test_accounting_keeps_the_exit_code(lab):
     job = lab.submit("--output=/dev/null", "--wrap", "exit 7")
-    lab.wait(lambda: lab.sacct(job).get(job) == ("FAILED", "7:0"), 20)
+    lab.wait(lambda: lab.sacct(job).get(job) == ("FAILED", "7:0"))
 
 
 def test_a_killed_node_leaves_no_process_and_its_job_starts_on_the_other(lab, tmp_path):
@@ -33,11 +33,11 @@ def test_a_killed_node_leaves_no_process_and_its_job_starts_on_the_other(lab, tm
     srun sleep 1002
     """
     job = lab.submit("--requeue", "--output=/dev/null", input=script)
-    lab.wait(lambda: sorted(_sleeps(lab)) == ["1000", "1001", "1002"], 20)
+    lab.wait(lambda: sorted(_sleeps(lab)) == ["1000", "1001", "1002"])
     first, other = (tmp_path / "starts").read_text().strip(), {"node1": "node2", "node2": "node1"}
     lab.kill_node(first)
     assert _sleeps(lab) == []
-    lab.wait(lambda: len(_sleeps(lab)) == 3, 90)
+    lab.wait(lambda: len(_sleeps(lab)) == 3)
     assert (tmp_path / "starts").read_text().splitlines() == [first, f"{other[first]} 1"]
     lab.run("scancel", job)
 

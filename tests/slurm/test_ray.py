@@ -57,7 +57,7 @@ def job(lab, tmp_path):
         options = [f"--nodes={nodes}", f"--output={log}", f"--chdir={tmp_path}", "--mem=4000"]
         number = lab.submit(*options, str(ROOT / "slurm" / "ray.sh"), *words, env=environment, cwd=tmp_path)
         if wait:
-            lab.wait(lambda: not lab.squeue(f"--jobs={number}"), 150)
+            lab.wait(lambda: not lab.squeue(f"--jobs={number}"))
         return number, log
 
     return submit
@@ -89,7 +89,7 @@ def test_a_task_on_each_node_and_nothing_left(lab, job, tmp_path):
         number, log = job("python", "driver.py", "2", "7")
         text = log.read_text()
         assert "[('node1', 8), ('node2', 8)]" in text, text + logs(tmp_path)
-        assert lab.wait(lambda: lab.sacct(number).get(number, ("RUNNING",))[0] != "RUNNING", 20)
+        assert lab.wait(lambda: lab.sacct(number).get(number, ("RUNNING",))[0] != "RUNNING")
         assert lab.sacct(number)[number] == ("FAILED", "7:0")
         assert of_job(number) == []
         assert set(Path("/tmp").glob(f"ray-{number}-*")) <= folders
@@ -103,12 +103,12 @@ def test_a_task_on_each_node_and_nothing_left(lab, job, tmp_path):
 
 def test_cancelled_it_leaves_nothing(lab, job, tmp_path):
     number, log = job("sleep", "1000", nodes=1, wait=False)
-    lab.wait(lambda: log.exists() and "Ray is up" in log.read_text(), 100)
+    lab.wait(lambda: log.exists() and "Ray is up" in log.read_text())
     assert of_job(number)
     (folder,) = {p.environ()["KAWHI_RAY_FOLDER"] for p in of_job(number) if "KAWHI_RAY_FOLDER" in p.environ()}
     assert Path(folder).is_dir()
     lab.run("scancel", number)
-    lab.wait(lambda: not lab.squeue(f"--jobs={number}"), 60)
+    lab.wait(lambda: not lab.squeue(f"--jobs={number}"))
     assert of_job(number) == []
     assert not Path(folder).exists()
 
@@ -116,7 +116,7 @@ def test_cancelled_it_leaves_nothing(lab, job, tmp_path):
 def test_it_says_what_to_run(lab, job):
     number, log = job(nodes=1)
     assert log.read_text().strip() == "error: say what to run: sbatch --nodes=2 slurm/ray.sh python my_driver.py"
-    assert lab.wait(lambda: lab.sacct(number).get(number) == ("FAILED", "1:0"), 20)
+    assert lab.wait(lambda: lab.sacct(number).get(number) == ("FAILED", "1:0"))
 
 
 def ask(other: subprocess.Popen) -> None:

@@ -28,9 +28,9 @@ def test_two_cells_fill_their_rows_of_the_table(lab, places, tmp_path):
     words = ["benchmarks.0.problems=16", "evaluation.batch_size=16", "scale.needs.memory_gib=2"]
     options = ["--array=0,10,17", f"--output={tmp_path}/%a.log"]
     job = lab.submit(*options, MAIN_TABLE, *words, env=places, cwd=tmp_path)
-    lab.wait(lambda: not lab.squeue(f"--jobs={job}"), 240)
+    lab.wait(lambda: not lab.squeue(f"--jobs={job}"))
     said = {index: (tmp_path / f"{index}.log").read_text() for index in (0, 10, 17)}
-    lab.wait(lambda: all(state not in ("PENDING", "RUNNING") for state, _ in lab.sacct(job).values()), 20)
+    lab.wait(lambda: all(state not in ("PENDING", "RUNNING") for state, _ in lab.sacct(job).values()))
     assert lab.sacct(job) == {
         f"{job}_0": ("COMPLETED", "0:0"),
         f"{job}_10": ("COMPLETED", "0:0"),
@@ -59,7 +59,7 @@ def test_another_partition_than_the_sites_is_named(lab, places, tmp_path, monkey
     environment = {key: value for key, value in places.items() if key != "KAWHI_PYTHON"}
     script = str(checkout / "slurm" / "main_table.sh")
     job = lab.submit("--array=0", f"--output={tmp_path}/log", script, env=environment, cwd=tmp_path)
-    lab.wait(lambda: not lab.squeue(f"--jobs={job}"), 30)
+    lab.wait(lambda: not lab.squeue(f"--jobs={job}"))
     submit, made, refused = (tmp_path / "log").read_text().splitlines()
     assert submit == (
         "warning: this job runs in the partition main and slurm/site.env names urgent: source slurm/site.env before "
@@ -68,4 +68,4 @@ def test_another_partition_than_the_sites_is_named(lab, places, tmp_path, monkey
     assert made == "set up"
     sentence = f"error: node node[12] has no /nowhere/python: type make setup in {checkout}, or set KAWHI_PYTHON in .*"
     assert re.fullmatch(sentence, refused)
-    assert lab.wait(lambda: lab.sacct(job).get(f"{job}_0") == ("FAILED", "1:0"), 20)
+    assert lab.wait(lambda: lab.sacct(job).get(f"{job}_0") == ("FAILED", "1:0"))

@@ -9,8 +9,8 @@ from kawhi.runs.identity import CellError
 
 
 def test_the_queue_has_every_task_of_an_array_with_its_comment(in_lab):
-    array = in_lab.submit("--array=2-5%1", "--comment=kawhi:a1:train", "--output=/dev/null", "--wrap", "sleep 30")
-    in_lab.wait(lambda: in_lab.squeue("--states=running"), 20)
+    array = in_lab.submit("--array=2-5%1", "--comment=kawhi:a1:train", "--output=/dev/null", "--wrap", "sleep 600")
+    in_lab.wait(lambda: in_lab.squeue("--states=running"))
     tasks = {task.job_id: task for task in slurm.queue()}
     assert sorted(tasks) == [f"{array}_{index}" for index in (2, 3, 4, 5)]
     assert {task.comment for task in tasks.values()} == {"kawhi:a1:train"}
@@ -21,7 +21,7 @@ def test_the_queue_has_every_task_of_an_array_with_its_comment(in_lab):
     assert running.nodes in ("node1", "node2")
     assert (waiting.state, waiting.reason, waiting.nodes) == ("PENDING", "JobArrayTaskLimit", "")
     in_lab.run("scancel", array)
-    in_lab.wait(lambda: slurm.queue() == [], 20)
+    in_lab.wait(lambda: slurm.queue() == [])
 
 
 def test_names_with_tabs_and_line_breaks_do_not_hide_anybodys_jobs(in_lab):
@@ -53,16 +53,16 @@ def test_requeueing_one_task_leaves_the_others_alone(in_lab, tmp_path, monkeypat
     script = f"""#!/bin/bash
     echo $SLURM_ARRAY_TASK_ID $SLURM_RESTART_COUNT >>{tmp_path}/starts
     echo $SLURM_JOB_ID >{tmp_path}/raw_$SLURM_ARRAY_TASK_ID
-    [ $SLURM_ARRAY_TASK_ID = 0 ] || sleep 60
+    [ $SLURM_ARRAY_TASK_ID = 0 ] || sleep 600
     """
     array = in_lab.submit("--array=0-2", "--requeue", "--output=/dev/null", input=script)
-    in_lab.wait(lambda: (tmp_path / "raw_2").exists() and len(in_lab.squeue("--states=running")) == 2, 20)
+    in_lab.wait(lambda: (tmp_path / "raw_2").exists() and len(in_lab.squeue("--states=running")) == 2)
     assert (tmp_path / "raw_2").read_text().strip() == array, "this Slurm numbers tasks in another way"
     monkeypatch.setenv("SLURM_JOB_ID", array)
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", array)
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     slurm.requeue(slurm.this_job())
-    in_lab.wait(lambda: "2 1" in (tmp_path / "starts").read_text().splitlines(), 30)
+    in_lab.wait(lambda: "2 1" in (tmp_path / "starts").read_text().splitlines())
     assert sorted((tmp_path / "starts").read_text().splitlines()) == ["0", "1", "2", "2 1"]
     in_lab.run("scancel", array)
 
@@ -77,7 +77,7 @@ def test_accounting_has_the_programs_exit_code_by_task(in_lab):
     array = in_lab.submit("--array=0-1", "--output=/dev/null", input=script)
     killed = in_lab.submit("--output=/dev/null", "--wrap", "kill -KILL $$")
     waiting = in_lab.submit("--array=0-3", "--hold", "--output=/dev/null", "--wrap", "true")
-    found = in_lab.wait(lambda: _ended(array, killed, waiting), 30)
+    found = in_lab.wait(lambda: _ended(array, killed, waiting))
     assert found[f"{array}_0"] == slurm.Accounted(f"{array}_0", "COMPLETED", 0, 0)
     assert found[f"{array}_1"] == slurm.Accounted(f"{array}_1", "FAILED", 7, 0)
     assert found[killed] == slurm.Accounted(killed, "FAILED", 0, 9)
@@ -92,7 +92,7 @@ def test_tasks_that_never_ran_are_found_whichever_they_are(in_lab, left_out):
     in_lab.run("scancel", *(f"{array}_{place}" for place in left_out))
     in_lab.run("scancel", array)
     wanted = {f"{array}_{place}" for place in range(100) if place not in left_out}
-    in_lab.wait(lambda: slurm.accounting(wanted).keys() == wanted, 30)
+    in_lab.wait(lambda: slurm.accounting(wanted).keys() == wanted)
 
 
 def test_nothing_is_asked_of_the_accounting_about_no_jobs(in_lab):

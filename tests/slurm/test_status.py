@@ -58,7 +58,7 @@ def test_every_way_a_job_can_be(in_lab, tmp_path, monkeypatch):
         return {cell.path.name.partition("-")[0]: cell for cell in cells}
 
     expected = {"runs": "running", "seven": "failed", "killed": "failed", "cancelled": "stopped", "waits": "queued"}
-    in_lab.wait(lambda: {name: cell.state for name, cell in look().items()} == expected, 40)
+    in_lab.wait(lambda: {name: cell.state for name, cell in look().items()} == expected)
     cells = look()
     assert cells["runs"].note.startswith(f"job {job}_0 on node")
     assert cells["runs"].shown == "train"
