@@ -88,7 +88,7 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 	@$(RUN) requirements/install.py $(PIP_ARGS)
 	@PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@echo "importing torch, torchvision and vllm"
-	@$(RUN) -m kawhi.importable
+	@$(RUN) -m kawhi.wheels.importable
 	@touch $(STAMP)
 	@echo "set up: type source $(VENV)/bin/activate once in every new shell, then kawhi doctor, or any command of the README"
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import norm
 
 from analysis.records import verdicts_of
-from analysis.statistics import (
+from analysis.significance import (
     Difference,
     McNemar,
     difference_interval,

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-if __package__ is None:  # run as a script: this folder's statistics.py would hide the standard library's
+if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
 from analysis.cards import card_files  # noqa: E402

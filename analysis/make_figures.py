@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-if __package__ is None:  # run as a script: this folder's statistics.py would hide the standard library's
+if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
 import analysis  # noqa: E402, F401  first: it tells what this Python lacks

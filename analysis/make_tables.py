@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-if __package__ is None:  # run as a script: this folder's statistics.py would hide the standard library's
+if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
-from analysis import grounding, methods  # noqa: E402
+from analysis import grounding_table as grounding  # noqa: E402
+from analysis import methods  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
 from analysis.paper_layout import layouts  # noqa: E402
 from analysis.paper_table import paper_table  # noqa: E402
@@ -28,7 +29,7 @@ from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
 from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table  # noqa: E402
-from analysis.training import ablations, training_table  # noqa: E402
+from analysis.training_tables import ablations, training_table  # noqa: E402
 from kawhi.records.folder import read_folder  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
 

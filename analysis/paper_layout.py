@@ -13,7 +13,7 @@ from analysis import chance
 from analysis.experiment import Experiment, Setting, experiments
 from analysis.paper import PaperTable, paper_tables
 from analysis.records import Entry, source
-from analysis.statistics import detectable_difference
+from analysis.significance import detectable_difference
 from analysis.table import Source
 from kawhi.records.schema import Benchmark
 

@@ -6,7 +6,7 @@ from html import escape
 
 from analysis.render import Links, notes_of
 from analysis.table import Source, Table, Value
-from kawhi.explain.style import BASE
+from kawhi.style.css import BASE
 
 CSS = """
 td a { color: inherit; text-decoration: underline dotted var(--line); text-underline-offset: 3px; }

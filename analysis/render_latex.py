@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from analysis.latex import code, latex, prose
+from analysis.latex_text import code, latex, prose
 from analysis.render import notes_of
 from analysis.table import Group, Source, Table, Value
 

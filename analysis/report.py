@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import chance, grounding, methods
+from analysis import chance, methods
+from analysis import grounding_table as grounding
 from analysis.compared_table import COMPARED, PRINTED_NOTE
 from analysis.make_tables import SHORT, make_tables
 from analysis.paper import discrepancies
 from analysis.paper_layout import layouts
 from analysis.paper_table import BASE_NOTE
 from analysis.table import EMPTY, Group, Source, Table, Value, plain
-from analysis.training import ablations
+from analysis.training_tables import ablations
 from kawhi.records.folder import read_folder
 from kawhi.records.schema import PROVENANCES, Record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from analysis.latex import code, latex, prose
+from analysis.latex_text import code, latex, prose
 from analysis.pdf import MARK
 from analysis.render_latex import fragment
 from analysis.report import NO_FIGURES, READING, TITLE, Part, Picture, Report, told

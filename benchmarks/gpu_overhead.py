@@ -21,7 +21,7 @@ from typing import Any
 if not __package__:  # run as a script, perhaps where the repository is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from kawhi import torchvision_shim
+from kawhi.wheels import torchvision_shim
 
 torchvision_shim.install()
 

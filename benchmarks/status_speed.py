@@ -60,11 +60,11 @@ def measure(number: int, repeats: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         make(Path(name), number)
         python = sys.executable
-        status = [python, "-m", "kawhi.cli", "status", "--runs", name]
+        status = [python, "-m", "kawhi", "status", "--runs", name]
         return {
             f"kawhi status, {number:,} cells": seconds(status, repeats),
             "records read, nothing else": seconds([python, "-c", READ, name], repeats),
-            "the command's imports": seconds([python, "-c", "import kawhi.cli, kawhi.runs.status"], repeats),
+            "the command's imports": seconds([python, "-c", "import kawhi.commands.cli, kawhi.runs.status"], repeats),
             "start of Python": seconds([python, "-c", ""], repeats),
         }
 

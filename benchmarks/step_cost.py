@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not __package__:  # run as a script
     sys.path[0] = str(ROOT)
 
-from kawhi.runs.processes import _belonging_to  # noqa: E402
+from kawhi.base.processes import _belonging_to  # noqa: E402
 
 KINDS = {
     "WorkerDict": "actor",

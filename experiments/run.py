@@ -18,9 +18,9 @@ try:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
+    from kawhi.base.checkout import ROOT
+    from kawhi.base.errors import CellError
     from kawhi.runs.cell import run_cell
-    from kawhi.runs.code import ROOT
-    from kawhi.runs.identity import CellError
     from kawhi.runs.plan import print_plan
     from kawhi.runs.record import scores_of
     from kawhi.runs.table_rows import TableError

@@ -13,7 +13,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from kawhi.runs.rundir import write_json
+from kawhi.base.files import write_json
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"

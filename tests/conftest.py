@@ -12,7 +12,7 @@ os.environ.setdefault("VERL_PLATFORM", "cpu")
 os.environ.setdefault("VERL_USE_EXTERNAL_MODULES", "kawhi.verl_plugin.cpu.platform")
 
 # Before anything imports transformers: the torchvision wheel may not fit a CPU-only torch.
-from kawhi import torchvision_shim  # noqa: E402
+from kawhi.wheels import torchvision_shim  # noqa: E402
 
 torchvision_shim.install()
 

@@ -13,9 +13,10 @@ pytest.importorskip("verl", reason="the training extra is not installed")
 from verl.trainer.ppo.utils import need_reference_policy
 from verl.utils.config import validate_config
 
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.stage import STAGES, trains
 from kawhi.runs.plan import compose_cells
-from kawhi.runs.stage import STAGES, trains
-from kawhi.runs.verl_command import overrides, resolve_package_paths
+from kawhi.runs.verl_command import overrides
 from tests.cells import CONF, options
 from tests.runs.test_verl_command import FILES, in_verl, leaves
 

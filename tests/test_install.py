@@ -78,7 +78,7 @@ class Machine:
 
     def builds(self) -> list[str]:
         """Of torch and torchvision, when set-up's last step has found that they and vLLM can be imported."""
-        last = self.ask("-m", "kawhi.importable")
+        last = self.ask("-m", "kawhi.wheels.importable")
         assert (last.returncode, last.stderr) == (0, "")
         return self.ask("-c", "import torch, torchvision; print(torch.build, torchvision.build)").stdout.split()
 

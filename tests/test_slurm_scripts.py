@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from kawhi.runs.identity import directory_of
+
 pytest.importorskip("hydra", reason="the training extra is not installed")
 
 from kawhi.cluster.array_task import TableCell, table_cells
 from kawhi.cluster.heads_task import table_models
-from kawhi.runs.rundir import RunDirectory
 from tests.cells import ROOT
 
 FOLDER = ROOT / "slurm"
@@ -64,7 +65,7 @@ def test_a_cell_of_several_tables_is_one_task():
     assert (shared.config.algorithm.name, shared.config.credit.name) == ("grpo", "uniform")
     # In the tiny world the data is always there, so the hashes can be compared, too.
     cells = table_cells(["tor_main", "tor_table5"], ["scale=cpu"])
-    assert len({RunDirectory.of(cell.config).path.name for cell in cells}) == len(cells) == 7
+    assert len({directory_of(cell.config).path.name for cell in cells}) == len(cells) == 7
 
 
 def test_the_heads_of_every_model_of_the_main_table():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from analysis.figures.parts import CLEAR, Drawn, caption, grid, light_grid, not_run
 from analysis.figures.series import WORDS, Records
 from analysis.paper import paper_tables
-from kawhi.explain.overlays import BLUE, GREY, INK, VERMILION
-from kawhi.probes.errors import CATEGORIES
+from kawhi.probes.error_attribution import CATEGORIES
 from kawhi.records.schema import ErrorsRecord, TrainingRecord
+from kawhi.style.overlays import BLUE, GREY, INK, VERMILION
 
 
 def figure_1a(records: Records) -> Drawn:

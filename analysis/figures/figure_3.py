@@ -8,8 +8,8 @@ from matplotlib.patches import Patch
 
 from analysis.figures.parts import WIDE, Drawn, caption, light_grid, not_run
 from analysis.figures.series import WORDS, Records
-from kawhi.explain.overlays import BLUE, INK, VERMILION
 from kawhi.records.schema import HeadsRecord
+from kawhi.style.overlays import BLUE, INK, VERMILION
 
 
 def figure_3(records: Records) -> Drawn | None:

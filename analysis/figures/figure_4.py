@@ -18,7 +18,7 @@ from analysis.figures.parts import (
 )
 from analysis.figures.series import Panel, Records, panels, score, split, tasks
 from analysis.paper import paper_tables
-from kawhi.explain.overlays import BLUE, VERMILION
+from kawhi.style.overlays import BLUE, VERMILION
 
 STRATEGY = "kawhi.regions.strategy"
 METHODS = {"kawhi": ("SGUF", VERMILION, "o"), "kawhi_visionzip": ("VisionZip 50 %", BLUE, "s")}

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from analysis.figures.parts import PURPLE, WIDE, YELLOW, Drawn, caption, described, files_of, light_grid, not_run
 from analysis.figures.series import Panel, Records, Series, panels
 from analysis.paper import paper_tables
-from kawhi.explain.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION, mix
+from kawhi.style.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION, mix
 
 # Timer: name, colour, and the timer that contains it.
 PARTS: dict[str, tuple[str, str, str]] = {

@@ -12,9 +12,9 @@ from matplotlib.patches import Rectangle
 
 from analysis.figures.parts import WIDE, Drawn, caption, not_run
 from analysis.figures.series import WORDS, Records
-from kawhi.explain.lettering import families, wrapped
-from kawhi.explain.overlays import BLUE, GREY, INK, mix
 from kawhi.records.schema import PROVENANCES, Example, Paragraph, TrainingRecord
+from kawhi.style.lettering import families, wrapped
+from kawhi.style.overlays import BLUE, GREY, INK, mix
 
 MARGIN, GAP, NUMBERS = 0.12, 0.2, 0.8  # inches: around the figure, between columns, and the numbers of a paragraph
 POINTS, LEADING, INSET = 7.5, 0.15, 0.07

@@ -21,7 +21,7 @@ from analysis.figures.parts import (
 )
 from analysis.figures.series import Panel, Records, panels, score, split, tasks
 from analysis.paper import paper_tables
-from kawhi.explain.overlays import INK, VERMILION
+from kawhi.style.overlays import INK, VERMILION
 
 RATIO = "kawhi.regions.skip_ratio"
 RATIOS = {"kawhi_skip_0_1": 0.1, "kawhi_skip_0_3": 0.3, "kawhi_skip_0_5": 0.5, "kawhi": 0.7, "kawhi_skip_0_9": 0.9}

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.series import WORDS, Panel, Score
-from kawhi.explain.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION
+from kawhi.style.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION
 
 STYLE = Path(__file__).resolve().parents[1] / "kawhi.mplstyle"
 PURPLE, YELLOW = "#CC79A7", "#F0E442"

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from analysis.figures.parts import Drawn, caption, described, files_of, lines, not_run
 from analysis.figures.series import Panel, Records, panels, score, split
 from analysis.paper import paper_tables
-from kawhi.explain.overlays import GREY, INK, LINE, VERMILION
+from kawhi.style.overlays import GREY, INK, LINE, VERMILION
 
 CHARTS = {
     "kawhi_charxiv_descriptive": "CharXiv Desc",

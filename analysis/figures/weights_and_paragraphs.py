@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.parts import WIDE, Drawn, caption, described, files_of, not_run
 from analysis.figures.series import Panel, Records, Series, panels
-from kawhi.explain.overlays import BLUE, GREY, INK, LINE, VERMILION
+from kawhi.style.overlays import BLUE, GREY, INK, LINE, VERMILION
 
 BINS = 20
 MOST = 10

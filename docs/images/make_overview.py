@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kawhi import torchvision_shim
+from kawhi.wheels import torchvision_shim
 
 torchvision_shim.install()
 
@@ -32,6 +32,7 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from PIL import Image  # noqa: E402
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration  # noqa: E402
 
+from kawhi.base.checkout import resolve_package_paths  # noqa: E402
 from kawhi.credit.alignment import packed_alignment  # noqa: E402
 from kawhi.credit.segments import segment_response  # noqa: E402
 from kawhi.credit.weights import paragraph_weights  # noqa: E402
@@ -39,9 +40,8 @@ from kawhi.models.attention_capture import AttentionCapture  # noqa: E402
 from kawhi.regions.selectors import select_tokens  # noqa: E402
 from kawhi.regions.sguf import RegionMap, sguf  # noqa: E402
 from kawhi.rewards.boxed import is_correct  # noqa: E402
-from kawhi.runs.verl_command import resolve_package_paths  # noqa: E402
+from kawhi.tiny.architectures import FAMILIES  # noqa: E402
 from kawhi.tiny.batching import Batcher, patchify  # noqa: E402
-from kawhi.tiny.models import FAMILIES  # noqa: E402
 from kawhi.tiny.world import Problem, problems  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,15 +19,15 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.cluster import submission
+from kawhi.base.checkout import ROOT
+from kawhi.base.errors import CellError, DataMissing
 from kawhi.cluster.asked import absolute_paths
 from kawhi.cluster.job import CellJob
-from kawhi.evaluation import gate
-from kawhi.runs.code import ROOT
-from kawhi.runs.identity import CellError, DataMissing
+from kawhi.queue import submission
+from kawhi.runs import gate
+from kawhi.runs.identity import directory_of
 from kawhi.runs.launcher import validate
 from kawhi.runs.plan import compose_cells
-from kawhi.runs.rundir import RunDirectory
 from kawhi.runs.verl_command import to_override
 
 ATTEMPTS = 3
@@ -117,7 +117,7 @@ def run_task(cell: TableCell, conf: Path = ROOT / "conf") -> int:
     absolute_paths(cell.config)
     baseline = _baseline(cell, conf) if gate.gated(cell.config) else None
     with submission.alone(Path(cell.config.paths.runs)):  # tables share cells: the first task makes the folder
-        folder = RunDirectory.of(cell.config)
+        folder = directory_of(cell.config)
         print(f"cell: {' '.join(cell.overrides)}\n{folder.path}", flush=True)
         if folder.record.exists():
             print("it has a record already", flush=True)
@@ -132,7 +132,7 @@ def _baseline(cell: TableCell, conf: Path) -> Path | None:
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         config = compose("run", overrides=words)
     absolute_paths(config)
-    found = RunDirectory.of(config)
+    found = directory_of(config)
     if found.record.exists():
         return found.path
     print(
@@ -166,7 +166,7 @@ def make_table(name: str, cells: Sequence[TableCell], records: Path) -> int:
 def _recorded(cell: TableCell) -> bool:
     absolute_paths(cell.config)
     try:
-        folder = RunDirectory.of(cell.config).path
+        folder = directory_of(cell.config).path
     except DataMissing:
         return False
     # Opening the folder asks a network disk for its newest state; `exists` may be answered from a cache.

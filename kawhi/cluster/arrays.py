@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kawhi.cluster.slurm import Task
-from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.stage import stages_of
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import stages_of
+from kawhi.queue.slurm import Task
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from kawhi.cluster.site import SITE
+from kawhi.base.errors import CellError
 from kawhi.cluster.submit import resources
-from kawhi.runs.identity import CellError
+from kawhi.queue.site import SITE
 
 TABLES = ("complete", "partial", "none")
 

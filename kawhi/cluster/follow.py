@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kawhi.cluster import slurm, submission
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
+from kawhi.queue import slurm, submission
 from kawhi.runs.views import CellView, SweepView
 
 _POLL_SECONDS = 2.0

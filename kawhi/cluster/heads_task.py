@@ -16,12 +16,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from kawhi.base.checkout import ROOT, resolve_package_paths
+from kawhi.base.errors import CellError
+from kawhi.base.processes import die_with_parent
 from kawhi.cluster.array_task import chosen, site_overrides
-from kawhi.runs.code import ROOT
-from kawhi.runs.identity import CellError
 from kawhi.runs.plan import compose_cells
-from kawhi.runs.processes import die_with_parent
-from kawhi.runs.verl_command import resolve_package_paths
 
 TABLE = "main_table"
 TINY_MODEL = "kawhi/tiny/checkpoints/qwen2_5_vl_yes_no"
@@ -49,7 +48,7 @@ def heads_command(cell: DictConfig, mme: str | None, words: Sequence[str]) -> li
     yes_or_no = tiny and cell.model.family == "qwen2_5_vl"
     model = str(ROOT / TINY_MODEL) if yes_or_no else str(resolve_package_paths(cell.model.path))
     out = Path(cell.paths.runs).resolve().parent / "heads" / Path(model).name
-    return [sys.executable, "-m", "kawhi.cli", "heads", model, "--data", *files, "--out", str(out), *words]
+    return [sys.executable, "-m", "kawhi", "heads", model, "--data", *files, "--out", str(out), *words]
 
 
 def shares(heads: int, devices: int) -> list[str]:

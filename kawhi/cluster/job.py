@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from kawhi import fork_server
-from kawhi.cluster import slurm
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.processes import die_with_parent
+from kawhi.base.rundir import RunDirectory
+from kawhi.queue import slurm
 from kawhi.runs.cell import TRY_AGAIN
-from kawhi.runs.identity import CellError
-from kawhi.runs.processes import die_with_parent
-from kawhi.runs.rundir import RunDirectory, write_json
 
 NOTICE = signal.SIGUSR2
 """What Slurm sends before a time limit, and before a preemption where the cluster is set up so."""

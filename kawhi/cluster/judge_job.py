@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 
 from omegaconf import OmegaConf
 
+from kawhi.base.checkout import ROOT
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
 from kawhi.cluster.array_task import site_overrides
 from kawhi.evaluation.judge_server import judge_served
-from kawhi.runs.code import ROOT
-from kawhi.runs.identity import CellError
 from kawhi.runs.plan import compose_cells
-from kawhi.runs.rundir import write_json
 
 PATIENCE = 60
 """Seconds without an answer after which the server counts as dead."""

@@ -21,20 +21,21 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from kawhi.cluster import slurm, submission
+from kawhi.base.checkout import ROOT
+from kawhi.base.errors import CellError
+from kawhi.base.rundir import RunDirectory
 from kawhi.cluster.arrays import Array, Division, Wanted, divide
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
 from kawhi.cluster.job import CellJob
-from kawhi.cluster.site import SITE, read_site
 from kawhi.cluster.snapshot import take
 from kawhi.cluster.submit import resources, submit_array
-from kawhi.cluster.table import TableJob, stamp_content
-from kawhi.evaluation import gate
-from kawhi.runs.code import ROOT
-from kawhi.runs.identity import CellError
+from kawhi.cluster.table_job import TableJob, stamp_content
+from kawhi.queue import slurm, submission
+from kawhi.queue.site import SITE, read_site
+from kawhi.runs import gate
+from kawhi.runs.identity import directory_of
 from kawhi.runs.launcher import composed, labels, validate
-from kawhi.runs.rundir import RunDirectory
 
 _OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
 
@@ -80,13 +81,13 @@ class Launch:
         self.wanted: list[Wanted] = []
         baselines: dict[tuple[str, ...], RunDirectory] = {}
         for cell, overrides in zip(cells, job_overrides, strict=True):
-            folder, baseline = RunDirectory.of(cell), None
+            folder, baseline = directory_of(cell), None
             if gate.gated(cell) and not folder.record.exists():
                 words = (*(o for o in overrides if not o.startswith("study=")), "study=baseline")
                 if words not in baselines:
                     untrained = composed(loader, sweep, list(words))
                     absolute_paths(untrained)
-                    baselines[words] = RunDirectory.of(untrained)
+                    baselines[words] = directory_of(untrained)
                     self.config.setdefault(baselines[words], untrained)
                 baseline = baselines[words]
             self.config[folder] = cell

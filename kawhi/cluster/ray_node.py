@@ -22,10 +22,10 @@ from pathlib import Path
 
 import psutil
 
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_atomically
+from kawhi.base.processes import die_with_parent
 from kawhi.runs.cell import TRY_AGAIN
-from kawhi.runs.identity import CellError
-from kawhi.runs.processes import die_with_parent
-from kawhi.runs.rundir import write_atomically
 
 PATIENCE = 60
 """Seconds in which all nodes must have joined."""

@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from kawhi.runs.code import STATE, code_state
-from kawhi.runs.identity import CellError
+from kawhi.base.checkout import STATE, code_state
+from kawhi.base.errors import CellError
 
 _WITHOUT = ("results/", "docs/", "tests/", "benchmarks/")
 _NAME = 12

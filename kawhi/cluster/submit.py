@@ -13,8 +13,8 @@ from typing import Any
 import submitit
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.cluster.submission import Submission
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
+from kawhi.queue.submission import Submission
 
 _DEAF = """bash -c 'trap "" USR2; exec "$0" "$@"'"""
 """Until it is heeded, Slurm's notice must not end a job: one that fails while it is preempted is not queued again."""

@@ -24,12 +24,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kawhi.base.files import write_json
 from kawhi.data import schema
-from kawhi.data.checks import RULES, Dropped, Measure, check
+from kawhi.data.example_checks import RULES, Dropped, Measure, check
 from kawhi.data.prompts import INSTRUCTION
 from kawhi.data.sampling import first_by_hash
 from kawhi.data.sources.base import PrepareError, Source
-from kawhi.runs.rundir import write_json
 
 SHARD_ROWS = 256
 """Rows of one shard: what a kill loses, and what memory holds (a chart has a fraction of a megabyte)."""

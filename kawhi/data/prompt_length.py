@@ -31,7 +31,7 @@ class PromptLength:
         Raises:
             OSError, ValueError: the folder holds no processor of a Qwen-VL model.
         """
-        from kawhi import torchvision_shim
+        from kawhi.wheels import torchvision_shim
 
         torchvision_shim.install()
         from transformers import AutoProcessor

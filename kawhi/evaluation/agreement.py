@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.samples import Sample
-from kawhi.runs.identity import CellError
 
 VERDICTS = ("right", "wrong", "partly")
 NORMAL_95 = 1.959964

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kawhi.base.errors import CellError
+from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.agreement import Agreement, Compared, agreement, pair, rule_and_judge
 from kawhi.evaluation.results import samples_of, tasks_with_samples
 from kawhi.evaluation.samples import Sample
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory
 
 QUESTION, TAIL = 160, 240
 """Characters that are shown of a question and of the end of a response."""

@@ -18,7 +18,7 @@ import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
 
 T = TypeVar("T")
 _LONGEST_WAIT = 60.0  # seconds between two tries, unless the server asks for more

@@ -22,15 +22,16 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageFile
 from tqdm import tqdm
 
-from kawhi import torchvision_shim
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.made_by import package_versions
+from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.benchmark import Benchmark, TaskRun, load
-from kawhi.evaluation.checks import Limits, check_pass, check_samples
 from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
 from kawhi.evaluation.task_runs import configure_task, task_runs
-from kawhi.runs.identity import CellError
-from kawhi.runs.made_by import package_versions
-from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.evaluation.validity import Limits, check_pass, check_samples
+from kawhi.wheels import torchvision_shim
 
 THUMBNAIL = 512
 """Longest side of a kept image in pixels."""

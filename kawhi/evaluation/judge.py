@@ -21,13 +21,13 @@ from typing import Any
 
 from PIL import Image
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome
 from kawhi.evaluation.endpoint import Endpoint, EndpointError, run_all
 from kawhi.evaluation.judge_settings import JudgeSettings
 from kawhi.evaluation.prompts import Prompts, prompts_of
 from kawhi.evaluation.reply_log import ReplyLog
 from kawhi.evaluation.samples import Reply, Sample
-from kawhi.runs.identity import CellError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
 
 
 class ReplyLog:

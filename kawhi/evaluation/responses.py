@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kawhi.base.errors import CellError
+from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.samples import SCHEMA, Sample, read_images, read_samples
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory
 
 SAMPLES, IMAGES, SCORE = "samples.parquet", "images.parquet", "score.json"
 

@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
 from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored
 from kawhi.evaluation.judge import Judge, rule_outcome, with_outcome
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.evaluation.samples import Sample, read_images, read_samples, write_samples
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import write_json
 
 
 def score(folder: Path, benchmark: Benchmark, judge: Judge | None) -> dict[str, Any]:

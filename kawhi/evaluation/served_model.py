@@ -15,9 +15,9 @@ from lmms_eval.api.model import lmms
 from lmms_eval.protocol import ChatMessages
 from tqdm import tqdm
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.endpoint import Endpoint, EndpointError
 from kawhi.evaluation.responses import Response, ResponseStore, prompt_hash, prompt_of, row_of, sample_seed
-from kawhi.runs.identity import CellError
 
 
 class ServedModel(lmms):

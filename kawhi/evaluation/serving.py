@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from kawhi.runs.devices import ask_driver
-from kawhi.runs.identity import CellError
-from kawhi.runs.processes import die_with_parent
+from kawhi.base.devices import ask_driver
+from kawhi.base.errors import CellError
+from kawhi.base.processes import die_with_parent
 
 COMMAND = (sys.executable, "-m", "kawhi.evaluation.vllm_server", "serve")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between this machine and itself

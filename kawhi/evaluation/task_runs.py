@@ -9,10 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_atomically
 from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import TaskRun, load
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import write_atomically
 
 _OWN_KEYS = ("task", "title", "data_file")
 

@@ -3,8 +3,7 @@
 ``python -m kawhi.evaluation.vllm_server serve MODEL ...`` is ``vllm serve MODEL ...``.
 """
 
-from kawhi import torchvision_shim
-from kawhi.verl_plugin.cpu import vllm_wheel
+from kawhi.wheels import torchvision_shim, vllm_wheel
 
 # At module level, because a worker that vLLM spawns imports this module again.
 torchvision_shim.install()

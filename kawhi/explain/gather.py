@@ -15,12 +15,12 @@ from torch import Tensor
 from kawhi.credit.segments import Granularity, segment_response
 from kawhi.credit.weights import paragraph_weights
 from kawhi.explain.content import Control, Paragraph, Scene
-from kawhi.explain.overlays import image_uri
 from kawhi.explain.settings import Settings
 from kawhi.models.inspection import Inspector, Look
 from kawhi.models.seen import seen_by_model
 from kawhi.probes.grounding import CONDITIONS, Condition, background_tokens, compare, look_under, paragraph_means
 from kawhi.regions.sguf import RegionMap, sguf
+from kawhi.style.overlays import image_uri
 from kawhi.tiny.tokenizer import VOCABULARY_SIZE
 from kawhi.tiny.world import problems
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PIL import Image
 from torch import Tensor
 
+from kawhi.explain.checkpoint import averaged_heads
 from kawhi.explain.content import Answer, Explanation
 from kawhi.explain.gather import (
     choose_wrong_image,
@@ -17,10 +18,9 @@ from kawhi.explain.gather import (
     shown_unit,
     token_note,
 )
-from kawhi.explain.models import averaged_heads
-from kawhi.explain.overlays import image_uri
 from kawhi.explain.settings import Settings
 from kawhi.models.inspection import Inspector
+from kawhi.style.overlays import image_uri
 
 
 def explain_image(

@@ -9,12 +9,12 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from kawhi.explain.chart import profile, signed
+from kawhi.explain.condition_chart import profile, signed
 from kawhi.explain.content import Answer, Explanation, Paragraph, Scene
-from kawhi.explain.overlays import CONDITION_LOOKS, ORANGE, borders, diverging, heat_pixels, mix, png_uri
 from kawhi.explain.style import CSS, SCRIPT
 from kawhi.explain.template import PAGE
 from kawhi.explain.verdict import FAITHFUL, caution, verdict
+from kawhi.style.overlays import CONDITION_LOOKS, ORANGE, borders, diverging, heat_pixels, mix, png_uri
 
 GRID_UP_TO = 600  # visual tokens; more of them make the dotted grid a veil
 _HEAD_SHADE = 0.65  # of full colour, so that the numbers stay readable on it

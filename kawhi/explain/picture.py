@@ -21,10 +21,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from numpy.typing import NDArray
 
-from kawhi.explain.chart import signed
+from kawhi.explain.condition_chart import signed
 from kawhi.explain.content import Answer, Explanation, Paragraph, Scene
-from kawhi.explain.lettering import families, width, wrapped
-from kawhi.explain.overlays import (
+from kawhi.explain.page import GRID_UP_TO, heat_limit, heaviest, outcome, shade
+from kawhi.explain.verdict import verdict
+from kawhi.style.lettering import families, width, wrapped
+from kawhi.style.overlays import (
     BLUE,
     GREY,
     INK,
@@ -35,8 +37,6 @@ from kawhi.explain.overlays import (
     grey_under_heat,
     heat_pixels,
 )
-from kawhi.explain.page import GRID_UP_TO, heat_limit, heaviest, outcome, shade
-from kawhi.explain.verdict import verdict
 
 WIDTH, MARGIN = 10.0, 0.35
 LEFT, LEFT_WIDTH, TALLEST = MARGIN, 3.2, 4.4

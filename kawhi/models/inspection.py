@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from kawhi import torchvision_shim
+from kawhi.wheels import torchvision_shim
 
 torchvision_shim.install()  # before transformers looks for torchvision
 

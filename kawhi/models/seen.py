@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kawhi import torchvision_shim
+from kawhi.wheels import torchvision_shim
 
 torchvision_shim.install()  # before transformers looks for torchvision
 

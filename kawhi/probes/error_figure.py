@@ -13,8 +13,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from kawhi.explain.overlays import BLUE, GREY, INK, LINE, VERMILION
-from kawhi.probes.errors import CATEGORIES
+from kawhi.probes.error_attribution import CATEGORIES
+from kawhi.style.overlays import BLUE, GREY, INK, LINE, VERMILION
 
 PAPER_VP = 48.9
 """Percent; the paper's share of VP on MathVerse, section 1.  Its other shares are given in the figure only."""

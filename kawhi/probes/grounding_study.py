@@ -19,6 +19,11 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import stage_main
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.segments import segment_response
 from kawhi.models.inspection import Inspector
@@ -26,10 +31,6 @@ from kawhi.models.seen import seen_by_model
 from kawhi.probes.grounding import Comparison, background_tokens, compare, look_under
 from kawhi.regions.selectors import select_attended, select_tokens
 from kawhi.regions.sguf import sguf
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import stage_main
-from kawhi.runs.verl_command import resolve_package_paths
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_atomically, write_json
 from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import Scored
 from kawhi.evaluation.benchmarks.mme import BENCHMARK, subtask_scores
 from kawhi.probes.critical_heads import HeadResult, check_questions, pair_points
-from kawhi.runs.identity import CellError, weights_fingerprint
-from kawhi.runs.rundir import write_atomically, write_json
+from kawhi.runs.identity import weights_fingerprint
 
 TASK = BENCHMARK.name
 WHOLE = "whole"
@@ -157,7 +158,7 @@ def ablate(settings: Settings, out: Path, heads: Sequence[int | None]) -> None:
     Raises:
         CellError: a folder under other settings, or an incomplete or inconsistent result of lmms-eval.
     """
-    from kawhi import torchvision_shim
+    from kawhi.wheels import torchvision_shim
 
     torchvision_shim.install()
     import torch

@@ -18,8 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from kawhi.evaluation.benchmarks.mme import PERCEPTION
-from kawhi.explain.overlays import BLUE, GREY, INK, LINE, VERMILION
 from kawhi.probes.critical_heads import SUBTASKS
+from kawhi.style.overlays import BLUE, GREY, INK, LINE, VERMILION
 
 
 def draw(found: Mapping[str, Any], name: str, files: tuple[Path, ...]) -> None:

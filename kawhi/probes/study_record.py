@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.made_by import launch_note
+from kawhi.base.rundir import RunDirectory
 from kawhi.records.hashing import config_hash
 from kawhi.records.schema import VERSION
-from kawhi.runs.identity import CellError
-from kawhi.runs.made_by import launch_note
-from kawhi.runs.rundir import RunDirectory, write_json
 
 
 def write_heads_record(
@@ -34,7 +35,7 @@ def write_errors_record(found: dict[str, Any], run: Path, command: str) -> Path 
     """The record of a finished error attribution; ``None`` for a run that has no record itself.
 
     Args:
-        found: :func:`kawhi.probes.errors.attribute`.
+        found: :func:`kawhi.probes.error_attribution.attribute`.
         run: the evaluated run.
     """
     of = RunDirectory(run).record

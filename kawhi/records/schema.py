@@ -302,7 +302,7 @@ class HeadsRecord(Record):
 
 
 class ErrorsRecord(Record):
-    """``errors``: :func:`kawhi.probes.errors.attribute`."""
+    """``errors``: :func:`kawhi.probes.error_attribution.attribute`."""
 
     study: Literal["errors"]
     errors: dict[str, Any]

@@ -17,12 +17,15 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig
 
 from kawhi import fork_server
-from kawhi.runs import checkpoints, health, resources
-from kawhi.runs.identity import CellError
-from kawhi.runs.made_by import launch_note
-from kawhi.runs.processes import Ended, end_stragglers, last_error, run
-from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import STAGES, stages_of
+from kawhi.base import health, resources
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.made_by import launch_note
+from kawhi.base.processes import Ended, end_stragglers, last_error, run
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import STAGES, stages_of
+from kawhi.runs import checkpoints
+from kawhi.runs.identity import directory_of
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
 
@@ -60,7 +63,7 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     """Runs what is missing of a cell, or of one part of it; returns at once when its record exists.
 
     Args:
-        part: ``train``, ``evaluate`` or ``None`` for both (:data:`kawhi.runs.stage.PARTS`).
+        part: ``train``, ``evaluate`` or ``None`` for both (:data:`kawhi.base.stage.PARTS`).
 
     Raises:
         CellError: something the user can mend.
@@ -71,7 +74,7 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     if cell.study.name not in STAGES:
         raise CellError(f"study.name={cell.study.name} is not one of {', '.join(STAGES)}")
     stages = stages_of(cell.study.name, part)
-    run_directory = RunDirectory.of(cell)
+    run_directory = directory_of(cell)
     if run_directory.record.exists():
         return run_directory
     earlier = STAGES[cell.study.name][: STAGES[cell.study.name].index(stages[0])] if stages else ()
@@ -109,7 +112,7 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
 
 
 def _prepare(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
-    return _module(cell, run_directory, "prepare", "kawhi.data.prepare")
+    return _module(cell, run_directory, "prepare", "kawhi.runs.prepare")
 
 
 def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
@@ -207,7 +210,7 @@ def _merge(cell: DictConfig, run_directory: RunDirectory, status: Status) -> End
 
 
 def _evaluate(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
-    return _module(cell, run_directory, "evaluate", "kawhi.evaluation.run")
+    return _module(cell, run_directory, "evaluate", "kawhi.evaluation.evaluate")
 
 
 def _grounding(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:

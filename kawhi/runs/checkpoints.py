@@ -21,9 +21,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from kawhi.runs.health import BASE_REWARD
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import write_atomically, write_json
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_atomically, write_json
+from kawhi.base.health import BASE_REWARD
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _PARTS = ("model", "optim", "extra_state")
@@ -59,7 +59,7 @@ def usable_steps(checkpoints: Path, rows: Sequence[dict[str, Any]]) -> list[int]
 
     Args:
         checkpoints: verl's folder; it need not exist.
-        rows: metrics by step, ascending (:meth:`kawhi.runs.rundir.RunDirectory.metrics`).
+        rows: metrics by step, ascending (:meth:`kawhi.base.rundir.RunDirectory.metrics`).
     """
     logged = 0
     for row in rows:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from kawhi.evaluation import gate
+from kawhi.base.errors import CellError
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import PARTS
+from kawhi.runs import gate
 from kawhi.runs.cell import Status, run_cell
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.stage import PARTS
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,11 +9,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.errors import CellError, DataMissing
+from kawhi.base.rundir import RunDirectory
 from kawhi.data.sources import NAMES
 from kawhi.evaluation.benchmark import is_judged
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.records.hashing import config_hash
-from kawhi.runs.verl_command import resolve_package_paths
 from kawhi.tiny.fingerprint import generator_fingerprint
 
 NUMBERS = (
@@ -62,14 +64,6 @@ QUIET = ("VLLM_LOGGING_LEVEL",)
 _SMALL = 256 * 2**20
 _BLOCK, _BLOCKS = 2**18, 64  # training moves every weight, so that samples tell two models apart
 _BESIDE_WEIGHTS = ("config.json", "generation_config.json", "tokenizer*", "*.jinja", "*chat_template*", "*processor*")
-
-
-class CellError(RuntimeError):
-    """Something the user can mend; its text is one sentence that says how."""
-
-
-class DataMissing(CellError):
-    """A data file that nobody has prepared yet."""
 
 
 def identity(cell: DictConfig) -> dict[str, Any]:
@@ -129,6 +123,13 @@ def _remove(tree: dict[str, Any], keys: list[str]) -> None:
 def cell_hash(cell: DictConfig) -> str:
     """12 hexadecimal digits of :func:`identity`."""
     return config_hash(identity(cell))
+
+
+def directory_of(cell: DictConfig) -> RunDirectory:
+    """The folder of a cell: an existing one with its hash, whichever experiment made it, else a new one's path."""
+    # Absolute, because processes are found by it: two checkouts must not end each other's.
+    runs = Path(cell.paths.runs).resolve()
+    return RunDirectory(runs / cell.folder / f"{cell_name(cell)}-{cell_hash(cell)}").existing()
 
 
 def cell_name(cell: DictConfig) -> str:

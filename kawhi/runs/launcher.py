@@ -17,14 +17,15 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, open_dict
 
 from kawhi import fork_server
-from kawhi.evaluation import gate
-from kawhi.runs.devices import VISIBLE, Devices, gpus_needed
-from kawhi.runs.identity import CellError
+from kawhi.base.devices import VISIBLE, Devices, gpus_needed
+from kawhi.base.errors import CellError
+from kawhi.base.processes import die_with_parent, end_stragglers
+from kawhi.base.resources import GIB, available_memory, memory_needed
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import evaluates, trains
+from kawhi.runs import gate
+from kawhi.runs.identity import directory_of
 from kawhi.runs.loggers import validate_logger
-from kawhi.runs.processes import die_with_parent, end_stragglers
-from kawhi.runs.resources import GIB, available_memory, memory_needed
-from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.stage import evaluates, trains
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from kawhi.runs.verl_command import environment
 from kawhi.runs.views import CellView, SweepView
@@ -55,7 +56,7 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     """
     cells = [composed(loader, sweep, list(overrides)) for overrides in job_overrides]
     try:
-        folders = [RunDirectory.of(cell) for cell in cells]
+        folders = [directory_of(cell) for cell in cells]
         missing = [folder.path for folder in dict.fromkeys(folders) if not folder.record.exists()]
         for cell, folder in zip(cells, folders, strict=True):
             if folder.path in missing:  # a finished cell was found valid, and to find it again takes torch
@@ -108,10 +109,10 @@ def _pass_gates(
     """
     baselines: dict[Path, tuple[DictConfig, list[str]]] = {}
     for cell, overrides in zip(cells, job_overrides, strict=True):
-        if gate.gated(cell) and not RunDirectory.of(cell).record.exists():
+        if gate.gated(cell) and not directory_of(cell).record.exists():
             own = [*(o for o in overrides if not o.startswith("study=")), "study=baseline"]
             baseline = composed(loader, sweep, own)
-            baselines.setdefault(RunDirectory.of(baseline).path, (baseline, own))
+            baselines.setdefault(directory_of(baseline).path, (baseline, own))
     missing = [path for path in baselines if not RunDirectory(path).record.exists()]
     if missing:
         print(f"{len(missing)} untrained models to evaluate before anything is trained", flush=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
 from kawhi.runs.verl_command import logger_environment, project
 
 OFFLINE = ("offline", "dryrun", "disabled")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from kawhi.runs.health import weights_changed
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import stage_main
-from kawhi.runs.verl_command import resolve_package_paths
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.health import weights_changed
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import stage_main
 
 
 def merge(cell: DictConfig, run_directory: RunDirectory) -> None:

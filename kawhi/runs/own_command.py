@@ -15,8 +15,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kawhi.base.errors import CellError
 from kawhi.records.contradictions import dotted
-from kawhi.runs.identity import DEPENDS_ON, WITHOUT_EFFECT, CellError, cell_hash
+from kawhi.runs.identity import DEPENDS_ON, WITHOUT_EFFECT, cell_hash
 
 NAMED = ("model", "algorithm", "credit", "data", "judge", "study", "scale")
 """Groups of ``conf`` whose chosen file is told by ``<group>.name``."""

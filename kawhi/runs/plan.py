@@ -14,12 +14,13 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.data.prepare import training_files
-from kawhi.runs.configuration import configuration_folder
-from kawhi.runs.identity import CellError, DataMissing, cell_name
+from kawhi.base.checkout import configuration_folder
+from kawhi.base.errors import CellError, DataMissing
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import evaluates, trains
+from kawhi.runs.identity import cell_name, directory_of
 from kawhi.runs.launcher import labels
-from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.stage import evaluates, trains
+from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.table_rows import jobs, refuse_two_tables
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
@@ -102,7 +103,7 @@ def _directory(cell: DictConfig) -> RunDirectory | None:
     if evaluates(cell):
         validate_benchmarks(cell)
     try:
-        return RunDirectory.of(cell)
+        return directory_of(cell)
     except DataMissing:
         return None
 

@@ -12,17 +12,19 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from kawhi.base.checkout import configuration_folder
+from kawhi.base.devices import gpus_needed
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.health import BASE_REWARD, CORRELATION, GRADIENT, KL
+from kawhi.base.made_by import launch_note
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.records.schema import VERSION
-from kawhi.runs.configuration import configuration_folder
-from kawhi.runs.devices import gpus_needed
-from kawhi.runs.health import BASE_REWARD, CORRELATION, GRADIENT, KL
-from kawhi.runs.identity import CellError, cell_hash, cell_name, identity
+from kawhi.runs.identity import cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
-from kawhi.runs.made_by import launch_note
 from kawhi.runs.own_command import own_command
 from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
-from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import evaluates, stage_main, trains
 
 KAWHI_TIMERS = tuple(
     f"timing_s/kawhi_{part}"

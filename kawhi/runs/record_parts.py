@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.rundir import RunDirectory
 from kawhi.data.schema import preparation
 from kawhi.evaluation.samples import Sample, read_samples
-from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.verl_command import resolve_package_paths
 
 BINS = 20
 """Of the histogram of weights, over [0, 1]."""

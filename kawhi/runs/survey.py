@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kawhi.cluster import submission
-from kawhi.cluster.cells import Cluster, how_it_ended, read_json
-from kawhi.cluster.slurm import Accounted, Task
-from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.stage import STAGES
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import STAGES
+from kawhi.queue import submission
+from kawhi.queue.cells import Cluster, how_it_ended, read_json
+from kawhi.queue.slurm import Accounted, Task
 
 STATES = ("running", "queued", "failed", "lost", "stopped", "trained", "waiting", "done")
 """What a cell can be, the most urgent first."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.benchmark import exists, is_judged, load
 from kawhi.evaluation.judge_settings import JudgeSettings
 from kawhi.evaluation.task_runs import task_runs
-from kawhi.runs.identity import CellError
 
 RECEIVERS = (
     "kawhi.verl_plugin.weight_sync.WorkerExtension",

@@ -6,28 +6,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi import fork_server
+from kawhi.base.checkout import resolve_package_paths
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+")
 _RESERVED = {"null", "true", "false", "nan", "inf"}
-
-
-def resolve_package_paths(value: Any) -> Any:
-    """Replaces ``pkg://package/rest`` by a path on this machine, in nested containers too."""
-    if isinstance(value, dict):
-        return {key: resolve_package_paths(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [resolve_package_paths(item) for item in value]
-    if isinstance(value, str) and value.startswith("pkg://"):
-        package, _, rest = value.removeprefix("pkg://").partition("/")
-        return str(Path(str(files(package))) / rest)
-    return value
 
 
 def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, checkpoints: Path) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from transformers import Qwen2Tokenizer
 
-from kawhi.tiny.models import FAMILIES, Family
+from kawhi.tiny.architectures import FAMILIES, Family
 from kawhi.tiny.world import Problem
 
 IGNORE = -100

@@ -21,9 +21,9 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.nn import functional as F
 
+from kawhi.tiny.architectures import FAMILIES, Family, build_model, build_processor
 from kawhi.tiny.batching import IGNORE, Batcher
 from kawhi.tiny.drawing import PAGE
-from kawhi.tiny.models import FAMILIES, Family, build_model, build_processor
 from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.vision_batching import batch_vision_attention, window_order
 from kawhi.tiny.world import Problem, problems

@@ -20,9 +20,9 @@ from rich.progress import track
 from torch.nn import functional as F
 from transformers import AutoModelForImageTextToText
 
+from kawhi.tiny.architectures import FAMILIES, Family
 from kawhi.tiny.batching import IGNORE, Batcher
-from kawhi.tiny.mme import END, SUBTASKS, pairs
-from kawhi.tiny.models import FAMILIES, Family
+from kawhi.tiny.mme_split import END, SUBTASKS, pairs
 from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.vision_batching import batch_vision_attention
 from kawhi.tiny.warm_start import CHECKPOINTS, GlyphLoss, save

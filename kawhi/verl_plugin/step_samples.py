@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kawhi.runs.rundir import write_atomically
+from kawhi.base.files import write_atomically
 
 PROMPTS = 4
 """Prompts kept per step: at 5 responses of 2,048 tokens about half a megabyte."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from verl.utils.debug import marked_timer
 
-from kawhi.runs.health import STOPPED
-from kawhi.runs.processes import RUN_DIRECTORY
-from kawhi.runs.rundir import RunDirectory
+from kawhi.base.health import STOPPED
+from kawhi.base.processes import RUN_DIRECTORY
+from kawhi.base.rundir import RunDirectory
 
 
 def stop_if_asked(trainer) -> None:

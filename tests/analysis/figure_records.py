@@ -18,7 +18,7 @@ from analysis.figures import draw
 from analysis.figures.parts import Drawn
 from analysis.figures.radar import CHARTS
 from kawhi.probes.critical_heads import SUBTASKS
-from kawhi.probes.errors import shares
+from kawhi.probes.error_attribution import shares
 from kawhi.records.folder import parse_record
 from kawhi.records.schema import Record
 from tests.analysis.synthetic import accuracy, hashed, record, timing_record

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from analysis.experiment import experiments
-from analysis.grounding import NAME as GROUNDING
+from analysis.grounding_table import NAME as GROUNDING
 from analysis.methods import ALGORITHMS, METHODS
-from analysis.training import ablations
+from analysis.training_tables import ablations
 from tests.analysis.synthetic import (
     FAMILIES,
     baseline_record,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.make_tables import main
-from analysis.training import ablations
+from analysis.training_tables import ablations
 from kawhi.records.hashing import config_hash
 
 FAMILIES = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import beta, norm
 
-from analysis.statistics import (
+from analysis.significance import (
     Interval,
     difference_interval,
     difference_of_benchmarks_interval,

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.experiment import experiments
 from analysis.make_tables import NAMES, ON_REQUEST, PAPERS
-from analysis.statistics import detectable_difference, wilson_interval
+from analysis.significance import detectable_difference, wilson_interval
 from tests.analysis.synthetic import Folder, baseline_record, changed, column, hashed, record
 
 

@@ -13,8 +13,8 @@ from statsmodels.stats.contingency_tables import mcnemar as mcnemar_p
 from analysis import make_tables
 from analysis.make_tables import NAMES, PAPERS
 from analysis.paper import paper_tables
-from analysis.statistics import detectable_difference, detectable_paired_difference, wilson_interval
-from analysis.training import ablations
+from analysis.significance import detectable_difference, detectable_paired_difference, wilson_interval
+from analysis.training_tables import ablations
 from tests.analysis.synthetic import FAMILIES, Folder, changed, column, digits, hashed, heads, record, thousand_records
 
 ROOT = Path(make_tables.__file__).parents[1]

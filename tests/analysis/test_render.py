@@ -10,7 +10,7 @@ from rich.console import Console
 from analysis import render
 from analysis.make_tables import NAMES
 from analysis.methods import METHODS
-from analysis.training import ablations
+from analysis.training_tables import ablations
 from tests.analysis.synthetic import FAMILIES, Folder, grounding_record, record, timing_record
 from tests.analysis.test_grounding_table import IMAGES
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.latex import code, latex, prose
+from analysis.latex_text import code, latex, prose
 from analysis.make_tables import make_tables
 from analysis.pdf import LatexError, compile_pdf, problems
 from analysis.render_latex import PACKAGES, fragment, to_latex

@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 from scipy.stats import t as student
 
 from analysis.resampling import RESAMPLES, draw_counts
-from analysis.statistics import (
+from analysis.significance import (
     difference_interval,
     difference_of_benchmarks_interval,
     mean_interval,

@@ -11,7 +11,7 @@ from analysis.experiment import experiments
 from analysis.paper_layout import layouts
 from analysis.records import groundings, measurements
 from analysis.table import EMPTY
-from analysis.training import BASELINE, OURS, ablations, training_table
+from analysis.training_tables import BASELINE, OURS, ablations, training_table
 from kawhi.records.folder import read_folder
 from kawhi.runs.identity import identity
 from tests.analysis.synthetic import Folder, grounding_record, hashed, record

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kawhi.cluster.slurm import Task
-from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import STAGES
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import STAGES
+from kawhi.queue.slurm import Task
 
 
 def task(job_id: str = "7_0", comment: str = "", state: str = "PENDING") -> Task:

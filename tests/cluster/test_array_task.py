@@ -17,14 +17,17 @@ from typing import ClassVar
 
 import pytest
 
+from kawhi.runs.identity import directory_of
+
 pytest.importorskip("hydra", reason="the training extra is not installed")
 
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
 from kawhi.cluster import array_task
 from kawhi.cluster.array_task import chosen, main, make_table, site_overrides, table_cells
 from kawhi.cluster.heads_task import heads_command, shares, table_models
 from kawhi.cluster.judge_job import judge_block, stay
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory, write_json
 
 
 def places(folder: Path) -> list[str]:
@@ -108,7 +111,7 @@ def test_the_gate_is_handed_to_the_job_once_the_baseline_is_there(tmp_path, monk
     main(words)
     assert Job.made[-1].baseline is None
     assert "has no record, so nobody knows whether the untrained model has the paper's score" in capsys.readouterr().out
-    base = RunDirectory.of(table_cells(["chart_table"], words[1:])[0].config)
+    base = directory_of(table_cells(["chart_table"], words[1:])[0].config)
     write_json(base.record, {})
     main(words)
     assert Job.made[-1].baseline == base.path
@@ -126,7 +129,7 @@ def test_the_table_after_the_last_cell(tmp_path, capfd):
     # A record that cannot be trusted: the table is made without it, and the last cell's job says so by its exit code.
     write_json(records / "x.json", {})
     for cell, done, code in zip(cells, (1, 2), (0, 1), strict=True):
-        write_json(RunDirectory.of(cell.config).record, {})
+        write_json(directory_of(cell.config).record, {})
         assert make_table("visionzip", cells, records) == code
         told = capfd.readouterr()
         assert f"table visionzip: {done} of 2 cells have a record" in told.out

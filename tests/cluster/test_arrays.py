@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kawhi.base.stage import STAGES
 from kawhi.cluster.arrays import Wanted, divide
-from kawhi.runs.stage import STAGES
 from tests.cluster.made import run_directory, task
 
 

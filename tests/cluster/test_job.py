@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kawhi.runs.rundir import write_json
+from kawhi.base.files import write_json
 from tests.cells import ROOT
 
 JOB = """

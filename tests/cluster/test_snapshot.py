@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
+from kawhi.base.checkout import code_state
+from kawhi.base.errors import CellError
 from kawhi.cluster.snapshot import take
-from kawhi.runs.code import code_state
-from kawhi.runs.identity import CellError
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import shlex
 import pytest
 from safetensors import safe_open
 
+from kawhi.base.rundir import RunDirectory
 from kawhi.records.folder import parse_record
 from kawhi.runs.record import rebuilt
-from kawhi.runs.rundir import RunDirectory
 
 from .conftest import BASELINE, SMALL, Workspace
 

@@ -33,7 +33,10 @@ def test_prepared_files_train_with_the_math_reward(workspace):
     out = workspace.folder / "data" / "geo3k"
     options = ["--from", str(source), "--out", str(out), "--model", TINY, "--max-prompt-length", "160"]
     prepared = subprocess.run(
-        [sys.executable, "-m", "kawhi.cli", "prepare", "geo3k", *options], capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "kawhi", "prepare", "geo3k", *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert prepared.returncode == 0, prepared.stderr[-2000:]
     trained = [override for override in SMALL if not override.startswith(("data.", "benchmarks", "evaluation"))]

@@ -17,15 +17,17 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import STAGES
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, one_run
 from kawhi.evaluation.benchmarks import tiny
 from kawhi.evaluation.parsing import exactly
 from kawhi.evaluation.prompts import Prompts
 from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
 from kawhi.runs import identity
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory, write_json
-from kawhi.runs.stage import STAGES
+from kawhi.runs.identity import directory_of
 from tests.cells import cell
 from tests.evaluation.examples import examples
 
@@ -137,7 +139,7 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
     config.pop("judge", None)
     if judge is not None:
         config.judge = dict(judge)
-    known_name = RunDirectory.of(config).path if judge else folder / "runs" / name / "tiny_baseline-0123456789ab"
+    known_name = directory_of(config).path if judge else folder / "runs" / name / "tiny_baseline-0123456789ab"
     run, path = RunDirectory(known_name), known_name
     run.save_config(config)
     write_json(path / "data.json", {TINY: "kawhi_tiny.parquet"})

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.agreement import agreement, pair, rule_and_judge, standard_error
 from kawhi.evaluation.agreement_view import compare
-from kawhi.runs.identity import CellError
 from tests.evaluation.made import MADE, OTHER_JUDGE, TINY, decided, known, make_run, responses, sample
 
 VERDICTS = st.sampled_from(["right", "wrong", "partly"])

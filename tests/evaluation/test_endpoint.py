@@ -11,8 +11,8 @@ from email.utils import format_datetime
 
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.endpoint import Completion, Endpoint, EndpointError, _asked_wait, run_all
-from kawhi.runs.identity import CellError
 from tests.evaluation.stub_server import MODEL, StubServer
 
 ASK = [{"role": "user", "content": "one two"}]

@@ -8,12 +8,12 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
-from kawhi.data import prepare
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.errors import CellError
 from kawhi.evaluation.generate import encode, generate
 from kawhi.evaluation.samples import read_images, read_samples
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory
-from kawhi.runs.verl_command import resolve_package_paths
+from kawhi.runs import prepare
+from kawhi.runs.identity import directory_of
 from tests.cells import cell
 from tests.evaluation.stub_server import MODEL, StubServer
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def prepared(folder, *overrides: str):
     """A baseline cell with its drawn problems, its run directory and its benchmark's entry."""
     asked = cell(folder, "study=baseline", f"benchmarks.0.problems={PROBLEMS}", *overrides)
-    directory = RunDirectory.of(asked)
+    directory = directory_of(asked)
     directory.save_config(asked)
     prepare.prepare(asked, directory)
     return asked, directory.evaluation("kawhi_tiny"), OmegaConf.to_container(asked.benchmarks[0])

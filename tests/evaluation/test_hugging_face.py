@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kawhi import torchvision_shim
-from kawhi.runs.verl_command import resolve_package_paths
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.wheels import torchvision_shim
 
 pytestmark = pytest.mark.slow
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")

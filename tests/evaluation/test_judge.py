@@ -14,11 +14,11 @@ from dataclasses import replace
 import pytest
 from omegaconf import OmegaConf
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.judge import Judge, JudgeSettings
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.evaluation.reply_log import ReplyLog
 from kawhi.evaluation.samples import Reply, read_images, read_samples
-from kawhi.runs.identity import CellError
 from tests.cells import ROOT
 from tests.evaluation.judged import (
     TOY,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.samples import read_samples
 from kawhi.evaluation.scoring import score
-from kawhi.runs.identity import CellError
 from tests.cells import ROOT
 from tests.evaluation.judged import (
     TOY,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.responses import Response, ResponseStore, prompt_hash, sample_seed
-from kawhi.runs.identity import CellError
 
 
 def response(index: int, text: str = "seven\n\nßo 漢") -> Response:

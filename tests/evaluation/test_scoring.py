@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.samples import read_samples, write_samples
 from kawhi.evaluation.scoring import numbers, rules_fingerprint, score
-from kawhi.runs.identity import CellError
 from tests.evaluation.judged import (
     TOY,
     good_judge,

@@ -14,11 +14,11 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation import judge_server, serving
 from kawhi.evaluation.endpoint import Endpoint, EndpointError, run_all
 from kawhi.evaluation.judge_server import judging
 from kawhi.evaluation.serving import free_among, parallel_options, served, telling_line
-from kawhi.runs.identity import CellError
 from tests.cells import CONF, gone
 
 # Python programs in vLLM's place: a server with a child in a session of its own and one in ours, and broken ones.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from kawhi.data import prepare
+from kawhi.base.errors import CellError
 from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import TaskRun, exists
 from kawhi.evaluation.task_runs import configure_task, task_name, task_runs
-from kawhi.runs.identity import CellError
+from kawhi.runs import prepare
 from kawhi.runs.validation import validate_benchmarks
 from tests.cells import cell, options
 

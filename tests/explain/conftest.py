@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig
 
-from kawhi.explain import training
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
+from kawhi.explain import training_step as training
+from kawhi.explain.checkpoint import open_inspector
 from kawhi.explain.gather import read_answer, read_prompt
-from kawhi.explain.models import open_inspector
 from kawhi.explain.settings import SHIPPED, Settings
-from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.tiny.dataset import write_split
 from kawhi.tiny.world import problems
 from tests.cells import cell

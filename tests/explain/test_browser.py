@@ -12,7 +12,7 @@ from PIL import Image
 from kawhi.explain.one_image import explain_image
 from kawhi.explain.page import render
 from kawhi.explain.settings import Settings
-from kawhi.explain.training import explain_run
+from kawhi.explain.training_step import explain_run
 from tests.explain.browser import browser, find
 from tests.explain.test_one_image import ODD
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from kawhi.explain.chart import profile, signed, ticks
+from kawhi.explain.condition_chart import profile, signed, ticks
 from kawhi.explain.content import Answer, Control, Explanation, Paragraph, Scene
-from kawhi.explain.lettering import width, wrapped
-from kawhi.explain.overlays import image_uri
 from kawhi.explain.page import render
 from kawhi.explain.picture import draw
 from kawhi.explain.verdict import caution, verdict
 from kawhi.probes.grounding import CONDITIONS, Comparison
+from kawhi.style.lettering import width, wrapped
+from kawhi.style.overlays import image_uri
 
 
 def made(blank: float | None, wrong: float | None, alphas: list[float], text: str = "One.") -> Answer:

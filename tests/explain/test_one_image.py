@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from kawhi import paragraph_weights, segment_response, select_tokens, sguf
+from kawhi.explain.checkpoint import model_folder, open_inspector
 from kawhi.explain.gather import choose_wrong_image, encode_response
-from kawhi.explain.models import model_folder, open_inspector
 from kawhi.explain.one_image import explain_image
 from kawhi.explain.settings import CRITICAL_HEADS, SHIPPED, Settings
 from kawhi.probes.grounding import CONDITIONS, compare, look_under

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from kawhi import fork_server
-from kawhi.runs.processes import _belonging_to, memory_gib
+from kawhi.base.processes import _belonging_to, memory_gib
 
 MODULES = ("json", "numpy")
 SOON = 60  # seconds, for what takes tenths of one on an idle machine

@@ -12,8 +12,8 @@ from transformers.models.qwen3_vl import modeling_qwen3_vl
 
 from kawhi.credit.alignment import packed_alignment
 from kawhi.models.attention_capture import AttentionCapture
+from kawhi.tiny.architectures import FAMILIES, KEY_HEADS, LAYERS, QUERY_HEADS, build_model
 from kawhi.tiny.batching import IGNORE, Batcher
-from kawhi.tiny.models import FAMILIES, KEY_HEADS, LAYERS, QUERY_HEADS, build_model
 from kawhi.tiny.world import problems
 from tests.reference.alignment import alignment as literal_alignment
 

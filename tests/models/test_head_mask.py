@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from kawhi.models.head_mask import masked_heads
+from kawhi.tiny.architectures import QUERY_HEADS, build_model
 from kawhi.tiny.batching import Batcher
-from kawhi.tiny.critical_heads import CHECKPOINTS, digit_accuracy
-from kawhi.tiny.models import QUERY_HEADS, build_model
+from kawhi.tiny.reading_heads import CHECKPOINTS, digit_accuracy
 from kawhi.tiny.world import problems
 
 

@@ -9,9 +9,9 @@ import torch
 import kawhi
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.models.inspection import Inspector
+from kawhi.tiny.architectures import FAMILIES
 from kawhi.tiny.batching import IGNORE, Batcher
-from kawhi.tiny.critical_heads import CHECKPOINTS
-from kawhi.tiny.models import FAMILIES
+from kawhi.tiny.reading_heads import CHECKPOINTS
 from kawhi.tiny.world import problems
 from tests.reference.alignment import alignment as literal_alignment
 

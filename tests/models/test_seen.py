@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kawhi.models.seen import seen_by_model
-from kawhi.tiny.models import FAMILIES, build_processor
+from kawhi.tiny.architectures import FAMILIES, build_processor
 from kawhi.tiny.world import problems
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from kawhi.models.vision_attention import VisionAttentionCapture, attention_received
+from kawhi.tiny.architectures import FAMILIES, build_model
 from kawhi.tiny.batching import patchify
-from kawhi.tiny.models import FAMILIES, build_model
 from kawhi.tiny.vision_batching import window_order
 from kawhi.tiny.world import problems
 

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from kawhi.cli import main
+from kawhi.base.errors import CellError
+from kawhi.commands.cli import main
 from kawhi.evaluation.benchmark import Scored
 from kawhi.evaluation.benchmarks.mme import BENCHMARK, subtask_scores
 from kawhi.probes.critical_heads import (
@@ -33,8 +34,7 @@ from kawhi.probes.critical_heads import (
 )
 from kawhi.probes.head_ablation import check_data, open_folder, read
 from kawhi.records.folder import read_folder
-from kawhi.runs.identity import CellError
-from kawhi.tiny.mme import write_mme
+from kawhi.tiny.mme_split import write_mme
 from kawhi.tiny.warm_start import CHECKPOINTS
 
 HEADS = 4
@@ -202,7 +202,7 @@ def test_lmms_eval_still_deletes_the_model_after_every_run():
 def command(out: Path, *more: str) -> list[str]:
     checkpoint = str(CHECKPOINTS / "qwen2_5_vl_yes_no")
     arguments = ["heads", checkpoint, "--data", "tiny", "--tiny-pairs", "2", "--device", "cpu", "--out", str(out)]
-    return [sys.executable, "-m", "kawhi.cli", *arguments, *more]
+    return [sys.executable, "-m", "kawhi", *arguments, *more]
 
 
 def environment() -> dict[str, str]:

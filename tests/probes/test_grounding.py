@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from kawhi import paragraph_weights
+from kawhi.base.checkout import resolve_package_paths
 from kawhi.models.inspection import Inspector
 from kawhi.probes.grounding import (
     CONDITIONS,
@@ -20,8 +21,7 @@ from kawhi.probes.grounding import (
     look_under,
     paragraph_means,
 )
-from kawhi.runs.verl_command import resolve_package_paths
-from kawhi.tiny.models import FAMILIES
+from kawhi.tiny.architectures import FAMILIES
 from kawhi.tiny.world import problems
 
 SELECTED, BACKGROUND = [0, 7, 8, 14], [3, 4, 5]

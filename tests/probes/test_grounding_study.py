@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.probes.grounding import Comparison
 from kawhi.probes.grounding_study import summary
-from kawhi.runs.identity import CellError
 
 
 def one(alpha: float, order: float | None, same_top: bool, shift: float, log_prob: float) -> Comparison:

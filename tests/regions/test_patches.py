@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kawhi.regions.patches import unpatchify
-from kawhi.tiny.models import FAMILIES, build_processor
+from kawhi.tiny.architectures import FAMILIES, build_processor
 
 
 @pytest.mark.parametrize("columns", [1, 2])

@@ -10,12 +10,14 @@ import pytest
 from omegaconf import open_dict
 
 from kawhi import fork_server
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.processes import run
+from kawhi.base.rundir import RunDirectory
 from kawhi.runs import cell as module
 from kawhi.runs.cell import STAGES as STUDIES
 from kawhi.runs.cell import TRY_AGAIN, StageFailed, Stopped, last_error, run_cell
-from kawhi.runs.identity import CellError
-from kawhi.runs.processes import run
-from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.identity import directory_of
 from tests.cells import cell, metrics_row
 from tests.runs.test_checkpoints import save
 
@@ -29,7 +31,7 @@ def harness(tmp_path, monkeypatch):
 
     class Harness:
         cell = cell(tmp_path)
-        run_directory = RunDirectory.of(cell)
+        run_directory = directory_of(cell)
         codes: dict[str, str] = {}  # noqa: RUF012
         limits: dict[str, float] = {}  # noqa: RUF012
 
@@ -67,7 +69,7 @@ def test_a_study_without_training_has_its_own_stages(harness):
     harness.cell.study.name = "grounding"
     with open_dict(harness.cell):
         harness.cell.study.image, harness.cell.study.seed = "blank", 0
-    harness.run_directory = RunDirectory.of(harness.cell)
+    harness.run_directory = directory_of(harness.cell)
     run_cell(harness.cell)
     assert harness.ran() == ["prepare", "grounding", "record"]
 
@@ -180,7 +182,7 @@ def test_a_machine_that_is_too_small_is_told_before_anything_is_written(harness,
 def training(tmp_path, monkeypatch):
     """Runs the real train stage on a trainer that writes the metrics it is given."""
     asked = cell(tmp_path, "steps=3")
-    run_directory = RunDirectory.of(asked)
+    run_directory = directory_of(asked)
     write_json(run_directory.path / "data.json", {"train": "t", "validation": "v"})
     run_directory.checkpoints.mkdir(parents=True)
 

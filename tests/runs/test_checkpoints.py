@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kawhi.base.errors import CellError
 from kawhi.runs import checkpoints as module
 from kawhi.runs.checkpoints import TRACKER, is_complete, settle, thin, usable_steps
-from kawhi.runs.identity import CellError
 from tests.cells import metrics_row
 
 PARTS = ("model", "optim", "extra_state")

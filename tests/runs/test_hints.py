@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kawhi.base.files import write_json
 from kawhi.runs.hints import where_to_look
-from kawhi.runs.rundir import write_json
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def test_an_environment_that_is_not_activated_is_named(monkeypatch, tmp_path):
 
 
 def test_the_commands_exist():
-    from kawhi.cli import main
+    from kawhi.commands.cli import main
 
     path = made("a", 0, samples=True, alpha={1: True})
     for command in commands(path):

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.errors import CellError
 from kawhi.runs import identity as identity_module
-from kawhi.runs.identity import CellError, cell_hash, cell_name, identity, weights_fingerprint
-from kawhi.runs.verl_command import resolve_package_paths
+from kawhi.runs.identity import cell_hash, cell_name, identity, weights_fingerprint
 from tests.cells import cell
 
 SAME = {

@@ -10,11 +10,12 @@ import time
 import pytest
 
 from kawhi import fork_server
+from kawhi.base.devices import Devices, gpus_needed, visible_gpus
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.resources import GIB
 from kawhi.runs import launcher
-from kawhi.runs.devices import Devices, gpus_needed, visible_gpus
-from kawhi.runs.identity import CellError
-from kawhi.runs.resources import GIB
-from kawhi.runs.rundir import RunDirectory, write_json
+from kawhi.runs.identity import directory_of
 from kawhi.runs.views import CellView
 from tests.cells import ROOT, cell, gone, options, status_file
 
@@ -32,7 +33,7 @@ def sweep(folder, *arguments: str) -> subprocess.CompletedProcess:
 def finished(tmp_path):
     """The run directories of the region-selection ablation, with their records."""
     cells = [cell(tmp_path, "ablation=region_selection", f"credit={credit}") for credit in STRATEGIES]
-    folders = [RunDirectory.of(each) for each in cells]
+    folders = [directory_of(each) for each in cells]
     for folder in folders:
         write_json(folder.record, {})
     return folders

@@ -8,8 +8,8 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.runs import loggers
-from kawhi.runs.identity import CellError
 from kawhi.runs.loggers import NotSent, send_scores, validate_logger
 from kawhi.runs.verl_command import command, own_environment
 from tests.cells import cell
@@ -120,8 +120,8 @@ def test_scores_that_do_not_arrive_are_a_reason_to_try_again(tmp_path, run):
 
 def test_a_record_is_kept_when_its_scores_were_not_sent(tmp_path, monkeypatch):
     """Tables have it; the cell is not done, so that the same command sends them."""
+    from kawhi.base.rundir import RunDirectory
     from kawhi.runs import record
-    from kawhi.runs.rundir import RunDirectory
 
     asked = cell(tmp_path, "logger=tensorboard", "study=baseline")
     directory = RunDirectory(tmp_path / "runs" / "adhoc" / "baseline-0123456789ab")

@@ -4,10 +4,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from kawhi.runs.health import weights_changed
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
+from kawhi.base.health import weights_changed
+from kawhi.base.rundir import RunDirectory
 from kawhi.runs.merge import merge
-from kawhi.runs.rundir import RunDirectory
 
 
 def test_no_complete_checkpoint_is_a_sentence(tmp_path):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
 from kawhi.credit.segments import segment_response
 from kawhi.evaluation.samples import write_samples
 from kawhi.runs.record_parts import BINS, dataset_fingerprint, response_parts, verdict_parts
-from kawhi.runs.rundir import RunDirectory, write_json
 from tests.cells import cell
 from tests.evaluation.made import TINY, sample
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kawhi.cluster import cells, slurm
-from kawhi.cluster.slurm import Accounted, Task
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
+from kawhi.queue import cells, slurm
+from kawhi.queue.slurm import Accounted, Task
 from kawhi.runs import status, survey
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory, write_json
 from kawhi.runs.status import details, frame, print_status, short_names, table
 from tests.cells import status_file
 
@@ -339,7 +340,7 @@ def test_it_imports_nothing_heavy(tmp_path):
     submitted(tmp_path, folder)
     heavy = {"torch", "verl", "hydra", "numpy", "ray", "transformers", "submitit"}
     code = (
-        "import sys; from kawhi.cli import main; main(sys.argv[1:]); "
+        "import sys; from kawhi.commands.cli import main; main(sys.argv[1:]); "
         f"print('imported:', *sorted({heavy!r} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from tests.cells import ROOT, cell, options
 

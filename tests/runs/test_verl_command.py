@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from kawhi.runs.verl_command import command, environment, overrides, resolve_package_paths, to_override
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.runs.verl_command import command, environment, overrides, to_override
 from tests.cells import CONF, cell, options, overridden
 
 FILES = {"train_file": Path("t.parquet"), "validation_file": Path("v.parquet"), "checkpoints": Path("c")}

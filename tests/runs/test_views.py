@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from kawhi.base.files import write_json
 from kawhi.runs import views
-from kawhi.runs.rundir import write_json
 from kawhi.runs.views import CellView, SweepView, table
 from tests.cells import status_file
 

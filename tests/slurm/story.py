@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kawhi.runs.identity import directory_of
 from tests.cells import CONF, ROOT
 from tests.end_to_end.conftest import SMALL
 from tests.slurm.lab import Lab
@@ -81,7 +82,7 @@ class Sweep:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess:
         """``kawhi ...``"""
-        return self.lab.run(sys.executable, "-m", "kawhi.cli", *arguments, check=False, cwd=self.folder)
+        return self.lab.run(sys.executable, "-m", "kawhi", *arguments, check=False, cwd=self.folder)
 
     def until_step(self, credit: str, step: int, launches: int) -> None:
         """Until so many jobs have worked on the cell, the last of them trains, and one of them has logged this step."""
@@ -101,10 +102,9 @@ class Sweep:
 def obstacle(folder: Path, runs: Path) -> Path:
     """A folder in the place of the first cell's ``data.json``, so that its first stage fails until it is removed."""
     from kawhi.runs.plan import compose_cells
-    from kawhi.runs.rundir import RunDirectory
 
     cells, _ = compose_cells(CONF, [*OVERRIDES, f"paths.runs={runs}"])
-    place = RunDirectory.of(cells[0]).path / "data.json"
+    place = directory_of(cells[0]).path / "data.json"
     place.mkdir(parents=True)
     return place
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kawhi.cluster import nodes
+from kawhi.doctor import nodes
 from tests.cells import ROOT
 
 SCALE = """
@@ -36,7 +36,16 @@ def place(tmp_path):
 def doctor(lab, place: Path, *arguments: str, site: str = "", **environment: str) -> subprocess.CompletedProcess:
     (place / "slurm" / "site.env").write_text(site)
     environment = {**lab.environment, "PYTHONPATH": str(ROOT), **environment}
-    command = [sys.executable, "-m", "kawhi.cli", "doctor", "--cluster", "--runs", str(place / "runs"), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "kawhi",
+        "doctor",
+        "--cluster",
+        "--runs",
+        str(place / "runs"),
+        *arguments,
+    ]
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=280)
 
 

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from benchmarks import launch_speed
-from kawhi.cluster import slurm, submission
+from kawhi.queue import slurm, submission
 from tests.cells import ROOT
 
 CELLS = 60

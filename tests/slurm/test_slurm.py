@@ -1,11 +1,11 @@
-"""What kawhi.cluster.slurm reads, against a real Slurm."""
+"""What kawhi.queue.slurm reads, against a real Slurm."""
 
 from __future__ import annotations
 
 import pytest
 
-from kawhi.cluster import slurm
-from kawhi.runs.identity import CellError
+from kawhi.base.errors import CellError
+from kawhi.queue import slurm
 
 
 def test_the_queue_has_every_task_of_an_array_with_its_comment(in_lab):

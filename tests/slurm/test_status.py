@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from kawhi.base.files import write_json
 from kawhi.runs import survey
-from kawhi.runs.rundir import write_json
 from tests.cells import status_file
 
 NAMES = ("runs", "seven", "killed", "cancelled", "waits")

@@ -7,8 +7,8 @@ from itertools import islice
 import pytest
 import torch
 
+from kawhi.tiny.architectures import FAMILIES, build_model, build_processor
 from kawhi.tiny.batching import IGNORE, Batcher, patchify
-from kawhi.tiny.models import FAMILIES, build_model, build_processor
 from kawhi.tiny.vision_batching import batch_vision_attention, window_order
 from kawhi.tiny.world import Problem, problems
 

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from kawhi.rewards.boxed import is_correct
-from kawhi.tiny.models import FAMILIES
+from kawhi.tiny.architectures import FAMILIES
 from kawhi.tiny.vision_batching import batch_vision_attention
 from kawhi.tiny.warm_start import CHECKPOINTS, WarmStart, train
 from kawhi.tiny.world import problems

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from kawhi.tiny.models import FAMILIES, build_model, build_processor
+from kawhi.tiny.architectures import FAMILIES, build_model, build_processor
 from kawhi.tiny.unfinished import FEWEST, decode_unfinished
 from kawhi.tiny.world import problems
 

@@ -13,8 +13,8 @@ import pytest
 
 from kawhi.credit.segments import segment_response
 from kawhi.rewards.boxed import boxed_answer, is_correct
+from kawhi.tiny.architectures import FAMILIES
 from kawhi.tiny.drawing import PAGE, Drawing
-from kawhi.tiny.models import FAMILIES
 from kawhi.tiny.world import Problem, Split, make_problem, problems, split_of
 
 SPLITS = get_args(Split)

@@ -59,7 +59,7 @@ def make_batch(
     """A sequence for each length, whose prompt shows so many images."""
     from verl.utils import tensordict_utils as tu
 
-    from kawhi.tiny.models import FAMILIES
+    from kawhi.tiny.architectures import FAMILIES
     from kawhi.tiny.world import problems
     from kawhi.verl_plugin.wire import PROMPT_INDEX, SELECTED_TOKENS
 

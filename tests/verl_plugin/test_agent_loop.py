@@ -12,7 +12,7 @@ pytest.importorskip("verl", reason="the training extra is not installed")
 
 from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import sguf
-from kawhi.tiny.models import FAMILIES, build_processor
+from kawhi.tiny.architectures import FAMILIES, build_processor
 from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.world import problems
 from kawhi.verl_plugin import agent_loop

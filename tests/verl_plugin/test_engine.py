@@ -22,7 +22,7 @@ def world(tmp_path_factory):
 
     The models are randomly initialised: their heads look in all directions, so mistakes cannot hide.
     """
-    from kawhi.tiny.models import FAMILIES, build_model
+    from kawhi.tiny.architectures import FAMILIES, build_model
     from kawhi.tiny.tokenizer import train_tokenizer
     from kawhi.tiny.warm_start import save
 

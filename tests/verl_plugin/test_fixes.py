@@ -47,7 +47,7 @@ def test_stock_verl_still_needs_it():
 @pytest.fixture(scope="module")
 def small_model():
     """A Qwen2.5-VL with random weights, whose vision encoder returns what transformers' does."""
-    from kawhi.tiny.models import build_model
+    from kawhi.tiny.architectures import build_model
     from kawhi.tiny.tokenizer import train_tokenizer
 
     return build_model("qwen2_5_vl", train_tokenizer(), seed=0).to(torch.float32).model

@@ -10,7 +10,7 @@ pytest.importorskip("verl", reason="the training extra is not installed")
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
-from kawhi.tiny.models import FAMILIES, build_processor
+from kawhi.tiny.architectures import FAMILIES, build_processor
 from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.world import problems
 from kawhi.verl_plugin.once import model_inputs_once, process_images_once

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_module
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_base
 
-from kawhi.runs.rundir import RunDirectory
+from kawhi.base.rundir import RunDirectory
 from kawhi.verl_plugin.trainer import KawhiTrainer
 
 STEPS = 4

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from kawhi.models.vision_attention import VisionAttentionCapture
+from kawhi.tiny.architectures import FAMILIES, build_model
 from kawhi.tiny.batching import patchify
-from kawhi.tiny.models import FAMILIES, build_model
 from kawhi.tiny.world import problems
 from kawhi.verl_plugin.cpu.vision_once import encode_images_once
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from PIL import Image
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, TaskRun, refuse_unknown
 from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.chartmimic.scores import low_level
 from kawhi.evaluation.parsing import json_object, text, whole_number
-from kawhi.runs.identity import CellError
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from kawhi.evaluation.answer_text import visible
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, mean_score, one_run
+from kawhi.evaluation.benchmarks.charxiv import extracted, figure, images, same_number, same_text, templates, terms
 from kawhi.evaluation.chart_answers import candidates, final_answer, first_word, plain
-from kawhi.evaluation.charxiv import extracted, figure, images, same_number, same_text, templates, terms
 from kawhi.evaluation.parsing import json_object, whole_number
 
 PROBLEMS = 4000

@@ -17,8 +17,8 @@ from typing import Any
 
 from kawhi.evaluation.answer_text import visible
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.benchmarks.charxiv import extracted, figure, images, same_number, templates, terms
 from kawhi.evaluation.chart_answers import candidates, final_answer, plain
-from kawhi.evaluation.charxiv import extracted, figure, images, same_number, templates, terms
 from kawhi.evaluation.parsing import json_object, whole_number
 
 PROBLEMS = 1000

@@ -11,10 +11,10 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from kawhi.base.errors import CellError
+from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.results import images_of, samples_of, score_of, tasks_with_samples
 from kawhi.evaluation.samples import Sample
-from kawhi.runs.identity import CellError
-from kawhi.runs.rundir import RunDirectory
 
 IMAGE_SIDE = 768
 """Pixels; our choice: text in a chart stays readable, and a thousand images make tens of megabytes, not hundreds."""

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from kawhi import __version__
 from kawhi.evaluation.browser.gather import Book
-from kawhi.explain.style import BASE
+from kawhi.style.css import BASE
 
 VERDICTS = {"right": "right", "wrong": "wrong", "partly": "partly right", "error": "judge error", "open": "open"}
 

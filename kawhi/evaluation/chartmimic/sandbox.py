@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kawhi.evaluation.chartmimic import limits, record
+from kawhi.base.errors import CellError
+from kawhi.evaluation.chartmimic import drawn as record
+from kawhi.evaluation.chartmimic import limits
 from kawhi.evaluation.chartmimic.child.launch import (
     CPU_TIME,
     CRASHED,
@@ -33,7 +35,6 @@ from kawhi.evaluation.chartmimic.child.launch import (
     TOO_MANY,
     WORK,
 )
-from kawhi.runs.identity import CellError
 
 _CHILD = Path(__file__).parent / "child"
 _INSIDE = "/recorder"
@@ -217,7 +218,7 @@ def _config(root: str, environment: Mapping[str, str]) -> dict[str, Any]:
     return {
         "root": root,
         "readonly": _readonly(tuple(environment.get("LD_LIBRARY_PATH", "").split(":"))),
-        "command": [_python(), "-I", "-S", "-B", f"{_INSIDE}/run.py"],
+        "command": [_python(), "-I", "-S", "-B", f"{_INSIDE}/draw.py"],
         "environment": {
             **environment,
             **dict.fromkeys(one_thread, "1"),

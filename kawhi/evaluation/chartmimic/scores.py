@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from kawhi.evaluation.chartmimic.record import Cell, Figure
+from kawhi.evaluation.chartmimic.drawn import Cell, Figure
 
 Color = tuple[str, str]
 """Drawing function, and ``#RRGGBB`` or the name of a colour map."""

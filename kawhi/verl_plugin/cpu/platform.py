@@ -12,8 +12,7 @@ from contextlib import contextmanager
 import torch
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
-from kawhi import torchvision_shim
-from kawhi.verl_plugin.cpu import vllm_wheel
+from kawhi.wheels import torchvision_shim, vllm_wheel
 
 _CPU = torch.device("cpu")
 

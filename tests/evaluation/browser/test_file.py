@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.browser.gather import IMAGE_SIDE, data_uri, gather
 from kawhi.evaluation.browser.page import render
 from kawhi.evaluation.samples import write_samples
-from kawhi.runs.identity import CellError
 from tests.evaluation.made import MADE, TINY, make_run, responses
 
 

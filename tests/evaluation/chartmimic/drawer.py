@@ -1,4 +1,4 @@
-"""Draws programs as ``child/run.py`` does in the sandbox, outside it: what a figure's record says does not need walls.
+"""Draws programs as ``child/draw.py`` does in the sandbox, outside it: what a figure's record says does not need walls.
 
 The imports are paid once; each program has a fork of its own.  ``python drawer.py CHILD`` reads lines of two paths
 parted by a tab, the request and where its output goes, and says ``done`` after each.

@@ -11,6 +11,7 @@ import datasets
 import pytest
 from PIL import Image
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import Outcome, Scored
 from kawhi.evaluation.benchmarks import chartmimic
@@ -27,7 +28,6 @@ from kawhi.evaluation.benchmarks.chartmimic import (
 )
 from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.prompts import prompts_of
-from kawhi.runs.identity import CellError
 from tests.evaluation.examples.chartmimic import INSTRUCTION, LINES, OTHER_TITLE, block, doc
 
 BREAKS = "import matplotlib.pyplot as plt\nplt.no_such_function()\n"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.evaluation.chartmimic import limits, sandbox
 from kawhi.evaluation.chartmimic.child import launch
-from kawhi.runs.identity import CellError
 
 pytestmark = pytest.mark.slow
 

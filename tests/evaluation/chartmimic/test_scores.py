@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from kawhi.evaluation.chartmimic.record import Figure
+from kawhi.evaluation.chartmimic.drawn import Figure
 from kawhi.evaluation.chartmimic.scores import color_f1, counts_f1, distinct, f1, low_level, multiset_f1, similarities
 
 COLORS = st.sampled_from(["#FF0000", "#FF0A00", "#00FF00", "#0000FF", "#000000", "#FFFFFF", "viridis", "Blues"])

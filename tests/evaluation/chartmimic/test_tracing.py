@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kawhi.evaluation.chartmimic import record, sandbox
+from kawhi.evaluation.chartmimic import drawn as record
+from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.chartmimic.scores import low_level
 from tests.evaluation.chartmimic.drawer import drawing
 from tests.evaluation.examples.chartmimic import LINES

@@ -1,0 +1,179 @@
+"""A cell's folder: its configuration, its stages, its status, its record.
+
+Layout of ``<paths.runs>/<experiment>/<name>-<hash>/``::
+
+    config.yaml   stages/<stage>.json   status.json   logs/<stage>.log   train/   eval/<task>/   record.json
+
+``record.json`` is written last and is the only proof that the cell is done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_atomically, write_json
+
+_TRIES = 5  # tenths of a second
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths inside one cell's folder."""
+
+    path: Path
+
+    def existing(self) -> RunDirectory:
+        """The folder that there is with this one's hash, whichever experiment made it; this one when there is none."""
+        runs, suffix = self.path.parents[1], self.path.name.rpartition("-")[2]
+        return next(map(RunDirectory, sorted(runs.glob(f"*/*-{suffix}"))), self)
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def stop_request(self) -> Path:
+        """While this file is there, the cell saves what it has, stops, and exits with 75."""
+        return self.path / "stop"
+
+    @property
+    def attempts(self) -> Path:
+        """The cluster's jobs that worked on this cell, oldest first; absent for a cell that ran on one machine."""
+        return self.path / "jobs.json"
+
+    @property
+    def launches(self) -> Path:
+        """What every launch of a stage ran on, oldest first (:func:`kawhi.base.made_by.launch_note`)."""
+        return self.path / "launches.json"
+
+    def add_launch(self, note: dict[str, Any]) -> None:
+        """Adds a note to :attr:`launches`."""
+        earlier = json.loads(self.launches.read_text()) if self.launches.exists() else []
+        write_json(self.launches, [*earlier, note])
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "train" / "checkpoints"
+
+    @property
+    def merged(self) -> Path:
+        return self.path / "train" / "merged"
+
+    @property
+    def merge_report(self) -> Path:
+        return self.path / "train" / "merge.json"
+
+    def stage(self, name: str) -> Path:
+        """Marker of a finished stage."""
+        return self.path / "stages" / f"{name}.json"
+
+    def log(self, name: str) -> Path:
+        return self.path / "logs" / f"{name}.log"
+
+    def evaluation(self, task: str) -> Path:
+        return self.path / "eval" / task
+
+    @property
+    def merged_metrics(self) -> Path:
+        """The metrics of a finished training, one row per step."""
+        return self.path / "train" / "metrics.jsonl"
+
+    def new_metrics_file(self, after: int = 0) -> Path:
+        """An empty metrics file for a launch that begins after this step; what was logged later no longer counts.
+
+        verl truncates its file when it starts, so every launch has one of its own.
+        """
+        folder = self.path / "train"
+        folder.mkdir(parents=True, exist_ok=True)
+        number = max((launch for launch, _, _ in self._metrics_files()), default=-1) + 1
+        file = folder / (f"metrics-{number}-after-{after}.jsonl" if after else f"metrics-{number}.jsonl")
+        file.touch()
+        for samples in (folder / "steps").glob("*.json"):
+            if int(samples.stem) > after:
+                samples.unlink()
+        return file
+
+    def _metrics_files(self) -> list[tuple[int, int, Path]]:
+        """Launch, the step it began after, and its file, in order."""
+        found = []
+        for file in (self.path / "train").glob("metrics-*.jsonl"):
+            _, number, *after = file.stem.split("-")
+            found.append((int(number), int(after[-1]) if after else 0, file))
+        return sorted(found)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """verl's metrics by step, ascending.
+
+        A launch overrules the earlier ones from the step it began with, redone or not: it trained from other weights.
+        """
+        steps: dict[int, dict[str, Any]] = {}
+        for _, after, file in self._metrics_files():
+            steps = {step: data for step, data in steps.items() if step <= after}
+            for line in file.read_text().splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # the last line of a launch that was killed while writing it
+                steps[row["step"]] = row["data"]
+        return [{"step": step, **steps[step]} for step in sorted(steps)]
+
+    def merge_metrics(self) -> None:
+        """Writes the metrics of all launches as one file."""
+        write_atomically(self.merged_metrics, "".join(json.dumps(row) + "\n" for row in self.metrics()))
+
+    def save_config(self, cell: DictConfig) -> None:
+        write_atomically(self.config, OmegaConf.to_yaml(cell, resolve=True))
+
+    def load_config(self) -> DictConfig:
+        loaded = OmegaConf.load(self.config)
+        assert isinstance(loaded, DictConfig)
+        return loaded
+
+    def held(self) -> bool:
+        """Whether a process on this machine, or on one that shares the folder, works on the cell."""
+        try:
+            with open(self.path / ".lock") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process works on a cell.
+
+        Raises:
+            CellError: another one does.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as file:
+            for left in reversed(range(_TRIES)):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if not left:
+                        sentence = f"another process is running this cell ({self.path}); wait for it or stop it"
+                        raise CellError(sentence) from error
+                    time.sleep(0.1)  # one that only looks (`held`) has it for a moment
+            yield

@@ -1,0 +1,55 @@
+"""The job after all cells of a sweep: its table."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
+
+
+@dataclass
+class TableJob:
+    """Makes the table of an experiment.
+
+    Attributes:
+        name: the experiment's.
+        cells: run directories of the sweep.
+        records, out: folders of the records and of the tables.
+        stamp: file that says of which cells the table was made.
+        partial: whether cells without a record are left out of it instead of being a failure.
+    """
+
+    name: str
+    cells: list[Path]
+    records: Path
+    out: Path
+    stamp: Path
+    partial: bool
+
+    def __call__(self) -> None:
+        """Ends with the exit code of analysis/make_tables.py."""
+        missing = [cell for cell in self.cells if not RunDirectory(cell).record.exists()]
+        if missing:
+            print(f"{len(missing)} of {len(self.cells)} cells have no record:", *missing, sep="\n  ", file=sys.stderr)
+            if not self.partial:
+                sys.exit(1)
+        done = [cell for cell in self.cells if cell not in missing]
+        if lost := [cell for cell in done if not (self.records / f"{cell.name}.json").exists()]:
+            print(f"{len(lost)} records are not in {self.records}, which tables are made from; copy:", file=sys.stderr)
+            print(*(f"  {cell / 'record.json'} as {cell.name}.json" for cell in lost), sep="\n", file=sys.stderr)
+            sys.exit(1)
+        script = Path(__file__).parents[2] / "analysis" / "make_tables.py"
+        command = [sys.executable, str(script), self.name, "--records", str(self.records), "--out", str(self.out)]
+        if code := subprocess.run(command).returncode:
+            sys.exit(code)
+        if not missing:
+            write_json(self.stamp, stamp_content(self.cells))
+
+
+def stamp_content(cells: list[Path]) -> list[str]:
+    """What a stamp says of the table of these cells."""
+    return sorted({cell.name for cell in cells})

@@ -1,0 +1,144 @@
+"""What is made of the nodes' answers: findings, each with one thing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from kawhi.base.errors import CellError
+from kawhi.doctor.machine import GIB, Finding
+from kawhi.doctor.probe import PACKAGES, versions
+
+SKEW_SECONDS = 5  # our choice: file times and Ray's leases bear seconds, not minutes
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a scale asks of a node.
+
+    Attributes:
+        scale: its name.
+        gpus: per node; 0 where it needs none.
+        cpus, memory_gib: of a job; 0 GiB is all of the node's.
+        disk_gib: free under ``paths.runs``.
+    """
+
+    scale: str
+    gpus: int
+    cpus: int
+    memory_gib: int
+    disk_gib: float
+
+    @classmethod
+    def of(cls, conf: Path, scale: str) -> Needs:
+        """From ``conf/scale/NAME.yaml``.
+
+        Raises:
+            CellError: there is no such scale.
+        """
+        file = conf / "scale" / f"{scale}.yaml"
+        if not file.is_file():
+            known = ", ".join(sorted(found.stem for found in file.parent.glob("*.yaml")))
+            raise CellError(f"scale={scale} is not one of {known}")
+        found: Any = OmegaConf.load(file)
+        job, needs = found.scale.slurm, found.scale.needs
+        gpus = 0 if found.scale.device == "cpu" else found.verl.trainer.n_gpus_per_node
+        return cls(scale, gpus, job.cpus, job.memory_gib, needs.disk_gib)
+
+    def options(self) -> list[str]:
+        """For sbatch and srun."""
+        memory = f"{self.memory_gib}G" if self.memory_gib else "0"
+        gpus = [f"--gpus-per-node={self.gpus}"] if self.gpus else []
+        return [f"--cpus-per-task={self.cpus}", f"--mem={memory}", *gpus]
+
+
+def gpus(facts: list[dict[str, Any]], needs: Needs) -> Finding:
+    """Whether each node's job sees as many GPUs as the scale asks for."""
+    if not needs.gpus:
+        return Finding("GPUs", True, f"scale={needs.scale} needs none")
+    seen = {fact["node"]: fact["gpus"] for fact in facts}
+    kinds = sorted({name for its in seen.values() for name in its["names"]})
+    told = ", ".join(
+        f"{node}: {its['visible']}{' ' + its['trouble'] if its['trouble'] else ''}" for node, its in seen.items()
+    )
+    told += f" ({'; '.join(kinds) or 'no nvidia-smi there'})"
+    short = [node for node, its in seen.items() if its["visible"] < needs.gpus]
+    remedy = (
+        f"jobs on {', '.join(short)} see fewer than the {needs.gpus} GPUs they are given: look at `nvidia-smi` and "
+        "CUDA_VISIBLE_DEVICES there, and at KAWHI_SETUP and KAWHI_SRUN_ARGS in slurm/site.env"
+    )
+    return Finding("GPUs", not short, told, remedy if short else "")
+
+
+def space(facts: list[dict[str, Any]], key: str, name: str, least: float, remedy: str) -> Finding:
+    """Whether every node has at least so many GiB free."""
+    short = [fact["node"] for fact in facts if fact[key] / GIB < least]
+    told = ", ".join(f"{fact['node']}: {fact[key] / GIB:.1f} GiB" for fact in facts)
+    return Finding(
+        name, not short, f"{told} free", f"{', '.join(short)}: {least:g} GiB are needed; {remedy}" if short else ""
+    )
+
+
+def same_versions(facts: list[dict[str, Any]]) -> Finding:
+    """Whether every node has the packages that this machine has."""
+    here = versions()
+    others = [
+        f"{fact['node']}: {package} {fact['versions'].get(package, 'missing')}, here {here.get(package, 'missing')}"
+        for fact in facts
+        for package in ("python", *PACKAGES)
+        if fact["versions"].get(package) != here.get(package)
+    ]
+    if not others and "ray" not in here:
+        return Finding("versions", False, "ray is missing, here and there", "run `make clean setup`")
+    remedy = (
+        "let all nodes use one environment: put it on the shared folder and name its Python in KAWHI_PYTHON "
+        "(slurm/site.env)"
+    )
+    same = ", ".join(f"{package} {version}" for package, version in here.items())
+    return Finding("versions", not others, "; ".join(others) or f"as here: {same}", remedy if others else "")
+
+
+def clocks(facts: list[dict[str, Any]]) -> Finding:
+    """Whether the nodes' clocks agree with this one's; what is measured holds the way of the answer, too."""
+    skew = {fact["node"]: fact["time"] - fact["arrived"] for fact in facts}
+    off = [node for node, seconds in skew.items() if abs(seconds) > SKEW_SECONDS]
+    told = ", ".join(f"{node}: {seconds:+.1f} s" for node, seconds in skew.items())
+    return Finding("clocks", not off, told, f"have the clock of {', '.join(off)} set (chrony, ntp)" if off else "")
+
+
+def shared(facts: list[dict[str, Any]], looks: list[dict[str, Any]], here: list[str], runs: Path) -> Finding:
+    """Whether each node writes where this machine and every other node reads."""
+    node = {fact["id"]: fact["node"] for fact in facts}
+    problems = [f"{fact['node']} cannot write: {fact['unwritable']}" for fact in facts if fact["unwritable"]]
+    wrote = [fact["id"] for fact in facts if not fact["unwritable"]]
+    problems += [f"what {node[i]} writes is not seen here" for i in wrote if f"node-{i}" not in here]
+    for look in looks:
+        unseen = [node[i] for i in wrote if i not in look["seen"]]
+        problems += [f"{look['node']} does not see what {', '.join(unseen)} writes"] if unseen else []
+    remedy = (
+        f"{runs} must be one folder for all machines, writable by you: set KAWHI_RUNS in slurm/site.env to such a one"
+    )
+    return Finding("shared folder", not problems, "; ".join(problems) or str(runs), remedy if problems else "")
+
+
+def ray(answer: dict[str, Any], number: int) -> Iterator[Finding]:
+    """Whether a task ran on each node in time, and whether nothing of that Ray is left."""
+    ok = len(answer["answered"]) == number
+    seen = f"a task on each of {number} nodes after {answer['seconds']:.0f} s"
+    if not ok:
+        seen = f"{len(answer['answered'])} of {number} nodes answered; {answer['trouble'] or 'no message'}"
+    remedy = (
+        "let the nodes reach each other on all ports (firewall, network), or train on one node (verl.trainer.nnodes=1)"
+    )
+    yield Finding("Ray", ok, seen, "" if ok else remedy)
+    left = answer["left"]
+    yield Finding(
+        "Ray's processes",
+        not left,
+        "; ".join(f"{count} left on {node}" for node, count in left.items()) or "all ended",
+        f"end them on {', '.join(left)}: they have KAWHI_DOCTOR in their environment" if left else "",
+    )

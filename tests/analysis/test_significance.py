@@ -1,0 +1,200 @@
+"""The statistics of the tables against their textbook formulas, scipy and statsmodels."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, norm
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import NormalIndPower, TTestIndPower
+from statsmodels.stats.proportion import proportion_confint
+
+from analysis.significance import (
+    detectable_difference,
+    detectable_paired_difference,
+    difference_interval,
+    holm,
+    mcnemar,
+    mean_interval,
+    mean_of_benchmarks_interval,
+    seeds_needed,
+    wilson_interval,
+)
+
+# Proportions
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 10), (10, 10), (1040, 2000), (1, 3)])
+def test_wilson_interval_is_the_literal_formula(correct: int, n: int) -> None:
+    z, p = norm.ppf(0.975), correct / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert wilson_interval(correct, n) == pytest.approx((centre - half, centre + half), abs=1e-12)
+    assert wilson_interval(correct, n) == pytest.approx(proportion_confint(correct, n, method="wilson"), abs=1e-12)
+    scipys = binomtest(correct, n).proportion_ci(method="wilson")
+    assert wilson_interval(correct, n) == (scipys.low, scipys.high)
+
+
+def test_wilson_interval_widens_with_confidence() -> None:
+    narrow, wide = wilson_interval(30, 100, 0.9), wilson_interval(30, 100, 0.99)
+    assert wide[0] < narrow[0] < 0.3 < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize("correct", [0, 1, 37, 100])
+def test_one_seed_of_right_or_wrong_gets_wilsons_interval(correct: int) -> None:
+    interval = mean_interval(np.arange(100) < correct)
+    assert (interval.low, interval.high) == wilson_interval(correct, 100)
+    assert interval.estimate == correct / 100
+    assert not interval.covers_seeds
+
+
+def test_the_bootstrap_gives_wilsons_interval_where_that_applies() -> None:
+    right = np.arange(400) < 130
+    bootstrapped = mean_interval(right, clusters=np.arange(400))
+    assert (bootstrapped.low, bootstrapped.high) == pytest.approx(wilson_interval(130, 400), abs=0.003)
+
+
+# Degenerate tables
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_all_right_or_all_wrong_is_as_sure_as_the_number_of_items(right: float, seeds: int) -> None:
+    interval = mean_interval(np.full((seeds, 50), right))
+    assert (interval.low, interval.high) == pytest.approx(wilson_interval(int(50 * right), 50))
+    two = mean_of_benchmarks_interval([(np.full((seeds, 50), right), None)] * 2)
+    assert (two.low, two.high) == pytest.approx(wilson_interval(int(100 * right), 100))
+
+
+def test_identical_verdicts_differ_by_nothing_but_their_interval_has_a_width() -> None:
+    same = np.arange(98) % 3 == 0
+    found = difference_interval(same, same)
+    assert (found.estimate, found.p_value) == (0.0, 1.0)
+    half = norm.ppf(0.975) * math.sqrt(2 / 100 / 100)  # two discordant items of 100, one won by each side
+    assert (found.low, found.high) == pytest.approx((-half, half))
+
+
+def test_a_difference_on_every_item_is_found() -> None:
+    found = difference_interval(np.ones(20), np.zeros(20))
+    assert (found.estimate, found.high) == (1.0, 1.0)
+    assert 0 < found.low < 1
+    assert found.p_value < 0.001
+
+
+def test_a_single_item_or_problem_shows_nothing() -> None:
+    found = difference_interval([1], [0])
+    assert (found.estimate, found.low, found.high, found.p_value) == (1.0, -1.0, 1.0, 1.0)
+    problem = mean_interval(np.eye(3), clusters=[5, 5, 5])
+    assert (problem.low, problem.high) == (0.0, 1.0)
+    one = mean_interval([1])
+    assert (one.low, one.high) == wilson_interval(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: difference_interval(np.ones((3, 4)), np.ones((3, 5))), "same items, got 4 and 5"),
+        (lambda: mean_interval([[1, math.nan]]), r"numbers in \[0, 1\]"),
+        (lambda: mean_interval([0.5, 1.5]), r"numbers in \[0, 1\]"),
+        (lambda: mean_interval(np.ones((2, 0))), "at least one of each"),
+        (lambda: mean_interval(np.ones((2, 2, 2))), "seeds × items"),
+        (lambda: mean_interval(np.ones((2, 4)), clusters=[1, 2, 3]), "one label per item"),
+        (lambda: mean_of_benchmarks_interval([]), "at least one benchmark"),
+        (lambda: mean_of_benchmarks_interval([(np.eye(3), None), (np.eye(2), None)]), "same seeds on all benchmarks"),
+        (lambda: mcnemar([1, 0], [1]), "same items"),
+        (lambda: mcnemar([1, 0.5], [1, 1]), "0 or 1"),
+        (lambda: holm([0.5, 1.5]), r"lies in \[0, 1\]"),
+        (lambda: holm([math.nan]), r"lies in \[0, 1\]"),
+        (lambda: detectable_paired_difference(0, 10), "share of items above 0"),
+        (lambda: seeds_needed(0, 0.1, 0, 10), "other than 0"),
+        (lambda: seeds_needed(0.1, 0, 0, 10), "other than 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_sentence(call: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
+# Tests
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mcnemar_is_that_of_statsmodels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ours, base = rng.integers(2, size=(2, 40))
+    table = [[((ours == i) & (base == j)).sum() for j in (1, 0)] for i in (1, 0)]
+    found = mcnemar(ours, base)
+    assert found.p_value == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue)
+    assert (found.ours_only, found.base_only) == (table[0][1], table[1][0])
+
+
+def test_mcnemar_of_identical_verdicts() -> None:
+    found = mcnemar([1, 0, 1], [1, 0, 1])
+    assert (found.ours_only, found.base_only, found.p_value) == (0, 0, 1.0)
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=12))
+def test_holm_is_the_literal_definition_and_keeps_the_order(p_values: list[float | None]) -> None:
+    adjusted = holm(p_values)
+    assert [a is None for a in adjusted] == [p is None for p in p_values]
+    run = [(p, a) for p, a in zip(p_values, adjusted, strict=True) if p is not None and a is not None]
+    in_order = sorted(p for p, _ in run)
+    stepped = [min(1.0, (len(run) - i) * p) for i, p in enumerate(in_order)]
+    assert sorted(a for _, a in run) == pytest.approx([max(stepped[: i + 1]) for i in range(len(run))])
+    assert all(p <= a <= 1 for p, a in run)
+    assert [a for _, a in sorted(run)] == sorted(a for _, a in run)
+
+
+@pytest.mark.parametrize("p_values", [[0.04], [0.01, 0.02, 0.02, 0.9, 0.0], np.random.default_rng(0).random(9) / 9])
+def test_holm_is_that_of_statsmodels(p_values: Any) -> None:  # which collects all garbage each time, so not many
+    assert holm(list(p_values)) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
+
+
+# What a design can show
+
+
+def test_detectable_difference_is_the_literal_formula() -> None:
+    expected = (1.959963984540054 + 0.8416212335729143) * math.sqrt(2 * 0.52 * 0.48 / 2000)
+    assert detectable_difference(0.52, 2000) == pytest.approx(expected)
+    assert detectable_difference(0.52, 2000) == pytest.approx(0.04426, abs=1e-5)
+
+
+def test_detectable_difference_is_found_with_the_power_asked_for() -> None:
+    rate, n = 0.4, 500
+    error = math.sqrt(2 * rate * (1 - rate) / n)
+    power = norm.sf(norm.ppf(0.975) - detectable_difference(rate, n) / error)
+    assert power == pytest.approx(0.8)
+    statsmodels = NormalIndPower().solve_power(nobs1=n, alpha=0.05, power=0.8) * math.sqrt(rate * (1 - rate))
+    assert detectable_difference(rate, n) == pytest.approx(statsmodels, rel=1e-4)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, math.nan])
+def test_detectable_difference_refuses_a_degenerate_rate(rate: float) -> None:
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        detectable_difference(rate, 100)
+
+
+def test_detectable_paired_difference_is_that_of_statsmodels() -> None:
+    one_sample = NormalIndPower(ddof=0).solve_power(nobs1=700, alpha=0.05, power=0.9, ratio=0) * math.sqrt(0.2)
+    assert detectable_paired_difference(0.2, 700, power=0.9) == pytest.approx(one_sample, rel=1e-4)
+
+
+@pytest.mark.parametrize("effect", [0.5, 1.0, 2.5, 6.0])
+def test_seeds_needed_without_item_noise_is_the_two_sample_t_test(effect: float) -> None:
+    seeds = seeds_needed(effect * 0.01, seed_sd=0.01, item_variance=0, n=1000)
+    test = TTestIndPower()
+    assert seeds is not None
+    assert test.power(effect, nobs1=seeds, alpha=0.05) >= 0.8
+    assert seeds == 2 or test.power(effect, nobs1=seeds - 1, alpha=0.05) < 0.8
+
+
+def test_no_number_of_seeds_makes_up_for_too_few_items() -> None:
+    assert seeds_needed(0.02, seed_sd=0.01, item_variance=0.1, n=1000) is None
+    few, many = (seeds_needed(0.02, seed_sd=0.01, item_variance=0.1, n=n) for n in (100_000, 3000))
+    assert few is not None
+    assert many is not None
+    assert few < many

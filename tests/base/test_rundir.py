@@ -1,0 +1,202 @@
+"""A run directory survives writers that die, full disks and a second harness."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kawhi.base import rundir
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_atomically, write_json
+from kawhi.base.rundir import RunDirectory
+from kawhi.runs.identity import cell_hash, directory_of
+from tests.cells import cell
+
+
+@pytest.fixture
+def run_directory(tmp_path):
+    return RunDirectory(tmp_path / "run")
+
+
+def test_text_is_replaced_and_folders_are_made(tmp_path):
+    path = tmp_path / "new" / "folder" / "x.txt"
+    write_atomically(path, "old, and longer")
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_writer_that_fails_leaves_the_old_text_and_nothing_else(tmp_path, monkeypatch, step):
+    path = tmp_path / "x.txt"
+    write_atomically(path, "old")
+
+    def fail(*_):
+        assert path.read_text() == "old"
+        raise OSError(errno.EIO, "broken disk")
+
+    monkeypatch.setattr(rundir.os, step, fail)
+    with pytest.raises(OSError, match="broken disk"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["disk", "quota"])
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, number):
+    def full(*_):
+        raise OSError(number, "full")
+
+    path = tmp_path / "x.txt"
+    write_atomically(path, "old")
+    monkeypatch.setattr(rundir.os, "fsync", full)
+    with pytest.raises(CellError, match=r"^the disk that holds .* is full: free some space and run again$"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB, where the system allows one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "kawhi-test", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full(small_disk):
+    path = small_disk / "x.txt"
+    write_atomically(path, "old")
+    with pytest.raises(CellError, match="is full: free some space"):
+        write_atomically(path, "new" * 40_000)
+    assert path.read_text() == "old"
+    assert list(small_disk.iterdir()) == [path]
+    write_atomically(path, "there is room for this")
+    assert path.read_text() == "there is room for this"
+
+
+def test_json_has_one_form(tmp_path):
+    write_json(tmp_path / "a", {"b": 1, "a": [2]})
+    write_json(tmp_path / "b", {"a": [2], "b": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert json.loads((tmp_path / "a").read_text()) == {"a": [2], "b": 1}
+
+
+def test_the_folder_carries_experiment_name_and_hash(tmp_path):
+    asked = cell(tmp_path, "folder=table")
+    path = directory_of(asked).path
+    assert path.parent == tmp_path / "runs" / "table"
+    assert path.name == f"tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0-{cell_hash(asked)}"
+    assert not path.exists()
+
+
+def test_a_cell_that_another_experiment_made_is_found(tmp_path):
+    first = directory_of(cell(tmp_path, "folder=first"))
+    first.path.mkdir(parents=True)
+    assert directory_of(cell(tmp_path, "folder=second")) == first
+    other = directory_of(cell(tmp_path, "folder=second", "steps=3"))
+    assert other.path.parent.name == "second"
+
+
+def test_a_saved_cell_is_the_same_cell(tmp_path):
+    asked = cell(tmp_path)
+    run_directory = directory_of(asked)
+    run_directory.save_config(asked)
+    assert cell_hash(run_directory.load_config()) == cell_hash(asked)
+    assert "${" not in run_directory.config.read_text()
+
+
+def test_a_second_process_is_refused_with_a_sentence(run_directory):
+    script = (
+        "import sys; from pathlib import Path; from kawhi.base.rundir import RunDirectory\n"
+        "try:\n    with RunDirectory(Path(sys.argv[1])).locked(): print('mine')\n"
+        "except RuntimeError as error: print(error)"
+    )
+
+    def second() -> str:
+        command = [sys.executable, "-c", script, str(run_directory.path)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with run_directory.locked():
+        assert second() == f"another process is running this cell ({run_directory.path}); wait for it or stop it"
+    assert second() == "mine"
+
+
+def write_metrics(run_directory, launch: str, *lines) -> None:
+    path = run_directory.path / "train" / f"metrics-{launch}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines))
+
+
+def row(step: int, reward: float) -> dict:
+    return {"step": step, "data": {"reward": reward}}
+
+
+def test_there_may_be_no_metrics_yet(run_directory):
+    assert run_directory.metrics() == []
+
+
+def test_a_later_launch_overrides_a_step(run_directory):
+    write_metrics(run_directory, "0", row(1, 0.1), row(2, 0.2), row(3, 0.3))
+    write_metrics(run_directory, "2-after-2", row(3, 0.33), row(4, 0.4))
+    write_metrics(run_directory, "10-after-3", row(4, 0.44))  # the tenth comes after the second
+    assert run_directory.metrics() == [
+        {"step": 1, "reward": 0.1},
+        {"step": 2, "reward": 0.2},
+        {"step": 3, "reward": 0.33},
+        {"step": 4, "reward": 0.44},
+    ]
+
+
+def test_what_came_after_the_step_that_training_went_back_to_is_gone(run_directory):
+    write_metrics(run_directory, "0", *(row(step, 0.1) for step in (1, 2, 3, 4)))
+    write_metrics(run_directory, "1-after-1", row(2, 0.2))  # killed before it did steps 3 and 4 again
+    assert run_directory.metrics() == [{"step": 1, "reward": 0.1}, {"step": 2, "reward": 0.2}]
+    write_metrics(run_directory, "2")  # nothing to resume from, and nothing logged yet
+    assert run_directory.metrics() == []
+
+
+def test_a_torn_last_line_is_ignored(run_directory):
+    write_metrics(run_directory, "0", row(1, 0.1), '{"step": 2, "da')
+    assert [found["step"] for found in run_directory.metrics()] == [1]
+
+
+def test_every_launch_gets_a_metrics_file_of_its_own(run_directory):
+    files = [run_directory.new_metrics_file(after) for after in (0, 0, 20)]
+    assert [file.name for file in files] == ["metrics-0.jsonl", "metrics-1.jsonl", "metrics-2-after-20.jsonl"]
+
+
+def test_samples_of_steps_that_are_done_again_go(run_directory):
+    for step in (1, 2, 3):
+        write_json(run_directory.path / "train" / "steps" / f"{step:06d}.json", {})
+    run_directory.new_metrics_file(after=1)
+    assert [file.name for file in (run_directory.path / "train" / "steps").iterdir()] == ["000001.json"]
+
+
+def test_the_merged_metrics_have_a_row_per_step(run_directory):
+    write_metrics(run_directory, "0", row(1, 0.1), row(2, 0.1 + 0.2), row(3, 0.3))
+    write_metrics(run_directory, "1-after-2", row(3, 0.33), '{"step": 4')
+    run_directory.merge_metrics()
+    lines = run_directory.merged_metrics.read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"step": 1, "reward": 0.1},
+        {"step": 2, "reward": 0.1 + 0.2},
+        {"step": 3, "reward": 0.33},
+    ]
+    assert run_directory.metrics() == [json.loads(line) for line in lines]  # the merged file is not read again
+
+
+def test_a_folder_that_another_experiment_makes_meanwhile_is_found(tmp_path):
+    ours = RunDirectory(tmp_path / "ours" / "cell-123abc")
+    assert ours.existing() == ours
+    (tmp_path / "theirs" / "cell-123abc").mkdir(parents=True)
+    (tmp_path / "theirs" / "cell-9123abc").mkdir()
+    assert ours.existing() == RunDirectory(tmp_path / "theirs" / "cell-123abc")

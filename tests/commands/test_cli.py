@@ -1,0 +1,98 @@
+"""The kawhi command: exit codes and what it prints."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kawhi.base.rundir import RunDirectory
+from kawhi.commands.cli import main
+from kawhi.doctor import machine as doctor
+from tests.cells import status_file
+
+NAME = "tiny-qwen2.5-vl_grpo_kawhi_inverse_tiny_s1-0-0123456789ab"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    with ExitStack() as running:
+        for experiment, stage in (("first", "prepare"), ("second", "evaluate")):
+            folder = status_file(tmp_path / experiment / NAME, stage)
+            (folder / "config.yaml").touch()
+            running.enter_context(RunDirectory(folder).locked())
+        (tmp_path / "first" / "no run at all").mkdir()
+        yield tmp_path
+
+
+def test_status_lists_the_runs_of_all_experiments(runs, capsys):
+    assert main(["status", "--runs", str(runs)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count(NAME) == 2  # in full, although a pipe is 80 columns wide to rich
+    assert "prepare" in printed
+    assert "evaluate" in printed
+    assert "no run at all" not in printed
+
+
+def test_status_of_one_experiment(runs, capsys):
+    assert main(["status", "second", "--runs", str(runs)]) == 0
+    printed = capsys.readouterr().out
+    assert "evaluate" in printed
+    assert "prepare" not in printed
+
+
+def test_status_without_runs_is_one_sentence(tmp_path, capsys):
+    assert main(["status", "none", "--runs", str(tmp_path)]) == 1
+    assert capsys.readouterr() == ("", f"no runs in {tmp_path / 'none'}\n")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_doctor_s_verdict_is_the_exit_code(tmp_path, monkeypatch, code):
+    asked = []
+    monkeypatch.setattr(doctor, "report", lambda folder: asked.append(folder) or code)
+    assert main(["doctor", "--folder", str(tmp_path)]) == code
+    assert asked == [tmp_path]
+
+
+def test_sheet_draws_a_picture(tmp_path, capsys):
+    out = tmp_path / "new folder" / "sheet.png"
+    assert main(["sheet", str(out)]) == 0
+    assert capsys.readouterr().out == f"wrote {out}\n"
+    picture = np.asarray(Image.open(out))
+    assert picture.shape[0] > 500
+    assert picture.shape[1] > 1000
+    assert picture.std() > 10
+
+
+def test_sheet_with_an_unknown_file_type_is_one_sentence(tmp_path, capsys):
+    assert main(["sheet", str(tmp_path / "sheet.nope")]) == 1
+    assert capsys.readouterr().err.startswith("error: unknown file extension: .nope")
+
+
+@pytest.mark.parametrize("arguments", [[], ["no such command"]])
+def test_a_mistyped_command_is_told(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: kawhi" in capsys.readouterr().err
+
+
+def test_a_package_that_is_missing_is_told(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["prepare", "geo3k"]) == 1
+    remedy = "type `make setup`, or pip install -e '.[train,evaluation,analysis]' in the checkout"
+    assert capsys.readouterr().err == f"error: kawhi prepare needs pyarrow: {remedy}\n"
+
+
+def test_it_starts_as_a_program_without_importing_torch(runs):
+    """`kawhi status` is typed often; torch takes seconds to import."""
+    code = (
+        "import sys; from kawhi.commands.cli import main; code = main(sys.argv[1:]); "
+        "sys.exit(code or ('torch was imported' if 'torch' in sys.modules else 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "status", "--runs", str(runs)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,156 @@
+"""The doctor finds what is wrong and says one thing to do about it."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import pytest
+from omegaconf import OmegaConf
+
+from kawhi.base import resources
+from kawhi.doctor import machine as doctor
+from kawhi.doctor.machine import GIB, PINNED, Finding, examine, report
+from tests.cells import CONF, ROOT
+
+
+@pytest.fixture
+def healthy(tmp_path, monkeypatch):
+    """This machine with enough of everything, whatever else is running on it."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(resources, "available_memory", lambda: 16 * GIB)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage(0, 0, 50 * GIB))
+    monkeypatch.setattr(doctor.importable, "trouble", lambda: "")  # the real one takes seconds: once, below
+    return tmp_path
+
+
+def problems(folder) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(folder) if not finding.ok}
+
+
+def test_a_healthy_machine_is_ready(healthy, capsys):
+    assert report(healthy) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == "ready"
+    assert all(line.startswith("ok  ") for line in printed.out.splitlines()[:-1])
+    assert printed.err == ""
+
+
+def test_every_problem_has_a_remedy_and_only_problems_have_one(tmp_path):
+    for finding in examine(tmp_path):
+        assert bool(finding.remedy) != finding.ok, finding
+        assert finding.seen
+
+
+def test_memory(healthy, monkeypatch):
+    monkeypatch.setattr(resources, "available_memory", lambda: int(1.5 * GIB))
+    found = problems(healthy)
+    assert set(found) == {"memory"}
+    assert found["memory"].seen == "1.5 GiB available"
+    assert found["memory"].remedy == "free 4 GiB: close other programs or use a larger machine"
+
+
+def test_the_doctor_asks_for_what_a_cell_needs():
+    needs = OmegaConf.load(CONF / "scale" / "cpu.yaml").scale.needs
+    assert needs.memory_gib == doctor.NEEDS_MEMORY
+    assert needs.disk_gib <= doctor.NEEDS_DISK
+
+
+def test_disk_and_shared_memory(healthy, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage(0, 0, GIB // 10))
+    found = problems(healthy / "not" / "there" / "yet")
+    assert set(found) == {"disk", "shared memory"}
+    assert "paths.runs" in found["disk"].remedy
+    assert "--shm-size" in found["shared memory"].remedy
+
+
+def test_no_shared_memory(healthy, monkeypatch):
+    real = doctor.shutil.disk_usage
+
+    def usage(path):
+        if path == "/dev/shm":
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(doctor.shutil, "disk_usage", usage)
+    assert problems(healthy)["shared memory"].remedy.startswith("mount a tmpfs on /dev/shm")
+
+
+def test_python(healthy, monkeypatch):
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 12, 1))
+    assert set(problems(healthy)) == {"Python"}
+
+
+@pytest.mark.parametrize(("flags", "fine"), [("sse4_2 avx2", True), ("avx512f", True), ("sse4_2 avx", False)])
+def test_processor(healthy, monkeypatch, flags, fine):
+    class FakePath(type(doctor.Path())):
+        def read_text(self):
+            assert str(self) == "/proc/cpuinfo"
+            return f"flags : {flags}\n"
+
+    monkeypatch.setattr(doctor, "Path", FakePath)
+    assert ("processor" not in problems(healthy)) is fine
+
+
+def test_ports(healthy, monkeypatch):
+    class NoSocket(doctor.socket.socket):
+        def bind(self, address):
+            raise PermissionError("not permitted")
+
+    monkeypatch.setattr(doctor.socket, "socket", NoSocket)
+    assert set(problems(healthy)) == {"loopback ports"}
+
+
+@pytest.mark.parametrize(
+    ("versions", "found"),
+    [
+        ({}, set()),
+        ({"transformers": "5.9.1"}, {"transformers"}),
+        ({"verl": "0.9.10"}, {"verl"}),  # no later version of 0.9.1
+        ({"hydra-core": "1.3.99"}, set()),
+        ({"lmms-eval": None}, {"lmms-eval"}),
+        ({"torch": "2.6.0+cpu", "torchvision": "0.21.0+cpu"}, set()),
+        ({"torch": "2.6.0", "torchvision": "0.22.0"}, {"torch and torchvision"}),
+        ({"torchvision": None}, set()),  # which the imports tell
+    ],
+    ids=str,
+)
+def test_versions(healthy, monkeypatch, versions, found):
+    installed = {**PINNED, "torch": "2.11.0+cpu", "torchvision": "0.26.0", **versions}
+
+    def version(package):
+        if installed.get(package) is None:
+            raise doctor.metadata.PackageNotFoundError(package)
+        return installed[package]
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    assert set(problems(healthy)) == found
+
+
+def test_what_cannot_be_imported_is_told_however_right_its_version_is(healthy, monkeypatch):
+    monkeypatch.setattr(doctor.importable, "trouble", lambda: "torch cannot be imported: ImportError: libcudnn.so.9")
+    found = problems(healthy)
+    assert set(found) == {"imports"}
+    assert found["imports"].seen == "torch cannot be imported: ImportError: libcudnn.so.9"
+    assert found["imports"].remedy.startswith("run `make clean setup`")
+
+
+def test_the_pins_are_those_of_the_lock_file():
+    """The doctor must not ask for what `make setup` does not install."""
+    locked = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (ROOT / "requirements" / "cpu.txt").read_text().splitlines()
+        if "==" in line
+    )
+    for package, wanted in PINNED.items():
+        assert f"{locked[package]}.".startswith(f"{wanted}."), package
+
+
+def test_problems_are_printed_with_what_to_do(healthy, monkeypatch, capsys):
+    monkeypatch.setattr(resources, "available_memory", lambda: 0)
+    assert report(healthy) == 1
+    printed = capsys.readouterr()
+    assert "NO  memory: 0.0 GiB available" in printed.out.splitlines()
+    assert printed.err == "memory: free 4 GiB: close other programs or use a larger machine\n"
+    number = len(printed.out.splitlines()) - 1
+    assert printed.out.splitlines()[-1] == f"{number - 1} of {number} checks passed"
