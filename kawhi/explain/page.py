@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kawhi.explain.content import Answer, Explanation, Scene
-from kawhi.explain.drawing import chart, marked, overlay, shade, svg_uri
+from kawhi.explain.drawings import chart, marked, overlay, shade, svg_uri
 from kawhi.explain.words import FAITHFUL, caution, outcome, signed, verdict
 from kawhi.style.overlays import CONDITION_LOOKS, diverging, heat_pixels, png_uri
 from kawhi.style.pages import templates

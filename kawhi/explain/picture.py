@@ -16,7 +16,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.transforms import Affine2D
 
 from kawhi.explain.content import Answer, Explanation, Paragraph, Scene
-from kawhi.explain.drawing import draw_regions, heat_over, legend, shade
+from kawhi.explain.drawings import draw_regions, heat_over, legend, shade
 from kawhi.explain.words import outcome, signed, verdict
 from kawhi.style.lettering import families, wrapped
 from kawhi.style.overlays import GREY, INK, from_uri, heat_pixels
@@ -68,7 +68,11 @@ def _draw_scene(axes: Axes, explanation: Explanation, top: float) -> float:
         return top + high
     draw_regions(axes, scene, Affine2D().scale(wide / scene.columns, high / scene.rows).translate(LEFT, top))
     handles = legend(scene)
-    placed: dict[str, Any] = {"bbox_to_anchor": (LEFT, top + high + 0.12), "bbox_transform": axes.transData, "borderaxespad": 0}
+    placed: dict[str, Any] = {
+        "bbox_to_anchor": (LEFT, top + high + 0.12),
+        "bbox_transform": axes.transData,
+        "borderaxespad": 0,
+    }
     axes.legend(handles=handles, loc="upper left", ncols=2, frameon=False, fontsize=7.5, borderpad=0, **placed)
     y = top + high + 0.26 + 0.18 * ((len(handles) + 1) // 2)
     limit = explanation.heat_limit

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kawhi.explain.content import Answer, Control, Explanation, Paragraph, Scene
-from kawhi.explain.drawing import chart, heat_over, legend, marked, overlay, svg_uri
+from kawhi.explain.drawings import chart, heat_over, legend, marked, overlay, svg_uri
 from kawhi.explain.page import render
 from kawhi.explain.picture import draw
 from kawhi.explain.words import caution, signed, verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib
@@ -67,11 +68,15 @@ def draw_regions(axes: Axes, scene: Scene, place: Transform) -> None:
     crosses = [((x + 0.35, y + a), (x + 0.65, y + 1 - a)) for x, y in corners["crosses"] for a in (0.35, 0.65)]
     stroke(crosses, colors=GREY, linewidths=0.9)
     if few:
-        grid = [((x, 0), (x, rows)) for x in range(1, columns)] + [((0, y), (columns, y)) for y in range(1, rows)]
-        stroke(grid, colors=LINE, linewidths=0.5, linestyles=":")
-    frame = [((x, 0), (x, rows)) for x in (0, columns)] + [((0, y), (columns, y)) for y in (0, rows)]
+        stroke(_ruled(range(1, columns), range(1, rows), scene), colors=LINE, linewidths=0.5, linestyles=":")
+    frame = _ruled((0, columns), (0, rows), scene)
     inner = borders(np.reshape(scene.labels, (rows, columns)))
     stroke([*inner, *frame], colors=BLUE, linewidths=1.5 if few else 0.9, capstyle="projecting", clip_on=False)
+
+
+def _ruled(across: Iterable[int], down: Iterable[int], scene: Scene) -> list[Segment]:
+    """Lines from side to side of the scene."""
+    return [((x, 0), (x, scene.rows)) for x in across] + [((0, y), (scene.columns, y)) for y in down]
 
 
 def legend(scene: Scene) -> list[Artist]:
@@ -106,7 +111,13 @@ def chart(controls: list[Control], unit: str) -> Figure:
     numbers = range(1, len(controls[0].alpha) + 1)
     for order, control in enumerate(controls):
         name, colour, line, marker = CONDITION_LOOKS[control.condition]
-        style: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 5, "linewidth": 1.4}
+        style: dict[str, Any] = {
+            "color": colour,
+            "linestyle": line,
+            "marker": marker,
+            "markersize": 5,
+            "linewidth": 1.4,
+        }
         axes.plot(numbers, control.alpha, label=name, zorder=3 - order / 10, **style)  # the true image on top
     axes.set_xlim(0.5, len(numbers) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(15, integer=True, min_n_ticks=1))
