@@ -64,6 +64,10 @@ class Page:
             raise RuntimeError(result["exceptionDetails"]["exception"]["description"])
         return result["result"].get("value")
 
+    def wait(self, milliseconds: int = 200) -> None:
+        """For what the page does a little later."""
+        self.run(f"new Promise(done => setTimeout(done, {milliseconds}))")
+
     def point_at(self, selector: str) -> None:
         """Moves the mouse onto the middle of an element."""
         where = self.run(

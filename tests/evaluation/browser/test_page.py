@@ -43,9 +43,10 @@ def choose(page, box, value):
 
 def search(page, words):
     page.run(
-        f"new Promise(done => {{ const box = document.getElementById('words'); box.value = {json.dumps(words)}; "
-        "box.dispatchEvent(new Event('input')); setTimeout(done, 400); })"
+        f"(() => {{ const box = document.getElementById('words'); box.value = {json.dumps(words)}; "
+        "box.dispatchEvent(new Event('input')); })()"
     )
+    page.wait(400)
 
 
 def typed(page, key):
@@ -119,14 +120,8 @@ def test_text_search(page, words, ids):
 
 
 def test_next_and_previous_by_keyboard_and_by_button(page):
-    for key, number in (
-        ("j", 1),
-        ("ArrowDown", 2),
-        ("ArrowRight", 3),
-        ("k", 2),
-        ("ArrowUp", 1),
-        ("ArrowLeft", 0),
-        ("k", 0),
+    for key, number in zip(
+        ("j", "ArrowDown", "ArrowRight", "k", "ArrowUp", "ArrowLeft", "k"), (1, 2, 3, 2, 1, 0, 0), strict=True
     ):
         typed(page, key)
         assert named(page) == f"kawhi_made / {number}"
@@ -143,7 +138,7 @@ def test_next_and_previous_by_keyboard_and_by_button(page):
 def test_a_hostile_response_is_text(page):
     choose(page, "verdict", "")
     page.run("location.hash = '#kawhi_made/2'")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert named(page) == "kawhi_made / 2"
     shown = page.run("[...document.querySelectorAll('.response p')].map(e => e.textContent)")
     assert shown == [part for part in re.split(r"\n\n+", HOSTILE) if part]
@@ -154,7 +149,7 @@ def test_a_hostile_response_is_text(page):
 
 def test_even_markup_that_got_in_could_not_run(page):
     page.run("document.getElementById('content').innerHTML = `<img src=x onerror='window.broken = 1'>`")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert page.run("window.broken === undefined")
     assert all("Content Security Policy" in error for error in page.errors)
     assert page.errors
@@ -188,16 +183,16 @@ def test_everything_that_is_known_about_a_sample_is_shown(page):
 @pytest.mark.parametrize(("address", "name"), [(f"#{TINY}/2", f"{TINY} / 2"), (f"#{TINY}/99", f"{MADE} / 0")])
 def test_a_deep_link_opens_its_sample(page, files, address, name):
     page.call("Page.navigate", url="about:blank")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     page.call("Page.navigate", url=files["run"].resolve().as_uri() + address)
-    page.run("new Promise(done => setTimeout(done, 500))")
+    page.wait(500)
     assert named(page) == name
 
 
 def test_a_link_to_a_sample_that_is_filtered_out_clears_the_filters(page):
     choose(page, "task", MADE)
     page.run(f"location.hash = '#{TINY}/1'")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert named(page) == f"{TINY} / 1"
     assert page.run("document.getElementById('task').value") == ""
 
@@ -209,7 +204,7 @@ def test_an_id_with_odd_characters_has_an_address(tab, files):
     typed(tab, "j")
     assert "was not kept or cannot be decoded" in tab.run("document.querySelector('.pictures').textContent")
     tab.run(f"location.hash = {json.dumps(address)}")
-    tab.run("new Promise(done => setTimeout(done, 200))")
+    tab.wait()
     assert named(tab) == f"{MADE} / p/1 %zz <b>"
 
 
@@ -257,5 +252,5 @@ def test_thousands_of_samples_do_not_freeze_it(page, files):
     assert listed(page) == ["tiny 3999"]
     search(page, "")
     page.run("document.getElementById('list').scrollTop = 1e9")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert "tiny 3999" in listed(page)
