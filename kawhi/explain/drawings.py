@@ -121,7 +121,8 @@ def chart(controls: list[Control], unit: str) -> Figure:
         axes.plot(numbers, control.alpha, label=name, zorder=3 - order / 10, **style)  # the true image on top
     axes.set_xlim(0.5, len(numbers) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(15, integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.margins(y=0.1)
     axes.set_xlabel(unit, loc="left", color=GREY)
     axes.grid(axis="y", color=LINE, linewidth=0.5)
     axes.spines[:].set_visible(False)
