@@ -26,8 +26,9 @@ import matplotlib  # noqa: E402
 import matplotlib.style  # noqa: E402
 
 from analysis.figures import FIGURES, draw  # noqa: E402
-from analysis.figures.parts import STYLE, Drawn  # noqa: E402
+from analysis.figures.parts import Drawn  # noqa: E402
 from kawhi.records.folder import read_folder  # noqa: E402
+from kawhi.style.figures import STYLE  # noqa: E402
 
 CAPTIONS = "captions.json"
 # Without dates and names of programs: the same records give the same bytes.

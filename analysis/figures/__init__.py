@@ -13,11 +13,12 @@ from analysis.figures.figure_4 import figure_4
 from analysis.figures.figure_5 import figure_5
 from analysis.figures.figure_6 import figure_6
 from analysis.figures.figure_7 import figure_7
-from analysis.figures.parts import STYLE, Drawn
+from analysis.figures.parts import Drawn
 from analysis.figures.radar import radar
 from analysis.figures.series import Records
 from analysis.figures.training_curves import training_curves
 from analysis.figures.weights_and_paragraphs import weights_and_paragraphs
+from kawhi.style.figures import STYLE
 
 
 @dataclass(frozen=True)

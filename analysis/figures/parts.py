@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +13,6 @@ from matplotlib.figure import Figure
 from analysis.figures.series import WORDS, Panel, Score
 from kawhi.style.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION
 
-STYLE = Path(__file__).resolve().parents[1] / "kawhi.mplstyle"
 PURPLE, YELLOW = "#CC79A7", "#F0E442"
 WIDE, NARROW = 7.0, 3.4
 """Inches: both columns of a page, and one."""

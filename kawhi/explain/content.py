@@ -108,3 +108,13 @@ class Explanation:
     wrong_image: tuple[str, str] = ("", "")
     notes: list[str] = field(default_factory=list)
     details: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def heat_limit(self) -> float:
+        """The cosine with the fullest colour: one scale for all heat maps."""
+        return max((abs(v) for a in self.answers for p in a.paragraphs for v in p.heat), default=0.0)
+
+    @property
+    def heaviest(self) -> float:
+        """The weight with the fullest shade: one scale for all answers."""
+        return max(p.weight for a in self.answers for p in a.paragraphs)

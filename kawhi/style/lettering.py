@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 from matplotlib import font_manager
@@ -58,26 +59,28 @@ def wrapped(text: str, inches: float, points: float, most: int | None = None, bo
     Args:
         most: number of lines; what does not fit is replaced by an ellipsis.
     """
-    lines: list[str] = []
-    for given in _printable(text).splitlines() or [""]:
-        line = ""
-        for word in _words(given):
-            if line and width(line + word.rstrip(), points, bold) > inches:
-                lines.append(line.rstrip())
-                line = ""
-                word = word.lstrip()
-            while width(word.rstrip(), points, bold) > inches:
-                fits = _prefix(word, inches, points, bold)
-                lines.append(word[:fits])
-                word = word[fits:]
-            line += word
-        lines.append(line.rstrip())
-    if most is not None and len(lines) > most:
-        last = lines[most - 1]
-        while last and width(last + "…", points, bold) > inches:
-            last = last[:-1]
-        lines = [*lines[: most - 1], last.rstrip() + "…"]
-    return lines
+    lines = [line for given in _printable(text).splitlines() or [""] for line in _filled(given, inches, points, bold)]
+    if most is None or len(lines) <= most:
+        return lines
+    last = lines[most - 1]
+    while last and width(last + "…", points, bold) > inches:
+        last = last[:-1]
+    return [*lines[: most - 1], last.rstrip() + "…"]
+
+
+def _filled(given: str, inches: float, points: float, bold: bool) -> Iterator[str]:
+    """One line of text as lines of at most this width."""
+    line = ""
+    for word in _words(given):
+        if line and width(line + word.rstrip(), points, bold) > inches:
+            yield line.rstrip()
+            line, word = "", word.lstrip()
+        while width(word.rstrip(), points, bold) > inches:
+            fits = _prefix(word, inches, points, bold)
+            yield word[:fits]
+            word = word[fits:]
+        line += word
+    yield line.rstrip()
 
 
 def _prefix(word: str, inches: float, points: float, bold: bool) -> int:

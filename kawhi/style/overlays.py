@@ -13,12 +13,12 @@ from PIL import Image
 BLUE, SKY, GREEN, ORANGE, VERMILION = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00"
 INK, GREY, LINE = "#1A1A1A", "#5F5F5F", "#B8B8B8"
 
-# How the conditions of the grounding controls look: name, colour, dashes (of SVG and matplotlib alike), marker.
+# How the conditions of the grounding controls look: name, colour, line, marker.
 CONDITION_LOOKS = {
-    "true_image": ("true image", INK, (), "o"),
-    "blank": ("blank image", SKY, (6, 3), "s"),
-    "wrong_image": ("wrong image", VERMILION, (2, 2), "^"),
-    "background_only": ("background only", GREEN, (7, 2, 2, 2), "D"),
+    "true_image": ("true image", INK, "-", "o"),
+    "blank": ("blank image", SKY, "--", "s"),
+    "wrong_image": ("wrong image", VERMILION, ":", "^"),
+    "background_only": ("background only", GREEN, "-.", "D"),
 }
 
 _EMBEDDED_SIDE = 1280  # pixels of the longer side: sharp on a page 560 px wide at twice the density
@@ -66,12 +66,6 @@ def heat_pixels(heat: NDArray[np.floating], limit: float) -> NDArray[np.uint8]:
     share = np.clip(np.abs(heat) / limit if limit else np.zeros_like(heat), 0, 1)[..., None]
     colour = np.where((heat > 0)[..., None], _channels(VERMILION), _channels(BLUE))
     return np.rint(255 + share * (colour - 255)).astype(np.uint8)
-
-
-def grey_under_heat(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """``(h, w, 1)`` in [0.45, 1]: what heat is multiplied with, so that the drawing stays visible through it."""
-    grey = rgb[..., :3].astype(np.float64) @ np.array([0.2126, 0.7152, 0.0722]) / 255
-    return (0.45 + 0.55 * grey)[..., None]
 
 
 def png_uri(pixels: NDArray[np.uint8]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import shutil
@@ -10,18 +9,14 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def find() -> str | None:
-    """The browser's program, if there is one."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+PATIENCE = 300  # seconds: it only guards against waiting without end
 
 
 class Page:
@@ -46,7 +41,7 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._socket.recv(timeout=300))
+            message = json.loads(self._socket.recv(timeout=PATIENCE))
             self._note(message)
             if message.get("id") == number:
                 if "error" in message:
@@ -60,7 +55,7 @@ class Page:
         self._loaded = False
         self.call("Page.navigate", url=file.resolve().as_uri())
         while not self._loaded:
-            self._note(json.loads(self._socket.recv(timeout=300)))
+            self._note(json.loads(self._socket.recv(timeout=PATIENCE)))
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
@@ -68,6 +63,10 @@ class Page:
         if "exceptionDetails" in result:
             raise RuntimeError(result["exceptionDetails"]["exception"]["description"])
         return result["result"].get("value")
+
+    def wait(self, milliseconds: int = 200) -> None:
+        """For what the page does a little later."""
+        self.run(f"new Promise(done => setTimeout(done, {milliseconds}))")
 
     def point_at(self, selector: str) -> None:
         """Moves the mouse onto the middle of an element."""
@@ -83,9 +82,32 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key], text="")
 
-    def screenshot(self, file: Path, whole: bool = True) -> None:
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
-        file.write_bytes(base64.b64decode(data))
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than its window."""
+        return self.run("document.documentElement.scrollWidth - innerWidth")
+
+    def unlabelled(self) -> list[str]:
+        """Ids that are there twice, and names of labels that are not there."""
+        return self.run(
+            """[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)
+            .concat([...document.querySelectorAll("[aria-labelledby]")].map(e => e.getAttribute("aria-labelledby"))
+            .filter(id => !document.getElementById(id)))"""
+        )
+
+    def contrasts(self, selector: str) -> list[float]:
+        """WCAG's contrast of the text of each element with what is under it; 4.5 can be read."""
+        return self.run(
+            f"[...document.querySelectorAll({json.dumps(selector)})].map(e => {{"
+            """const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+            const value = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+                const c = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => v / 255)
+                .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2]; };
+            const under = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+                if (c !== "rgba(0, 0, 0, 0)") return value(c); } return 1; };
+            const [low, high] = [under(e), value(getComputedStyle(e).color)].sort((a, b) => a - b);
+            return (high + 0.05) / (low + 0.05); })"""
+        )
 
     def _note(self, message: dict[str, Any]) -> None:
         method, given = message.get("method"), message.get("params", {})
@@ -101,16 +123,14 @@ class Page:
             self.errors.append(given["entry"]["text"])
 
 
-@contextmanager
-def browser(program: str, folder: Path, patience: float = 300.0) -> Iterator[Page]:
-    """A browser that no name resolves for, with one tab; it is stopped by its own process id.
-
-    Args:
-        folder: for its profile.
-        patience: seconds until it must have started.
-    """
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory) -> Iterator[Page]:
+    """A tab of a browser that no name resolves for; the browser is stopped by its own process id."""
+    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    folder = tmp_path_factory.mktemp("browser") / "profile"
     arguments = [
-        program,
         "--headless=new",
         "--no-sandbox",
         "--disable-gpu",
@@ -124,9 +144,9 @@ def browser(program: str, folder: Path, patience: float = 300.0) -> Iterator[Pag
         "about:blank",
     ]
     with open(folder.with_suffix(".log"), "wb") as log:
-        process = subprocess.Popen(arguments, stdout=log, stderr=log)
+        process = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
         try:
-            with connect(_tab(folder, process, patience), max_size=None) as socket:
+            with connect(_first_tab(folder, process), max_size=None) as socket:
                 yield Page(socket)
         finally:
             process.terminate()
@@ -137,9 +157,9 @@ def browser(program: str, folder: Path, patience: float = 300.0) -> Iterator[Pag
                 process.wait()
 
 
-def _tab(folder: Path, process: subprocess.Popen, patience: float) -> str:
-    """WebSocket address of the first tab."""
-    listed, until = folder / "DevToolsActivePort", time.monotonic() + patience
+def _first_tab(folder: Path, process: subprocess.Popen) -> str:
+    """Its WebSocket address."""
+    listed, until = folder / "DevToolsActivePort", time.monotonic() + PATIENCE
     while time.monotonic() < until and process.poll() is None:
         try:
             port = int(listed.read_text().splitlines()[0])

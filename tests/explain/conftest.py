@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,6 +19,7 @@ from kawhi.explain.settings import SHIPPED, Settings
 from kawhi.tiny.dataset import write_split
 from kawhi.tiny.world import problems
 from tests.cells import cell
+from tests.explain.browser import tab  # noqa: F401
 
 ANSWERS = (
     "We need the value.\n\nI read A = 1.\n\nThe value is 1.\n\nSo the answer is \\boxed{1}.",
@@ -116,7 +116,3 @@ def uniform_run(tmp_path_factory) -> Recorded:
 
 def rows(file: Path) -> list[dict]:
     return pq.read_table(file).to_pylist()
-
-
-def drawings(count: int, size: int = 168):
-    return [problem.drawing.render(size) for problem in islice(problems("heldout", 0), count)]

@@ -33,6 +33,7 @@ from kawhi.probes.critical_heads import (
     summary,
 )
 from kawhi.probes.head_ablation import check_data, open_folder, read
+from kawhi.probes.head_figure import figure_of
 from kawhi.records.folder import read_folder
 from kawhi.tiny.mme_split import write_mme
 from kawhi.tiny.warm_start import CHECKPOINTS
@@ -128,10 +129,6 @@ def test_the_interval_covers_the_drop_and_is_a_point_where_images_agree():
 
 
 def test_the_figure_shows_bars_threshold_and_baseline():
-    from matplotlib import pyplot as plt
-
-    from kawhi.probes.head_figure import figure_of
-
     figure = figure_of(found(150, 140, 150, 145, threshold=100), "some-model")
     bars, heat, _ = figure.axes
     assert [bar.get_height() for bar in bars.patches] == [140, 0, 70]
@@ -142,7 +139,6 @@ def test_the_figure_shows_bars_threshold_and_baseline():
     (image,) = heat.get_images()
     assert image.get_array().tolist() == [[-10, 0, -5]] * 14
     assert [text.get_text() for text in heat.get_yticklabels()][:2] == ["existence  150", "count  150"]
-    plt.close(figure)
 
 
 def test_a_folder_of_other_settings_is_refused(tmp_path):

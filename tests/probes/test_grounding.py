@@ -43,27 +43,16 @@ def under(scene, condition, **changed):
     return look_under(inspector, image, question, response, condition, **options)
 
 
-def test_true_image_is_what_training_sees(scene):
-    inspector, image, question, response, _ = scene
-    look = inspector.look(inspector.prompt(image, question), response)
-    alpha, log_prob = under(scene, "true_image")
-    assert torch.equal(alpha, look.alpha(SELECTED))
-    assert torch.equal(log_prob, look.log_probs)
-
-
-def test_background_only_changes_the_tokens_and_not_the_pass(scene):
-    inspector, image, question, response, _ = scene
-    look = inspector.look(inspector.prompt(image, question), response)
-    alpha, log_prob = under(scene, "background_only")
-    assert torch.equal(alpha, look.alpha(BACKGROUND))
-    assert torch.equal(log_prob, under(scene, "true_image")[1])
-
-
-def test_wrong_image_is_the_other_image_at_the_same_positions(scene):
-    inspector, _, question, response, other = scene
-    look = inspector.look(inspector.prompt(other, question), response)
-    alpha, log_prob = under(scene, "wrong_image")
-    assert torch.equal(alpha, look.alpha(SELECTED))
+@pytest.mark.parametrize(
+    ("condition", "is_other", "tokens"),
+    [("true_image", False, SELECTED), ("wrong_image", True, SELECTED), ("background_only", False, BACKGROUND)],
+)
+def test_a_condition_changes_what_it_names_and_nothing_else(scene, condition, is_other, tokens):
+    """With the true image all is as training sees it."""
+    inspector, image, question, response, other = scene
+    look = inspector.look(inspector.prompt(other if is_other else image, question), response)
+    alpha, log_prob = under(scene, condition)
+    assert torch.equal(alpha, look.alpha(tokens))
     assert torch.equal(log_prob, look.log_probs)
 
 

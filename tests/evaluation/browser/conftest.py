@@ -10,6 +10,7 @@ import pytest
 from kawhi.evaluation.browser.gather import gather
 from kawhi.evaluation.browser.page import render
 from tests.evaluation.made import MADE, TINY, known, make_run, sample
+from tests.explain.browser import tab  # noqa: F401
 
 MANY = 4000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from html.parser import HTMLParser
+import re
 
 import pytest
 from PIL import Image
@@ -16,27 +16,11 @@ from kawhi.evaluation.samples import write_samples
 from tests.evaluation.made import MADE, TINY, make_run, responses
 
 
-class _Addresses(HTMLParser):
-    """Everything in a page that names another file."""
-
-    def __init__(self):
-        super().__init__()
-        self.found, self.scripts = [], 0
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        self.scripts += tag == "script" and "type" not in given
-        self.found += [given[name] for name in ("src", "href", "action", "data", "poster", "srcset") if name in given]
-
-
 def test_the_file_names_no_other(files):
     text = files["run"].read_text(encoding="utf-8")
-    parser = _Addresses()
-    parser.feed(text)
-    assert parser.found == ["data:,"]
-    assert parser.scripts == 1
+    assert re.findall(r"\s(?:src|href|action|data|poster|srcset)=\"([^\"]*)", text) == ["data:,"]
+    assert text.count("<script>") == 1
     assert "http://" not in text.replace("http://www.w3.org", "")
-    assert "</script><script>" not in text
 
 
 def test_limit_keeps_the_first_and_says_so(run):

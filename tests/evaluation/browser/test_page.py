@@ -12,28 +12,18 @@ from kawhi.evaluation.browser.gather import gather
 from kawhi.evaluation.browser.page import render
 from tests.evaluation.browser.conftest import MANY
 from tests.evaluation.made import HOSTILE, MADE, TINY, make_run, responses, sample
-from tests.explain.browser import browser, find
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    program = find()
-    if program is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    with browser(program, tmp_path_factory.mktemp("browser") / "profile") as tab:
-        yield tab
 
 
 @pytest.fixture
-def page(opened, files):
+def page(tab, files):
     """The page of the run, on its first sample, wide; afterwards nothing may have been requested or complained of."""
-    opened.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
-    opened.requests.clear()
-    opened.errors.clear()
-    opened.open(files["run"], 1280)
-    yield opened
-    assert opened.errors == []
-    assert all(address.startswith(("file:", "data:")) for address in opened.requests)
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
+    tab.requests.clear()
+    tab.errors.clear()
+    tab.open(files["run"], 1280)
+    yield tab
+    assert tab.errors == []
+    assert all(address.startswith(("file:", "data:")) for address in tab.requests)
 
 
 def listed(page):
@@ -53,9 +43,10 @@ def choose(page, box, value):
 
 def search(page, words):
     page.run(
-        f"new Promise(done => {{ const box = document.getElementById('words'); box.value = {json.dumps(words)}; "
-        "box.dispatchEvent(new Event('input')); setTimeout(done, 400); })"
+        f"(() => {{ const box = document.getElementById('words'); box.value = {json.dumps(words)}; "
+        "box.dispatchEvent(new Event('input')); })()"
     )
+    page.wait(400)
 
 
 def typed(page, key):
@@ -87,20 +78,20 @@ def test_filter_by_verdict(page, verdict, ids):
     assert (f"/ {ids[0].split()[1]}" if ids else "No sample matches") in named(page)
 
 
-def test_judge_errors_and_open_samples_can_be_found(opened, files, tmp_path):
+def test_judge_errors_and_open_samples_can_be_found(tab, files, tmp_path):
     failed = [replace(sample(MADE, 0, "It is 1", "nonsense")), replace(sample(MADE, 1, "It is 2"), score=None)]
     run = make_run(tmp_path, **{MADE: [*failed, sample(MADE, 2, "It is 3", "0")]})
     (run.evaluation(MADE) / "score.json").unlink()
     (tmp_path / "page.html").write_text(render(gather(run)))
-    opened.open(tmp_path / "page.html", 1280)
+    tab.open(tmp_path / "page.html", 1280)
     for verdict, ids in (("error", ["made 0"]), ("open", ["made 1"])):
-        choose(opened, "verdict", verdict)
-        assert listed(opened) == ids
-    choose(opened, "verdict", "error")
-    said = opened.run("document.querySelector('.reply').innerText")
+        choose(tab, "verdict", verdict)
+        assert listed(tab) == ids
+    choose(tab, "verdict", "error")
+    said = tab.run("document.querySelector('.reply').innerText")
     assert "nonsense" in said
     assert "the judge replied neither 0, 0.5 nor 1" in said
-    assert opened.run("[...document.querySelectorAll('header tbody td')].map(e => e.textContent)")[1:3] == ["–", "–"]
+    assert tab.run("[...document.querySelectorAll('header tbody td')].map(e => e.textContent)")[1:3] == ["–", "–"]
 
 
 def test_filters_are_combined_and_cleared(page):
@@ -129,14 +120,8 @@ def test_text_search(page, words, ids):
 
 
 def test_next_and_previous_by_keyboard_and_by_button(page):
-    for key, number in (
-        ("j", 1),
-        ("ArrowDown", 2),
-        ("ArrowRight", 3),
-        ("k", 2),
-        ("ArrowUp", 1),
-        ("ArrowLeft", 0),
-        ("k", 0),
+    for key, number in zip(
+        ("j", "ArrowDown", "ArrowRight", "k", "ArrowUp", "ArrowLeft", "k"), (1, 2, 3, 2, 1, 0, 0), strict=True
     ):
         typed(page, key)
         assert named(page) == f"kawhi_made / {number}"
@@ -153,7 +138,7 @@ def test_next_and_previous_by_keyboard_and_by_button(page):
 def test_a_hostile_response_is_text(page):
     choose(page, "verdict", "")
     page.run("location.hash = '#kawhi_made/2'")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert named(page) == "kawhi_made / 2"
     shown = page.run("[...document.querySelectorAll('.response p')].map(e => e.textContent)")
     assert shown == [part for part in re.split(r"\n\n+", HOSTILE) if part]
@@ -164,7 +149,7 @@ def test_a_hostile_response_is_text(page):
 
 def test_even_markup_that_got_in_could_not_run(page):
     page.run("document.getElementById('content').innerHTML = `<img src=x onerror='window.broken = 1'>`")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert page.run("window.broken === undefined")
     assert all("Content Security Policy" in error for error in page.errors)
     assert page.errors
@@ -198,29 +183,29 @@ def test_everything_that_is_known_about_a_sample_is_shown(page):
 @pytest.mark.parametrize(("address", "name"), [(f"#{TINY}/2", f"{TINY} / 2"), (f"#{TINY}/99", f"{MADE} / 0")])
 def test_a_deep_link_opens_its_sample(page, files, address, name):
     page.call("Page.navigate", url="about:blank")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     page.call("Page.navigate", url=files["run"].resolve().as_uri() + address)
-    page.run("new Promise(done => setTimeout(done, 500))")
+    page.wait(500)
     assert named(page) == name
 
 
 def test_a_link_to_a_sample_that_is_filtered_out_clears_the_filters(page):
     choose(page, "task", MADE)
     page.run(f"location.hash = '#{TINY}/1'")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert named(page) == f"{TINY} / 1"
     assert page.run("document.getElementById('task').value") == ""
 
 
-def test_an_id_with_odd_characters_has_an_address(opened, files):
-    opened.open(files["odd"], 1280)
-    assert named(opened) == f"{MADE} / p/1 %zz <b>"
-    address = opened.run("location.hash")
-    typed(opened, "j")
-    assert "was not kept or cannot be decoded" in opened.run("document.querySelector('.pictures').textContent")
-    opened.run(f"location.hash = {json.dumps(address)}")
-    opened.run("new Promise(done => setTimeout(done, 200))")
-    assert named(opened) == f"{MADE} / p/1 %zz <b>"
+def test_an_id_with_odd_characters_has_an_address(tab, files):
+    tab.open(files["odd"], 1280)
+    assert named(tab) == f"{MADE} / p/1 %zz <b>"
+    address = tab.run("location.hash")
+    typed(tab, "j")
+    assert "was not kept or cannot be decoded" in tab.run("document.querySelector('.pictures').textContent")
+    tab.run(f"location.hash = {json.dumps(address)}")
+    tab.wait()
+    assert named(tab) == f"{MADE} / p/1 %zz <b>"
 
 
 def test_the_header_has_the_rates(page):
@@ -238,20 +223,8 @@ def test_the_header_has_the_rates(page):
 def test_nothing_overflows_and_text_can_be_read(page, files, width, scheme):
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     page.open(files["run"], width)
-    assert page.run("document.documentElement.scrollWidth") <= width
-    contrasts = page.run(
-        """(() => { const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-        const value = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-            const c = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => v / 255)
-            .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-            return 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2]; };
-        const under = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-            if (c !== "rgba(0, 0, 0, 0)") return value(c); } return 1; };
-        const texts = document.querySelectorAll(".tag, .said, .id, .row p, h2, h3, .kicker, th, td, label, mark");
-        return [...texts].map(e => {
-            const [low, high] = [under(e), value(getComputedStyle(e).color)].sort((a, b) => a - b);
-            return (high + 0.05) / (low + 0.05); }); })()"""
-    )
+    assert page.overflow() <= 0
+    contrasts = page.contrasts(".tag, .said, .id, .row p, h2, h3, .kicker, th, td, label, mark")
     assert len(contrasts) > 40
     assert min(contrasts) >= 4.5
 
@@ -262,8 +235,7 @@ def test_everything_that_can_be_used_has_a_name(page):
         && !e.getAttribute("aria-label") && !document.getElementById(e.getAttribute("aria-labelledby")) && !e.alt)
         .map(e => e.outerHTML)"""
     assert page.run(unnamed) == []
-    twice = "[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)"
-    assert page.run(twice) == []
+    assert page.unlabelled() == []
 
 
 def test_thousands_of_samples_do_not_freeze_it(page, files):
@@ -280,5 +252,5 @@ def test_thousands_of_samples_do_not_freeze_it(page, files):
     assert listed(page) == ["tiny 3999"]
     search(page, "")
     page.run("document.getElementById('list').scrollTop = 1e9")
-    page.run("new Promise(done => setTimeout(done, 200))")
+    page.wait()
     assert "tiny 3999" in listed(page)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from kawhi.explain.condition_chart import profile, signed, ticks
 from kawhi.explain.content import Answer, Control, Explanation, Paragraph, Scene
+from kawhi.explain.drawings import chart, heat_over, legend, marked, overlay, svg_uri
 from kawhi.explain.page import render
 from kawhi.explain.picture import draw
-from kawhi.explain.verdict import caution, verdict
+from kawhi.explain.words import caution, signed, verdict
 from kawhi.probes.grounding import CONDITIONS, Comparison
-from kawhi.style.lettering import width, wrapped
 from kawhi.style.overlays import image_uri
 
 
@@ -29,10 +27,9 @@ def made(blank: float | None, wrong: float | None, alphas: list[float], text: st
     )
 
 
-def explanation(*answers: Answer, size: tuple[int, int] = (56, 56)) -> Explanation:
-    scene = Scene(
-        image_uri(Image.new("RGB", size, "white")), *size, 2, 2, [0, 0, 1, 1], [True, True, False, False], [0, 2]
-    )
+def explanation(*answers: Answer, size: tuple[int, int] = (56, 56), kept: tuple[int, ...] = (0, 2)) -> Explanation:
+    image = image_uri(Image.new("RGB", size, "white"))
+    scene = Scene(image, *size, 2, 2, [0, 0, 1, 1], [True, True, False, False], list(kept))
     return Explanation("a.png", "What is $x$?", scene, list(answers), [0, 2], "paragraph", "paragraph", 0.1)
 
 
@@ -57,44 +54,50 @@ def test_few_paragraphs_prove_little():
     assert caution(made(1, 1, [0.1] * 9), "paragraph") == ""
 
 
-@given(low=st.floats(-1, 1), span=st.floats(0, 2))
-def test_ticks_are_few_and_cover(low, span):
-    found = ticks(low, low + span)
-    assert found[0] <= low + 1e-6
-    assert found[-1] >= low + span - 1e-6
-    assert 2 <= len(found) <= 7
-
-
 def test_numbers_have_a_minus_sign_and_zero_has_none():
     assert (signed(-0.1234), signed(-0.0001), signed(2, 1)) == ("−0.123", "0.000", "2.0")
 
 
 @pytest.mark.parametrize("count", [1, 4, 30])
-def test_the_chart_stays_in_its_frame(count):
-    chart = profile(made(1, 1, list(np.linspace(-0.3, 0.2, count))).controls)
-    assert 1 <= len(chart["columns"]) <= 15
-    for line in chart["lines"]:
-        points = [tuple(map(float, point.split())) for point in line["path"][1:].split("L")]
-        assert len(points) == count
-        assert all(chart["left"] <= x <= chart["right"] and 0 <= y <= chart["bottom"] for x, y in points)
+def test_the_chart_has_a_curve_for_each_condition(count):
+    alphas = np.linspace(-0.3, 0.2, count).tolist()
+    figure = chart(made(1, 1, alphas).controls, "paragraph")
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == ["true image", "blank image", "wrong image", "background only"]
+    for line in axes.lines:
+        assert list(line.get_xdata()) == list(range(1, count + 1))
+        assert list(line.get_ydata()) == alphas
+    shown = [tick for tick in axes.get_xticks() if 0.5 <= tick <= count + 0.5]
+    assert 1 <= len(shown) <= 16
+    assert all(tick == int(tick) for tick in shown)
 
 
-texts = st.text(st.sampled_from("ab Wil.\n 图中的 $\\{}\t"), max_size=120)
+def test_regions_are_marked_and_named():
+    scene = explanation(kept=(0, 2)).scene
+    assert {name: found.tolist() for name, found in marked(scene).items()} == {
+        "key": [0, 1],
+        "dots": [2],
+        "crosses": [1],
+    }
+    names = [handle.get_label() for handle in legend(scene)]
+    assert names == ["key region", "key region, left out", "background, kept", "region border"]
+    assert [handle.get_label() for handle in legend(replace(scene, kept=[0, 1]))] == ["key region, kept", names[-1]]
 
 
-@given(text=texts)
-def test_lines_fit_and_nothing_is_lost(text):
-    lines = wrapped(text, 1.0, 9)
-    assert all(width(line, 9) <= 1.0 for line in lines)
-    assert "".join("".join(lines).split()) == "".join(text.split())
+def test_an_overlay_is_a_drawing_that_repeats():
+    uris = {svg_uri(overlay(explanation().scene)) for _ in range(2)}
+    assert len(uris) == 1
+    drawn = base64.b64decode(uris.pop().removeprefix("data:image/svg+xml;base64,")).decode()
+    for colour in ("#0072b2", "#d55e00", "#5f5f5f"):  # key regions and borders, a dot, a cross
+        assert colour in drawn
 
 
-@given(text=texts, most=st.integers(1, 3))
-def test_what_does_not_fit_ends_in_an_ellipsis(text, most):
-    lines = wrapped(text, 1.0, 9, most=most)
-    assert len(lines) <= most
-    assert all(width(line, 9) <= 1.0 for line in lines)
-    assert (len(wrapped(text, 1.0, 9)) > most) == lines[-1].endswith("…")
+def test_heat_leaves_the_drawing_visible():
+    image = Image.fromarray(np.array([[[255] * 3, [0] * 3]], dtype=np.uint8))
+    white, black = np.asarray(heat_over(image, np.array([[0.4]]), 0.4))[0].astype(int)
+    assert white.tolist() == [0xD5, 0x5E, 0x00]
+    assert np.abs(black - 0.45 * white).max() <= 1
 
 
 def pixels(file):
@@ -122,9 +125,8 @@ def test_pictures_of_odd_shapes_text_and_length(tmp_path, size, recwarn):
 
 def test_a_method_without_alpha_has_neither_columns_nor_heat(tmp_path):
     answer = Answer("Response 1 of 1", [Paragraph("One.", 3, 1.0)], reward=1.0, advantage=-0.5)
-    found = replace(
-        explanation(answer), heads=[], scene=Scene(image_uri(Image.new("RGB", (56, 56))), 56, 56), w_min=0.0
-    )
+    scene = Scene(image_uri(Image.new("RGB", (56, 56))), 56, 56)
+    found = replace(explanation(answer), heads=[], scene=scene, w_min=0.0)
     draw(found, tmp_path / "uniform.png")
     page = render(found)
     assert "reward 1 · advantage −0.50" in page

@@ -1,4 +1,4 @@
-"""What the grounding controls of one answer say, in a sentence that does not say more than they do."""
+"""What a page and a picture say in words: numbers, and in a sentence what the controls of one answer show."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ UNMOVED = 0.8
 """Rank correlation from which on an order is called almost the same."""
 
 
+def signed(value: float, digits: int = 3) -> str:
+    """With a real minus sign, and none before zero."""
+    return f"{value:z.{digits}f}".replace("-", "−")
+
+
+def outcome(answer: Answer) -> str:
+    """Reward and advantage, where training recorded them."""
+    if answer.reward is None or answer.advantage is None:
+        return ""
+    return f"reward {answer.reward:g} · advantage {signed(answer.advantage, 2)}"
+
+
 def verdict(answer: Answer, unit: str) -> str:
     """One sentence about an answer's controls, or two.
 
@@ -26,7 +38,7 @@ def verdict(answer: Answer, unit: str) -> str:
         return f"This answer is one {unit}, so there is no order to compare."
     if len(set(answer.controls[0].alpha)) == 1:
         return f"All {unit}s have the same alpha, so there is no order to compare."
-    numbers = f"rank correlation {blank:z.2f} with a blank image, {wrong:z.2f} with a wrong one".replace("-", "−")
+    numbers = f"rank correlation {signed(blank, 2)} with a blank image, {signed(wrong, 2)} with a wrong one"
     unmoved = [order >= UNMOVED for order in (blank, wrong)]
     if all(unmoved):
         said = f"Here the order hardly depends on the image: {numbers}."
