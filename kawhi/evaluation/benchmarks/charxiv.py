@@ -16,7 +16,7 @@ from kawhi.evaluation.chart_answers import number, plain
 @cache
 def templates(kind: str) -> dict[int, str]:
     """``descriptive``: template number -> question; ``reasoning``: answer type -> question."""
-    return yaml.safe_load((Path(__file__).parent / "benchmarks" / "charxiv_questions.yaml").read_text())[kind]
+    return yaml.safe_load((Path(__file__).parent / "charxiv_questions.yaml").read_text())[kind]
 
 
 def images(doc: Mapping[str, Any]) -> list[Image.Image]:
