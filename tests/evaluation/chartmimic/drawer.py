@@ -20,9 +20,9 @@ if __name__ == "__main__":
     import matplotlib
 
     matplotlib.use("agg", force=True)
+    import draw
     import matplotlib.pyplot as plt
     import networkx  # noqa: F401
-    import draw
     import tracing
 
     plt.title("What is loaded for a first picture is loaded once, too.")
