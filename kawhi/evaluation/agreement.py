@@ -78,20 +78,24 @@ def pair(first: Sequence[Sample], second: Sequence[Sample], names: tuple[str, st
     """
     others = {sample.id: sample for sample in second}
     both = [(sample, others[sample.id]) for sample in first if sample.id in others]
-    for a, b in both:
-        if a.response != b.response:
-            raise CellError(
-                f"sample {a.id} has one response in {names[0]} and another in {names[1]}, and judges can only be "
-                "compared on the same responses: make the second run from the first with `kawhi rejudge`"
-            )
-    asked = [(a, b) for a, b in both if a.replies and b.replies]
-    pairs = [(a, b) for a, b in asked if a.verdict in VERDICTS and b.verdict in VERDICTS]
+    _refuse_other_responses(both, names)
+    asked = [each for each in both if each[0].replies and each[1].replies]
+    pairs = [each for each in asked if {each[0].verdict, each[1].verdict} <= set(VERDICTS)]
     return Compared(
         pairs=pairs,
         by_rule=len(both) - len(asked),
         undecided=len(asked) - len(pairs),
         unpaired=len(first) + len(second) - 2 * len(both),
     )
+
+
+def _refuse_other_responses(both: Sequence[tuple[Sample, Sample]], names: tuple[str, str]) -> None:
+    for a, b in both:
+        if a.response != b.response:
+            raise CellError(
+                f"sample {a.id} has one response in {names[0]} and another in {names[1]}, and judges can only be "
+                "compared on the same responses: make the second run from the first with `kawhi rejudge`"
+            )
 
 
 def rule_and_judge(samples: Sequence[Sample]) -> list[tuple[str, str]]:

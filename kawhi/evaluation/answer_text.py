@@ -134,11 +134,20 @@ def _letter(piece: str, choices: Mapping[str, str]) -> str:
         letter, rest = named
         own = as_text(tidy(choices[letter])) == as_text(rest)  # a choice's text may hold a letter of its own
         return letter if own or not names_another(rest) else ""
+    return _letter_of_text(text, choices) or _first_letter(text)
+
+
+def _letter_of_text(text: str, choices: Mapping[str, str]) -> str:
+    """The letter of the only choice with this text."""
     same = [letter for letter, choice in choices.items() if choice and as_text(tidy(choice)) == as_text(text)]
-    if len(same) == 1:
-        return same[0]
-    first = _LETTER_FIRST.match(text)
-    return (first[1] or first[2]) if first and set(_ALONE.findall(text)) <= {first[1] or first[2]} else ""
+    return same[0] if len(same) == 1 else ""
+
+
+def _first_letter(text: str) -> str:
+    """The letter that a text begins with, if no other stands alone."""
+    found = _LETTER_FIRST.match(text)
+    letter = (found[1] or found[2]) if found else ""
+    return letter if set(_ALONE.findall(text)) <= {letter} else ""
 
 
 def _ends_in_a_list(response: str) -> bool:

@@ -99,6 +99,14 @@ SCHEMA = pa.schema([*_columns(Sample), ("verdict", pa.string())])  # the last fo
 IMAGES = pa.schema([("key", pa.string()), ("bytes", pa.binary())])
 
 
+def counts(samples: Sequence[Sample]) -> dict[str, int]:
+    """How many responses were cut off (``truncated``), and how many have no text (``empty``)."""
+    return {
+        "truncated": sum(sample.finish_reason == "length" for sample in samples),
+        "empty": sum(not sample.response.strip() for sample in samples),
+    }
+
+
 def write_samples(path: Path, samples: Sequence[Sample]) -> None:
     """Atomic; sorted as given.  A lone surrogate in a text, which UTF-8 cannot hold, is written as U+FFFD."""
     rows = [_storable(asdict(sample)) | {"verdict": sample.verdict} for sample in samples]

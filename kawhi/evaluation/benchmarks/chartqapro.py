@@ -31,7 +31,7 @@ from kawhi.rewards.relaxed import TOLERANCE
 
 PROBLEMS = 1948
 _EXACT = ("Fact Checking", "Multi Choice")
-_WORDS = (("yes", "no"), ("true", "false"))
+_WORDS = {word: words for words in (("yes", "no"), ("true", "false")) for word in words}
 _SMALL_LETTER = re.compile(r"\(?([a-j])(?:[).:]|$)")
 _SEPARATOR = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*\n\s*")
 
@@ -75,15 +75,20 @@ def _readings(response: str, truth: Sequence[str], exact: bool) -> list[list[str
     """The response as lists of elements, in the ways that the truth's form allows."""
     if len(truth) > 1:
         return [elements(each) or _SEPARATOR.split(each) for each in candidates(response)]
-    word = truth[0].lower()
-    if exact and len(word) == 1 and word.isalpha():
-        small = _SMALL_LETTER.match(final_answer(response))
-        letter = chosen(response, dict.fromkeys("ABCDEFGHIJ", "")) or (small[1] if small else "")
-        return [[letter]] if letter else []
-    for words in _WORDS:
-        if exact and word in words:
-            return [[first_word(response, words)]]
+    if exact and (said := _said(response, truth[0].lower())) is not None:
+        return [[said]]
     return [elements(each) or [each] for each in candidates(response)]
+
+
+def _said(response: str, truth: str) -> str | None:
+    """The word or letter that the response answers with; ``None`` where the truth is neither yes, true, ... nor a
+    letter."""
+    if truth in _WORDS:
+        return first_word(response, _WORDS[truth])
+    if len(truth) != 1 or not truth.isalpha():
+        return None
+    small = _SMALL_LETTER.match(final_answer(response))
+    return chosen(response, dict.fromkeys("ABCDEFGHIJ", "")) or (small[1] if small else "")
 
 
 def _points(truth: str, given: str, exact: bool) -> float:

@@ -84,15 +84,7 @@ def scores(samples: Sequence[Scored]) -> dict[str, float]:
 
 def composite_scores(samples: Sequence[Scored]) -> dict[str, float]:
     """The authors' four-dimensional metric, in percent; empty without a complete composite problem."""
-    problems: dict[tuple[int, str], dict[str, bool]] = {}
-    for sample in samples:
-        rows = problems.setdefault((sample.facts["steps"], sample.facts["problem"]), {})
-        rows[sample.facts["step"]] = sample.outcome.score == 1.0
-    complete = [
-        ([rows[str(step)] for step in range(1, steps + 1)], rows["multi"])
-        for (steps, _), rows in problems.items()
-        if set(rows) == {"multi", *map(str, range(1, steps + 1))}
-    ]
+    complete = _complete(samples)
     if not complete:
         return {}
     share = 100 / len(complete)
@@ -107,6 +99,20 @@ def composite_scores(samples: Sequence[Scored]) -> dict[str, float]:
         found[f"CM_{name}"] = share * sum(right)
         if right:
             found[f"RM_{name}"] = 100 * (len(right) - sum(right)) / len(right)
+    return found
+
+
+def _complete(samples: Sequence[Scored]) -> list[tuple[list[bool], bool]]:
+    """Of each composite problem whose rows are all there: which steps are right, and whether the whole is."""
+    problems: dict[tuple[int, str], dict[str, bool]] = {}
+    for sample in samples:
+        rows = problems.setdefault((sample.facts["steps"], sample.facts["problem"]), {})
+        rows[sample.facts["step"]] = sample.outcome.score == 1.0
+    found = []
+    for (steps, _), rows in problems.items():
+        names = [str(step) for step in range(1, steps + 1)]
+        if set(rows) == {"multi", *names}:
+            found.append(([rows[name] for name in names], rows["multi"]))
     return found
 
 
