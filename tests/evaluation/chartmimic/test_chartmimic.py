@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from kawhi.evaluation.benchmarks.chartmimic import (
 )
 from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.prompts import prompts_of
-from tests.evaluation.examples.chartmimic import INSTRUCTION, LINES, OTHER_TITLE, block, doc
+from tests.evaluation.examples.chartmimic import LINES, OTHER_TITLE, block, doc
 
 BREAKS = "import matplotlib.pyplot as plt\nplt.no_such_function()\n"
 CUSTOMIZED = """\
@@ -44,11 +43,6 @@ values = [3, 1, 2]
 plt.plot(values, color="red")
 plt.savefig("x.pdf")
 """
-
-
-def test_the_prompt_is_the_data_set_s():
-    assert BENCHMARK.prompt(doc(), {}) == INSTRUCTION
-    assert BENCHMARK.images(doc())[0].mode == "RGB"
 
 
 @pytest.mark.parametrize(
@@ -119,25 +113,8 @@ def test_the_judge_sees_the_reference_and_what_was_drawn():
     assert user.startswith("You are an excellent judge at evaluating visualization chart plots.")
 
 
-def test_what_the_judge_is_shown_is_the_same_in_a_new_process():
-    sandbox.draw.cache_clear()
-    first = sandbox.draw(OTHER_TITLE).figure.png
-    sandbox.draw.cache_clear()
-    assert hashlib.sha256(sandbox.draw(OTHER_TITLE).figure.png).digest() == hashlib.sha256(first).digest()
-
-
 @pytest.mark.parametrize(
-    "reply",
-    [
-        '{"score": 50}',
-        '{"comments": "", "score": 50.0}',
-        '{"comments": "", "score": "50"}',
-        '{"comments": "", "score": 101}',
-        '{"comments": "", "score": -1}',
-        '{"comments": "", "score": true}',
-        '{"comments": null, "score": 5}',
-        "Score: 50",
-    ],
+    "reply", ['{"score": 50}', '{"comments": "", "score": 101}', '{"comments": null, "score": 5}', "Score: 50"]
 )
 def test_only_one_form_of_reply_is_a_score(reply):
     response = block(LINES)
