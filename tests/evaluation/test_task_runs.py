@@ -85,8 +85,3 @@ def test_a_benchmark_twice_is_refused(tmp_path):
     asked.benchmarks.append(dict(asked.benchmarks[0]))
     with pytest.raises(CellError, match="kawhi_tiny is asked for twice"):
         validate_benchmarks(asked)
-
-
-def test_a_benchmark_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(CellError, match="there is no task kawhi_nothing"):
-        validate_benchmarks(cell(tmp_path, "benchmarks.0.task=kawhi_nothing"))
