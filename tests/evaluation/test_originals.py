@@ -185,9 +185,9 @@ def test_mathvision_s_judge_sees_the_options_that_the_original_hides(monkeypatch
     _, (theirs,) = judged_score(monkeypatch, "mathvision", AREA, "three quarters", "0")
     assert not any(option in theirs for option in AREA["options"])
     options = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCDE", AREA["options"], strict=True))
-    assert asked_of_ours("mathvision", AREA, "x").replace(f"\nChoices: {options}", "") == theirs.replace(
-        "three quarters", "x"
-    )
+    found = asked_of_ours("mathvision", AREA, "three quarters")
+    assert found.count(f"\nChoices: {options}") == 1
+    assert found.replace(f"\nChoices: {options}", "") == theirs
 
 
 FLOAT, MONEY, WORDS, INTEGER = mathvista.FLOAT, mathvista.MONEY, mathvista.WORDS, mathvista.INTEGER
