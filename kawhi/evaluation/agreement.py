@@ -27,8 +27,9 @@ class Agreement:
         verdicts: categories that at least one rater used, in the order of ``VERDICTS``.
         table: counts; rows are the first rater's verdicts, columns the second's.
         kappa: ``None`` where it is undefined: both raters say one and the same thing everywhere.
-        interval: 95 %, asymptotic; ``None`` where kappa is undefined, and where its estimated variance is 0 (as where
-            the raters agree on every sample), which says nothing about how sure the agreement is.
+        interval: 95 %, asymptotic (Fleiss, Cohen and Everitt 1969); ``None`` where kappa is undefined, and where its
+            estimated variance is 0 (as where the raters agree on every sample), which says nothing about how sure the
+            agreement is.
     """
 
     verdicts: tuple[str, ...]
@@ -78,20 +79,24 @@ def pair(first: Sequence[Sample], second: Sequence[Sample], names: tuple[str, st
     """
     others = {sample.id: sample for sample in second}
     both = [(sample, others[sample.id]) for sample in first if sample.id in others]
-    for a, b in both:
-        if a.response != b.response:
-            raise CellError(
-                f"sample {a.id} has one response in {names[0]} and another in {names[1]}, and judges can only be "
-                "compared on the same responses: make the second run from the first with `kawhi rejudge`"
-            )
-    asked = [(a, b) for a, b in both if a.replies and b.replies]
-    pairs = [(a, b) for a, b in asked if a.verdict in VERDICTS and b.verdict in VERDICTS]
+    _refuse_other_responses(both, names)
+    asked = [each for each in both if each[0].replies and each[1].replies]
+    pairs = [each for each in asked if {each[0].verdict, each[1].verdict} <= set(VERDICTS)]
     return Compared(
         pairs=pairs,
         by_rule=len(both) - len(asked),
         undecided=len(asked) - len(pairs),
         unpaired=len(first) + len(second) - 2 * len(both),
     )
+
+
+def _refuse_other_responses(both: Sequence[tuple[Sample, Sample]], names: tuple[str, str]) -> None:
+    for a, b in both:
+        if a.response != b.response:
+            raise CellError(
+                f"sample {a.id} has one response in {names[0]} and another in {names[1]}, and judges can only be "
+                "compared on the same responses: make the second run from the first with `kawhi rejudge`"
+            )
 
 
 def rule_and_judge(samples: Sequence[Sample]) -> list[tuple[str, str]]:
@@ -113,35 +118,18 @@ def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:
     Args:
         pairs: verdicts of the first and the second rater on each sample; at least one.
     """
-    from sklearn.metrics import cohen_kappa_score, confusion_matrix
+    from sklearn.metrics import confusion_matrix
+    from statsmodels.stats.inter_rater import cohens_kappa
 
     first, second = zip(*pairs, strict=True)
     used = tuple(verdict for verdict in VERDICTS if verdict in {*first, *second})
     if len(used) == 1:
         return Agreement(used, np.array([[len(pairs)]]), None, None)
     table = confusion_matrix(first, second, labels=list(used))
-    kappa = float(cohen_kappa_score(first, second, labels=list(used)))
-    error = standard_error(table)
-    interval = (max(-1.0, kappa - NORMAL_95 * error), min(1.0, kappa + NORMAL_95 * error)) if error else None
-    return Agreement(used, table, kappa, interval)
-
-
-def standard_error(table: np.ndarray) -> float:
-    """Of kappa, for many samples: Fleiss, Cohen and Everitt, Large sample standard errors of kappa and weighted kappa,
-    Psychological Bulletin 72 (1969), 323-327, the equation for a kappa that is not 0.
-
-    Args:
-        table: counts, raters along the axes.
-    """
-    n = table.sum()
-    p = table / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    chance = float(rows @ columns)
-    kappa = (float(np.trace(p)) - chance) / (1 - chance)
-    diagonal = np.diag(p)
-    same = float(np.sum(diagonal * (1 - (rows + columns) * (1 - kappa)) ** 2))
-    crossed = (columns[:, None] + rows[None, :]) ** 2  # of cell (i, j): the second's share of i and the first's of j
-    other = (1 - kappa) ** 2 * float(np.sum(p * crossed) - np.sum(diagonal * np.diag(crossed)))
-    left = (kappa - chance * (1 - kappa)) ** 2
-    variance = (same + other - left) / (n * (1 - chance) ** 2)
-    return math.sqrt(max(variance, 0.0)) if variance > 1e-15 else 0.0  # rounding around a variance of 0
+    with np.errstate(invalid="ignore"):  # the root of a variance that rounding makes negative
+        found = cohens_kappa(table)
+    kappa, variance = float(found.kappa), float(found.var_kappa)
+    if variance < 1e-15:  # rounding around a variance of 0
+        return Agreement(used, table, kappa, None)
+    half = NORMAL_95 * math.sqrt(variance)
+    return Agreement(used, table, kappa, (max(-1.0, kappa - half), min(1.0, kappa + half)))

@@ -7,9 +7,9 @@ last line.  Nothing here raises, whatever the response, and every pass takes a t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from kawhi.evaluation.benchmark import Outcome
+from kawhi.evaluation.benchmark import Outcome, visible
 from kawhi.rewards.answers import judge
 from kawhi.rewards.boxed import boxed_answer
 from kawhi.rewards.choices import choices_of, letter_and_text, names_another
@@ -17,8 +17,6 @@ from kawhi.rewards.latex import as_text, tidy
 from kawhi.rewards.limits import MAX_CHARACTERS
 
 _LETTERS = "ABCDEFGH"
-_THOUGHT = "</think>"
-_THINK = "<think>"
 _TAG, _END_TAG = re.compile("<answer>", re.IGNORECASE), re.compile("</answer>", re.IGNORECASE)
 _PHRASE = re.compile(
     r"\b(?:answer|option|choice)\b(?: to (?:the|this) (?:question|problem))?\s{0,3}"
@@ -37,19 +35,15 @@ _NUMBER = re.compile(r"(?:(?<![0-9A-Za-z)\]}])-)?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![
 _LIST = re.compile(r"\[[^\[\]\n]{0,300}\]")
 
 
+def lettered(choices: Sequence[str]) -> dict[str, str]:
+    """The choices by letter."""
+    return {chr(ord("A") + i): choice for i, choice in enumerate(choices)}
+
+
 def listed_choices(question: str, answer: str) -> dict[str, str]:
     """The choices in a question's text, by letter; letters without texts where the right one cannot be found there."""
     choices = choices_of(question)
     return choices if answer in choices else dict.fromkeys(_LETTERS, "")
-
-
-def visible(response: str) -> str:
-    """What follows the last ``</think>``, stripped; the whole response where there is none, as in lmms-eval.
-
-    Of a response that opens ``<think>``, never closes it and marks no answer, nothing counts: it was cut off.
-    """
-    text = response.rpartition(_THOUGHT)[2].strip()
-    return "" if text.startswith(_THINK) and not any(mark in text for mark in ("<answer>", "\\boxed")) else text
 
 
 def stated(response: str) -> str:
@@ -140,11 +134,20 @@ def _letter(piece: str, choices: Mapping[str, str]) -> str:
         letter, rest = named
         own = as_text(tidy(choices[letter])) == as_text(rest)  # a choice's text may hold a letter of its own
         return letter if own or not names_another(rest) else ""
+    return _letter_of_text(text, choices) or _first_letter(text)
+
+
+def _letter_of_text(text: str, choices: Mapping[str, str]) -> str:
+    """The letter of the only choice with this text."""
     same = [letter for letter, choice in choices.items() if choice and as_text(tidy(choice)) == as_text(text)]
-    if len(same) == 1:
-        return same[0]
-    first = _LETTER_FIRST.match(text)
-    return (first[1] or first[2]) if first and set(_ALONE.findall(text)) <= {first[1] or first[2]} else ""
+    return same[0] if len(same) == 1 else ""
+
+
+def _first_letter(text: str) -> str:
+    """The letter that a text begins with, if no other stands alone."""
+    found = _LETTER_FIRST.match(text)
+    letter = (found[1] or found[2]) if found else ""
+    return letter if set(_ALONE.findall(text)) <= {letter} else ""
 
 
 def _ends_in_a_list(response: str) -> bool:

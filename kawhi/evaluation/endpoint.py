@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import json
 import time
@@ -298,14 +299,9 @@ def _one_line(value: object) -> str:
 
 def _asked_wait(header: str | None) -> float:
     """Seconds of a ``Retry-After`` header, which is a number or a date; 0 without a readable one."""
-    if not header:
-        return 0.0
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass  # a date
-    try:
-        until = email.utils.parsedate_to_datetime(header)
-    except ValueError:
-        return 0.0  # neither: our own wait has to do
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, float(header or ""))
+    with contextlib.suppress(ValueError, TypeError):
+        until = email.utils.parsedate_to_datetime(header or "")
+        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return 0.0  # our own wait has to do

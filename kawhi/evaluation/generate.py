@@ -29,7 +29,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.benchmark import Benchmark, TaskRun, load
 from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
-from kawhi.evaluation.task_runs import configure_task, task_runs
+from kawhi.evaluation.task_runs import lmms_task, task_name, task_of_cell, task_runs
 from kawhi.evaluation.validity import Limits, check_pass, check_samples
 from kawhi.wheels import torchvision_shim
 
@@ -54,16 +54,13 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     samples: list[Sample] = []
     images: dict[str, bytes] = {}
     for run in runs:
-        name = configure_task(cell, entry, run, data, folder / "task")
+        lmms = lmms_task(task_of_cell(cell, entry, run, data), cell.model.lmms_eval_model)
         store = ResponseStore(folder / (f"responses-{run.name}.jsonl" if run.name else "responses.jsonl"))
-        lm = _served(cell, url, task, store) if url else _keeping(cell, policy, store)
-        results, task_object = _simple_evaluate(cell, lm, name, folder / "task")
-        found, shown = _samples(benchmark, run, store, task_object, len(runs) > 1)
+        lm = _served(cell, url, store) if url else _keeping(cell, policy, store)
+        results = _simple_evaluate(cell, lm, lmms)
+        found, shown = _samples(benchmark, run, store, lmms, len(runs) > 1)
         _apply_rule(benchmark, found)
-        logged = [(int(s["doc_id"]), _text(s["resps"][0])) for s in results["samples"][name]]
-        quick = benchmark.quick_rule
-        mean = sum(quick(s.facts, s.response) if quick else s.rule_score for s in found) / max(1, len(found))
-        check_pass(found, logged, float(results["results"][name]["rule,none"]), mean)
+        _check_pass(benchmark, found, results, task_name(task, run))
         samples += found
         images |= shown
     limits = Limits(**OmegaConf.to_container(cell.validity, resolve=True))  # type: ignore[arg-type]
@@ -90,25 +87,21 @@ def _data_file(folder: Path, entry: Mapping[str, Any]) -> Path | None:
     return Path(drawn) if drawn else None
 
 
-def _simple_evaluate(cell: DictConfig, lm: Any, name: str, folder: Path) -> tuple[dict[str, Any], Any]:
+def _simple_evaluate(cell: DictConfig, lm: Any, task: Any) -> dict[str, Any]:
     from lmms_eval.evaluator import simple_evaluate
-    from lmms_eval.tasks import TaskManager, get_task_dict
+    from lmms_eval.tasks import TaskManager
 
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # lmms-eval sets it when it is imported, and half a picture would pass
     # Without the two thousand files of lmms-eval's own tasks: reading them takes four seconds.
-    manager = TaskManager(
-        "WARNING", include_path=str(folder), include_defaults=False, model_name=cell.model.lmms_eval_model
-    )
-    results = simple_evaluate(
+    return simple_evaluate(
         model=lm,
-        tasks=[name],
-        task_manager=manager,
+        tasks=[task],
+        task_manager=TaskManager("WARNING", include_defaults=False),
         batch_size=cell.evaluation.batch_size,
         log_samples=True,
         bootstrap_iters=0,
         torch_random_seed=cell.evaluation.seed,
     )
-    return results, get_task_dict([name], manager, "chat")[name]
 
 
 def _hugging_face(cell: DictConfig, model: str) -> Any:
@@ -142,7 +135,7 @@ def _keeping(cell: DictConfig, policy: Any, store: ResponseStore) -> Any:
     return keep_responses(policy, store, seed=options.seed, batch_size=options.batch_size)
 
 
-def _served(cell: DictConfig, url: str, name: str, store: ResponseStore) -> Any:
+def _served(cell: DictConfig, url: str, store: ResponseStore) -> Any:
     from kawhi.evaluation.endpoint import Endpoint
     from kawhi.evaluation.served_model import ServedModel
 
@@ -212,8 +205,13 @@ def _apply_rule(benchmark: Benchmark, samples: list[Sample]) -> None:
             sample.rule_parts = {name: float(value) for name, value in outcome.parts.items()}
 
 
-def _text(response: Any) -> str:
-    return response[0] if isinstance(response, list) else response
+def _check_pass(benchmark: Benchmark, samples: list[Sample], results: dict[str, Any], name: str) -> None:
+    """Compares the samples of a pass with what lmms-eval says of it."""
+    responses = [(int(logged["doc_id"]), logged["resps"][0]) for logged in results["samples"][name]]
+    texts = [(row, text[0] if isinstance(text, list) else text) for row, text in responses]
+    quick = benchmark.quick_rule
+    total = sum(quick(each.facts, each.response) if quick else each.rule_score for each in samples)
+    check_pass(samples, texts, float(results["results"][name]["rule,none"]), total / max(1, len(samples)))
 
 
 def main(run: str, task: str, model: str, url: str | None = None) -> None:

@@ -93,16 +93,10 @@ class Judge:
         prompts = prompts_of(benchmark.name)
         seen: dict[bytes, tuple[str, str]] = {}
         asked = [self._requests(benchmark, prompts, sample, images, seen) for sample in samples]
+        different = {request.key: request for requests in asked for request in requests}
         with ReplyLog(folder / "judge" / f"{self.identity(prompts)}.jsonl") as log:
-            replies: dict[str, Reply] = {}
-            missing: dict[str, _Request] = {}
-            for request in (request for requests in asked for request in requests):
-                kept = log.good.get(request.key)
-                if kept is not None and not _unreadable(request.question, kept["reply"]):
-                    replies[request.key] = self._reply(request, prompts, kept["reply"], "", kept["attempts"])
-                else:
-                    missing[request.key] = request
-            if missing:
+            replies = self._kept(different, prompts, log)
+            if missing := {key: request for key, request in different.items() if key not in replies}:
                 run_all([self.endpoint.check()], what="judge")
                 turn = asyncio.Semaphore(self.settings.concurrency)
                 answers = run_all(
@@ -127,30 +121,37 @@ class Judge:
         if lost := sorted(set(sample.images) - set(images)):
             raise CellError(f"images.parquet lacks {', '.join(lost)} of sample {sample.id}: evaluate again")
         shown = [images[key] for key in sample.images]
-        requests = []
-        for question in benchmark.questions(sample.facts, sample.response, rule_outcome(sample), shown):
-            system, user, max_tokens = prompts.render(question.name, question.fields)
-            for image in question.images:
-                if image not in seen:
-                    seen[image] = _image_kind(image, sample.id)
-            content: Any = user
-            if question.images:
-                content = [{"type": "image", "sha256": seen[image][0]} for image in question.images]
-                content.append({"type": "text", "text": user})
-            messages = [] if system is None else [{"role": "system", "content": system}]
-            messages.append({"role": "user", "content": content})
-            key = _digest(
-                {
-                    "judge": self.settings.model,
-                    "prompts": prompts.version,
-                    "messages": messages,
-                    "max_tokens": max_tokens,
-                    "sampling": [self.settings.sampling(attempt) for attempt in (0, 1)],
-                }
-            )[:16]
-            kinds = [seen[image][1] for image in question.images]
-            requests.append(_Request(key, question, messages, kinds, max_tokens))
-        return requests
+        questions = benchmark.questions(sample.facts, sample.response, rule_outcome(sample), shown)
+        for image in (image for question in questions for image in question.images):
+            if image not in seen:
+                seen[image] = _image_kind(image, sample.id)
+        return [self._request(question, prompts, seen) for question in questions]
+
+    def _request(self, question: JudgeQuestion, prompts: Prompts, seen: Mapping[bytes, tuple[str, str]]) -> _Request:
+        system, user, max_tokens = prompts.render(question.name, question.fields)
+        content: Any = user
+        if question.images:
+            content = [{"type": "image", "sha256": seen[image][0]} for image in question.images]
+            content.append({"type": "text", "text": user})
+        messages = [] if system is None else [{"role": "system", "content": system}]
+        messages.append({"role": "user", "content": content})
+        sent = {
+            "judge": self.settings.model,
+            "prompts": prompts.version,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "sampling": [self.settings.sampling(attempt) for attempt in (0, 1)],
+        }
+        kinds = [seen[image][1] for image in question.images]
+        return _Request(_digest(sent)[:16], question, messages, kinds, max_tokens)
+
+    def _kept(self, requests: Mapping[str, _Request], prompts: Prompts, log: ReplyLog) -> dict[str, Reply]:
+        replies = {}
+        for key, request in requests.items():
+            kept = log.good.get(key)
+            if kept is not None and not _unreadable(request.question, kept["reply"]):
+                replies[key] = self._reply(request, prompts, kept["reply"], "", kept["attempts"])
+        return replies
 
     async def _ask(self, request: _Request, prompts: Prompts, log: ReplyLog, turn: asyncio.Semaphore) -> Reply:
         async with turn:  # before the images are encoded, or all of them would be in memory at once

@@ -11,6 +11,15 @@ from typing import Any
 from kawhi.base.errors import CellError
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file; a last one that a killed process left unfinished is cut off the file."""
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+    return whole.splitlines()
+
+
 class ReplyLog:
     """An append-only file; a line that a killed process left unfinished is dropped when the file is opened again.
 
@@ -27,10 +36,7 @@ class ReplyLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            content = path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            os.ftruncate(self._file, whole)
-            for number, line in enumerate(content[:whole].splitlines(), start=1):
+            for number, line in enumerate(whole_lines(path), start=1):
                 try:
                     record = json.loads(line)
                     if record["ok"]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kawhi.base.errors import CellError
+from kawhi.evaluation.reply_log import whole_lines
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,7 @@ class ResponseStore:
         self.responses: dict[int, Response] = {}
         if not path.exists():
             return
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):  # a launch that was killed while writing
-            with path.open("rb+") as file:
-                file.truncate(len(whole))
-        for number, line in enumerate(whole.splitlines(), 1):
+        for number, line in enumerate(whole_lines(path), 1):
             try:
                 response = Response(**json.loads(line))
             except (ValueError, TypeError) as error:

@@ -14,7 +14,7 @@ from kawhi.base.files import write_json
 from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored
 from kawhi.evaluation.judge import Judge, rule_outcome, with_outcome
 from kawhi.evaluation.prompts import prompts_of
-from kawhi.evaluation.samples import Sample, read_images, read_samples, write_samples
+from kawhi.evaluation.samples import Sample, counts, read_images, read_samples, write_samples
 
 
 def score(folder: Path, benchmark: Benchmark, judge: Judge | None) -> dict[str, Any]:
@@ -49,8 +49,7 @@ def score(folder: Path, benchmark: Benchmark, judge: Judge | None) -> dict[str, 
     _refuse_open(samples, benchmark, folder)
     content = {
         **numbers(benchmark, samples),
-        "truncated": sum(sample.finish_reason == "length" for sample in samples),
-        "empty": sum(not sample.response.strip() for sample in samples),
+        **counts(samples),
         "rules": rules_fingerprint(),
         "judge": None if judge is None else _judge_record(judge, benchmark, samples),
         "judge_rule_agreement": None if judge is None else _agreement(samples),
@@ -82,16 +81,21 @@ def numbers(benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
     values = [each.outcome.score for each in scored]
     correct = sum(value == 1.0 for value in values) if set(values) <= {0.0, 1.0} else None
     plain = correct is not None and math.isclose(scores["score"], 100 * correct / len(samples), abs_tol=1e-9)
+    scores, rule_scores = _rounded(scores), _rounded(rule_scores)
     return {
         "metric": "accuracy" if plain else "score",
         "n": len(samples),
         "problems": len({sample.facts["id"] for sample in samples}),
         "correct": correct,
-        "score": round(scores["score"], 4),
-        "scores": {name: round(value, 4) for name, value in scores.items()},
-        "rule_score": round(rule_scores["score"], 4),
-        "rule_scores": {name: round(value, 4) for name, value in rule_scores.items()},
+        "score": scores["score"],
+        "scores": scores,
+        "rule_score": rule_scores["score"],
+        "rule_scores": rule_scores,
     }
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in scores.items()}
 
 
 def final_outcome(sample: Sample) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -92,14 +93,17 @@ def gpus_free() -> list[str]:
 
 def free_among(listed: str, visible: str | None) -> list[str]:
     """``gpus_free`` from nvidia-smi's lines (index, uuid, MiB used, MiB there) and ``CUDA_VISIBLE_DEVICES``."""
-    allowed = None if visible is None else [each.strip() for each in visible.split(",") if each.strip()]
-    free = []
-    for line in listed.strip().splitlines():
-        index, uuid, used, total = (each.strip() for each in line.split(","))
-        name = index if allowed is None else next((a for a in allowed if a == index or uuid.startswith(a)), None)
-        if name is not None and float(used) < _SPARE * float(total):
-            free.append(name)
-    return free
+    rows = csv.reader(listed.strip().splitlines(), skipinitialspace=True)
+    unused = [(index, uuid) for index, uuid, used, total in rows if float(used) < _SPARE * float(total)]
+    if visible is None:
+        return [index for index, _ in unused]
+    allowed = [each.strip() for each in visible.split(",") if each.strip()]
+    return [name for index, uuid in unused if (name := _name_of(index, uuid, allowed))]
+
+
+def _name_of(index: str, uuid: str, allowed: Sequence[str]) -> str:
+    """What ``CUDA_VISIBLE_DEVICES`` calls a GPU, by its number or the beginning of its UUID; empty where it is none."""
+    return next((name for name in allowed if name == index or uuid.startswith(name)), "")
 
 
 def parallel_options(devices: int, tensor_parallel: int) -> list[str]:

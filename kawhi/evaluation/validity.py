@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kawhi.base.errors import CellError
-from kawhi.evaluation.samples import Sample
+from kawhi.evaluation.samples import Sample, counts
+
+_MEND = {
+    "truncated": "raise evaluation.max_new_tokens",
+    "empty": "look at the model's chat template",
+    "duplicated": "look at the data set",
+}
 
 
 @dataclass(frozen=True)
@@ -60,21 +66,12 @@ def check_samples(task: str, samples: Sequence[Sample], expected: int, limits: L
     if len(samples) != expected or len(ids) != expected:
         raise CellError(f"{task} has {len(samples)} samples ({len(ids)} different) instead of {expected}")
     shown = Counter((sample.run, sample.prompt, tuple(sample.images)) for sample in samples)
-    counts = {
-        "truncated": sum(sample.finish_reason == "length" for sample in samples),
-        "empty": sum(not sample.response.strip() for sample in samples),
-        "duplicated": sum(number for number in shown.values() if number > 1),
-    }
-    mend = {
-        "truncated": "raise evaluation.max_new_tokens",
-        "empty": "look at the model's chat template",
-        "duplicated": "look at the data set",
-    }
-    for name, count in counts.items():
+    found = counts(samples) | {"duplicated": sum(number for number in shown.values() if number > 1)}
+    for name, count in found.items():
         limit = getattr(limits, name)
         if count > limit * len(samples):
             raise CellError(
-                f"{count} of {len(samples)} samples of {task} are {name}, the limit is {100 * limit:g} %: {mend[name]} "
-                f"or set validity.{name} if that is what you want to measure; the responses are kept"
+                f"{count} of {len(samples)} samples of {task} are {name}, the limit is {100 * limit:g} %: {_MEND[name]}"
+                f" or set validity.{name} if that is what you want to measure; the responses are kept"
             )
-    return counts
+    return found

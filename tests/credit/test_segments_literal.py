@@ -92,16 +92,6 @@ def test_every_row_of_three_pieces_that_matter_is_segmented_as_its_bytes_say(pie
     assert packed_segments(*pack(batch), pieces, granularity).tolist() == literal(batch, pieces, granularity)
 
 
-@pytest.mark.parametrize("granularity", GRANULARITIES)
-@given(batch=soups(len(PIECES)), random=st.randoms())
-@settings(max_examples=100)
-def test_a_response_does_not_depend_on_its_batch(pieces, granularity, batch, random):
-    for packed in (batch, random.sample(batch, len(batch)), [[], *batch, [], []]):
-        ids, offsets = pack(packed)
-        alone = [s for response in packed for s in segment_response(response, pieces, granularity).tolist()]
-        assert packed_segments(ids, offsets, pieces, granularity).tolist() == alone
-
-
 @given(batch=soups(len(PIECES)))
 @settings(max_examples=100)
 def test_a_paragraph_ends_where_a_sentence_ends(pieces, batch):
@@ -126,14 +116,6 @@ def test_a_response_without_text_is_one_segment(pieces, tokenizer, granularity):
     assert segment_response(blank, pieces, granularity).tolist() == [0] * 6
     special = [*tokenizer.all_special_ids, 10**9, 2**62]
     assert segment_response(special, tokenizer, granularity).tolist() == [0] * len(special)
-
-
-@pytest.mark.parametrize("granularity", GRANULARITIES)
-def test_a_batch_of_no_or_of_empty_responses_has_no_segments(pieces, granularity):
-    for offsets in ([0], [0, 0], [0, 0, 0]):
-        found = packed_segments(torch.zeros(0, dtype=torch.long), torch.tensor(offsets), pieces, granularity)
-        assert found.shape == (0,)
-        assert found.dtype == torch.int64
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)

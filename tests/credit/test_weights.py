@@ -86,11 +86,6 @@ def test_range_and_mean_over_paragraphs(response, options, normalize):
     assert mean == pytest.approx(w_min + (w_max - w_min) / len(of_paragraph), abs=1e-5)
 
 
-@given(responses(max_paragraphs=1), OPTIONS)
-def test_one_paragraph_gets_w_max(response, options):
-    np.testing.assert_allclose(weigh(response, **options).numpy(), options["w_max"], rtol=1e-6)
-
-
 @given(st.lists(responses(), min_size=1, max_size=4), st.sampled_from(NORMALIZATIONS), OPTIONS)
 def test_equal_bounds_of_one_give_exactly_one(batch, normalize, options):
     options |= {"w_min": 1.0, "w_max": 1.0}
@@ -135,25 +130,6 @@ def test_only_differences_of_alignment_matter(response, offset, options, normali
     torch.testing.assert_close(paragraph_weights(alpha + offset, segments, **options, normalize=normalize), weights)
 
 
-@given(responses(), OPTIONS, st.sampled_from(NORMALIZATIONS), st.randoms())
-def test_tokens_and_names_of_paragraphs_may_come_in_any_order(response, options, normalize, random):
-    alpha, segments = response
-    weights = weigh(response, **options, normalize=normalize)
-    order = random.sample(range(len(alpha)), len(alpha))
-    names = random.sample(range(50), 50)
-    moved = weigh(([alpha[i] for i in order], [names[segments[i]] for i in order]), **options, normalize=normalize)
-    torch.testing.assert_close(moved, weights[order], rtol=1e-6, atol=1e-6)
-
-
-@given(BATCHES, st.randoms(), st.sampled_from(NORMALIZATIONS), OPTIONS)
-def test_a_response_does_not_depend_on_its_batch(batch, random, normalize, options):
-    shuffled = random.sample(batch, len(batch))
-    for packed in (batch, shuffled, [EMPTY, *batch, EMPTY]):
-        weights = packed_paragraph_weights(*pack(packed), **options, normalize=normalize)
-        alone = torch.cat([weigh(response, **options, normalize=normalize) for response in packed])
-        torch.testing.assert_close(weights, alone, rtol=1e-6, atol=1e-6)
-
-
 def test_a_broken_alignment_stays_in_its_response():
     batch = [([0.1, 0.2], [0, 1]), ([0.3, float("nan")], [0, 1]), ([0.1, 0.2], [0, 1])]
     weights = packed_paragraph_weights(*pack(batch), **DEFAULTS)
@@ -186,13 +162,6 @@ def test_the_number_of_threads_changes_nothing(normalize):
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(results[1], results[0], rtol=1e-6, atol=0)
-
-
-def test_an_empty_response_inside_a_batch_is_passed_over():
-    full = ([0.1, 0.5], [0, 1])
-    weights = packed_paragraph_weights(*pack([([], []), full, ([], [])]), **DEFAULTS)
-    torch.testing.assert_close(weights, weigh(full))
-    assert packed_paragraph_weights(*pack([([], [])]), **DEFAULTS).shape == (0,)
 
 
 def test_a_low_temperature_stays_finite():

@@ -32,14 +32,6 @@ style:
 """
 
 
-def _toy_images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [Image.new("RGB", (4, 4), doc["colour"])]
-
-
-def _toy_rule(facts: Mapping[str, Any], response: str) -> Outcome:
-    return Outcome(float(response == facts["answer"]), response)
-
-
 def _toy_questions(
     facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
 ) -> list[JudgeQuestion]:
@@ -53,21 +45,19 @@ def _toy_questions(
     ]
 
 
-def _toy_verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, parsed: Sequence[Any]) -> Outcome:
-    return Outcome(float(parsed[0]), response, {"style": parsed[1]["score"] / 4})
-
-
 toy = Benchmark(
-    name=TOY,
+    TOY,
+    data={},
     facts=lambda doc: {"id": str(doc["id"]), "question": f"What is {doc['id']}?", "answer": str(doc["id"])},
-    images=_toy_images,
+    images=lambda doc: [Image.new("RGB", (4, 4), doc["colour"])],
     prompt=lambda doc, options: f"What is {doc['id']}?",
-    rule=_toy_rule,
+    rule=lambda facts, response: Outcome(float(response == facts["answer"]), response),
     runs=one_run(5),
     scores=mean_score,
-    judged=True,
     questions=_toy_questions,
-    verdict=_toy_verdict,
+    verdict=lambda facts, response, rule, parsed: Outcome(
+        float(parsed[0]), response, {"style": parsed[1]["score"] / 4}
+    ),
     full_images=True,
 )
 TOY_EXAMPLES = [

@@ -61,7 +61,7 @@ def _verdict(facts: Mapping[str, Any], response: str, rule: Outcome, parsed: Seq
 
 
 BENCHMARK = replace(
-    tiny.BENCHMARK, name=MADE, runs=one_run(7), judged=True, questions=_questions, verdict=_verdict, full_images=True
+    tiny.BENCHMARK, name=MADE, runs=one_run(7), questions=_questions, verdict=_verdict, full_images=True
 )
 
 
@@ -148,8 +148,7 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
         write_samples(at / "samples.parquet", its)
         write_images(at / "images.parquet", {str(i): _png(i) for i in (0, 1)})
         write_json(at / "generation.json", {"n": len(its), "decoding": {"temperature": 0}})
-        (at / "task").mkdir(exist_ok=True)
-        (at / "task" / f"{task}.yaml").write_text("task: made\n")
+        (at / "responses.jsonl").write_text("{}\n")
         write_score(at)
     for stage in STAGES["baseline"]:
         write_json(run.stage(stage), {"seconds": 1.0})

@@ -23,19 +23,25 @@ MODEL = "stub-judge"
 Reply = Callable[[str, list[bytes]], str]
 """(all texts of the request, joined by blank lines; its images) -> the reply."""
 
-FAULTS = (
-    "down",
-    "always_500",
-    "429_then_fine",
-    "empty",
-    "garbage_with_1",
-    "wrong_shape",
-    "hangs",
-    "dies_mid_run",
-    "slow",
+FAULTS = tuple(
+    ["down", "always_500", "429_then_fine", "empty", "garbage_with_1", "wrong_shape", "hangs", "dies_mid_run", "slow"]
 )
 RECOVERS = ("429_then_fine", "slow")
 """Faults after which a patient client still has every reply."""
+
+
+ERRORS = {
+    "always_500": (500, "the engine is dead"),
+    "401": (401, "no such key"),
+    "400": (400, "the prompt is too long"),
+}
+FIRST_ERRORS = {"429_then_fine": (429, "too many requests"), "503_then_fine": (503, "loading")}
+TEXTS = {
+    "empty": "",
+    "no_text": None,
+    "garbage_with_1": "Both answers agree in 1 of 1 respects, I would say 1.",
+    "deep": "[" * 100_000,
+}
 
 
 class StubServer:
@@ -64,13 +70,8 @@ class StubServer:
         retry_after: str = "0.01",
         lives: int = 3,
     ):
-        self.reply, self.behaviour, self.delay, self.retry_after, self.lives = (
-            reply,
-            behaviour,
-            delay,
-            retry_after,
-            lives,
-        )
+        self.reply, self.behaviour = reply, behaviour
+        self.delay, self.retry_after, self.lives = delay, retry_after, lives
         self.models = (MODEL,)
         self.requests: list[dict[str, Any]] = []
         self.largest = self.now = 0
@@ -141,29 +142,17 @@ class StubServer:
 
     async def _answer(self, request: web.Request, body: dict[str, Any], key: str) -> web.StreamResponse:
         self._seen[key] += 1
+        if self.behaviour in ERRORS:
+            return _error(*ERRORS[self.behaviour])
+        if self.behaviour in FIRST_ERRORS and self._seen[key] == 1:
+            return _error(*FIRST_ERRORS[self.behaviour], {"Retry-After": self.retry_after})
+        if self.behaviour in TEXTS:
+            return _completion(TEXTS[self.behaviour])
         match self.behaviour:
-            case "always_500":
-                return _error(500, "the engine is dead")
-            case "401":
-                return _error(401, "no such key")
-            case "400":
-                return _error(400, "the prompt is too long")
-            case "429_then_fine" if self._seen[key] == 1:
-                return _error(429, "too many requests", {"Retry-After": self.retry_after})
-            case "503_then_fine" if self._seen[key] == 1:
-                return _error(503, "loading")
-            case "empty":
-                return _completion("")
-            case "no_text":
-                return _completion(None)
             case "broken_off":
                 return _completion("1", "abort")
             case "cut_off":
                 return _completion(self.reply(*read(body)), "length")
-            case "garbage_with_1":
-                return _completion("Both answers agree in 1 of 1 respects, I would say 1.")
-            case "deep":
-                return _completion("[" * 100_000)
             case "wrong_shape":
                 return web.json_response({"result": [1], "score": 1})
             case "html":

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kawhi.base.errors import CellError
-from kawhi.evaluation.agreement import agreement, pair, rule_and_judge, standard_error
+from kawhi.evaluation.agreement import NORMAL_95, agreement, pair, rule_and_judge
 from kawhi.evaluation.agreement_view import compare
 from tests.evaluation.made import MADE, OTHER_JUDGE, TINY, decided, known, make_run, responses, sample
 
@@ -68,7 +68,8 @@ def test_the_standard_error_is_that_of_samples_drawn_again(table):
     p = draws / table.sum()
     chance = np.einsum("di,di->d", p.sum(axis=2), p.sum(axis=1))
     kappas = (np.einsum("dii->d", p) - chance) / (1 - chance)
-    assert standard_error(table) == pytest.approx(kappas.std(), rel=0.05)
+    low, high = agreement(pairs_of(table)).interval
+    assert (high - low) / (2 * NORMAL_95) == pytest.approx(kappas.std(), rel=0.05)
 
 
 def test_four_times_the_samples_halve_the_interval():

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from kawhi.evaluation.benchmark import numbered
 from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
-from kawhi.evaluation.numbered import numbered
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,15 @@ def test_two_numbers_are_not_one_answer():
         ("Yes or no? The answer is no", "no"),
         (r"Yes. \boxed{maybe}", ""),
         ("No dog is left.\nI looked twice.", "no"),
+        ("Yes, it is.", "yes"),
+        ("There are no other dogs, so yes.", "yes"),
+        ("There is no doubt: yes", "yes"),
+        ("I cannot say yes or no.", ""),
+        ("Please answer yes or no.", ""),
+        ("Yes and no", ""),
+        ("The answer is not yes", ""),
+        ("I see a dog.\nThe answer is yes", "yes"),
+        ("B. No", "no"),
     ],
 )
 def test_the_first_word(response, word):
@@ -130,22 +139,3 @@ def test_rows_are_numbered_once():
     rows = numbered(datasets.Dataset.from_dict({"question": ["a", "b"]}))
     assert rows["row"][:] == [0, 1]
     assert numbered(rows) is rows
-
-
-@pytest.mark.parametrize(
-    ("response", "word"),
-    [
-        ("Yes, it is.", "yes"),
-        ("No dogs are visible.", "no"),
-        ("There are no other dogs, so yes.", "yes"),
-        ("There is no doubt: yes", "yes"),
-        ("I cannot say yes or no.", ""),
-        ("Please answer yes or no.", ""),
-        ("Yes and no", ""),
-        ("The answer is not yes", ""),
-        ("I see a dog.\nThe answer is yes", "yes"),
-        ("B. No", "no"),
-    ],
-)
-def test_yes_and_no_are_taken_only_where_one_of_them_is_said(response, word):
-    assert first_word(response, ("yes", "no")) == word

@@ -27,18 +27,20 @@ def ask(client: Endpoint, number: int = 1, **sampling) -> list[Completion]:
     return run_all(client.chat(ASK, max_tokens=5, **sampling) for _ in range(number))
 
 
-def test_a_reply_comes_back_whole():
-    with StubServer(lambda text, images: text.upper()) as stub:
-        assert ask(endpoint(stub)) == [Completion("ONE TWO", "stop", 2, 1)]
-    (sent,) = stub.requests
-    assert sent == {"model": MODEL, "messages": ASK, "max_tokens": 5}
-
-
-def test_sampling_reaches_the_server_with_keys_that_openai_does_not_have():
+def test_a_reply_comes_back_whole_in_every_event_loop():
+    # with keys that openai does not have
     sampling = {"temperature": 0.0, "seed": 3, "top_k": 5, "repetition_penalty": 1.1, "stop": ["x"]}
-    with StubServer() as stub:
-        ask(endpoint(stub), **sampling)
-    assert {key: stub.requests[0][key] for key in sampling} == sampling
+    with StubServer(lambda text, images: text.upper()) as stub:
+        client = endpoint(stub)
+        assert run_all([client.check()]) == [None]
+        assert ask(client) == [Completion("ONE TWO", "stop", 2, 1)]
+        assert ask(client, **sampling)[0].text == "ONE TWO"
+        stub.become("cut_off")
+        assert ask(client)[0].finish_reason == "length"
+        stub.become("empty")
+        assert ask(client)[0].text == ""
+    plain = {"model": MODEL, "messages": ASK, "max_tokens": 5}
+    assert stub.requests[:2] == [plain, plain | sampling]
 
 
 def test_replies_come_in_the_order_of_the_requests_and_no_more_than_allowed_are_in_flight():
@@ -50,31 +52,20 @@ def test_replies_come_in_the_order_of_the_requests_and_no_more_than_allowed_are_
     assert stub.largest == 4
 
 
-def test_one_client_serves_several_event_loops():
-    with StubServer() as stub:
-        client = endpoint(stub)
-        assert [ask(client)[0].text for _ in range(3)] == ["1"] * 3
-
-
 @pytest.mark.parametrize("behaviour", ["429_then_fine", "503_then_fine"])
 def test_what_passes_is_tried_again(behaviour):
     with StubServer(behaviour=behaviour) as stub:
         assert ask(endpoint(stub)) == [Completion("1", "stop", 1, 2)]
 
 
-@pytest.mark.parametrize("asked", ["0.3", "in_one_second"])
-def test_the_server_says_how_long_to_wait(asked):
-    if asked == "in_one_second":
+@pytest.mark.parametrize(("asked", "patience"), [("0.3", 4), ("in two seconds", 4), ("86400", 0.3)])
+def test_the_server_says_how_long_to_wait_up_to_the_patience(asked, patience):
+    if asked == "in two seconds":
         asked = format_datetime(datetime.now(UTC) + timedelta(seconds=2))
     with StubServer(behaviour="429_then_fine", retry_after=asked) as stub:
         start = time.monotonic()
-        assert ask(endpoint(stub, patience=4, timeout=5, attempts=2))[0].text == "1"
+        assert ask(endpoint(stub, patience=patience, timeout=5, attempts=2))[0].text == "1"
         assert time.monotonic() - start >= 0.3
-
-
-def test_an_absurd_wait_is_cut_to_the_patience():
-    with StubServer(behaviour="429_then_fine", retry_after="86400") as stub:
-        assert ask(endpoint(stub, patience=0.3))[0].text == "1"
 
 
 @pytest.mark.parametrize(("header", "seconds"), [(None, 0), ("", 0), ("7", 7), ("-1", 0), ("nan", 0), ("soon", 0)])
@@ -112,13 +103,6 @@ def test_a_wrong_request_is_not_sent_twice(behaviour, reason):
     with StubServer(behaviour=behaviour) as stub, pytest.raises(EndpointError, match=f"HTTP {behaviour}: {reason}"):
         ask(endpoint(stub))
     assert len(stub.requests) == 1
-
-
-def test_an_empty_reply_and_a_cut_off_one_are_replies():
-    with StubServer(behaviour="empty") as stub:
-        assert ask(endpoint(stub))[0].text == ""
-        stub.become("cut_off")
-        assert ask(endpoint(stub))[0].finish_reason == "length"
 
 
 @pytest.mark.parametrize("behaviour", ["down", "hangs", "always_500"])
@@ -171,11 +155,6 @@ def test_an_address_that_is_none_is_an_error(base_url):
     client = Endpoint(base_url, MODEL, concurrency=1, timeout=5, attempts=2, patience=0.1)
     with pytest.raises(CellError, match=r"no connection|given up"):
         run_all([client.check()])
-
-
-def test_the_check_passes_where_the_model_is_served():
-    with StubServer() as stub:
-        assert run_all([endpoint(stub).check()]) == [None]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from omegaconf import OmegaConf
 
 from kawhi.base.errors import CellError
 from kawhi.evaluation.judge import Judge, JudgeSettings
@@ -48,50 +47,35 @@ def log(folder):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_every_sample_gets_the_judges_outcome(tmp_path):
+def test_every_sample_is_asked_about_and_gets_the_judges_outcome(tmp_path):
     with good_judge(TOY) as stub:
         samples = decide(tmp_path, stub)
-    assert [sample.score for sample in samples] == [example.score for example in TOY_EXAMPLES]
-    assert [sample.parts for sample in samples] == [{"style": 1}, {"style": 0.75}, {"style": 0}, {}, {"style": 0.25}]
-    assert [sample.verdict for sample in samples] == ["right", "right", "wrong", "wrong", "right"]
-    assert samples[1].extraction == "two"
-
-
-def test_where_nothing_is_asked_the_rule_decides(tmp_path):
-    with good_judge(TOY) as stub:
-        unanswered = decide(tmp_path, stub)[3]
-    assert (unanswered.score, unanswered.replies) == (0.0, [])
-
-
-def test_a_question_is_sent_with_its_images_first(tmp_path):
-    with good_judge(TOY) as stub:
-        decide(tmp_path, stub)
+        assert [sample.score for sample in samples] == [example.score for example in TOY_EXAMPLES]
+        assert [each.parts for each in samples] == [{"style": 1}, {"style": 0.75}, {"style": 0}, {}, {"style": 0.25}]
+        assert [sample.verdict for sample in samples] == ["right", "right", "wrong", "wrong", "right"]
+        assert samples[1].extraction == "two"
+        assert samples[3].replies == []  # an empty response: the rule decides
+        stub.become("down")
+        assert decide(tmp_path, stub) == samples  # a second time nothing is asked, and no server is needed
+    assert len(stub.requests) == 8
     body = next(body for body in stub.requests if "What is 3?" in str(body))
     system, user = body["messages"]
     assert system == {"role": "system", "content": "Reply with 0 or 1."}
     assert [part["type"] for part in user["content"]] == ["image_url", "text"]
     assert user["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
     assert read(body)[1] == [read_images(tmp_path / "images.parquet")["2-0"]]
-    assert {key: body[key] for key in ("model", "temperature", "seed", "max_tokens")} == {
-        "model": MODEL,
-        "temperature": 0.0,
-        "seed": 0,
-        "max_tokens": 8,
-    }
-
-
-def test_a_question_without_images_is_plain_text(tmp_path):
-    with good_judge(TOY) as stub:
-        decide(tmp_path, stub)
-    body = next(body for body in stub.requests if "How well" in str(body))
-    assert body["messages"] == [{"role": "user", "content": body["messages"][0]["content"]}]
+    sent = {"model": MODEL, "temperature": 0.0, "seed": 0, "max_tokens": 8}
+    assert {key: body[key] for key in sent} == sent
+    blind = next(body for body in stub.requests if "How well" in str(body))
+    assert blind["messages"] == [{"role": "user", "content": blind["messages"][0]["content"]}]
+    assert isinstance(blind["messages"][0]["content"], str)
 
 
 def test_every_reply_is_kept_with_the_whole_request(tmp_path):
-    with good_judge(TOY) as stub:
-        judge = judge_of(stub)
+    with good_judge(TOY, delay=0.03) as stub:
+        judge = judge_of(stub, concurrency=3)
         samples = decide(tmp_path, stub, judge=judge)
-    version = prompts_of(TOY).version
+    assert stub.largest == 3
     records = {record["request"]: record for record in log(tmp_path)}
     assert len(records) == len(stub.requests) == 8
     image = hashlib.sha256(read_images(tmp_path / "images.parquet")["2-0"]).hexdigest()
@@ -99,11 +83,23 @@ def test_every_reply_is_kept_with_the_whole_request(tmp_path):
     record = records[reply.request]
     assert record["messages"][1]["content"][0] == {"type": "image", "sha256": image}
     assert record["sampling"] == {"temperature": 0.0, "seed": 0}
-    assert (record["judge"], record["prompts"], record["question"]) == (MODEL, version, "verdict")
+    known = (MODEL, prompts_of(TOY).version, "verdict")
+    assert (record["judge"], record["prompts"], record["question"]) == known
     assert (record["reply"], record["ok"], record["error"], record["attempts"]) == ("0", True, "", 1)
     assert reply == Reply("verdict", reply.request, judge.identity(prompts_of(TOY)), "0", "", 1)
     assert (tmp_path / "judge" / f"{reply.judge}.jsonl").exists()
     assert "base64" not in json.dumps(log(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"), [(None, "lacks 0-0 of sample 0/1"), (b"no image", "an image of sample 0/1 cannot be shown")]
+)
+def test_a_lost_or_broken_image_is_named(tmp_path, image, sentence):
+    samples = write_folder(tmp_path, TOY)
+    images = {} if image is None else dict.fromkeys(read_images(tmp_path / "images.parquet"), image)
+    with good_judge(TOY) as stub, pytest.raises(CellError, match=sentence):
+        judge_of(stub).decide(toy, samples, images, tmp_path)
+    assert stub.requests == []
 
 
 def test_an_unusable_reply_is_asked_for_again_with_another_seed(tmp_path):
@@ -147,33 +143,11 @@ def test_no_verdict_is_an_error_and_no_score(tmp_path, behaviour, reason):
     assert not any(record["ok"] for record in log(tmp_path))
 
 
-def test_the_second_time_nothing_is_asked_and_no_server_is_needed(tmp_path):
-    with good_judge(TOY) as stub:
-        first = decide(tmp_path, stub)
-        stub.become("down")
-        assert decide(tmp_path, stub) == first
-    assert len(stub.requests) == 8
-
-
 def test_a_further_attempt_may_be_warmer(tmp_path):
     with good_judge(TOY, behaviour="garbage_with_1") as stub:
         decide(tmp_path, stub, attempts=3, retry_temperature=0.7)
     sent = {(body["temperature"], body["seed"]) for body in stub.requests}
     assert sent == {(0.0, 0), (0.7, 1), (0.7, 2)}
-
-
-def test_a_lost_image_is_named(tmp_path):
-    samples = write_folder(tmp_path, TOY)
-    with good_judge(TOY) as stub, pytest.raises(CellError, match="lacks 0-0 of sample 0/1"):
-        judge_of(stub).decide(toy, samples, {}, tmp_path)
-
-
-def test_a_broken_image_is_named(tmp_path):
-    samples = write_folder(tmp_path, TOY)
-    images = dict.fromkeys(read_images(tmp_path / "images.parquet"), b"no image")
-    with good_judge(TOY) as stub, pytest.raises(CellError, match="an image of sample 0/1 cannot be shown"):
-        judge_of(stub).decide(toy, samples, images, tmp_path)
-    assert stub.requests == []
 
 
 @pytest.mark.parametrize(
@@ -215,22 +189,19 @@ def test_a_server_that_cannot_be_used_is_named_before_anything_is_asked(tmp_path
         assert stub.requests == []
 
 
-def test_the_limit_on_requests_in_flight_is_kept(tmp_path):
-    with good_judge(TOY, delay=0.03) as stub:
-        decide(tmp_path, stub, concurrency=3)
-    assert stub.largest == 3
+ODD = "é\n1\u2028y\x85z\x0b\x1d"
 
 
 @pytest.mark.parametrize("rest", [b'{"request": "abc", "ok": tr', b'{"ok"', b"\xc3"])
 def test_a_line_that_a_kill_left_unfinished_is_dropped(tmp_path, rest):
     file = tmp_path / "log.jsonl"
     with ReplyLog(file) as kept:
-        kept.append({"request": "a", "ok": True, "reply": "é\n1"})
+        kept.append({"request": "a", "ok": True, "reply": ODD})
         kept.append({"request": "b", "ok": False, "reply": "x"})
     with file.open("ab") as more:
         more.write(rest)
     with ReplyLog(file) as kept:
-        assert {key: record["reply"] for key, record in kept.good.items()} == {"a": "é\n1"}
+        assert {key: record["reply"] for key, record in kept.good.items()} == {"a": ODD}
         kept.append({"request": "c", "ok": True, "reply": "2"})
     with ReplyLog(file) as kept:
         assert list(kept.good) == ["a", "c"]
@@ -241,13 +212,6 @@ def test_a_broken_line_inside_the_file_is_named(tmp_path):
     file.write_text('{"request": "a", "ok": true}\nnonsense\n')
     with pytest.raises(CellError, match=r"line 2 of .* is no judge's reply"):
         ReplyLog(file)
-
-
-def test_a_line_with_other_line_breaks_inside_is_one_line(tmp_path):
-    with ReplyLog(tmp_path / "log.jsonl") as kept:
-        kept.append({"request": "a", "ok": True, "reply": "x\u2028y\x85z\x0b\x1d"})
-    with ReplyLog(tmp_path / "log.jsonl") as kept:
-        assert kept.good["a"]["reply"] == "x\u2028y\x85z\x0b\x1d"
 
 
 def test_a_run_that_is_killed_keeps_every_reply_it_had(tmp_path, toy_prompts):  # noqa: F811
@@ -290,16 +254,6 @@ def test_the_identity_is_of_the_model_and_the_prompts():
     assert judge(name="k", base_url="http://elsewhere/v1", concurrency=9).identity(prompts) == identity
     assert judge(model="n").identity(prompts) != identity
     assert judge().identity(replace(prompts, version="0")) != identity
-
-
-def test_settings_come_from_the_configuration():
-    block = OmegaConf.create(SETTINGS | {"serve": {"options": []}})
-    assert JudgeSettings.from_config(block) == JudgeSettings(**SETTINGS)
-
-
-def test_settings_without_an_address_are_refused():
-    with pytest.raises(CellError, match=r"judge\.base_url"):
-        JudgeSettings.from_config(SETTINGS | {"base_url": None})
 
 
 def test_a_key_comes_from_the_environment(monkeypatch):

@@ -58,15 +58,6 @@ def test_inverse_swaps_the_roles(region_map, ratio, seed):
     assert np.isin(background, inverse).all()
 
 
-@given(region_maps(), RATIOS, SEEDS)
-def test_inverse_keeps_background_and_samples_each_key_region(region_map, ratio, seed):
-    chosen = np.zeros(region_map.labels.size, bool)
-    chosen[select_tokens(region_map, "inverse", ratio, seed)] = True
-    for component, key in enumerate(region_map.is_key):
-        inside = chosen[region_map.labels.ravel() == component]
-        assert inside.sum() == (kept_tokens(inside.size, ratio) if key else inside.size)
-
-
 def background(tokens: int) -> RegionMap:
     """One background region of so many tokens."""
     row = np.zeros((1, tokens))
@@ -166,16 +157,6 @@ def test_halves_are_those_of_the_formula_in_floating_point():
     assert len(select_tokens(background(5), "sguf", 0.7)) == 2  # 1.5000000000000002
     assert len(select_tokens(background(5), "sguf", 0.9)) == 0  # 0.4999999999999999
     assert len(select_attended(np.zeros(50), 0.29)) == 14  # 14.499999999999998
-
-
-def test_of_equally_attended_tokens_the_earlier_ones_are_kept():
-    assert select_attended(np.ones(40), 0.5).tolist() == list(range(20))
-    assert select_attended(np.array([1.0, 2.0, 1.0, 2.0]), 0.75).tolist() == [0, 1, 3]
-
-
-def test_one_attended_token_is_kept_at_least():
-    assert select_attended(np.array([0.1, 0.3, 0.2]), 0.01).tolist() == [1]
-    assert select_attended(np.zeros(0), 0.5).tolist() == []
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_responses_images_and_generation_files_are_those_of_the_first(tmp_path):
         assert read_images(target.evaluation(task) / "images.parquet") == read_images(
             run.evaluation(task) / "images.parquet"
         )
-        assert (target.evaluation(task) / "task" / f"{task}.yaml").read_text() == "task: made\n"
+        assert (target.evaluation(task) / "responses.jsonl").read_text() == "{}\n"
     assert not (target.evaluation(MADE) / "judge").exists()
     asked = [sample for sample in samples_of(target, MADE) if sample.replies]
     assert len(asked) == 6

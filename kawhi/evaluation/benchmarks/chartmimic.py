@@ -14,10 +14,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from kawhi.base.errors import CellError
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, TaskRun, refuse_unknown
+from kawhi.evaluation.benchmark import (
+    Benchmark,
+    JudgeQuestion,
+    Outcome,
+    Scored,
+    TaskRun,
+    mean_score,
+    one_image,
+    refuse_unknown,
+)
 from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.chartmimic.scores import low_level
 from kawhi.evaluation.parsing import json_object, text, whole_number
@@ -25,6 +32,7 @@ from kawhi.evaluation.parsing import json_object, text, whole_number
 logger = logging.getLogger(__name__)
 
 LOW = ("text", "layout", "type", "color")
+_PARTS = (*LOW, "low", "executed")
 PROBLEMS = {"testmini": 600, "test": 1800}  # of each of the two tasks, in the release for ICLR
 _UNMEASURED = 0.01  # our choice: at most this share of the samples may have a reference program that does not run
 _CODE = re.compile(r"```python(.*?)```", re.DOTALL)
@@ -74,10 +82,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["InputFigurePreview"].convert("RGB")]
-
-
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """The authors', which the data set gives with the figure's size filled in."""
     return doc["Instruction"]
@@ -93,7 +97,7 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     """Parts: the four low-level scores, their mean ``low``, ``executed``, and ``measured``, which is 0 where the
     sandbox or the reference program failed, so that there is no score."""
     code = program(facts, response)
-    nothing = dict.fromkeys((*LOW, "low", "executed"), 0.0)
+    nothing = dict.fromkeys(_PARTS, 0.0)
     if code is None:
         return Outcome(0.0, parts={**nothing, "measured": 1.0})
     try:
@@ -169,39 +173,39 @@ def runs(options: Mapping[str, Any]) -> list[TaskRun]:
     ]
 
 
+def _measured(sample: Scored) -> bool:
+    return bool(sample.outcome.parts.get("measured", 1.0))
+
+
 def scores(samples: Sequence[Scored]) -> dict[str, float]:
     """In percent, over the samples that could be measured: ``score`` (overall), its parts, and ``unmeasured``.
 
     Raises:
         CellError: too many could not be measured.
     """
-    measured = [sample for sample in samples if sample.outcome.parts.get("measured", 1.0)]
-    lost = len(samples) - len(measured)
-    if lost > _UNMEASURED * len(samples):
-        first = next(s.facts["id"] for s in samples if not s.outcome.parts.get("measured", 1.0))
+    measured, lost = ([each for each in samples if _measured(each) is wanted] for wanted in (True, False))
+    if len(lost) > _UNMEASURED * len(samples):
         raise CellError(
-            f"{lost} of {len(samples)} samples have no score, the first is {first}: the sandbox or the reference "
-            "program failed, the log says why; install what the programs import and judge again"
+            f"{len(lost)} of {len(samples)} samples have no score, the first is {lost[0].facts['id']}: the sandbox or "
+            "the reference program failed, the log says why; install what the programs import and judge again"
         )
-    names = [*LOW, "low", "executed"]
-    if any("high" in sample.outcome.parts for sample in measured):
-        names.append("high")
-    found = {"score": 100 * sum(sample.outcome.score for sample in measured) / len(measured)}
-    for name in names:
-        total = sum(sample.outcome.parts.get(name, 0.0) for sample in measured)
-        found["execution_rate" if name == "executed" else name] = 100 * total / len(measured)
-    return {**found, "unmeasured": float(lost)}
+    parts = [sample.outcome.parts for sample in measured]
+    names = dict(zip(_PARTS, _PARTS, strict=True)) | {"executed": "execution_rate"}
+    if any("high" in each for each in parts):
+        names["high"] = "high"
+    means = {shown: 100 * sum(each.get(name, 0.0) for each in parts) / len(parts) for name, shown in names.items()}
+    return {**mean_score(measured), **means, "unmeasured": float(len(lost))}
 
 
 BENCHMARK = Benchmark(
     "kawhi_chartmimic",
+    {"dataset_path": "ChartMimic/ChartMimic", "dataset_name": "chartmimic", "test_split": "test"},
     facts,
-    images,
+    one_image("InputFigurePreview"),
     prompt,
     rule,
     runs,
     scores,
-    judged=True,
     questions=questions,
     verdict=verdict,
     quick_rule=quick_rule,

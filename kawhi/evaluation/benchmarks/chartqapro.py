@@ -25,13 +25,13 @@ from anls import anls_score
 from PIL import Image
 
 from kawhi.evaluation.answer_text import chosen
-from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, numbered, one_run
 from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
 from kawhi.rewards.relaxed import TOLERANCE
 
 PROBLEMS = 1948
 _EXACT = ("Fact Checking", "Multi Choice")
-_WORDS = (("yes", "no"), ("true", "false"))
+_WORDS = {word: words for words in (("yes", "no"), ("true", "false")) for word in words}
 _SMALL_LETTER = re.compile(r"\(?([a-j])(?:[).:]|$)")
 _SEPARATOR = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*\n\s*")
 
@@ -71,28 +71,24 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     return Outcome(best, found)
 
 
-def scores(samples: Sequence[Scored]) -> dict[str, float]:
-    """``score``, and one for each type of question that there is (``multi_choice``, ...)."""
-    found = mean_score(samples)
-    for kind in sorted({sample.facts["type"] for sample in samples}):
-        part = [sample for sample in samples if sample.facts["type"] == kind]
-        found[kind.lower().replace(" ", "_")] = mean_score(part)["score"]
-    return found
-
-
 def _readings(response: str, truth: Sequence[str], exact: bool) -> list[list[str]]:
     """The response as lists of elements, in the ways that the truth's form allows."""
     if len(truth) > 1:
         return [elements(each) or _SEPARATOR.split(each) for each in candidates(response)]
-    word = truth[0].lower()
-    if exact and len(word) == 1 and word.isalpha():
-        small = _SMALL_LETTER.match(final_answer(response))
-        letter = chosen(response, dict.fromkeys("ABCDEFGHIJ", "")) or (small[1] if small else "")
-        return [[letter]] if letter else []
-    for words in _WORDS:
-        if exact and word in words:
-            return [[first_word(response, words)]]
+    if exact and (said := _said(response, truth[0].lower())) is not None:
+        return [[said]]
     return [elements(each) or [each] for each in candidates(response)]
+
+
+def _said(response: str, truth: str) -> str | None:
+    """The word or letter that the response answers with; ``None`` where the truth is neither yes, true, ... nor a
+    letter."""
+    if truth in _WORDS:
+        return first_word(response, _WORDS[truth])
+    if len(truth) != 1 or not truth.isalpha():
+        return None
+    small = _SMALL_LETTER.match(final_answer(response))
+    return chosen(response, dict.fromkeys("ABCDEFGHIJ", "")) or (small[1] if small else "")
 
 
 def _points(truth: str, given: str, exact: bool) -> float:
@@ -127,4 +123,14 @@ def _question(doc: Mapping[str, Any]) -> str:
     return f"Context: {paragraph}\n\n{text}" if paragraph else text
 
 
-BENCHMARK = Benchmark("kawhi_chartqapro", facts, images, prompt, rule, one_run(PROBLEMS), scores)
+BENCHMARK = Benchmark(
+    "kawhi_chartqapro",
+    {"dataset_path": "ahmed-masry/ChartQAPro", "test_split": "test"},
+    facts,
+    images,
+    prompt,
+    rule,
+    one_run(PROBLEMS),
+    means_by("type", name=lambda kind: kind.lower().replace(" ", "_")),
+    process_docs=numbered,
+)

@@ -27,10 +27,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from kawhi.evaluation.answer_text import chosen, listed_choices
-from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, TaskRun, mean_score, refuse_unknown
+from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, TaskRun, mean_score, one_image, refuse_unknown
 
 PROBLEMS = 1740
 # The system message of lmms-eval's wemath_testmini_reasoning.
@@ -54,10 +52,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
         "steps": int(steps),
         "step": step,
     }
-
-
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["image_path"].convert("RGB")]
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -90,15 +84,7 @@ def scores(samples: Sequence[Scored]) -> dict[str, float]:
 
 def composite_scores(samples: Sequence[Scored]) -> dict[str, float]:
     """The authors' four-dimensional metric, in percent; empty without a complete composite problem."""
-    problems: dict[tuple[int, str], dict[str, bool]] = {}
-    for sample in samples:
-        rows = problems.setdefault((sample.facts["steps"], sample.facts["problem"]), {})
-        rows[sample.facts["step"]] = sample.outcome.score == 1.0
-    complete = [
-        ([rows[str(step)] for step in range(1, steps + 1)], rows["multi"])
-        for (steps, _), rows in problems.items()
-        if set(rows) == {"multi", *map(str, range(1, steps + 1))}
-    ]
+    complete = _complete(samples)
     if not complete:
         return {}
     share = 100 / len(complete)
@@ -116,4 +102,27 @@ def composite_scores(samples: Sequence[Scored]) -> dict[str, float]:
     return found
 
 
-BENCHMARK = Benchmark("kawhi_wemath", facts, images, prompt, rule, runs, scores)
+def _complete(samples: Sequence[Scored]) -> list[tuple[list[bool], bool]]:
+    """Of each composite problem whose rows are all there: which steps are right, and whether the whole is."""
+    problems: dict[tuple[int, str], dict[str, bool]] = {}
+    for sample in samples:
+        rows = problems.setdefault((sample.facts["steps"], sample.facts["problem"]), {})
+        rows[sample.facts["step"]] = sample.outcome.score == 1.0
+    found = []
+    for (steps, _), rows in problems.items():
+        names = [str(step) for step in range(1, steps + 1)]
+        if set(rows) == {"multi", *names}:
+            found.append(([rows[name] for name in names], rows["multi"]))
+    return found
+
+
+BENCHMARK = Benchmark(
+    "kawhi_wemath",
+    {"dataset_path": "We-Math/We-Math", "test_split": "testmini"},
+    facts,
+    one_image("image_path"),
+    prompt,
+    rule,
+    runs,
+    scores,
+)

@@ -52,11 +52,7 @@ def parse(output: bytes) -> tuple[Figure | None, str, dict[str, str]]:
         raise ValueError("nested too deeply") from error
     if not isinstance(found, dict):
         raise ValueError("the record is not an object")
-    fonts = found.get("fonts", {})
-    if not isinstance(fonts, dict) or not all(
-        isinstance(text, str) and "/" not in name for name, text in fonts.items()
-    ):
-        raise ValueError("the font lists are not texts")
+    fonts = _fonts(found.get("fonts", {}))
     if failure := _text(found.get("error", "")):
         return None, failure, fonts
     figure = Figure(
@@ -78,6 +74,14 @@ def _text(value: Any) -> str:
         raise ValueError("not a text")
     # Lone surrogates are valid in JSON escapes but not in any file.
     return value[: limits.CHARACTERS].encode("utf-8", "replace").decode()
+
+
+def _fonts(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(
+        isinstance(text, str) and "/" not in name for name, text in value.items()
+    ):
+        raise ValueError("the font lists are not texts")
+    return value
 
 
 def _list(value: Any) -> list[Any]:

@@ -257,8 +257,8 @@ def _readonly(libraries: tuple[str, ...]) -> list[tuple[str, str]]:
     # Not whole prefixes: one may be a folder of a home with more in it than Python.
     prefixes = {sys.base_prefix, os.path.dirname(os.path.dirname(_python()))} - {"/usr"}
     wanted = [os.path.join(prefix, part) for prefix in prefixes for part in ("bin", "lib", "lib64")]
-    wanted += [*_SYSTEM, *_package_paths(), *libraries]
-    wanted += [os.path.realpath(path) for path in wanted if path]
-    there = sorted({os.path.normpath(path) for path in wanted if path and os.path.exists(path)})
-    outermost = [path for path in there if not any(path != other and path.startswith(other + "/") for other in there)]
-    return [*((path, path) for path in outermost if path != "/"), (str(_CHILD), _INSIDE)]
+    wanted += [*_SYSTEM, *_package_paths(), *filter(None, libraries)]
+    wanted += map(os.path.realpath, wanted.copy())
+    there = {os.path.normpath(path) for path in wanted if os.path.exists(path)} - {"/"}
+    outermost = [path for path in sorted(there) if not any(path.startswith(other + "/") for other in there)]
+    return [*((path, path) for path in outermost), (str(_CHILD), _INSIDE)]

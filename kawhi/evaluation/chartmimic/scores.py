@@ -84,8 +84,7 @@ def distinct(colors: Sequence[Color]) -> Sequence[Color]:
 def similarities(ours: Sequence[str], theirs: Sequence[str]) -> np.ndarray:
     """Per pair 1 - CIEDE2000 / 100, at least 0.  Names of colour maps are 1 if equal, otherwise 0."""
     found = np.array([[float(a == b) for b in theirs] for a in ours]).reshape(len(ours), len(theirs))
-    rows = [i for i, color in enumerate(ours) if color.startswith("#")]
-    columns = [i for i, color in enumerate(theirs) if color.startswith("#")]
+    rows, columns = ([i for i, color in enumerate(colors) if color.startswith("#")] for colors in (ours, theirs))
     if rows and columns:
         left, right = _lab([ours[i] for i in rows]), _lab([theirs[i] for i in columns])
         distance = deltaE_ciede2000(left[:, None, :], right[None, :, :])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +11,7 @@ import pytest
 from PIL import Image
 
 from kawhi.base.errors import CellError
-from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import Outcome, Scored
-from kawhi.evaluation.benchmarks import chartmimic
 from kawhi.evaluation.benchmarks.chartmimic import (
     BENCHMARK,
     LOW,
@@ -28,7 +25,7 @@ from kawhi.evaluation.benchmarks.chartmimic import (
 )
 from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.prompts import prompts_of
-from tests.evaluation.examples.chartmimic import INSTRUCTION, LINES, OTHER_TITLE, block, doc
+from tests.evaluation.examples.chartmimic import LINES, OTHER_TITLE, block, doc
 
 BREAKS = "import matplotlib.pyplot as plt\nplt.no_such_function()\n"
 CUSTOMIZED = """\
@@ -46,11 +43,6 @@ values = [3, 1, 2]
 plt.plot(values, color="red")
 plt.savefig("x.pdf")
 """
-
-
-def test_the_prompt_is_the_data_set_s():
-    assert BENCHMARK.prompt(doc(), {}) == INSTRUCTION
-    assert BENCHMARK.images(doc())[0].mode == "RGB"
 
 
 @pytest.mark.parametrize(
@@ -121,25 +113,8 @@ def test_the_judge_sees_the_reference_and_what_was_drawn():
     assert user.startswith("You are an excellent judge at evaluating visualization chart plots.")
 
 
-def test_what_the_judge_is_shown_is_the_same_in_a_new_process():
-    sandbox.draw.cache_clear()
-    first = sandbox.draw(OTHER_TITLE).figure.png
-    sandbox.draw.cache_clear()
-    assert hashlib.sha256(sandbox.draw(OTHER_TITLE).figure.png).digest() == hashlib.sha256(first).digest()
-
-
 @pytest.mark.parametrize(
-    "reply",
-    [
-        '{"score": 50}',
-        '{"comments": "", "score": 50.0}',
-        '{"comments": "", "score": "50"}',
-        '{"comments": "", "score": 101}',
-        '{"comments": "", "score": -1}',
-        '{"comments": "", "score": true}',
-        '{"comments": null, "score": 5}',
-        "Score: 50",
-    ],
+    "reply", ['{"score": 50}', '{"comments": "", "score": 101}', '{"comments": null, "score": 5}', "Score: 50"]
 )
 def test_only_one_form_of_reply_is_a_score(reply):
     response = block(LINES)
@@ -233,47 +208,3 @@ def test_the_filter_picks_the_task_s_rows(tmp_path):
     )["test"]
     assert [facts(row)["id"] for row in found] == ["direct_600/line_0", "direct_600/line_2"]
     assert BENCHMARK.images(found[0])[0].size == (60, 30)
-
-
-@pytest.mark.slow
-def test_lmms_eval_loads_the_task_and_runs_no_program(tmp_path, monkeypatch):
-    from lmms_eval.tasks import TaskManager, get_task_dict
-
-    monkeypatch.setattr(sandbox, "draw", lambda code: pytest.fail("a program was run"))
-    rows = [doc(name=f"line_{i}", task=task) for i, task in enumerate(("direct_1800", "direct_600"))]
-    datasets.Dataset.from_dict({name: [row[name] for row in rows] for name in rows[0]}).to_parquet(
-        tmp_path / "a.parquet"
-    )
-    (tmp_path / "task").mkdir()
-    (tmp_path / "task" / "kawhi_chartmimic.yaml").write_text(
-        json.dumps(
-            {
-                "task": "kawhi_chartmimic",
-                "include": str(TASKS / "kawhi_chartmimic" / "kawhi_chartmimic.yaml"),
-                "dataset_path": "parquet",
-                "dataset_name": None,
-                "dataset_kwargs": {
-                    "data_files": {"test": str(tmp_path / "a.parquet")},
-                    **runs({})[0].task["dataset_kwargs"],
-                },
-            }
-        )
-    )
-    folder = str(tmp_path / "task")
-    manager = TaskManager("ERROR", include_path=folder, include_defaults=False, model_name="async_openai")
-    task = get_task_dict(["kawhi_chartmimic"], manager)["kawhi_chartmimic"]
-    (row,) = task.test_docs()
-    assert row["ExampleID"] == "line_1"
-    assert task.doc_to_text(row) == INSTRUCTION
-    assert task.doc_to_visual(row)[0].size == (60, 30)
-    assert task.doc_to_target(row) == LINES
-    assert task.process_results(row, [block(LINES)]) == {"rule": 1.0}
-    assert task.process_results(row, ["no program"]) == {"rule": 0.0}
-    assert task.config.generation_kwargs["until"] == []
-    assert task.config.generation_kwargs["max_new_tokens"] == 4096
-
-
-def test_the_task_s_own_filter_is_that_of_the_default():
-    text = (TASKS / "kawhi_chartmimic" / "kawhi_chartmimic.yaml").read_text()
-    assert f'filters: [[Task, "==", {runs({})[0].task["dataset_kwargs"]["filters"][0][2]}]]' in text
-    assert chartmimic.PROBLEMS["testmini"] == runs({})[0].problems
