@@ -46,7 +46,7 @@ class Row:
     def wanted(self, scale: str, recipe: str | None) -> dict[str, Any]:
         """What the configuration of its records says, at a scale."""
         names = _scale_names(scale)
-        wanted = {"study.name": self.study, "model.name": names["model"][self.model]}
+        wanted: dict[str, Any] = {"study.name": self.study, "model.name": names["model"][self.model]}
         if self.study == "training":
             wanted |= {"credit.name": self.credit, "algorithm.name": self.algorithm, **self.options}
             wanted |= {"data.name": names["data"][self.data], "algorithm.recipe": recipe}
