@@ -14,8 +14,8 @@ import yaml
 
 from analysis.records import SEED_COPIES, Entry, TableError
 from analysis.table import differing, told_apart
+from kawhi.base.checkout import CONF
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 OURS = "kawhi"
 _OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
 
