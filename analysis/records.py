@@ -178,7 +178,12 @@ def _timing(record: TimingRecord, file: Path) -> Timing:
         sum(value for value in curve if value is not None) / record.steps
         for curve in (record.training.weight_mean, record.training.weight_zero_share)
     )
-    own: dict[str, Any] = {"steps": record.steps, "weight_mean": weight, "zero_share": zero, "seconds": record.run.timing_s}
+    own: dict[str, Any] = {
+        "steps": record.steps,
+        "weight_mean": weight,
+        "zero_share": zero,
+        "seconds": record.run.timing_s,
+    }
     return Timing(**_shared(record, file), setting=dotted(record.config), algorithm=record.algorithm, **own)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 STATE = ".code.json"
 ROOT = Path(__file__).parents[2]
 INSTALLED = not (ROOT / "conf" / "run.yaml").is_file()
-"""Whether this is no checkout: a wheel holds ``conf`` within the package, because its neighbours are others' packages."""
+"""Whether this is no checkout: a wheel holds ``conf`` within the package, since its neighbours are others' packages."""
 CONF = ROOT / "kawhi" / "conf" if INSTALLED else ROOT / "conf"
 """The configuration that belongs to this code."""
 RESULTS = Path("results") if INSTALLED else ROOT / "results"

@@ -1,4 +1,4 @@
-"""The command that runs one cell, or with -m a sweep of cells: ``experiments/run.py``, and ``kawhi-run`` without one."""
+"""The command that runs one cell, or with -m a sweep: ``experiments/run.py``, and ``kawhi-run`` without a checkout."""
 
 from __future__ import annotations
 
