@@ -51,13 +51,13 @@ def _no_prompt(*_: object) -> str:
 
 BENCHMARK = Benchmark(
     name=NAME,
+    data={},
     facts=dict,
     images=lambda doc: [],
     prompt=_no_prompt,
     rule=lambda facts, response: Outcome(0.0),
     runs=one_run(1),
     scores=mean_score,
-    judged=True,
     questions=lambda facts, response, outcome, images: [
         JudgeQuestion("verdict", {**facts, "response": response}, exactly("0", "1"))
     ],

@@ -7,9 +7,9 @@ last line.  Nothing here raises, whatever the response, and every pass takes a t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from kawhi.evaluation.benchmark import Outcome
+from kawhi.evaluation.benchmark import Outcome, visible
 from kawhi.rewards.answers import judge
 from kawhi.rewards.boxed import boxed_answer
 from kawhi.rewards.choices import choices_of, letter_and_text, names_another
@@ -17,8 +17,6 @@ from kawhi.rewards.latex import as_text, tidy
 from kawhi.rewards.limits import MAX_CHARACTERS
 
 _LETTERS = "ABCDEFGH"
-_THOUGHT = "</think>"
-_THINK = "<think>"
 _TAG, _END_TAG = re.compile("<answer>", re.IGNORECASE), re.compile("</answer>", re.IGNORECASE)
 _PHRASE = re.compile(
     r"\b(?:answer|option|choice)\b(?: to (?:the|this) (?:question|problem))?\s{0,3}"
@@ -37,19 +35,15 @@ _NUMBER = re.compile(r"(?:(?<![0-9A-Za-z)\]}])-)?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![
 _LIST = re.compile(r"\[[^\[\]\n]{0,300}\]")
 
 
+def lettered(choices: Sequence[str]) -> dict[str, str]:
+    """The choices by letter."""
+    return {chr(ord("A") + i): choice for i, choice in enumerate(choices)}
+
+
 def listed_choices(question: str, answer: str) -> dict[str, str]:
     """The choices in a question's text, by letter; letters without texts where the right one cannot be found there."""
     choices = choices_of(question)
     return choices if answer in choices else dict.fromkeys(_LETTERS, "")
-
-
-def visible(response: str) -> str:
-    """What follows the last ``</think>``, stripped; the whole response where there is none, as in lmms-eval.
-
-    Of a response that opens ``<think>``, never closes it and marks no answer, nothing counts: it was cut off.
-    """
-    text = response.rpartition(_THOUGHT)[2].strip()
-    return "" if text.startswith(_THINK) and not any(mark in text for mark in ("<answer>", "\\boxed")) else text
 
 
 def stated(response: str) -> str:

@@ -79,10 +79,11 @@ class TaskRun:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark.  ``kawhi/evaluation/tasks/<name>/<name>.yaml`` says where its data are.
+    """A benchmark.
 
     Attributes:
         name: of its task, ``kawhi_*``.
+        data: where its rows are, in the keys of lmms-eval's tasks: ``dataset_path``, ``test_split``, ...
         facts: row -> facts.
         images: row -> the images of the prompt, in order, RGB.
         prompt: (row, options) -> the text of the prompt.
@@ -90,9 +91,9 @@ class Benchmark:
         runs: options of ``conf/benchmarks`` -> passes through lmms-eval; ``ValueError`` for an unknown option or value.
         scores: samples of all passes -> numbers by name.  ``score``, the number of the table, in percent (MME: points),
             is always there.
-        judged: whether a judge decides; then also:
-        questions: (facts, response, rule's outcome, the prompt's images, encoded) -> what to ask; an empty list where
-            the rule's outcome stands (e.g. nothing was answered).
+        process_docs: the data set as it was published -> as the functions above want it.
+        questions: where a judge decides, (facts, response, rule's outcome, the prompt's images, encoded) -> what to
+            ask; an empty list where the rule's outcome stands (e.g. nothing was answered).
         verdict: (facts, response, rule's outcome, parsed replies in the order of the questions) -> outcome.
         quick_rule: what lmms-eval itself is to report per sample, in [0, 1]; ``None`` for the rule's score.
         full_images: keep the prompt's images as they are, not as thumbnails, because the judge is shown them.
@@ -101,19 +102,25 @@ class Benchmark:
     """
 
     name: str
+    data: Mapping[str, Any]
     facts: Callable[[Mapping[str, Any]], Facts]
     images: Callable[[Mapping[str, Any]], list[Image.Image]]
     prompt: Callable[[Mapping[str, Any], Mapping[str, Any]], str]
     rule: Callable[[Facts, str], Outcome]
     runs: Callable[[Mapping[str, Any]], list[TaskRun]]
     scores: Callable[[Sequence[Scored]], dict[str, float]]
-    judged: bool = False
+    process_docs: Callable[[Any], Any] | None = None
     questions: Callable[[Facts, str, Outcome, Sequence[bytes]], list[JudgeQuestion]] | None = None
     verdict: Callable[[Facts, str, Outcome, Sequence[Any]], Outcome] | None = None
     quick_rule: Callable[[Facts, str], float] | None = None
     full_images: bool = False
     require: Callable[[], None] | None = None
     generation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> bool:
+        """Whether a judge decides."""
+        return self.questions is not None
 
 
 def load(task: str) -> Benchmark:
@@ -135,28 +142,39 @@ def exists(task: str) -> bool:
     return find_spec(f"kawhi.evaluation.benchmarks.{task.removeprefix('kawhi_')}") is not None
 
 
-def lmms_functions(benchmark: Benchmark) -> tuple[Callable, Callable, Callable, Callable]:
-    """``doc_to_visual, doc_to_text, doc_to_target, process_results`` as the task's YAML names them.
+def visible(response: str) -> str:
+    """What follows the last ``</think>``, stripped; the whole response where there is none, as in lmms-eval.
 
-    What lmms-eval reports is the rule's mean (``rule``): no judge runs inside lmms-eval, which retries and swallows.
+    Of a response that opens ``<think>``, never closes it and marks no answer, nothing counts: it was cut off.
+    """
+    text = response.rpartition("</think>")[2].strip()
+    return "" if text.startswith("<think>") and not any(mark in text for mark in ("<answer>", "\\boxed")) else text
+
+
+def one_image(column: str) -> Callable[[Mapping[str, Any]], list[Image.Image]]:
+    """``images`` of a benchmark whose rows have one."""
+    return lambda doc: [doc[column].convert("RGB")]
+
+
+def one_question(
+    name: str, parse: Callable[[str], Any], fields: Callable[[Facts, str], Mapping[str, Any]]
+) -> Callable[[Facts, str, Outcome, Sequence[bytes]], list[JudgeQuestion]]:
+    """``questions`` of a benchmark whose judge is asked once about every response that says something.
+
+    Args:
+        fields: (facts, what counts of the response) -> what the template is filled with.
     """
 
-    def doc_to_visual(doc):
-        return benchmark.images(doc)
+    def questions(facts: Facts, response: str, outcome: Outcome, images: Sequence[bytes]) -> list[JudgeQuestion]:
+        said = visible(response)
+        return [JudgeQuestion(name, fields(facts, said), parse)] if said else []
 
-    def doc_to_text(doc, lmms_eval_specific_kwargs=None):
-        return benchmark.prompt(doc, lmms_eval_specific_kwargs or {})
+    return questions
 
-    def doc_to_target(doc):
-        return str(benchmark.facts(doc)["answer"])
 
-    def process_results(doc, results):
-        facts = benchmark.facts(doc)
-        if benchmark.quick_rule is not None:
-            return {"rule": benchmark.quick_rule(facts, results[0])}
-        return {"rule": benchmark.rule(facts, results[0]).score}
-
-    return doc_to_visual, doc_to_text, doc_to_target, process_results
+def right_if(word: str) -> Callable[[Facts, str, Outcome, Sequence[Any]], Outcome]:
+    """``verdict`` of a judge who replies with one word."""
+    return lambda facts, response, outcome, replies: Outcome(float(replies[0] == word), outcome.extraction)
 
 
 def one_run(problems: int) -> Callable[[Mapping[str, Any]], list[TaskRun]]:
@@ -180,3 +198,34 @@ def refuse_unknown(options: Mapping[str, Any], known: Sequence[str]) -> None:
 def mean_score(samples: Sequence[Scored]) -> dict[str, float]:
     """``scores`` of most benchmarks: the mean, in percent."""
     return {"score": 100 * sum(sample.outcome.score for sample in samples) / len(samples)}
+
+
+def means_by(
+    key: str, order: Sequence[str] = (), name: Callable[[str], str] = str
+) -> Callable[[Sequence[Scored]], dict[str, float]]:
+    """``scores`` of a benchmark with kinds of samples: the mean, and that of each kind that there is.
+
+    Args:
+        key: the fact that is the kind.
+        order: of the kinds; sorted where it is not given.
+        name: kind -> its score's name.
+    """
+
+    def scores(samples: Sequence[Scored]) -> dict[str, float]:
+        kinds: dict[str, list[Scored]] = {}
+        for sample in samples:
+            kinds.setdefault(sample.facts[key], []).append(sample)
+        there = [kind for kind in order or sorted(kinds) if kind in kinds]
+        return mean_score(samples) | {name(kind): mean_score(kinds[kind])["score"] for kind in there}
+
+    return scores
+
+
+def numbered(dataset: Any) -> Any:
+    """``process_docs`` of a data set that names none of its rows: with a column ``row``, their numbers.
+
+    A ``datasets.Dataset`` that has the column is returned as it is.
+    """
+    if "row" in dataset.column_names:
+        return dataset
+    return dataset.add_column("row", list(range(len(dataset))))

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 
-from kawhi.evaluation.answer_text import visible
+from kawhi.evaluation.benchmark import visible
 from kawhi.rewards.boxed import boxed_answer
 from kawhi.rewards.limits import MAX_CHARACTERS
 

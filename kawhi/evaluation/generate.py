@@ -29,7 +29,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.benchmark import Benchmark, TaskRun, load
 from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
-from kawhi.evaluation.task_runs import configure_task, task_runs
+from kawhi.evaluation.task_runs import lmms_task, task_name, task_of_cell, task_runs
 from kawhi.evaluation.validity import Limits, check_pass, check_samples
 from kawhi.wheels import torchvision_shim
 
@@ -54,11 +54,12 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     samples: list[Sample] = []
     images: dict[str, bytes] = {}
     for run in runs:
-        name = configure_task(cell, entry, run, data, folder / "task")
+        name = task_name(task, run)
+        lmms = lmms_task(task_of_cell(cell, entry, run, data), cell.model.lmms_eval_model)
         store = ResponseStore(folder / (f"responses-{run.name}.jsonl" if run.name else "responses.jsonl"))
         lm = _served(cell, url, task, store) if url else _keeping(cell, policy, store)
-        results, task_object = _simple_evaluate(cell, lm, name, folder / "task")
-        found, shown = _samples(benchmark, run, store, task_object, len(runs) > 1)
+        results = _simple_evaluate(cell, lm, lmms)
+        found, shown = _samples(benchmark, run, store, lmms, len(runs) > 1)
         _apply_rule(benchmark, found)
         logged = [(int(s["doc_id"]), _text(s["resps"][0])) for s in results["samples"][name]]
         quick = benchmark.quick_rule
@@ -90,25 +91,21 @@ def _data_file(folder: Path, entry: Mapping[str, Any]) -> Path | None:
     return Path(drawn) if drawn else None
 
 
-def _simple_evaluate(cell: DictConfig, lm: Any, name: str, folder: Path) -> tuple[dict[str, Any], Any]:
+def _simple_evaluate(cell: DictConfig, lm: Any, task: Any) -> dict[str, Any]:
     from lmms_eval.evaluator import simple_evaluate
-    from lmms_eval.tasks import TaskManager, get_task_dict
+    from lmms_eval.tasks import TaskManager
 
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # lmms-eval sets it when it is imported, and half a picture would pass
     # Without the two thousand files of lmms-eval's own tasks: reading them takes four seconds.
-    manager = TaskManager(
-        "WARNING", include_path=str(folder), include_defaults=False, model_name=cell.model.lmms_eval_model
-    )
-    results = simple_evaluate(
+    return simple_evaluate(
         model=lm,
-        tasks=[name],
-        task_manager=manager,
+        tasks=[task],
+        task_manager=TaskManager("WARNING", include_defaults=False),
         batch_size=cell.evaluation.batch_size,
         log_samples=True,
         bootstrap_iters=0,
         torch_random_seed=cell.evaluation.seed,
     )
-    return results, get_task_dict([name], manager, "chat")[name]
 
 
 def _hugging_face(cell: DictConfig, model: str) -> Any:

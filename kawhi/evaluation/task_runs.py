@@ -1,18 +1,16 @@
-"""An entry of ``conf/benchmarks`` as passes through lmms-eval, and a pass as the YAML that lmms-eval reads."""
+"""An entry of ``conf/benchmarks`` as passes through lmms-eval, and a pass as lmms-eval's task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from kawhi.base.errors import CellError
-from kawhi.base.files import write_atomically
-from kawhi.evaluation import TASKS
-from kawhi.evaluation.benchmark import TaskRun, load
+from kawhi.evaluation.benchmark import Benchmark, TaskRun, load
 
 _OWN_KEYS = ("task", "title", "data_file")
 
@@ -40,41 +38,67 @@ def task_name(task: str, run: TaskRun) -> str:
     return f"{task}_{run.name}" if run.name else task
 
 
-def configure_task(cell: DictConfig, entry: Mapping[str, Any], run: TaskRun, data: Path | None, folder: Path) -> str:
-    """Writes a pass as this cell asks for it: the package's task, with data, options and decoding filled in.
+def task_of_cell(cell: DictConfig, entry: Mapping[str, Any], run: TaskRun, data: Path | None) -> dict[str, Any]:
+    """A pass as this cell asks for it, for :func:`lmms_task`.
 
     Args:
         data: a parquet file that takes the place of the hub's data set.
-
-    Returns:
-        The task's name for lmms-eval.
     """
     options = cell.evaluation
     sampled = options.temperature > 0
     benchmark = load(entry["task"])
     decoding = {
-        "until": [],  # lmms-eval's default, a blank line, is KAWHI's paragraph delimiter
         "max_new_tokens": options.max_new_tokens,
         "temperature": options.temperature,
         "do_sample": sampled,
         **({"top_p": 1.0, "top_k": 0} if sampled else {}),
         **benchmark.generation,
     }
-    name = task_name(entry["task"], run)
-    body: dict[str, Any] = {
-        "include": str(TASKS / entry["task"] / f"{entry['task']}.yaml"),
+    return task_config(benchmark, run, decoding, None if data is None else [data])
+
+
+def task_config(
+    benchmark: Benchmark, run: TaskRun, decoding: Mapping[str, Any], data: Sequence[Path] | None
+) -> dict[str, Any]:
+    """A pass of a benchmark as the configuration of an lmms-eval task.
+
+    What lmms-eval reports is the rule's mean (``rule``): no judge runs inside lmms-eval, which retries and swallows.
+
+    Args:
+        data: parquet files that take the place of the hub's data set.
+    """
+
+    def doc_to_text(doc: Any, lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
+        return benchmark.prompt(doc, run.options)
+
+    def process_results(doc: Any, results: Sequence[str]) -> dict[str, float]:
+        facts = benchmark.facts(doc)
+        if benchmark.quick_rule is not None:
+            return {"rule": benchmark.quick_rule(facts, results[0])}
+        return {"rule": benchmark.rule(facts, results[0]).score}
+
+    config = {
+        "task": task_name(benchmark.name, run),
+        **benchmark.data,
         **run.task,
-        "generation_kwargs": decoding,
+        "output_type": "generate_until",
+        "process_docs": benchmark.process_docs,
+        "doc_to_visual": benchmark.images,
+        "doc_to_text": doc_to_text,
+        "doc_to_target": lambda doc: str(benchmark.facts(doc)["answer"]),
+        "process_results": process_results,
+        "generation_kwargs": {"until": [], **decoding},  # the default, a blank line, is KAWHI's paragraph delimiter
+        "metric_list": [{"metric": "rule", "aggregation": "mean", "higher_is_better": True}],
     }
-    if run.options:
-        body["lmms_eval_specific_kwargs"] = {"default": dict(run.options)}
     if data is not None:
-        body |= {
-            "dataset_path": "parquet",
-            "dataset_name": None,
-            "test_split": "test",
-            "dataset_kwargs": {**run.task.get("dataset_kwargs", {}), "data_files": {"test": str(data)}},
-        }
-    # `task` first: lmms-eval finds a task's name in the first line that has it.
-    write_atomically(folder / f"{name}.yaml", f"task: {name}\n" + OmegaConf.to_yaml(OmegaConf.create(body)))
-    return name
+        files = {"test": [str(path) for path in data]}
+        config |= {"dataset_path": "parquet", "dataset_name": None, "test_split": "test"}
+        config["dataset_kwargs"] = {**run.task.get("dataset_kwargs", {}), "data_files": files}
+    return config
+
+
+def lmms_task(config: dict[str, Any], backend: str) -> Any:
+    """lmms-eval's task of a configuration; ``backend`` is its name of the model."""
+    from lmms_eval.api.task import ConfigurableMessagesTask
+
+    return ConfigurableMessagesTask(config=config, model_name=backend)

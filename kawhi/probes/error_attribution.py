@@ -78,7 +78,7 @@ def _unused(*_: Any) -> Any:
 
 
 ATTRIBUTION = Benchmark(
-    NAME, _unused, _unused, _unused, _unused, _unused, _unused, judged=True, questions=_questions, verdict=_verdict
+    NAME, {}, _unused, _unused, _unused, _unused, _unused, _unused, questions=_questions, verdict=_verdict
 )
 """What the judge needs to know of a benchmark."""
 

@@ -15,13 +15,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from kawhi.base.errors import CellError
-from kawhi.base.files import write_atomically, write_json
-from kawhi.evaluation import TASKS
+from kawhi.base.files import write_json
 from kawhi.evaluation.benchmark import Scored
 from kawhi.evaluation.benchmarks.mme import BENCHMARK, subtask_scores
+from kawhi.evaluation.task_runs import lmms_task, task_config
 from kawhi.probes.critical_heads import HeadResult, check_questions, pair_points
 from kawhi.runs.identity import weights_fingerprint
 
@@ -169,7 +167,6 @@ def ablate(settings: Settings, out: Path, heads: Sequence[int | None]) -> None:
     questions = check_data(settings.data)
     backend, _ = backend_of(settings.model)
     open_folder(out, identity(settings, backend))
-    _write_task(settings, out / "task")
     lm = hugging_face(
         backend,
         settings.model,
@@ -183,7 +180,7 @@ def ablate(settings: Settings, out: Path, heads: Sequence[int | None]) -> None:
     for done, head in enumerate(heads):
         start = monotonic()
         with torch.no_grad(), masked_heads(lm.model, [] if head is None else [head]):
-            samples, reported = _mme(lm, settings, backend, out / "task")
+            samples, reported = _mme(lm, settings, backend)
         record = _record(head, samples, reported, questions)
         write_json(file_of(out, head), record)
         name = "the whole model" if head is None else f"without head {head}"
@@ -191,32 +188,22 @@ def ablate(settings: Settings, out: Path, heads: Sequence[int | None]) -> None:
         print(f"{name}: {points:.1f} points in {monotonic() - start:.0f} s, {done + 1} of {len(heads)}", flush=True)
 
 
-def _write_task(settings: Settings, folder: Path) -> None:
+def _task(settings: Settings, backend: str) -> Any:
     """The package's task with this data and decoding."""
-    body = {
-        "include": str(TASKS / TASK / f"{TASK}.yaml"),
-        "dataset_path": "parquet",
-        "dataset_kwargs": {"data_files": {"test": [str(path.resolve()) for path in settings.data]}},
-        "test_split": "test",
-        "generation_kwargs": {
-            "until": [],
-            "max_new_tokens": settings.max_new_tokens,
-            "temperature": 0,
-            "do_sample": False,
-        },
-    }
-    write_atomically(folder / f"{TASK}.yaml", f"task: {TASK}\n" + OmegaConf.to_yaml(OmegaConf.create(body)))
+    decoding = {"max_new_tokens": settings.max_new_tokens, "temperature": 0, "do_sample": False}
+    (run,) = BENCHMARK.runs({})
+    return lmms_task(task_config(BENCHMARK, run, decoding, [path.resolve() for path in settings.data]), backend)
 
 
-def _mme(lm: Any, settings: Settings, backend: str, task_folder: Path) -> tuple[list[dict[str, Any]], float]:
+def _mme(lm: Any, settings: Settings, backend: str) -> tuple[list[dict[str, Any]], float]:
     """lmms-eval's samples, and the mean that it reports."""
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.tasks import TaskManager
 
     results = simple_evaluate(
         model=lm,
-        tasks=[TASK],
-        task_manager=TaskManager("WARNING", include_path=str(task_folder), include_defaults=False, model_name=backend),
+        tasks=[_task(settings, backend)],
+        task_manager=TaskManager("WARNING", include_defaults=False),
         batch_size=settings.batch_size,
         device=settings.device,
         log_samples=True,

@@ -28,7 +28,8 @@ def validate_benchmarks(cell: DictConfig) -> None:
     if repeated := sorted({task for task in tasks if tasks.count(task) > 1}):
         raise CellError(f"{', '.join(repeated)} is asked for twice: a cell has one number per benchmark")
     if missing := [task for task in tasks if not exists(task)]:
-        raise CellError(f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks: choose other benchmarks=")
+        names = ", ".join(missing)
+        raise CellError(f"there is no task {names} in kawhi/evaluation/benchmarks: choose other benchmarks=")
     if cell.evaluation.batch_size < 1:
         raise CellError(f"evaluation.batch_size={cell.evaluation.batch_size} must be at least 1")
     for benchmark in cell.benchmarks:

@@ -59,13 +59,13 @@ def _toy_verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, pars
 
 toy = Benchmark(
     name=TOY,
+    data={},
     facts=lambda doc: {"id": str(doc["id"]), "question": f"What is {doc['id']}?", "answer": str(doc["id"])},
     images=_toy_images,
     prompt=lambda doc, options: f"What is {doc['id']}?",
     rule=_toy_rule,
     runs=one_run(5),
     scores=mean_score,
-    judged=True,
     questions=_toy_questions,
     verdict=_toy_verdict,
     full_images=True,

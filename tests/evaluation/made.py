@@ -61,7 +61,7 @@ def _verdict(facts: Mapping[str, Any], response: str, rule: Outcome, parsed: Seq
 
 
 BENCHMARK = replace(
-    tiny.BENCHMARK, name=MADE, runs=one_run(7), judged=True, questions=_questions, verdict=_verdict, full_images=True
+    tiny.BENCHMARK, name=MADE, runs=one_run(7), questions=_questions, verdict=_verdict, full_images=True
 )
 
 

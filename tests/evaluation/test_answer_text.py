@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from kawhi.evaluation.answer_text import bracketed_list, chosen, compare, listed_choices, number, stated, value, visible
+from kawhi.evaluation.answer_text import bracketed_list, chosen, compare, listed_choices, number, stated, value
+from kawhi.evaluation.benchmark import visible
 
 CHOICES = {"A": "3 cm", "B": "5 cm", "C": r"\frac{1}{2}", "D": "the same"}
 

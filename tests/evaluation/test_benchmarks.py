@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 
 import pytest
 
-from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import Outcome, Scored, load
 from kawhi.evaluation.prompts import prompts_of
 from tests.evaluation.examples import examples, tasks
 
 NO_VERDICTS = ("", "I think it is 1.", '{"verdict": [1]}', "[]", "null", "11", "-1", "true", "1 0", "<html>1</html>")
 ODD = ("", " ", "\\boxed{", "A" * 5000, "\x00", "²", "1" * 5000, "```python\n", "{}")
-
-
-@pytest.mark.parametrize("task", tasks())
-def test_a_task_and_its_benchmark_have_one_name(task):
-    assert load(task).name == task
-    utils = import_module(f"kawhi.evaluation.tasks.{task}.utils")
-    assert utils.BENCHMARK is load(task)
-    assert (TASKS / task / f"{task}.yaml").is_file()
 
 
 @pytest.mark.parametrize("task", tasks())
@@ -32,6 +22,7 @@ def test_there_are_right_and_wrong_examples_by_rule_and_by_judge(task):
 
 @pytest.mark.parametrize("task", tasks())
 def test_facts_are_json_and_name_the_sample(task):
+    assert load(task).name == task
     for example in examples(task):
         facts = load(task).facts(example.doc)
         assert json.loads(json.dumps(facts)) == facts

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from kawhi.evaluation.benchmark import numbered
 from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
-from kawhi.evaluation.numbered import numbered
 
 
 @pytest.mark.parametrize(

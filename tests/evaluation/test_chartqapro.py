@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kawhi.evaluation.benchmark import Outcome, Scored
-from kawhi.evaluation.benchmarks.chartqapro import BENCHMARK, rule, scores
+from kawhi.evaluation.benchmarks.chartqapro import BENCHMARK, rule
 from tests.evaluation.examples.chartqapro import ROWS
 
 original = pytest.importorskip("lmms_eval.tasks.chartqapro.utils")
@@ -87,7 +87,7 @@ def test_a_right_answer_that_lmms_eval_scores_wrong(row, response, theirs):
 
 def test_every_type_has_its_score():
     samples = [Scored(BENCHMARK.facts(row), Outcome(float(row is not COUNTRIES))) for row in ROWS]
-    found = scores(samples)
+    found = BENCHMARK.scores(samples)
     assert found.pop("score") == pytest.approx(500 / 6)
     assert found == {
         "factoid": 50.0,

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from kawhi.evaluation.benchmark import Outcome, Scored
-from kawhi.evaluation.benchmarks.charxiv_reasoning import BENCHMARK, KINDS, scores
+from kawhi.evaluation.benchmarks.charxiv_reasoning import BENCHMARK, KINDS
 from kawhi.evaluation.prompts import prompts_of
 from tests.evaluation.examples.charxiv_descriptive import ROWS
 
@@ -100,7 +100,7 @@ def test_the_rule_finds_the_truth_and_takes_no_other_for_it(kind, truth):
 
 def test_every_kind_of_answer_has_its_score():
     samples = [Scored(BENCHMARK.facts(row), Outcome(float(row is ROWS[0]))) for row in ROWS]
-    assert scores(samples) == {
+    assert BENCHMARK.scores(samples) == {
         "score": 25.0,
         "text_in_chart": 50.0,
         "number_in_chart": 0.0,

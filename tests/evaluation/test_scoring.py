@@ -20,7 +20,7 @@ from tests.evaluation.judged import (
 )
 
 pytestmark = pytest.mark.usefixtures("toy_prompts")
-RULE_ONLY = replace(toy, judged=False)
+RULE_ONLY = replace(toy, questions=None)
 
 
 def change(folder, index, **more):

@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 import pytest
-from omegaconf import OmegaConf
 
 from kawhi.base.errors import CellError
-from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import TaskRun, exists
-from kawhi.evaluation.task_runs import configure_task, task_name, task_runs
-from kawhi.runs import prepare
+from kawhi.evaluation.task_runs import task_of_cell, task_runs
 from kawhi.runs.validation import validate_benchmarks
 from tests.cells import cell, options
+from tests.evaluation.examples.mathvista import CHOICE
 
 ENTRY = {"task": "kawhi_tiny", "title": "Tiny world", "problems": 3, "seed": 0}
 
 
 @pytest.mark.parametrize(
-    ("temperature", "sampling"),
-    [(1.0, {"do_sample": True, "top_p": 1.0, "top_k": 0}), (0.0, {"do_sample": False})],
-    ids=["sampled", "greedy"],
+    ("task", "temperature", "expected"),
+    [
+        ("kawhi_tiny", 1.0, {"max_new_tokens": 50, "do_sample": True, "top_p": 1.0, "top_k": 0}),
+        ("kawhi_tiny", 0.0, {"max_new_tokens": 50, "do_sample": False}),
+        ("kawhi_chartmimic", 0.0, {"max_new_tokens": 4096, "do_sample": False}),
+    ],
+    ids=["sampled", "greedy", "fixed by the benchmark"],
 )
-def test_the_task_has_the_cell_s_decoding(tmp_path, temperature, sampling):
+def test_the_task_has_the_cell_s_decoding(tmp_path, task, temperature, expected):
     asked = cell(tmp_path, f"evaluation.temperature={temperature}", "evaluation.max_new_tokens=50")
     data = tmp_path / "held out.parquet"
-    assert configure_task(asked, ENTRY, TaskRun(3), data, tmp_path / "task") == "kawhi_tiny"
-    written = OmegaConf.to_container(OmegaConf.load(tmp_path / "task" / "kawhi_tiny.yaml"))
-    assert written["task"] == "kawhi_tiny"
-    assert written["include"] == str(TASKS / "kawhi_tiny" / "kawhi_tiny.yaml")
-    assert written["dataset_kwargs"] == {"data_files": {"test": str(data)}}
-    decoding = {"until": [], "max_new_tokens": 50, "temperature": temperature}
-    assert written["generation_kwargs"] == decoding | sampling
+    config = task_of_cell(asked, ENTRY | {"task": task}, TaskRun(3), data)
+    assert config["task"] == task
+    assert config["dataset_kwargs"] == {"data_files": {"test": [str(data)]}}
+    assert config["generation_kwargs"] == {"until": [], "temperature": temperature} | expected
 
 
 def test_a_pass_has_its_own_name_options_and_split(tmp_path):
-    run = TaskRun(3, "cot", {"test_split": "testmini"}, {"shot_type": "cot"})
-    name = configure_task(cell(tmp_path), ENTRY, run, None, tmp_path)
-    assert name == task_name("kawhi_tiny", run) == "kawhi_tiny_cot"
-    written = OmegaConf.to_container(OmegaConf.load(tmp_path / "kawhi_tiny_cot.yaml"))
-    assert written["task"] == "kawhi_tiny_cot"
-    assert written["test_split"] == "testmini"
-    assert written["lmms_eval_specific_kwargs"] == {"default": {"shot_type": "cot"}}
-    assert "dataset_path" not in written
+    run = TaskRun(3, "cot", {"test_split": "testmini"}, {"prompt": "format"})
+    config = task_of_cell(cell(tmp_path), ENTRY | {"task": "kawhi_mathvista"}, run, None)
+    assert (config["task"], config["test_split"]) == ("kawhi_mathvista_cot", "testmini")
+    assert config["dataset_path"] == "AI4Math/MathVista"
+    assert config["doc_to_text"](CHOICE).endswith("from the given choices directly.")
 
 
 def test_an_option_that_a_benchmark_does_not_have_is_refused():
@@ -63,9 +59,7 @@ def test_every_benchmark_of_conf_has_its_task_and_its_options(tmp_path, benchmar
     judge = ("judge=endpoint", "judge.base_url=http://here/v1")
     asked = cell(tmp_path, f"benchmarks={benchmarks}", f"scale={scale}", "model=qwen2_5_vl_7b", *judge)
     validate_benchmarks(asked)
-    for benchmark in asked.benchmarks:
-        assert exists(benchmark.task)
-        assert (TASKS / benchmark.task / f"{benchmark.task}.yaml").is_file()
+    assert all(exists(benchmark.task) for benchmark in asked.benchmarks)
 
 
 def test_a_judged_benchmark_without_a_judge_is_refused_before_the_training(tmp_path):
@@ -96,25 +90,3 @@ def test_a_benchmark_twice_is_refused(tmp_path):
 def test_a_benchmark_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(CellError, match="there is no task kawhi_nothing"):
         validate_benchmarks(cell(tmp_path, "benchmarks.0.task=kawhi_nothing"))
-
-
-@pytest.mark.slow
-def test_lmms_eval_loads_the_task(tmp_path):
-    from lmms_eval.tasks import TaskManager, get_task_dict
-
-    asked = cell(tmp_path)
-    data = prepare.tiny_file(asked, "heldout", 3, 0)
-    configure_task(asked, ENTRY, TaskRun(3), data, tmp_path / "task")
-    folder, backend = str(tmp_path / "task"), asked.model.lmms_eval_model
-    manager = TaskManager("ERROR", include_path=folder, include_defaults=False, model_name=backend)
-    task = get_task_dict(["kawhi_tiny"], manager)["kawhi_tiny"]
-    rows = list(task.test_docs())
-    assert len(rows) == 3
-    assert task.doc_to_text(rows[0]) == rows[0]["extra_info"]["question"]
-    assert task.doc_to_visual(rows[0])[0].size == (asked.model.image_size,) * 2
-    assert task.doc_to_target(rows[0]) == rows[0]["reward_model"]["ground_truth"]
-    right = f"So \\boxed{{{rows[0]['reward_model']['ground_truth']}}}"
-    assert task.process_results(rows[0], [right]) == {"rule": 1.0}
-    assert task.process_results(rows[0], ["no answer"]) == {"rule": 0.0}
-    assert task.config.generation_kwargs["max_new_tokens"] == asked.evaluation.max_new_tokens
-    assert task.config.generation_kwargs["until"] == []

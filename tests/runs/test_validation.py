@@ -40,7 +40,7 @@ def test_stock_verl_needs_nothing(tmp_path):
 
 def test_a_benchmark_without_a_task_is_found_before_the_training(tmp_path):
     validate_benchmarks(cell(tmp_path))
-    with pytest.raises(CellError, match="there is no task kawhi_nothing in kawhi/evaluation/tasks"):
+    with pytest.raises(CellError, match="there is no task kawhi_nothing in kawhi/evaluation/benchmarks"):
         validate_benchmarks(cell(tmp_path, "benchmarks.0.task=kawhi_nothing"))
 
 

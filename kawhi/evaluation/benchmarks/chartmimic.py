@@ -14,10 +14,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from kawhi.base.errors import CellError
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, TaskRun, refuse_unknown
+from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, TaskRun, one_image, refuse_unknown
 from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.chartmimic.scores import low_level
 from kawhi.evaluation.parsing import json_object, text, whole_number
@@ -72,10 +70,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
         "category": doc["ExampleID"].rpartition("_")[0],
         "before": before,
     }
-
-
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["InputFigurePreview"].convert("RGB")]
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -195,13 +189,13 @@ def scores(samples: Sequence[Scored]) -> dict[str, float]:
 
 BENCHMARK = Benchmark(
     "kawhi_chartmimic",
+    {"dataset_path": "ChartMimic/ChartMimic", "dataset_name": "chartmimic", "test_split": "test"},
     facts,
-    images,
+    one_image("InputFigurePreview"),
     prompt,
     rule,
     runs,
     scores,
-    judged=True,
     questions=questions,
     verdict=verdict,
     quick_rule=quick_rule,

@@ -8,12 +8,10 @@ The rows have no names, so they are numbered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
-
-from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, numbered, one_image, one_run
 from kawhi.evaluation.chart_answers import candidates, final_answer, first_word
 from kawhi.rewards.relaxed import relaxed_match
 
@@ -30,10 +28,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["image"].convert("RGB")]
-
-
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     return f"{doc['question']}\nAnswer the question with a single word."
 
@@ -47,13 +41,14 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     return Outcome(float(match is not None), final_answer(response) if match is None else match)
 
 
-def scores(samples: Sequence[Scored]) -> dict[str, float]:
-    """``score``, and ``human`` and ``augmented`` where there are any."""
-    found = mean_score(samples)
-    for split in _SPLITS.values():
-        if part := [sample for sample in samples if sample.facts["split"] == split]:
-            found[split] = mean_score(part)["score"]
-    return found
-
-
-BENCHMARK = Benchmark("kawhi_chartqa", facts, images, prompt, rule, one_run(PROBLEMS), scores)
+BENCHMARK = Benchmark(
+    "kawhi_chartqa",
+    {"dataset_path": "lmms-lab-encoder/ChartQA", "test_split": "test"},
+    facts,
+    one_image("image"),
+    prompt,
+    rule,
+    one_run(PROBLEMS),
+    means_by("split", list(_SPLITS.values())),
+    process_docs=numbered,
+)

@@ -25,7 +25,7 @@ from anls import anls_score
 from PIL import Image
 
 from kawhi.evaluation.answer_text import chosen
-from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, numbered, one_run
 from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
 from kawhi.rewards.relaxed import TOLERANCE
 
@@ -69,15 +69,6 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
         if points > best:
             best, found = points, ", ".join(given)
     return Outcome(best, found)
-
-
-def scores(samples: Sequence[Scored]) -> dict[str, float]:
-    """``score``, and one for each type of question that there is (``multi_choice``, ...)."""
-    found = mean_score(samples)
-    for kind in sorted({sample.facts["type"] for sample in samples}):
-        part = [sample for sample in samples if sample.facts["type"] == kind]
-        found[kind.lower().replace(" ", "_")] = mean_score(part)["score"]
-    return found
 
 
 def _readings(response: str, truth: Sequence[str], exact: bool) -> list[list[str]]:
@@ -127,4 +118,14 @@ def _question(doc: Mapping[str, Any]) -> str:
     return f"Context: {paragraph}\n\n{text}" if paragraph else text
 
 
-BENCHMARK = Benchmark("kawhi_chartqapro", facts, images, prompt, rule, one_run(PROBLEMS), scores)
+BENCHMARK = Benchmark(
+    "kawhi_chartqapro",
+    {"dataset_path": "ahmed-masry/ChartQAPro", "test_split": "test"},
+    facts,
+    images,
+    prompt,
+    rule,
+    one_run(PROBLEMS),
+    means_by("type", name=lambda kind: kind.lower().replace(" ", "_")),
+    process_docs=numbered,
+)

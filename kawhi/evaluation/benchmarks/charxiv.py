@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
-from PIL import Image
 
+from kawhi.evaluation.benchmark import Facts, Outcome, one_image
 from kawhi.evaluation.chart_answers import number, plain
+from kawhi.evaluation.parsing import json_object, whole_number
+
+DATA = {"dataset_path": "princeton-nlp/CharXiv", "test_split": "validation"}
+images = one_image("image")
 
 
 @cache
 def templates(kind: str) -> dict[int, str]:
     """``descriptive``: template number -> question; ``reasoning``: answer type -> question."""
-    return yaml.safe_load((Path(__file__).parent / "benchmarks" / "charxiv_questions.yaml").read_text())[kind]
-
-
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["image"].convert("RGB")]
+    return yaml.safe_load((Path(__file__).parent / "charxiv_questions.yaml").read_text())[kind]
 
 
 def figure(doc: Mapping[str, Any]) -> str:
@@ -28,17 +28,25 @@ def figure(doc: Mapping[str, Any]) -> str:
     return PurePosixPath(doc["figure_path"]).stem
 
 
-def extracted(value: Any) -> str:
+def _extracted(value: Any) -> str:
     """What a judge names as the extracted answer: a JSON scalar, or a list of scalars.
 
     Raises:
         ValueError: something else.
     """
     if isinstance(value, list):
-        return ", ".join(map(extracted, value))
+        return ", ".join(map(_extracted, value))
     if isinstance(value, dict):
         raise ValueError(f"{value!r} is not an answer")
     return "" if value is None else str(value)
+
+
+def graded(
+    answer: str, score: str
+) -> tuple[Callable[[str], Any], Callable[[Facts, str, Outcome, Sequence[Any]], Outcome]]:
+    """How a judge's reply is read and what it means, by the keys of the extracted answer and of the score."""
+    parse = json_object({answer: _extracted, score: whole_number(0, 1)})
+    return parse, lambda facts, response, outcome, replies: Outcome(float(replies[0][score]), replies[0][answer])
 
 
 def same_number(given: str, answer: str) -> bool:

@@ -14,21 +14,19 @@ The rule compares the answer that it finds with the truth, by the kind of questi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from kawhi.evaluation.answer_text import visible
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, mean_score, one_run
-from kawhi.evaluation.benchmarks.charxiv import extracted, figure, images, same_number, same_text, templates, terms
+from kawhi.evaluation.benchmark import Benchmark, Outcome, mean_score, one_question, one_run
+from kawhi.evaluation.benchmarks.charxiv import DATA, figure, graded, images, same_number, same_text, templates, terms
 from kawhi.evaluation.chart_answers import candidates, final_answer, first_word, plain
-from kawhi.evaluation.parsing import json_object, whole_number
 
 PROBLEMS = 4000
 _COUNTS = (8, 9, 10, 12, 14, 15, 17, 19)
 _INTERSECT, _LEGEND, _LAYOUT = 11, 13, 18
 _ABOUT_ALL = (18, 19)  # these ask about the whole figure, not about one of its plots
 _GRID = re.compile(r"([0-9]{1,3})\s*(?:by|x|×)\s*([0-9]{1,3})", re.IGNORECASE)
-_parse = json_object({"extract_answer_T1": extracted, "score_T1": whole_number(0, 1)})
+_parse, _verdict = graded("extract_answer_T1", "score_T1")
 
 
 def process_docs(dataset: Any) -> Any:
@@ -73,20 +71,6 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     return Outcome(float(match is not None), found if match is None else match)
 
 
-def questions(
-    facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
-) -> list[JudgeQuestion]:
-    answer = visible(response)
-    if not answer:
-        return []
-    fields = {"template": facts["template"], "answer": facts["answer"], "response": answer}
-    return [JudgeQuestion("grade", fields, _parse)]
-
-
-def verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, replies: Sequence[Any]) -> Outcome:
-    return Outcome(float(replies[0]["score_T1"]), replies[0]["extract_answer_T1"])
-
-
 def _same(template: int, given: str, answer: str) -> bool:
     if template in _COUNTS:
         return same_number(given, answer)
@@ -113,15 +97,21 @@ def _place(doc: Mapping[str, Any]) -> str:
     return f"For the subplot at row {doc['subplot_row']} and column {doc['subplot_col']}, "
 
 
+_questions = one_question(
+    "grade",
+    _parse,
+    lambda facts, said: {"template": facts["template"], "answer": facts["answer"], "response": said},
+)
 BENCHMARK = Benchmark(
     "kawhi_charxiv_descriptive",
+    DATA,
     facts,
     images,
     prompt,
     rule,
     one_run(PROBLEMS),
     mean_score,
-    judged=True,
-    questions=questions,
-    verdict=verdict,
+    process_docs=process_docs,
+    questions=_questions,
+    verdict=_verdict,
 )

@@ -12,18 +12,16 @@ Data and the judge's rules are those of the authors and of lmms-eval's ``charxiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from kawhi.evaluation.answer_text import visible
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, mean_score, one_run
-from kawhi.evaluation.benchmarks.charxiv import extracted, figure, images, same_number, templates, terms
+from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, one_question, one_run
+from kawhi.evaluation.benchmarks.charxiv import DATA, figure, graded, images, same_number, templates, terms
 from kawhi.evaluation.chart_answers import candidates, final_answer, plain
-from kawhi.evaluation.parsing import json_object, whole_number
 
 PROBLEMS = 1000
 KINDS = {1: "text_in_chart", 2: "text_in_general", 3: "number_in_chart", 4: "number_in_general"}
-_parse = json_object({"extracted_answer": extracted, "score": whole_number(0, 1)})
+_parse, _verdict = graded("extracted_answer", "score")
 
 
 def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,29 +43,6 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     return Outcome(float(match is not None), final_answer(response) if match is None else match)
 
 
-def questions(
-    facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
-) -> list[JudgeQuestion]:
-    answer = visible(response)
-    if not answer:
-        return []
-    fields = {key: facts[key] for key in ("question", "answer", "kind")} | {"response": answer}
-    return [JudgeQuestion("grade", fields, _parse)]
-
-
-def verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, replies: Sequence[Any]) -> Outcome:
-    return Outcome(float(replies[0]["score"]), replies[0]["extracted_answer"])
-
-
-def scores(samples: Sequence[Scored]) -> dict[str, float]:
-    """``score``, and one for each kind of answer that there is."""
-    found = mean_score(samples)
-    for kind in KINDS.values():
-        if part := [sample for sample in samples if sample.facts["kind"] == kind]:
-            found[kind] = mean_score(part)["score"]
-    return found
-
-
 def _same(kind: str, given: str, answer: str) -> bool:
     if kind.startswith("number"):
         return same_number(given, answer)
@@ -86,15 +61,20 @@ def _digits(kind: int, answer: str) -> list[str]:
     return [f"* Your final answer must be a number with {len(decimals)} decimal places."]
 
 
+_questions = one_question(
+    "grade",
+    _parse,
+    lambda facts, said: {key: facts[key] for key in ("question", "answer", "kind")} | {"response": said},
+)
 BENCHMARK = Benchmark(
     "kawhi_charxiv_reasoning",
+    DATA,
     facts,
     images,
     prompt,
     rule,
     one_run(PROBLEMS),
-    scores,
-    judged=True,
-    questions=questions,
-    verdict=verdict,
+    means_by("kind", list(KINDS.values())),
+    questions=_questions,
+    verdict=_verdict,
 )

@@ -16,10 +16,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
-from kawhi.evaluation.answer_text import visible
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.benchmark import (
+    Benchmark,
+    Outcome,
+    Scored,
+    mean_score,
+    one_image,
+    one_question,
+    one_run,
+    right_if,
+)
 from kawhi.evaluation.chart_answers import first_word
 from kawhi.evaluation.parsing import exactly
 
@@ -40,10 +46,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["image"].convert("RGB")]
-
-
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     return doc["question"]
 
@@ -51,20 +53,6 @@ def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     answer = first_word(response, ("yes", "no"))
     return Outcome(float(answer == facts["yes_or_no"]), answer)
-
-
-def questions(
-    facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
-) -> list[JudgeQuestion]:
-    answer = visible(response)
-    if not answer:
-        return []
-    fields = {"question": facts["question"], "answer": facts["answer"], "response": answer}
-    return [JudgeQuestion("verdict", fields, _verdict)]
-
-
-def verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, replies: Sequence[Any]) -> Outcome:
-    return Outcome(float(replies[0] == "correct"), outcome.extraction)
 
 
 def scores(samples: Sequence[Scored]) -> dict[str, float]:
@@ -84,15 +72,20 @@ def _verdict(reply: str) -> str:
     return exactly("correct", "incorrect", "unclear")(reply.lower())
 
 
+_questions = one_question(
+    "verdict",
+    _verdict,
+    lambda facts, said: {"question": facts["question"], "answer": facts["answer"], "response": said},
+)
 BENCHMARK = Benchmark(
     "kawhi_hallusionbench",
+    {"dataset_path": "lmms-lab-encoder/HallusionBench", "test_split": "image"},
     facts,
-    images,
+    one_image("image"),
     prompt,
     rule,
     one_run(PROBLEMS),
     scores,
-    judged=True,
-    questions=questions,
-    verdict=verdict,
+    questions=_questions,
+    verdict=right_if("correct"),
 )

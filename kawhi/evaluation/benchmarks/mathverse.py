@@ -7,21 +7,19 @@ Other choices: an empty response is wrong without a judge; there are no stop str
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
 
-from kawhi.evaluation.answer_text import compare, listed_choices, visible
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, Scored, mean_score, one_run
+from kawhi.evaluation.answer_text import compare, listed_choices
+from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, one_question, one_run, right_if
 from kawhi.evaluation.parsing import exactly
 
 
 def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
-    answer, question = (
-        str(doc["answer"]),
-        doc["question_for_eval"],
-    )  # ``question`` is empty where the image holds all of it
+    answer = str(doc["answer"])
+    question = doc["question_for_eval"]  # ``question`` is empty where the image holds all of it
     return {
         "id": str(doc["sample_index"]),
         "question": question,
@@ -43,37 +41,21 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     return compare(response, facts["answer"], facts["choices"])
 
 
-def questions(
-    facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
-) -> list[JudgeQuestion]:
-    if not visible(response):
-        return []
-    fields = {"question": facts["question"], "answer": facts["answer"], "prediction": visible(response)}
-    return [JudgeQuestion("verdict", fields, exactly("0", "1"))]
-
-
-def verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, replies: Sequence[Any]) -> Outcome:
-    return Outcome(float(replies[0] == "1"), outcome.extraction)
-
-
-def scores(samples: Sequence[Scored]) -> dict[str, float]:
-    """The mean, and that of each version of the problems."""
-    versions: dict[str, list[Scored]] = {}
-    for sample in samples:
-        versions.setdefault(sample.facts["version"], []).append(sample)
-    return mean_score(samples) | {name: mean_score(those)["score"] for name, those in sorted(versions.items())}
-
-
+_questions = one_question(
+    "verdict",
+    exactly("0", "1"),
+    lambda facts, said: {"question": facts["question"], "answer": facts["answer"], "prediction": said},
+)
 BENCHMARK = Benchmark(
     "kawhi_mathverse",
+    {"dataset_path": "CaraJ/MathVerse-lmmseval", "dataset_name": "testmini", "test_split": "testmini"},
     facts,
     images,
     prompt,
     rule,
     one_run(3940),
-    scores,
-    judged=True,
-    questions=questions,
-    verdict=verdict,
+    means_by("version"),
+    questions=_questions,
+    verdict=right_if("1"),
     full_images=True,  # error attribution shows them to a judge
 )

@@ -15,10 +15,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
-from kawhi.evaluation.answer_text import compare, visible
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, TaskRun, mean_score, refuse_unknown
+from kawhi.evaluation.answer_text import compare, lettered
+from kawhi.evaluation.benchmark import (
+    Benchmark,
+    Outcome,
+    TaskRun,
+    mean_score,
+    one_image,
+    one_question,
+    refuse_unknown,
+    right_if,
+)
 from kawhi.evaluation.parsing import exactly
 from kawhi.rewards.latex import tidy
 
@@ -37,10 +44,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["decoded_image"].convert("RGB")]
-
-
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     return _INSTRUCTION + with_options(doc["question"], doc["options"])  # no space between the two, as in lmms-eval
 
@@ -48,30 +51,13 @@ def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 def with_options(question: str, options: Sequence[str]) -> str:
     if not options:
         return question
-    lines = [f"{letter}. {text}" for letter, text in _lettered(options).items()]
+    lines = [f"{letter}. {text}" for letter, text in lettered(options).items()]
     return f"{question}\nChoices: " + "\n".join(lines)
 
 
 def rule(facts: Mapping[str, Any], response: str) -> Outcome:
-    choices = {letter: tidy(text) for letter, text in _lettered(facts["options"]).items()}
+    choices = {letter: tidy(text) for letter, text in lettered(facts["options"]).items()}
     return compare(response, facts["answer"], choices)
-
-
-def questions(
-    facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
-) -> list[JudgeQuestion]:
-    if not visible(response):
-        return []
-    fields = {
-        "question": with_options(facts["question"], facts["options"]),
-        "answer": facts["answer"],
-        "prediction": visible(response),
-    }
-    return [JudgeQuestion("verdict", fields, exactly("0", "1"))]
-
-
-def verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, replies: Sequence[Any]) -> Outcome:
-    return Outcome(float(replies[0] == "1"), outcome.extraction)
 
 
 def runs(options: Mapping[str, Any]) -> list[TaskRun]:
@@ -82,19 +68,24 @@ def runs(options: Mapping[str, Any]) -> list[TaskRun]:
     return [TaskRun(PROBLEMS[split], task={"test_split": split})]
 
 
-def _lettered(options: Sequence[str]) -> dict[str, str]:
-    return {chr(ord("A") + i): text for i, text in enumerate(options)}
-
-
+_questions = one_question(
+    "verdict",
+    exactly("0", "1"),
+    lambda facts, said: {
+        "question": with_options(facts["question"], facts["options"]),
+        "answer": facts["answer"],
+        "prediction": said,
+    },
+)
 BENCHMARK = Benchmark(
     "kawhi_mathvision",
+    {"dataset_path": "MathLLMs/MathVision", "test_split": "testmini"},
     facts,
-    images,
+    one_image("decoded_image"),
     prompt,
     rule,
     runs,
     mean_score,
-    judged=True,
-    questions=questions,
-    verdict=verdict,
+    questions=_questions,
+    verdict=right_if("1"),
 )

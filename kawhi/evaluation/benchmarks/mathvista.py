@@ -21,10 +21,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from Levenshtein import distance
-from PIL import Image
 
-from kawhi.evaluation.answer_text import bracketed_list, chosen, number, stated, visible
-from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, TaskRun, mean_score, refuse_unknown
+from kawhi.evaluation.answer_text import bracketed_list, chosen, lettered, number, stated
+from kawhi.evaluation.benchmark import (
+    Benchmark,
+    JudgeQuestion,
+    Outcome,
+    TaskRun,
+    mean_score,
+    one_image,
+    refuse_unknown,
+    visible,
+)
 from kawhi.evaluation.parsing import json_object, text
 from kawhi.rewards.choices import letter_and_text
 from kawhi.rewards.limits import MAX_CHARACTERS
@@ -44,12 +52,8 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
         "choices": list(doc["choices"] or []),
         "question_type": doc["question_type"],
         "answer_type": doc["answer_type"],
-        "precision": _precision(doc),
+        "precision": None if doc["precision"] is None else int(doc["precision"]),
     }
-
-
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["decoded_image"].convert("RGB")]
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -57,10 +61,10 @@ def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     brief = options.get("prompt", "cot") == "format"
     unit = f" (Unit: {doc['unit']})" if doc["unit"] else ""
     lines = [("" if brief else "Question: ") + doc["question"] + unit]
-    lettered = _lettered(doc["choices"] or [])
-    if lettered and not brief:
+    choices = lettered(doc["choices"] or [])
+    if choices and not brief:
         lines.append("Choices:")
-    lines += [f"{letter}. {choice}" if brief else f"({letter}) {choice}" for letter, choice in lettered.items()]
+    lines += [f"{letter}. {choice}" if brief else f"({letter}) {choice}" for letter, choice in choices.items()]
     lines.append(_short_hint(doc) if brief else _hint(doc))
     if options.get("prompt") == "solution":
         lines.append("Solution:")
@@ -117,15 +121,15 @@ def runs(options: Mapping[str, Any]) -> list[TaskRun]:
 
 def _option(extraction: str, choices: Sequence[str]) -> str:
     """The text of the option that is named by its letter, else the nearest one by edit distance."""
-    lettered = _lettered(choices)
+    by_letter = lettered(choices)
     named = letter_and_text(extraction)
     letters = [
         extraction,
         *(letter.upper() for letter in _IN_PARENTHESES.findall(extraction)),
         named[0] if named else "",
     ]
-    letter = next((letter for letter in letters if letter in lettered), "")
-    option = lettered[letter] if letter else min(choices, key=lambda choice: distance(extraction, choice))
+    letter = next((letter for letter in letters if letter in by_letter), "")
+    option = by_letter[letter] if letter else min(choices, key=lambda choice: distance(extraction, choice))
     return option.strip()
 
 
@@ -144,17 +148,9 @@ def _itself(facts: Mapping[str, Any], response: str) -> str:
 def _found(facts: Mapping[str, Any], response: str) -> str:
     """The answer in a longer response, by rule."""
     if facts["question_type"] == "multi_choice":
-        return chosen(response, _lettered(facts["choices"])) or stated(response)[:MAX_CHARACTERS]
+        return chosen(response, lettered(facts["choices"])) or stated(response)[:MAX_CHARACTERS]
     find = bracketed_list if facts["answer_type"] == "list" else number
     return find(stated(response)) or find(visible(response))
-
-
-def _lettered(choices: Sequence[str]) -> dict[str, str]:
-    return {chr(ord("A") + i): choice for i, choice in enumerate(choices)}
-
-
-def _precision(doc: Mapping[str, Any]) -> int | None:
-    return None if doc["precision"] is None else int(doc["precision"])
 
 
 def _hint(doc: Mapping[str, Any]) -> str:
@@ -186,13 +182,13 @@ def _short_hint(doc: Mapping[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     "kawhi_mathvista",
+    {"dataset_path": "AI4Math/MathVista", "test_split": "testmini"},
     facts,
-    images,
+    one_image("decoded_image"),
     prompt,
     rule,
     runs,
     mean_score,
-    judged=True,
     questions=questions,
     verdict=verdict,
 )

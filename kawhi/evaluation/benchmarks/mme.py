@@ -14,23 +14,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
-from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, one_run
+from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, one_image, one_run
 from kawhi.evaluation.chart_answers import first_word
 
 PROBLEMS = 2374
-PERCEPTION = (
-    "existence",
-    "count",
-    "position",
-    "color",
-    "posters",
-    "celebrity",
-    "scene",
-    "landmark",
-    "artwork",
-    "OCR",
+PERCEPTION = tuple(
+    ["existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR"]
 )
 COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
 _ASK = " Please answer yes or no."
@@ -46,10 +35,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
         "category": doc["category"],
         "image": doc["question_id"],
     }
-
-
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["image"].convert("RGB")]
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -99,4 +84,13 @@ def scores(samples: Sequence[Scored]) -> dict[str, float]:
     return {"score": perception + cognition, "perception": perception, "cognition": cognition, **parts}
 
 
-BENCHMARK = Benchmark("kawhi_mme", facts, images, prompt, rule, one_run(PROBLEMS), scores)
+BENCHMARK = Benchmark(
+    "kawhi_mme",
+    {"dataset_path": "lmms-lab-encoder/MME", "test_split": "test"},
+    facts,
+    one_image("image"),
+    prompt,
+    rule,
+    one_run(PROBLEMS),
+    scores,
+)

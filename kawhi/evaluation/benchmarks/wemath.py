@@ -27,10 +27,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from kawhi.evaluation.answer_text import chosen, listed_choices
-from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, TaskRun, mean_score, refuse_unknown
+from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, TaskRun, mean_score, one_image, refuse_unknown
 
 PROBLEMS = 1740
 # The system message of lmms-eval's wemath_testmini_reasoning.
@@ -54,10 +52,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
         "steps": int(steps),
         "step": step,
     }
-
-
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["image_path"].convert("RGB")]
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -116,4 +110,13 @@ def composite_scores(samples: Sequence[Scored]) -> dict[str, float]:
     return found
 
 
-BENCHMARK = Benchmark("kawhi_wemath", facts, images, prompt, rule, runs, scores)
+BENCHMARK = Benchmark(
+    "kawhi_wemath",
+    {"dataset_path": "We-Math/We-Math", "test_split": "testmini"},
+    facts,
+    one_image("image_path"),
+    prompt,
+    rule,
+    runs,
+    scores,
+)

@@ -20,14 +20,14 @@ if __name__ == "__main__":
     import matplotlib
 
     matplotlib.use("agg", force=True)
+    import draw
     import matplotlib.pyplot as plt
     import networkx  # noqa: F401
-    import run
     import tracing
 
     plt.title("What is loaded for a first picture is loaded once, too.")
     plt.scatter([1], [1])
-    run.render(plt.gcf(), 600), tracing.texts(plt.gcf())
+    draw.render(plt.gcf(), 600), tracing.texts(plt.gcf())
     plt.close("all")
     gc.freeze()
     for line in sys.stdin:
@@ -37,7 +37,7 @@ if __name__ == "__main__":
             os.dup2(os.open(request, os.O_RDONLY), 0)
             os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT), 1)
             sys.stdin = open(0)  # noqa: SIM115  the program's own, for as long as it lives
-            run.main()
+            draw.main()
             os._exit(0)
         os.waitpid(child, 0)
         print("done", flush=True)
@@ -45,7 +45,7 @@ if __name__ == "__main__":
 
 @contextlib.contextmanager
 def drawing(folder: Path) -> Iterator[Callable[[str], bytes]]:
-    """A function from a program to what ``run.py`` says of it."""
+    """A function from a program to what ``draw.py`` says of it."""
     from kawhi.evaluation.chartmimic import limits, sandbox
 
     environment = {**os.environ, "MPLCONFIGDIR": str(folder), "OMP_NUM_THREADS": "1"}

@@ -12,9 +12,7 @@ import pytest
 from PIL import Image
 
 from kawhi.base.errors import CellError
-from kawhi.evaluation import TASKS
 from kawhi.evaluation.benchmark import Outcome, Scored
-from kawhi.evaluation.benchmarks import chartmimic
 from kawhi.evaluation.benchmarks.chartmimic import (
     BENCHMARK,
     LOW,
@@ -233,47 +231,3 @@ def test_the_filter_picks_the_task_s_rows(tmp_path):
     )["test"]
     assert [facts(row)["id"] for row in found] == ["direct_600/line_0", "direct_600/line_2"]
     assert BENCHMARK.images(found[0])[0].size == (60, 30)
-
-
-@pytest.mark.slow
-def test_lmms_eval_loads_the_task_and_runs_no_program(tmp_path, monkeypatch):
-    from lmms_eval.tasks import TaskManager, get_task_dict
-
-    monkeypatch.setattr(sandbox, "draw", lambda code: pytest.fail("a program was run"))
-    rows = [doc(name=f"line_{i}", task=task) for i, task in enumerate(("direct_1800", "direct_600"))]
-    datasets.Dataset.from_dict({name: [row[name] for row in rows] for name in rows[0]}).to_parquet(
-        tmp_path / "a.parquet"
-    )
-    (tmp_path / "task").mkdir()
-    (tmp_path / "task" / "kawhi_chartmimic.yaml").write_text(
-        json.dumps(
-            {
-                "task": "kawhi_chartmimic",
-                "include": str(TASKS / "kawhi_chartmimic" / "kawhi_chartmimic.yaml"),
-                "dataset_path": "parquet",
-                "dataset_name": None,
-                "dataset_kwargs": {
-                    "data_files": {"test": str(tmp_path / "a.parquet")},
-                    **runs({})[0].task["dataset_kwargs"],
-                },
-            }
-        )
-    )
-    folder = str(tmp_path / "task")
-    manager = TaskManager("ERROR", include_path=folder, include_defaults=False, model_name="async_openai")
-    task = get_task_dict(["kawhi_chartmimic"], manager)["kawhi_chartmimic"]
-    (row,) = task.test_docs()
-    assert row["ExampleID"] == "line_1"
-    assert task.doc_to_text(row) == INSTRUCTION
-    assert task.doc_to_visual(row)[0].size == (60, 30)
-    assert task.doc_to_target(row) == LINES
-    assert task.process_results(row, [block(LINES)]) == {"rule": 1.0}
-    assert task.process_results(row, ["no program"]) == {"rule": 0.0}
-    assert task.config.generation_kwargs["until"] == []
-    assert task.config.generation_kwargs["max_new_tokens"] == 4096
-
-
-def test_the_task_s_own_filter_is_that_of_the_default():
-    text = (TASKS / "kawhi_chartmimic" / "kawhi_chartmimic.yaml").read_text()
-    assert f'filters: [[Task, "==", {runs({})[0].task["dataset_kwargs"]["filters"][0][2]}]]' in text
-    assert chartmimic.PROBLEMS["testmini"] == runs({})[0].problems

@@ -1,8 +1,0 @@
-"""The functions that kawhi_charxiv_descriptive.yaml names."""
-
-from kawhi.evaluation.benchmark import lmms_functions
-from kawhi.evaluation.benchmarks.charxiv_descriptive import BENCHMARK, process_docs
-
-__all__ = ["process_docs"]
-
-doc_to_visual, doc_to_text, doc_to_target, process_results = lmms_functions(BENCHMARK)

@@ -1,6 +1,0 @@
-"""The functions that kawhi_wemath.yaml names."""
-
-from kawhi.evaluation.benchmark import lmms_functions
-from kawhi.evaluation.benchmarks.wemath import BENCHMARK
-
-doc_to_visual, doc_to_text, doc_to_target, process_results = lmms_functions(BENCHMARK)
