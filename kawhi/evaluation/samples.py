@@ -87,41 +87,15 @@ class Sample:
         return {0.0: "wrong", 1.0: "right"}.get(self.score, "partly")
 
 
-_JSON = ("facts", "rule_parts", "parts")
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("run", pa.string()),
-        ("facts", pa.string()),
-        ("prompt", pa.string()),
-        ("images", pa.list_(pa.string())),
-        ("response", pa.string()),
-        ("finish_reason", pa.string()),
-        ("tokens", pa.int64()),
-        ("rule_score", pa.float64()),
-        ("rule_extraction", pa.string()),
-        ("rule_parts", pa.string()),
-        ("score", pa.float64()),
-        ("extraction", pa.string()),
-        ("parts", pa.string()),
-        (
-            "replies",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("question", pa.string()),
-                        ("request", pa.string()),
-                        ("judge", pa.string()),
-                        ("text", pa.string()),
-                        ("error", pa.string()),
-                        ("attempts", pa.int64()),
-                    ]
-                )
-            ),
-        ),
-        ("verdict", pa.string()),  # for readers without this module
-    ]
-)
+def _columns(of: type) -> list[tuple[str, pa.DataType]]:
+    return [(each.name, _KINDS[str(each.type)]) for each in fields(of)]
+
+
+_KINDS = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
+_KINDS |= {"list[str]": pa.list_(pa.string()), "list[Reply]": pa.list_(pa.struct(_columns(Reply)))}
+_JSON = [each.name for each in fields(Sample) if str(each.type).startswith("dict")]
+_KINDS |= {str(each.type): pa.string() for each in fields(Sample) if each.name in _JSON}
+SCHEMA = pa.schema([*_columns(Sample), ("verdict", pa.string())])  # the last for readers without this module
 IMAGES = pa.schema([("key", pa.string()), ("bytes", pa.binary())])
 
 

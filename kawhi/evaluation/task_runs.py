@@ -99,6 +99,7 @@ def task_config(
 
 def lmms_task(config: dict[str, Any], backend: str) -> Any:
     """lmms-eval's task of a configuration; ``backend`` is its name of the model."""
+    import lmms_eval.api.metrics  # noqa: F401  it registers the mean, which the task looks up when it is made
     from lmms_eval.api.task import ConfigurableMessagesTask
 
     return ConfigurableMessagesTask(config=config, model_name=backend)

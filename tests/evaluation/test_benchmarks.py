@@ -89,3 +89,43 @@ def test_scores_of_all_wrong_and_all_right(task):
 def test_an_unknown_option_is_refused(task):
     with pytest.raises(ValueError, match="unknown option"):
         load(task).runs({"problems": 1, "unheard_of": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "passes"),
+    [
+        ("mathvision", {"split": "testmini"}, [("", 304, {"test_split": "testmini"}, {})]),
+        ("mathvision", {"split": "test"}, [("", 3040, {"test_split": "test"}, {})]),
+        ("mathvista", {}, [(name, 1000, {}, {"prompt": name}) for name in ("cot", "solution", "format")]),
+        ("mathvista", {"prompts": "format"}, [("format", 1000, {}, {"prompt": "format"})]),
+        (
+            "mathvista",
+            {"prompts": ["solution", "cot"]},
+            [(name, 1000, {}, {"prompt": name}) for name in ("solution", "cot")],
+        ),
+        ("wemath", {"instruction": "none"}, [("", 1740, {}, {"instruction": "none"})]),
+    ],
+)
+def test_options_make_passes(name, options, passes):
+    found = load(f"kawhi_{name}").runs(options)
+    assert [(run.name, run.problems, run.task, run.options) for run in found] == passes
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("mathvision", {"split": "train"}, "split 'train' is not one of test, testmini"),
+        ("wemath", {"instruction": "box"}, "instruction 'box' is not one of tags, none"),
+        *(
+            ("mathvista", {"prompts": prompts}, "give one or more of cot, solution, format")
+            for prompts in ("reason-first", [], ["cot", "cot"], ["cot", "direct"])
+        ),
+    ],
+)
+def test_other_values_are_refused(name, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load(f"kawhi_{name}").runs(options)
+
+
+def test_a_row_of_mathverse_without_an_image_has_none():
+    assert load("kawhi_mathverse").images({"image": ""}) == []

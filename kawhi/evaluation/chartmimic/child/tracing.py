@@ -47,12 +47,8 @@ def _face(artist: Any) -> Read:
     return lambda: [_hex(artist.get_facecolor())]
 
 
-def _faces(artist: Any) -> Read:
-    return lambda: [_hex(color) for color in artist.get_facecolor()]
-
-
-def _first_face(artist: Any) -> Read:
-    return lambda: [_hex(color) for color in artist.get_facecolor()[:1]]
+def _faces(artist: Any, most: int | None = None) -> Read:
+    return lambda: [_hex(color) for color in artist.get_facecolor()[:most]]
 
 
 def _edges(artist: Any) -> Read:
@@ -63,10 +59,6 @@ def _map(artist: Any) -> Read:
     return lambda: [artist.get_cmap().name]
 
 
-def _named(cmap: Any) -> Read:
-    return lambda: [cmap if isinstance(cmap, str) else cmap.name]
-
-
 def _flat(patches: Any) -> Iterable[Any]:
     if hasattr(patches, "__iter__"):
         for each in patches:
@@ -75,54 +67,52 @@ def _flat(patches: Any) -> Iterable[Any]:
         yield patches
 
 
+def _each_face(patches: Iterable[Any]) -> list[Read]:
+    return [_face(patch) for patch in patches]
+
+
+def _edge_colors(result: Any) -> list[Read]:
+    return _each_face(result) if isinstance(result, list) else [_edges(result)]
+
+
+# Of (result, self or first argument): the colours of what a call of each function drew.
+_PAINTED: dict[str, Callable[[Any, Any], list[Read]]] = {
+    "line": lambda result, _: [_line(result[0])],
+    **dict.fromkeys(("axhline", "axvline"), lambda result, _: [_line(result)]),
+    "bar": lambda result, _: _each_face(_flat(result)),
+    "hist": lambda result, _: _each_face(_flat(result[2])),
+    **dict.fromkeys(("axhspan", "axvspan"), lambda result, _: [_face(result)]),
+    **dict.fromkeys(("fill", "3d bar"), lambda result, _: _each_face(result)),
+    "pie": lambda result, _: _each_face(result[0]),
+    "boxplot": lambda result, _: _each_face(box for box in result["boxes"] if isinstance(box, PathPatch)),
+    "violinplot": lambda result, _: [_faces(body, 1) for body in result["bodies"]],
+    **dict.fromkeys(
+        ("fill_between", "scatter", "polar scatter", "3d plot_surface", "3d bar3d"),
+        lambda result, _: [_faces(result, 1)],
+    ),
+    **dict.fromkeys(("hlines", "vlines"), lambda result, _: [_edges(result)]),
+    **dict.fromkeys(("polar plot", "3d plot"), lambda result, _: [_line(line) for line in result]),
+    **dict.fromkeys(
+        ("quiver", "broken_barh", "3d scatter", "3d add_collection3d", "draw_networkx_nodes"),
+        lambda result, _: [_faces(result)],
+    ),
+    **dict.fromkeys(("imshow", "pcolor", "contour", "contourf", "tripcolor"), lambda result, _: [_map(result)]),
+    "image": lambda _, image: [_map(image)],
+    "ellipse": lambda _, patch: [_face(patch)] if type(patch) in (Ellipse, Circle) else [],
+    "venn": lambda _, venn: _each_face(patch for patch in venn.patches if patch is not None),
+    "squarify": lambda result, _: _each_face(patch for container in result.containers for patch in container),
+    "draw_networkx_edges": lambda result, _: _edge_colors(result),
+    "draw_networkx_labels": lambda result, _: [_line(text) for text in result.values()],
+}
+_BY_COLOR_MAP = ("scatter", "polar scatter", "3d scatter", "3d plot_surface")
+
+
 def _painted(name: str, result: Any, args: tuple, kwargs: dict[str, Any]) -> list[Read]:
     """The colours of what a call of ``name`` drew."""
-    match name:
-        case "line":
-            return [_line(result[0])]
-        case "axhline" | "axvline":
-            return [_line(result)]
-        case "bar" | "hist":
-            return [_face(patch) for patch in _flat(result if name == "bar" else result[2])]
-        case "axhspan" | "axvspan":
-            return [_face(result)]
-        case "fill":
-            return [_face(patch) for patch in result]
-        case "pie":
-            return [_face(wedge) for wedge in result[0]]
-        case "boxplot":
-            return [_face(box) for box in result["boxes"] if isinstance(box, PathPatch)]
-        case "violinplot":
-            return [_first_face(body) for body in result["bodies"]]
-        case "fill_between":
-            return [_first_face(result)]
-        case "scatter" | "polar scatter" | "3d scatter" | "3d plot_surface" if kwargs.get("cmap") is not None:
-            return [_named(kwargs["cmap"])]
-        case "scatter" | "polar scatter" | "3d plot_surface" | "3d bar3d":
-            return [_first_face(result)]
-        case "hlines" | "vlines":
-            return [_edges(result)]
-        case "polar plot" | "3d plot":
-            return [_line(line) for line in result]
-        case "3d bar":
-            return [_face(patch) for patch in result]
-        case "quiver" | "broken_barh" | "3d scatter" | "3d add_collection3d" | "draw_networkx_nodes":
-            return [_faces(result)]
-        case "imshow" | "pcolor" | "contour" | "contourf" | "tripcolor":
-            return [_map(result)]
-        case "image":
-            return [_map(args[0])]
-        case "ellipse":
-            return [_face(args[0])] if type(args[0]) in (Ellipse, Circle) else []
-        case "venn":
-            return [_face(patch) for patch in args[0].patches if patch is not None]
-        case "squarify":
-            return [_face(patch) for container in result.containers for patch in container]
-        case "draw_networkx_edges":
-            return [_face(arrow) for arrow in result] if isinstance(result, list) else [_edges(result)]
-        case "draw_networkx_labels":
-            return [_line(text) for text in result.values()]
-    raise AssertionError(name)
+    cmap = kwargs.get("cmap")
+    if cmap is not None and name in _BY_COLOR_MAP:
+        return [lambda: [cmap if isinstance(cmap, str) else cmap.name]]
+    return _PAINTED[name](result, args[0] if args else None)
 
 
 class Tracer:
