@@ -49,10 +49,8 @@ test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval include
 test-fast: setup ## set up, then the tests that start no trainer
 	$(RUN) -m pytest -m "not slow" -n auto --dist loadscope --no-loadscope-reorder -p tests.progress --durations 10
 
-lint: setup ## ruff and mypy
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+lint: setup ## ruff (check and format), mypy and shellcheck, as .pre-commit-config.yaml lists them
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pre-commit run --all-files
 
 doctor: setup ## check this machine, with one thing to do per finding
 	@$(VENV)/bin/kawhi doctor

@@ -21,6 +21,7 @@ from analysis.make_report import report_files  # noqa: E402
 from analysis.make_tables import FORMATS, make_tables, rendered  # noqa: E402
 from analysis.render import Links  # noqa: E402
 from analysis.report import gather  # noqa: E402
+from kawhi.base.checkout import RESULTS  # noqa: E402
 
 ALLOWED = {"report": {"report.pdf"}}
 """Files of a folder that are not compared."""
@@ -30,7 +31,7 @@ _PICTURE = re.compile(r'src="data:image/png;base64,[^"]*"')
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="has records/, tables/, report/, cards/")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="has records/, tables/, report/, cards/")
     given = parser.parse_args(arguments)
     wrong = differences(given.results)
     for text in wrong:

@@ -7,15 +7,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from analysis.records import SEED_COPIES, Entry, TableError
 from analysis.table import differing, told_apart
+from kawhi.base.checkout import CONF
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 OURS = "kawhi"
 _OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
 
@@ -46,7 +45,7 @@ class Row:
     def wanted(self, scale: str, recipe: str | None) -> dict[str, Any]:
         """What the configuration of its records says, at a scale."""
         names = _scale_names(scale)
-        wanted = {"study.name": self.study, "model.name": names["model"][self.model]}
+        wanted: dict[str, Any] = {"study.name": self.study, "model.name": names["model"][self.model]}
         if self.study == "training":
             wanted |= {"credit.name": self.credit, "algorithm.name": self.algorithm, **self.options}
             wanted |= {"data.name": names["data"][self.data], "algorithm.recipe": recipe}

@@ -27,6 +27,7 @@ import matplotlib.style  # noqa: E402
 
 from analysis.figures import FIGURES, draw  # noqa: E402
 from analysis.figures.parts import Drawn  # noqa: E402
+from kawhi.base.checkout import RESULTS  # noqa: E402
 from kawhi.records.folder import read_folder  # noqa: E402
 from kawhi.style.figures import STYLE  # noqa: E402
 
@@ -42,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; sound records are drawn even when others are refused, and then the exit code is 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(FIGURES)}")
-    parser.add_argument("--records", type=Path, default=ROOT / "results" / "records")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "figures")
+    parser.add_argument("--records", type=Path, default=RESULTS / "records")
+    parser.add_argument("--out", type=Path, default=RESULTS / "figures")
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.names if name not in FIGURES]:
         parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")

@@ -20,6 +20,7 @@ from analysis.pdf import LatexError, compile_pdf  # noqa: E402
 from analysis.report import Report, gather  # noqa: E402
 from analysis.report_html import report_html  # noqa: E402
 from analysis.report_latex import report_tex  # noqa: E402
+from kawhi.base.checkout import RESULTS  # noqa: E402
 
 CARD_ENDINGS = (".md", ".html")
 
@@ -27,9 +28,9 @@ CARD_ENDINGS = (".md", ".html")
 def main(arguments: list[str] | None = None) -> int:
     """Command line; what is wrong is named, the rest is made, and the exit code is 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=Path, default=ROOT / "results" / "records")
-    parser.add_argument("--figures", type=Path, default=ROOT / "results" / "figures")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "report", help="cards lie in cards/ beside it")
+    parser.add_argument("--records", type=Path, default=RESULTS / "records")
+    parser.add_argument("--figures", type=Path, default=RESULTS / "figures")
+    parser.add_argument("--out", type=Path, default=RESULTS / "report", help="cards lie in cards/ beside it")
     parser.add_argument(
         "--tables", nargs="*", default=[], metavar="name", help="these alone, named as make_tables.py does"
     )

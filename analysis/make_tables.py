@@ -30,6 +30,7 @@ from analysis.render_html import to_html  # noqa: E402
 from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
+from kawhi.base.checkout import RESULTS  # noqa: E402
 from kawhi.records.folder import read_folder  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
 
@@ -73,8 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     known = (*SHORT, *NAMES, *ON_REQUEST)
     parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(known)}")
     parser.add_argument("--format", choices=FORMATS, help="this one alone (default: all four)")
-    parser.add_argument("--records", type=Path, default=ROOT / "results" / "records")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "tables")
+    parser.add_argument("--records", type=Path, default=RESULTS / "records")
+    parser.add_argument("--out", type=Path, default=RESULTS / "tables")
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.names if name not in known]:
         parser.error(f"no table {', '.join(unknown)}; there are {', '.join(known)}")

@@ -123,8 +123,9 @@ def _judge(claim: Claim, tables: dict[str, PaperTable]) -> Iterator[str]:
     size = max(len(of), len(than))
     pairs = list(zip(of * (size // len(of)), than * (size // len(than)), strict=True))
     columns = [(names[0], names[-1]) for names in (column.split("=") for column in claim.check["columns"])]
-    judged = _orders if claim.check["is"] in (*ORDERS, "one_of") else _numbers
-    if wrong := judged(claim, pairs, columns):
+    kind = claim.check["is"]
+    judged = _orders if kind in (*ORDERS, "one_of") else _numbers
+    if wrong := judged(claim, kind, pairs, columns):
         yield f"{claim.paper}, {claim.place}: “{claim.says}”, but {f'{claim.reading} {wrong}'.strip()}."
 
 
@@ -134,20 +135,19 @@ def _find(name: str, tables: dict[str, PaperTable]) -> Place:
     return tables[key], tables[key].row(row, *block)
 
 
-def _numbers(claim: Claim, pairs: list[tuple[Place, Place]], columns: list[tuple[str, str]]) -> str:
+def _numbers(claim: Claim, kind: str, pairs: list[tuple[Place, Place]], columns: list[tuple[str, str]]) -> str:
     """The numbers of the claim that are not what the pairs of rows give, each in its column."""
     wrong = []
     for text, (left, right) in zip(claim.numbers, columns, strict=True):
         spans = [(Span.of(of.cells[left].text), Span.of(than.cells[right].text)) for (_, of), (_, than) in pairs]
-        computed = NUMBERS[claim.check["is"]](spans)
+        computed = NUMBERS[kind](spans)
         if not computed.allows(text):
             wrong.append(f"is {computed.like(text)}{SIGNS[claim.unit]}" + f" on {left}" * (len(columns) > 1))
     return "by the cells it " * (bool(wrong) and not claim.reading) + " and ".join(wrong)
 
 
-def _orders(claim: Claim, pairs: list[tuple[Place, Place]], columns: list[tuple[str, str]]) -> str:
+def _orders(claim: Claim, kind: str, pairs: list[tuple[Place, Place]], columns: list[tuple[str, str]]) -> str:
     """The cells that are not in the claim's order; a cell that is not printed has none."""
-    kind = claim.check["is"]
     if kind == "one_of":
         (table, of), (other, _) = pairs[0]
         if any(all(of.cells[a].value == than.cells[b].value for a, b in columns) for _, (_, than) in pairs):

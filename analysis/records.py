@@ -159,7 +159,7 @@ def _measurements(record: TrainingRecord, file: Path) -> list[Measurement]:
     for copy, seed in SEED_COPIES.items():
         if common.get(copy) == config.get(seed):
             common.pop(copy, None)
-    own = {"algorithm": record.algorithm, "method": method, "kawhi_share": record.run.kawhi_share}
+    own: dict[str, Any] = {"algorithm": record.algorithm, "method": method, "kawhi_share": record.run.kawhi_share}
     found = []
     for task, result in record.benchmarks.items():
         setting = common | _benchmark(record.config, task) | {"benchmarks.problems": result.n}
@@ -178,7 +178,12 @@ def _timing(record: TimingRecord, file: Path) -> Timing:
         sum(value for value in curve if value is not None) / record.steps
         for curve in (record.training.weight_mean, record.training.weight_zero_share)
     )
-    own = {"steps": record.steps, "weight_mean": weight, "zero_share": zero, "seconds": record.run.timing_s}
+    own: dict[str, Any] = {
+        "steps": record.steps,
+        "weight_mean": weight,
+        "zero_share": zero,
+        "seconds": record.run.timing_s,
+    }
     return Timing(**_shared(record, file), setting=dotted(record.config), algorithm=record.algorithm, **own)
 
 

@@ -249,7 +249,7 @@ def _pictures(folder: Path) -> tuple[list[Picture], list[str]]:
 
 def _facts(records: Mapping[Path, Record]) -> dict[str, str]:
     """What is known of all records together; the order of the files does not matter."""
-    every = list(records.values())
+    every: list[Any] = list(records.values())
     counts = {kind: Counter(r.study for r in every if r.provenance == kind) for kind in PROVENANCES}
     told = [
         f"{sum(own.values())} {kind} ({', '.join(f'{n} {study}' for study, n in sorted(own.items()))})"

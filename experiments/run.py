@@ -4,93 +4,20 @@ python experiments/run.py -m ablation=region_selection
 python experiments/run.py model=tiny_qwen3_vl credit=uniform steps=10
 """
 
-import json
-import os
-import signal
 import sys
 from pathlib import Path
 
 try:
-    import hydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
-    from omegaconf import DictConfig
-    from omegaconf.errors import OmegaConfBaseException
-
     from kawhi.base.checkout import ROOT
-    from kawhi.base.errors import CellError
-    from kawhi.runs.cell import run_cell
-    from kawhi.runs.plan import print_plan
-    from kawhi.runs.record import scores_of
-    from kawhi.runs.table_rows import TableError
+    from kawhi.runs.command_line import main
 except ModuleNotFoundError as error:
     sys.exit(
         f"error: {sys.executable} has no {error.name}: type `source .venv/bin/activate` first (`make setup` makes it)"
     )
 
-
-def refuse_a_table() -> None:
-    """A table's file without -m would run one cell of defaults under the table's name.
-
-    Raises:
-        CellError: the command line does not say which cell of the table is meant.
-    """
-    job = HydraConfig.get()
-    given = {override.split("=")[0] for override in job.overrides.task}
-    blocks = job.sweeper.get("blocks", [])
-    if blocks and not any(set(block) <= given for block in blocks):
-        raise CellError("this experiment is a table of several cells: add -m, or look at it with kawhi plan")
-
-
-def refuse_slurm() -> None:
-    """Hydra asks a launcher for sweeps only: without -m the cell would run here, on the login node.
-
-    Raises:
-        CellError: ``hydra/launcher=slurm`` without -m.
-    """
-    job = HydraConfig.get()
-    if job.mode == RunMode.RUN and job.runtime.choices.get("hydra/launcher") == "slurm":
-        raise CellError("hydra/launcher=slurm submits sweeps: add -m, for one cell, too")
-
-
-@hydra.main(config_path="../conf", config_name="run", version_base="1.3")
-def main(cell: DictConfig) -> None:
-    try:
-        refuse_a_table()
-        refuse_slurm()
-        run = run_cell(cell)
-        print(f"done: {run.record}")
-        for line in scores_of(json.loads(run.record.read_text())):
-            print(line)
-    except CellError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(getattr(error, "code", 1))
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-
-
-def refuse_another_checkout(script: Path = Path(__file__)) -> None:
-    """This checkout's configuration with another one's code would give numbers of neither.
-
-    Raises:
-        CellError: the ``kawhi`` that Python finds is another checkout's.
-    """
-    here = script.resolve().parents[1]
-    if ROOT.resolve() != here and (ROOT / "experiments" / "run.py").is_file():
-        raise CellError(f"this is {here}, and Python finds the kawhi of {ROOT}: use this checkout's environment")
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and a scheduler's notice are Ctrl-C to us
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # a mistake in the configuration reaches us and becomes one sentence
-    try:
-        refuse_another_checkout()
-        main()
-        if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
-            print("\n# The cells that -m would run:")
-            sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
-    except (HydraException, OmegaConfBaseException, TableError, CellError) as error:
-        sentence = str(error).split("Config search path")[0]
-        sys.exit(f"error: {' '.join(sentence.split())}")
+    here = Path(__file__).resolve().parents[1]
+    # This checkout's configuration with another one's code would give numbers of neither.
+    if ROOT.resolve() != here and (ROOT / "experiments" / "run.py").is_file():
+        sys.exit(f"error: this is {here}, and Python finds the kawhi of {ROOT}: use this checkout's environment")
+    main(here / "conf")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kawhi.regions.selectors import select_attended, select_tokens
     from kawhi.regions.sguf import RegionMap, sguf
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Imported on first use, so that `import kawhi` costs nothing where only a part is needed.
 _HOME = {

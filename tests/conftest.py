@@ -73,7 +73,7 @@ def _start_fork_server() -> None:
 
 
 _LONG = ("slurm", "end_to_end")
-_TRAIN = ("tests/slurm", "tests/end_to_end", "tests/test_adding_a_method.py")
+_TRAIN = ("tests/slurm", "tests/end_to_end", "tests/test_adding.py")
 _TRAIN_AT_ONCE = 2
 _LONG_MODULES = ("test_experiments", "test_hostile", "test_launcher", "test_sandbox", "test_coverage", "test_job")
 

@@ -95,30 +95,26 @@ def machine(tmp_path, fresh) -> Machine:
     return Machine(tmp_path, fresh)
 
 
-def test_the_cpu_build_under_the_plain_version(machine):
-    add(machine.index, "torch", "2.13.0", CPU)
+@pytest.mark.parametrize(
+    ("here", "of_pytorch", "builds"),
+    [
+        ({"": CPU}, {}, ["CPU", "plain"]),
+        ({"": CUDA, "+cpu": CPU, "+cu130": CUDA}, {}, ["CPU", "CPU"]),
+        ({"": CUDA}, {"+cpu": CPU}, ["CPU", "CPU"]),
+    ],
+    ids=["under the plain version", "of several builds", "of PyTorch's own index"],
+)
+def test_the_cpu_build_wherever_there_is_one(machine, here, of_pytorch, builds):
+    for index, torch in ((machine.index, here), (machine.pytorch, of_pytorch)):
+        for build, code in torch.items():
+            add(index, "torch", f"2.13.0{build}", code, LIBRARY if code == CUDA else "")
+        if "+cpu" in torch:
+            add(index, "torchvision", "0.28.0+cpu", CPU)
+    if len(here) > 1:
+        add(machine.index, "nvidia-cudnn-cu13", "9.20.0.48", "")  # without it pip itself would come to the CPU build
     done = machine.install()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert machine.builds() == ["CPU", "plain"]
-
-
-def test_of_several_builds_the_one_for_cpus(machine):
-    for build, code in {"": CUDA, "+cpu": CPU, "+cu130": CUDA}.items():
-        add(machine.index, "torch", f"2.13.0{build}", code, LIBRARY if code == CUDA else "")
-    add(machine.index, "torchvision", "0.28.0+cpu", CPU)
-    add(machine.index, "nvidia-cudnn-cu13", "9.20.0.48", "")  # without it pip itself would come to the CPU build
-    done = machine.install()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert machine.builds() == ["CPU", "CPU"]
-
-
-def test_the_cpu_build_of_pytorch_s_own_index(machine):
-    add(machine.index, "torch", "2.13.0", CUDA, LIBRARY)
-    add(machine.pytorch, "torch", "2.13.0+cpu", CPU)
-    add(machine.pytorch, "torchvision", "0.28.0+cpu", CPU)
-    done = machine.install()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert machine.builds() == ["CPU", "CPU"]
+    assert machine.builds() == builds
 
 
 def test_only_the_cuda_build_comes_with_its_libraries(machine):

@@ -1,6 +1,7 @@
 """Hydra's way to find :mod:`kawhi.runs.launcher`; a plug-in must live in this namespace package."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
@@ -19,8 +20,8 @@ class LocalLauncher(Launcher):
 
     def __init__(self, parallel):
         self.parallel = None if parallel is None else int(parallel)
-        self.config = None
-        self.hydra_context = None
+        self.config: Any = None
+        self.hydra_context: Any = None
 
     def setup(self, *, hydra_context, task_function, config) -> None:
         self.hydra_context, self.config = hydra_context, config

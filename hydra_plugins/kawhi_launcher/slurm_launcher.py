@@ -1,6 +1,7 @@
 """Hydra's way to find :mod:`kawhi.cluster.launcher`; a plug-in must live in this namespace package."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
@@ -23,8 +24,8 @@ class SlurmLauncher(Launcher):
 
     def __init__(self, at_once, wait, table, attempts, site):
         self.options = {"at_once": at_once, "wait": wait, "table": table, "attempts": attempts, "site": site}
-        self.config = None
-        self.hydra_context = None
+        self.config: Any = None
+        self.hydra_context: Any = None
 
     def setup(self, *, hydra_context, task_function, config) -> None:
         self.hydra_context, self.config = hydra_context, config

@@ -38,8 +38,8 @@ class TableSweeper(BasicSweeper):
         refuse_two_tables(OverridesParser.create().parse_overrides(arguments))
         if not self.blocks:
             return super().sweep(arguments)
-        blocks = OmegaConf.to_container(OmegaConf.create(self.blocks), resolve=True)
-        names = OmegaConf.to_container(self.config.scale.names, resolve=True)
+        blocks: Any = OmegaConf.to_container(OmegaConf.create(self.blocks), resolve=True)
+        names: Any = OmegaConf.to_container(self.config.scale.names, resolve=True)
 
         def split(overrides, max_batch_size):
             from kawhi.runs.table_rows import jobs

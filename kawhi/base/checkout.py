@@ -8,10 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from kawhi.base.errors import CellError
-
 STATE = ".code.json"
 ROOT = Path(__file__).parents[2]
+INSTALLED = not (ROOT / "conf" / "run.yaml").is_file()
+"""Whether this is no checkout: a wheel holds ``conf`` within the package, since its neighbours are others' packages."""
+CONF = ROOT / "kawhi" / "conf" if INSTALLED else ROOT / "conf"
+"""The configuration that belongs to this code."""
+RESULTS = Path("results") if INSTALLED else ROOT / "results"
+"""Records, and what is made of them: the checkout's, or those of the folder a command is typed in."""
 
 
 def code_state(root: Path = ROOT) -> dict[str, Any]:
@@ -28,15 +32,9 @@ def code_state(root: Path = ROOT) -> dict[str, Any]:
 
 
 def configuration_folder() -> Path:
-    """``conf`` of the folder the command is typed in, or of the checkout that the package is installed from.
-
-    Raises:
-        CellError: neither is there.
-    """
-    for folder in (Path("conf"), ROOT / "conf"):
-        if (folder / "run.yaml").is_file():
-            return folder
-    raise CellError("there is no conf/run.yaml here: type the command in a checkout of the repository")
+    """``conf`` of the folder the command is typed in, or else the one that belongs to this code."""
+    here = Path("conf")
+    return here if (here / "run.yaml").is_file() else CONF
 
 
 def resolve_package_paths(value: Any) -> Any:

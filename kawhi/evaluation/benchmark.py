@@ -83,7 +83,8 @@ class Benchmark:
 
     Attributes:
         name: of its task, ``kawhi_*``.
-        data: where its rows are, in the keys of lmms-eval's tasks: ``dataset_path``, ``test_split``, ...
+        data: where its rows are, in the keys of lmms-eval's tasks: ``dataset_path``, ``test_split``, ...; empty where
+            they are drawn: the tiny world's held-out problems, as many and of the seed that the options say.
         facts: row -> facts.
         images: row -> the images of the prompt, in order, RGB.
         prompt: (row, options) -> the text of the prompt.

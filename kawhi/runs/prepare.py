@@ -15,6 +15,7 @@ from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.data import schema
+from kawhi.evaluation.benchmark import load
 from kawhi.runs.identity import no_data_file
 from kawhi.runs.loggers import validate_logger
 from kawhi.runs.validation import require_benchmarks, validate_algorithm, validate_benchmarks, validate_credit
@@ -56,11 +57,9 @@ def training_files(cell: DictConfig, *, make: bool = True) -> dict[str, Path]:
 
 
 def benchmark_files(cell: DictConfig) -> dict[str, Path]:
-    """The file of each drawn benchmark; lmms-eval fetches those of its own tasks."""
-    drawn = [
-        benchmark for benchmark in cell.benchmarks if benchmark.task == "kawhi_tiny" and not benchmark.get("data_file")
-    ]
-    return {b.task: tiny_file(cell, "heldout", b.problems, b.seed) for b in drawn}
+    """The file of each benchmark that is drawn; lmms-eval fetches the data of the others."""
+    drawn = [each for each in cell.benchmarks if not load(each.task).data and not each.get("data_file")]
+    return {each.task: tiny_file(cell, "heldout", each.problems, each.seed) for each in drawn}
 
 
 def tiny_file(cell: DictConfig, split: Split, count: int, seed: int, *, make: bool = True) -> Path:

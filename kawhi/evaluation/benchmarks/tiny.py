@@ -39,6 +39,4 @@ def runs(options: Mapping[str, Any]) -> list[TaskRun]:
     return [TaskRun(options.get("problems", 0))]
 
 
-BENCHMARK = Benchmark(
-    "kawhi_tiny", {"dataset_path": "parquet", "test_split": "test"}, facts, images, prompt, rule, runs, mean_score
-)
+BENCHMARK = Benchmark("kawhi_tiny", {}, facts, images, prompt, rule, runs, mean_score)

@@ -1,0 +1,77 @@
+"""The command that runs one cell, or with -m a sweep: ``experiments/run.py``, and ``kawhi-run`` without a checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from kawhi.base.errors import CellError
+from kawhi.runs.cell import run_cell
+from kawhi.runs.plan import print_plan
+from kawhi.runs.record import scores_of
+from kawhi.runs.table_rows import TableError
+
+
+def main(conf: Path) -> None:
+    """Runs what ``sys.argv`` asks for, with the configuration of a folder; exits with a sentence where it cannot."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and a scheduler's notice are Ctrl-C to us
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # a mistake in the configuration reaches us and becomes one sentence
+    try:
+        hydra.main(config_path=str(conf.resolve()), config_name="run", version_base="1.3")(one_cell)()
+        if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
+            print("\n# The cells that -m would run:")
+            sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
+    except (HydraException, OmegaConfBaseException, TableError, CellError) as error:
+        sentence = str(error).split("Config search path")[0]
+        sys.exit(f"error: {' '.join(sentence.split())}")
+
+
+def one_cell(cell: DictConfig) -> None:
+    """What Hydra calls without -m."""
+    try:
+        refuse_a_table()
+        refuse_slurm()
+        run = run_cell(cell)
+        print(f"done: {run.record}")
+        for line in scores_of(json.loads(run.record.read_text())):
+            print(line)
+    except CellError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(getattr(error, "code", 1))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def refuse_a_table() -> None:
+    """A table's file without -m would run one cell of defaults under the table's name.
+
+    Raises:
+        CellError: the command line does not say which cell of the table is meant.
+    """
+    job = HydraConfig.get()
+    given = {override.split("=")[0] for override in job.overrides.task}
+    blocks = job.sweeper.get("blocks", [])
+    if blocks and not any(set(block) <= given for block in blocks):
+        raise CellError("this experiment is a table of several cells: add -m, or look at it with kawhi plan")
+
+
+def refuse_slurm() -> None:
+    """Hydra asks a launcher for sweeps only: without -m the cell would run here, on the login node.
+
+    Raises:
+        CellError: ``hydra/launcher=slurm`` without -m.
+    """
+    job = HydraConfig.get()
+    if job.mode == RunMode.RUN and job.runtime.choices.get("hydra/launcher") == "slurm":
+        raise CellError("hydra/launcher=slurm submits sweeps: add -m, for one cell, too")
