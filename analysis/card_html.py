@@ -40,8 +40,9 @@ def sparkline(curve: Curve) -> list[list[tuple[float, float]]]:
         return []
     low, high = min(known), max(known)
     across, up = WIDTH / (len(curve) - 1), HEIGHT / ((high - low) or 1.0)
-    runs = groupby(enumerate(curve), lambda step: step[1] is not None)
-    return [[(i * across, HEIGHT - (v - low) * up) for i, v in run] for logged, run in runs if logged]
+    points = [None if v is None else (i * across, HEIGHT - (v - low) * up) for i, v in enumerate(curve)]
+    runs = ([point for point in run if point] for _, run in groupby(points, lambda point: point is None))
+    return [run for run in runs if run]
 
 
 def bars(counts: Sequence[int]) -> list[tuple[float, float]]:
