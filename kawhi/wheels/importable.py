@@ -16,8 +16,7 @@ SECONDS = 300  # takes 4 s; generous, for a busy machine with a cold disk
 _ATTEMPT = f"""
 import sys
 from importlib import import_module
-from kawhi import torchvision_shim
-from kawhi.verl_plugin.cpu import vllm_wheel
+from kawhi.wheels import torchvision_shim, vllm_wheel
 torchvision_shim.install()
 if vllm_wheel.installed():
     vllm_wheel.install()

@@ -92,7 +92,7 @@ _PAUSE = 2e-4
 """Seconds; a token of the tiny world takes ten milliseconds."""
 
 _INSPECT = (
-    "import runpy; from kawhi import torchvision_shim; torchvision_shim.install(); "
+    "import runpy; from kawhi.wheels import torchvision_shim; torchvision_shim.install(); "
     "runpy.run_module('vllm.model_executor.models.registry', run_name='__main__')"
 )
 

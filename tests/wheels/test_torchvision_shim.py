@@ -57,7 +57,7 @@ def test_the_finder_waits_for_its_module_and_then_leaves(monkeypatch):
 
 def test_installing_imports_nothing():
     code = (
-        "import sys; from kawhi import torchvision_shim; torchvision_shim.install(); "
+        "import sys; from kawhi.wheels import torchvision_shim; torchvision_shim.install(); "
         "print([m for m in ('torch', 'torchvision') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)

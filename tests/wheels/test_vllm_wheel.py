@@ -7,8 +7,7 @@ import sys
 import pytest
 
 INSPECT = """
-from kawhi import torchvision_shim
-from kawhi.verl_plugin.cpu import vllm_wheel
+from kawhi.wheels import torchvision_shim, vllm_wheel
 torchvision_shim.install()
 if {armed}:
     vllm_wheel.install()
@@ -39,8 +38,7 @@ def test_vllm_cannot_do_so_by_itself_where_torchvision_does_not_match(tmp_path):
 
 WAIT = """
 import sys, zmq
-from kawhi import torchvision_shim
-from kawhi.verl_plugin.cpu import vllm_wheel
+from kawhi.wheels import torchvision_shim, vllm_wheel
 torchvision_shim.install()
 name = "vllm.distributed.device_communicators.shm_broadcast"
 if sys.argv[1] == "before":
