@@ -297,7 +297,7 @@ def test_what_killed_servers_have_left_is_removed(tmp_path, monkeypatch):
 def test_one_of_another_checkout_is_not_used(tmp_path, monkeypatch):
     folder = os.environ[fork_server.VARIABLE]
     monkeypatch.setattr(fork_server, "_HERE", tmp_path)
-    for name in ("server.py", "stand_in.py"):
+    for name in ("server.py", "forked.py", "stand_in.py"):
         shutil.copy(Path(fork_server.__file__).with_name(name), tmp_path)
     with fork_server.running(os.environ, modules=["json"]):
         assert os.environ[fork_server.VARIABLE] != folder
