@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from kawhi import fork_server
-from kawhi.base.processes import _belonging_to, memory_gib
+from kawhi.base.processes import belonging_to, memory_gib
 
 MODULES = ("json", "numpy")
 SOON = 60  # seconds, for what takes tenths of one on an idle machine
@@ -173,7 +173,7 @@ def test_what_a_program_has_started_ends_with_its_stand_in(program, tmp_path):
 
 def test_the_harness_finds_forked_processes_and_their_memory(program, tmp_path):
     process, tree = grown(program, tmp_path)
-    assert {each.pid for each in tree} < {each.pid for each in _belonging_to(tmp_path)}
+    assert {each.pid for each in tree} < {each.pid for each in belonging_to(tmp_path)}
     assert 3 * 64 / 1024 < memory_gib(tmp_path) < 5 * 64 / 1024  # two of the five share their ballast with a parent
     process.kill()
     process.wait()

@@ -7,15 +7,13 @@ tensordict = pytest.importorskip("tensordict", reason="the training extra is not
 pytest.importorskip("verl", reason="the training extra is not installed")
 
 from tensordict import TensorDict  # noqa: E402
-from verl.utils import tensordict_utils as tu  # noqa: E402
 
 from kawhi.verl_plugin.verl_fixes import (  # noqa: E402
     STOCK_INPUT_EMBEDS,
+    STOCK_POSITION_IDS,
     split_position_ids,
     text_only_input_embeds,
 )
-
-STOCK = tu.maybe_fix_3d_position_ids
 
 
 def positions(lengths: list[int]) -> TensorDict:
@@ -41,7 +39,7 @@ def test_rows_come_back(lengths):
 def test_stock_verl_still_needs_it():
     """When this fails, verl handles batches of one length itself and ``verl_fixes`` can go."""
     with pytest.raises(RuntimeError):
-        unbound(STOCK, [7, 7, 7, 7])
+        unbound(STOCK_POSITION_IDS, [7, 7, 7, 7])
 
 
 @pytest.fixture(scope="module")

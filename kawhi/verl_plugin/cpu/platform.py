@@ -1,10 +1,11 @@
 """A CPU platform for verl, and the places where verl 0.9.1 assumes an accelerator; for vLLM see ``vllm_wheel``.
 
-Tests: ``tests/verl_plugin/test_cpu.py``; every end-to-end run fails without them.
+``tests/verl_plugin/test_cpu.py`` has a test for each that fails when it is no longer needed.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import types
 from contextlib import contextmanager
@@ -128,6 +129,7 @@ def _default_backend_gloo() -> None:
 
     original = distributed.initialize_global_process_group_ray
 
+    @functools.wraps(original)
     def initialize_global_process_group_ray(timeout_second=None, backend=None):
         return original(timeout_second=timeout_second, backend=backend or "gloo")
 
@@ -139,7 +141,12 @@ def _unpinned_offload() -> None:
     from torch.distributed.fsdp import CPUOffloadPolicy
 
     original = CPUOffloadPolicy.__init__
-    CPUOffloadPolicy.__init__ = lambda self, pin_memory=False: original(self, pin_memory=False)
+
+    @functools.wraps(original)
+    def __init__(self, pin_memory=False):
+        original(self, pin_memory=False)
+
+    CPUOffloadPolicy.__init__ = __init__
 
 
 def _packed_attention_without_flash() -> None:
@@ -154,7 +161,7 @@ def _packed_attention_without_flash() -> None:
 
 
 def adapt_actor() -> None:
-    """The part that only the actor's process needs, called by both worker modules."""
+    """The part that only the actor's process needs, called by ``worker``."""
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
     from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
