@@ -308,3 +308,18 @@ def test_what_is_preloaded_is_none_of_ours():
     modules = fork_server.preloaded()
     assert len(modules) > 50
     assert not [name for name in modules if name.split(".")[0] == "kawhi"]
+
+
+RAY_READS = """
+import os, ray._raylet
+os.environ["RAY_health_check_period_ms"] = "1234"
+before = ray._raylet.Config.health_check_period_ms()
+ray._raylet.Config.initialize("")
+print(before != 1234, ray._raylet.Config.health_check_period_ms())
+"""
+
+
+def test_ray_reads_its_settings_when_it_is_imported_and_again_when_it_is_told_to(program):
+    """When the first word fails, it reads them when they are asked for, and a forked process need not tell it to."""
+    done = subprocess.run(program(RAY_READS, plainly=True), capture_output=True, text=True)
+    assert done.stdout == "True 1234\n", done.stderr

@@ -49,9 +49,7 @@ def test_verl_has_no_platform_of_that_name():
     assert isinstance(verl.plugin.platform.get_platform(), platform.CpuPlatform)
 
 
-@pytest.mark.parametrize(
-    "name", ["empty_cache", "mem_get_info", "memory_allocated", "ipc_collect", "get_rng_state"]
-)
+@pytest.mark.parametrize("name", ["empty_cache", "mem_get_info", "memory_allocated", "ipc_collect", "get_rng_state"])
 def test_torch_cpu_lacks_what_verl_asks_of_every_device(name):
     assert not hasattr(torch.cpu, name)
     assert callable(getattr(get_torch_device(), name))
