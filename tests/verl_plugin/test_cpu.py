@@ -12,9 +12,6 @@ import socket
 import pytest
 import torch
 import torch.distributed as dist
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 import verl.models.transformers.qwen2_vl as qwen2_vl
 import verl.plugin.platform
 import verl.utils.distributed as verl_distributed

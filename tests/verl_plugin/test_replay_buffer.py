@@ -7,9 +7,6 @@ from collections import Counter
 
 import pytest
 from omegaconf import OmegaConf
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from verl.trainer.ppo.v1 import replay_buffer as stock
 
 from kawhi.verl_plugin.replay_buffer import OrderedReplayBuffer
