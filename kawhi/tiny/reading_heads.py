@@ -19,9 +19,9 @@ from kawhi.models.head_mask import masked_heads
 from kawhi.tiny.architectures import FAMILIES, QUERY_HEADS, Family
 from kawhi.tiny.batching import IGNORE, Batcher
 from kawhi.tiny.vision_batching import batch_vision_attention
+from kawhi.tiny.warm_start import CHECKPOINTS
 from kawhi.tiny.world import problems
 
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
 CRITICAL = 2
 
 
