@@ -23,23 +23,36 @@ def private(name: str) -> bool:
     return name.startswith("_") and name not in DOCUMENTED and name != "__future__"
 
 
+def internal(paths: list[str]) -> Iterator[str]:
+    """The internal parts of paths that begin in a library."""
+    for first, *rest in (path.split(".") for path in paths):
+        if first not in FOLDERS:
+            yield from filter(private, (first, *rest))
+
+
+def imported(nodes: list[ast.AST]) -> Iterator[tuple[str, str]]:
+    """Local name of each import, and what it stands for."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from ((each.asname or each.name.split(".")[0], each.name) for each in node.names)
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((each.asname or each.name, f"{node.module}.{each.name}") for each in node.names)
+
+
 class Source:
     """A file of ours, and what it takes of libraries that they do not offer."""
 
     def __init__(self, text: str):
         self.nodes = list(ast.walk(ast.parse(text)))
-        self.origin: dict[str, str] = {}  # local name -> what was imported under it
-        for node in self.nodes:
-            if isinstance(node, ast.Import):
-                self.origin |= {a.asname or a.name.split(".")[0]: a.name for a in node.names}
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                self.origin |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
-        functions = [node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-        self.functions = {node.name for node in functions}
-        stored = [node for node in self.nodes if isinstance(getattr(node, "ctx", None), ast.Store)]
-        self.own = self.functions | {node.name for node in self.nodes if isinstance(node, ast.ClassDef)}
-        self.own |= {node.id for node in stored if isinstance(node, ast.Name)}
-        self.own |= {n.attr for n in stored if isinstance(n, ast.Attribute) and self.root(n) in ("self", "cls")}
+        self.origin = dict(imported(self.nodes))
+        self.functions = {node.name for node in self.each(ast.FunctionDef, ast.AsyncFunctionDef)}
+        self.own = self.functions | {node.name for node in self.each(ast.ClassDef)}
+        self.own |= {node.id for node in self.each(ast.Name) if isinstance(node.ctx, ast.Store)}
+        attributes = [node for node in self.each(ast.Attribute) if isinstance(node.ctx, ast.Store)]
+        self.own |= {node.attr for node in attributes if self.root(node) in ("self", "cls")}
+
+    def each(self, *kinds: type) -> list:
+        return [node for node in self.nodes if isinstance(node, kinds)]
 
     def root(self, node: ast.expr) -> str:
         """The name that an expression begins with."""
@@ -55,31 +68,36 @@ class Source:
         return self.origin.get(self.root(node), "").split(".")[0] in FOLDERS
 
     def bends(self) -> Iterator[str]:
-        for node in self.nodes:
-            match node:
-                case ast.ImportFrom(module=str(module), level=0) if module.split(".")[0] not in FOLDERS:
-                    inside = filter(private, module.split("."))
-                    yield from [*inside, *(alias.name for alias in node.names if private(alias.name))]
-                case ast.Import():
-                    yield from (part for alias in node.names for part in alias.name.split(".") if private(part))
-                case ast.Attribute(attr=attr) if private(attr) and not self.ours(node):
-                    if self.root(node) == "super" or attr not in self.own:
-                        yield attr
-                case ast.Constant(value=str(text)) if re.fullmatch(r"[a-z]\w*(\.\w+)+", text):
-                    yield from filter(private, text.split(".") if text.split(".")[0] not in FOLDERS else ())
-                case ast.Call():
-                    yield from self._by_string(node)
-                case ast.Assign():
-                    places = [each for target in node.targets for each in getattr(target, "elts", [target])]
-                    yield from (each.attr for each in places if self._replaces(each, node.value))
+        found = [*self._imports(), *self._strings()]
+        found += [node.attr for node in self.each(ast.Attribute) if not self.ours(node) and self._is_theirs(node)]
+        for call in self.each(ast.Call):
+            found += self._by_string(call)
+        for node in self.each(ast.Assign):
+            places = [place for target in node.targets for place in getattr(target, "elts", [target])]
+            found += [place.attr for place in places if self._replaces(place, node.value)]
+        return iter(found)
+
+    def _imports(self) -> Iterator[str]:
+        for node in self.each(ast.Import, ast.ImportFrom):
+            paths = [alias.name for alias in node.names]
+            paths = [f"{node.module}.{path}" for path in paths] if isinstance(node, ast.ImportFrom) else paths
+            if not getattr(node, "level", 0):
+                yield from internal(paths)
+
+    def _strings(self) -> Iterator[str]:
+        texts = [node.value for node in self.each(ast.Constant) if isinstance(node.value, str)]
+        return internal([text for text in texts if re.fullmatch(r"[a-z]\w*(\.\w+)+", text)])
+
+    def _is_theirs(self, node: ast.Attribute) -> bool:
+        return private(node.attr) and (self.root(node) == "super" or node.attr not in self.own)
 
     def _by_string(self, call: ast.Call) -> Iterator[str]:
         """Attributes that a call is told by their names."""
-        asks = self.root(call.func) in BY_STRING
-        if asks or any(map(self.foreign, call.args)):
-            named = [each.value for each in call.args if isinstance(each, ast.Constant)]
-            yield from (each for each in named if isinstance(each, str) and each.isidentifier() and private(each))
-        if self.root(call.func) == "setattr" and self.foreign(call.args[0]):
+        asked = self.root(call.func)
+        if asked in BY_STRING or any(map(self.foreign, call.args)):
+            named = {each.value for each in call.args if isinstance(each, ast.Constant)} - {None}
+            yield from (each for each in map(str, named) if each.isidentifier() and private(each))
+        if asked == "setattr" and self.foreign(call.args[0]):
             yield self.root(call.args[0])
 
     def _replaces(self, target: ast.expr, value: ast.expr) -> bool:
