@@ -1,4 +1,4 @@
-"""The fork server's own process: imports the heavy packages once, then forks a child for every request.
+"""The fork server's own process: imports the heavy packages once, then forks a child (``forked.py``) for every request.
 
     python server.py FOLDER LISTENER LIFELINE        (started by kawhi.fork_server, never by hand)
 
