@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from transformers import (
+    AutoModelForImageTextToText,
     Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
     Qwen3VLConfig,
-    Qwen3VLForConditionalGeneration,
 )
 
 MERGE = 2  # patches per side of a visual token, in both families
@@ -23,14 +22,13 @@ class Family:
 
     Attributes:
         name: of the published model.
-        model, config: its classes in transformers.
+        config: its class in transformers.
         text, vision: their configuration.
         marked_blocks: the key in ``vision`` that lists blocks by index, which must exist at a reduced depth, too.
         heads: the paper's vision-critical heads (appendix A).
     """
 
     name: str
-    model: Any
     config: Any
     text: dict[str, Any]
     vision: dict[str, Any]
@@ -46,7 +44,6 @@ def _rope(theta: float, section: list[int], **more: Any) -> dict[str, Any]:
 FAMILIES = {
     "qwen2_5_vl": Family(
         name="Qwen2.5-VL-7B",
-        model=Qwen2_5_VLForConditionalGeneration,
         config=Qwen2_5_VLConfig,
         text=dict(
             hidden_size=3584,
@@ -73,7 +70,6 @@ FAMILIES = {
     ),
     "qwen3_vl": Family(
         name="Qwen3-VL-4B",
-        model=Qwen3VLForConditionalGeneration,
         config=Qwen3VLConfig,
         text=dict(
             hidden_size=2560,
@@ -123,7 +119,7 @@ def build(family: Family, depth: int, device: str, dtype: torch.dtype = torch.bf
     )
     torch.manual_seed(0)
     with torch.device(device):
-        model = family.model._from_config(config, dtype=dtype, attn_implementation="sdpa").eval()
+        model = AutoModelForImageTextToText.from_config(config, dtype=dtype, attn_implementation="sdpa").eval()
     if shared:
         language, encoder = model.model.language_model, model.model.visual
         # The layer that is captured stays one of its own: hooks on shared ones would see every layer.

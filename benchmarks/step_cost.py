@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not __package__:  # run as a script
     sys.path[0] = str(ROOT)
 
-from kawhi.base.processes import _belonging_to  # noqa: E402
+from kawhi.base.processes import belonging_to  # noqa: E402
 
 KINDS = {
     "WorkerDict": "actor",
@@ -47,7 +47,7 @@ def kind(title: str) -> str:
 def spent(run: Path) -> Counter[str]:
     """Processor seconds until now, by kind."""
     found: Counter[str] = Counter()
-    for process in _belonging_to(run):
+    for process in belonging_to(run):
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             times, title = process.cpu_times(), " ".join(process.cmdline())
             found[kind(title)] += times.user + times.system + times.children_user + times.children_system

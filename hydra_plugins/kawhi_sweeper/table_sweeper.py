@@ -1,53 +1,52 @@
 """Hydra's way to find :mod:`kawhi.runs.table_rows`; a plug-in must live in this namespace package."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 
 @dataclass
 class TableSweeperConfig:
-    """``hydra/sweeper=table``: Hydra's own product of ``params``, or the union of products in ``blocks``."""
+    """``hydra/sweeper=table``: the product of ``params``, or the union of products in ``blocks``."""
 
     _target_: str = "hydra_plugins.kawhi_sweeper.table_sweeper.TableSweeper"
-    max_batch_size: int | None = None
     params: dict[str, str] | None = None
     blocks: list[Any] = field(default_factory=list)
 
 
-class TableSweeper(BasicSweeper):
+class TableSweeper(Sweeper):
     """All jobs at once, so that the launcher can check the last one before it starts the first."""
 
-    def __init__(self, max_batch_size=None, params=None, blocks=()):
-        super().__init__(max_batch_size, params)
-        self.blocks = blocks
+    def __init__(self, params=None, blocks=()):
+        """What is swept over is read from the configuration, as `kawhi plan` reads it."""
+        self.config = None
+        self.hydra_context = None
+        self.launcher = None
 
-    def _parse_config(self):
-        return [] if self.blocks else super()._parse_config()
-
-    def validate_batch_is_legal(self, batch):
-        """Left to our launchers, which compose every cell before they start one; it takes a tenth of a second each."""
+    def setup(self, *, hydra_context, task_function, config) -> None:
+        self.config, self.hydra_context = config, hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments):
-        from kawhi.runs.table_rows import refuse_two_tables
+        from kawhi.runs.table_rows import rows_of
 
-        refuse_two_tables(OverridesParser.create().parse_overrides(arguments))
-        if not self.blocks:
-            return super().sweep(arguments)
-        blocks: Any = OmegaConf.to_container(OmegaConf.create(self.blocks), resolve=True)
-        names: Any = OmegaConf.to_container(self.config.scale.names, resolve=True)
-
-        def split(overrides, max_batch_size):
-            from kawhi.runs.table_rows import jobs
-
-            return [jobs(blocks, names, overrides)]
-
-        self.split_arguments = split
-        return super().sweep(arguments)
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        rows = rows_of(self.config, parser.parse_overrides(arguments), parser)
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        results = self.launcher.launch(rows, initial_job_idx=0)
+        for each in results:
+            _ = each.return_value  # raises what the job raised
+        return [results]
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="table", node=TableSweeperConfig, provider="kawhi")

@@ -101,7 +101,7 @@ def end_stragglers(run_directory: Path) -> int:
     # A process can fork between the look and the kill, so look again; one that cannot be killed must not hold us up.
     seen_none = False
     for _ in range(4):
-        found = _belonging_to(run_directory)
+        found = belonging_to(run_directory)
         if not found:
             if seen_none:
                 break
@@ -124,13 +124,13 @@ def memory_gib(run_directory: Path) -> float:
     The sum of their proportional set sizes, in which a page that several share counts once.
     """
     total = 0
-    for process in _belonging_to(run_directory):
+    for process in belonging_to(run_directory):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             total += process.memory_full_info().pss
     return total / 2**30
 
 
-def _belonging_to(run_directory: Path) -> list[psutil.Process]:
+def belonging_to(run_directory: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:

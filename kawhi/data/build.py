@@ -84,19 +84,23 @@ def finished(request: Request, out: Path) -> dict[str, Any] | None:
         if file.is_file():
             others[file] = (schema.preparation(file) or {}).get("request", {})
     for file, other in others.items():
-        if not other:
-            raise PrepareError(f"{file} was not made by kawhi prepare; name another folder with --out")
-        differing = [
-            f"{key} {other.get(key)!r} instead of {value!r}"
-            for key, value in request.described().items()
-            if other.get(key) != value
-        ]
-        if differing:
-            raise PrepareError(
-                f"{file} was made with {', '.join(differing)}; name another folder with --out, or remove this one"
-            )
+        _refuse_another(file, other, request)
     complete = report["splits"] and all((out / f"{split}.parquet").is_file() for split in report["splits"])
     return report if complete else None
+
+
+def _refuse_another(file: Path, made_with: dict[str, Any], request: Request) -> None:
+    if not made_with:
+        raise PrepareError(f"{file} was not made by kawhi prepare; name another folder with --out")
+    differing = [
+        f"{key} {made_with.get(key)!r} instead of {value!r}"
+        for key, value in request.described().items()
+        if made_with.get(key) != value
+    ]
+    if differing:
+        raise PrepareError(
+            f"{file} was made with {', '.join(differing)}; name another folder with --out, or remove this one"
+        )
 
 
 def report_path(name: str, out: Path) -> Path:
@@ -151,24 +155,23 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _plan(source: Source, limit: int | None) -> tuple[dict[str, list[tuple[int, str]]], list[Dropped]]:
     """Rows of each split that are written, by number and id, and those whose id was there before."""
-    entries = {split: source.entries(split) for split in source.splits}
-    repeated = []
-    for split, rows in entries.items():
-        kept: list[tuple[int, str]] = []
-        seen: set[str] = set()
-        for number, name in rows:
-            if name in seen:
-                repeated.append(Dropped(split, name, "id repeated", f"row {number} has the id of an earlier row"))
-            else:
-                kept.append((number, name))
-            seen.add(name)
-        entries[split] = kept
+    repeated: list[Dropped] = []
+    entries = {split: _without_repeats(source, split, repeated) for split in source.splits}
     if "validation" not in entries:
         rows = entries["train"]
         held_out = first_by_hash((name for _, name in rows), min(HELD_OUT, max(1, len(rows) // 10)), HELD_OUT_SEED)
         entries["train"] = [row for row in rows if row[1] not in held_out]
         entries["validation"] = [row for row in rows if row[1] in held_out]
     return {split: rows[:limit] for split, rows in entries.items()}, repeated
+
+
+def _without_repeats(source: Source, split: str, repeated: list[Dropped]) -> list[tuple[int, str]]:
+    """Rows with an id of their own; the others are added to ``repeated``."""
+    first: dict[str, int] = {}
+    for number, name in source.entries(split):
+        if first.setdefault(name, number) != number:
+            repeated.append(Dropped(split, name, "id repeated", f"row {number} has the id of an earlier row"))
+    return [(number, name) for name, number in first.items()]
 
 
 def _shards(split: str, rows: list[tuple[int, str]]) -> list[_Shard]:
@@ -178,31 +181,40 @@ def _shards(split: str, rows: list[tuple[int, str]]) -> list[_Shard]:
     ]
 
 
+def _rows(shards: list[_Shard]) -> list[tuple[int, str]]:
+    return [row for shard in shards for row in shard.rows]
+
+
 def _make(
     source: Source, request: Request, folder: Path, split: str, shards: list[_Shard], measure: Measure, tick: Tick
 ) -> None:
     """Makes the shards that are not there yet, reading the source once."""
     origin = split if split in source.splits else "train"
-    missing = [shard for shard in shards if not shard.path(folder).is_file()]
-    total = sum(len(shard.rows) for shard in shards)
-    done = total - sum(len(shard.rows) for shard in missing)
-    dropped = sum(len(_drops(shard.path(folder))) for shard in shards if shard not in missing)
+    made: list[_Shard] = []
+    missing: list[_Shard] = []
+    for shard in shards:
+        (made if shard.path(folder).is_file() else missing).append(shard)
+    total, done = len(_rows(shards)), len(_rows(made))
+    dropped = sum(len(_drops(shard.path(folder))) for shard in made)
     if done:
         tick(split, done, total, dropped)
-    examples = source.examples(origin, [number for shard in missing for number, _ in shard.rows])
+    examples = source.examples(origin, [number for number, _ in _rows(missing)])
     for shard in missing:
-        checked = [
-            check(example, request.name, split, measure, request.max_prompt_length)
-            for example in islice(examples, len(shard.rows))
-        ]
+        these = islice(examples, len(shard.rows))
+        checked = [check(each, request.name, split, measure, request.max_prompt_length) for each in these]
         if len(checked) != len(shard.rows):
             raise PrepareError(f"{source.place} ended before row {shard.rows[-1][0]} of {split}; copy it again")
-        drops = [asdict(row) for row in checked if isinstance(row, Dropped)]
-        rows = [row for row in checked if not isinstance(row, Dropped)]
-        table = pa.Table.from_pylist(rows, schema=schema.SCHEMA)
-        schema.write_table(shard.path(folder), table.replace_schema_metadata({"dropped": json.dumps(drops)}))
-        done, dropped = done + len(checked), dropped + len(drops)
+        done, dropped = done + len(checked), dropped + _write(shard.path(folder), checked)
         tick(split, done, total, dropped)
+
+
+def _write(path: Path, checked: list[dict[str, Any] | Dropped]) -> int:
+    """Writes a shard with the rows that are kept; what was dropped goes into its metadata, and is counted."""
+    drops = [asdict(row) for row in checked if isinstance(row, Dropped)]
+    rows = [row for row in checked if not isinstance(row, Dropped)]
+    table = pa.Table.from_pylist(rows, schema=schema.SCHEMA)
+    schema.write_table(path, table.replace_schema_metadata({"dropped": json.dumps(drops)}))
+    return len(drops)
 
 
 def _drops(shard: Path) -> list[dict[str, str]]:

@@ -8,24 +8,13 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
+from kawhi.base.pins import MISSING, compared, version
 from kawhi.wheels import importable
 
 GIB = 2**30
 NEEDS_MEMORY, NEEDS_DISK, NEEDS_SHM = 4, 1, 0.25  # GiB: measured for one cell of the tiny world, with room
-
-MISSING = "missing"
-
-# Versions the plug-in was written against; each is bent or subclassed somewhere.
-PINNED = {
-    "verl": "0.9.1",
-    "transformers": "5.9.0",
-    "hydra-core": "1.3",
-    "omegaconf": "2.3",
-    "lmms-eval": "0.7.3",
-}
 
 
 @dataclass(frozen=True)
@@ -105,11 +94,9 @@ def _ports() -> Finding:
 
 
 def _versions() -> Iterator[Finding]:
-    for package, wanted in PINNED.items():
-        seen = _version(package)
-        ok = seen == wanted or seen.startswith(wanted + ".")
+    for package, wanted, seen, ok in compared():
         yield Finding(package, ok, seen, "" if ok else f"run `make clean setup`: it installs {package} {wanted}")
-    torch, other = _version("torch"), _version("torchvision")
+    torch, other = version("torch"), version("torchvision")
     if MISSING not in (torch, other):
         # torch 2.N goes with torchvision 0.(N + 15); our shim would hide it if they did not match.
         ok = int(torch.split(".")[1]) + 15 == int(other.split(".")[1])
@@ -121,13 +108,6 @@ def _imports() -> Finding:
     told = importable.trouble()
     remedy = "run `make clean setup`: it ends only when they can be imported" if told else ""
     return Finding("imports", not told, told or ", ".join(importable.PACKAGES), remedy)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return MISSING
 
 
 def report(folder: Path = Path(".")) -> int:

@@ -1,4 +1,4 @@
-"""The fork server's own process: imports the heavy packages once, then forks a child for every request.
+"""The fork server's own process: imports the heavy packages once, then forks a child (``forked.py``) for every request.
 
     python server.py FOLDER LISTENER LIFELINE        (started by kawhi.fork_server, never by hand)
 
@@ -17,17 +17,15 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import importlib.util
 import json
 import os
-import random
-import resource
 import select
 import shutil
 import signal
 import socket
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -258,101 +256,18 @@ class Server:
         os._exit(0)
 
 
-def become(request: dict[str, Any]) -> None:
-    """Makes this forked process the one that was asked for, up to the program that it runs."""
-    os.setsid()
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    for each in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        with contextlib.suppress(OSError):  # the C library keeps two for itself
-            ignored = each in request["ignored"] or each in (signal.SIGPIPE, signal.SIGXFSZ)  # Python's own
-            signal.signal(each, signal.SIG_IGN if ignored else signal.SIG_DFL)
-    if signal.SIGINT not in request["ignored"]:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
-    for number, stream in enumerate(request["streams"]):
-        os.dup2(stream, number)
-    for stream in request["streams"]:
-        os.close(stream)
-    os.chdir(request["folder"])
-    os.umask(request["umask"])
-    os.sched_setaffinity(0, request["cores"])
-    if request["nice"] > os.getpriority(os.PRIO_PROCESS, 0):
-        os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
-    for kind, limits in request["limits"].items():
-        if resource.getrlimit(int(kind)) != tuple(limits):
-            resource.setrlimit(int(kind), limits)
-    os.environ.clear()  # before the memory that the C library still reads is written over
-    os.environ.update(request["environment"])
-    _show_environment(libc, request["environment"])
-    sys.executable = request["executable"]
-    unbuffered = "-u" in request["options"] or bool(os.environ.get("PYTHONUNBUFFERED"))
-    for output in (sys.stdout, sys.stderr):
-        output.reconfigure(line_buffering=output is sys.stderr, write_through=unbuffered)  # type: ignore[union-attr]
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(None)
-    random.seed()
-    if "ray._raylet" in sys.modules:
-        sys.modules["ray._raylet"].Config.initialize("")  # Ray keeps RAY_* as they were when it was imported
-
-
-def _show_environment(libc: ctypes.CDLL, environment: dict[str, str]) -> None:
-    """Writes the environment where /proc/PID/environ shows it: there the harness looks for a cell's processes."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    start, end = int(fields[47]), int(fields[48])
-    shown = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items())
-    libc.memset(ctypes.c_void_p(start), 0, ctypes.c_size_t(end - start))
-    ctypes.memmove(start, shown, min(len(shown), end - start - 1))
-
-
-def run(words: list[str]) -> int:
-    """Runs ``-m MODULE ...`` or ``SCRIPT ...`` as the interpreter does; returns the exit code."""
-    import runpy
-
-    module = words[0] == "-m"
-    sys.argv = words[1:] if module else words
-    if not sys.flags.safe_path:
-        sys.path.insert(0, os.getcwd() if module else os.path.dirname(os.path.realpath(words[0])))
-    try:
-        if module:
-            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-        else:
-            runpy.run_path(words[0], run_name="__main__")
-    except SystemExit as error:
-        if error.code is None or isinstance(error.code, int):
-            return (error.code or 0) & 0xFF
-        print(error.code, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        traceback.print_exc()
-        return -int(signal.SIGINT)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
-
-
-def leave(code: int) -> None:
-    """Ends the process as the interpreter does, without taking ten thousand modules apart."""
-    import atexit
-    import threading
-
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        for output in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                output.flush()
-    finally:
-        if code < 0:  # as a shell wants it of an interrupted program
-            signal.signal(-code, signal.SIG_DFL)
-            os.kill(os.getpid(), -code)
-        os._exit(code)
+def beside(name: str) -> Any:
+    """A module of this folder.  This file is run by its path, and no program may find our modules under their names."""
+    spec: Any = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main(folder: str, listener: str, lifeline: str) -> None:
     if not sys.flags.safe_path:
         del sys.path[0]  # this script's folder
+    forked = beside("forked")
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # of an owner that ends meanwhile the imports would learn nothing
     imported = Imported((Path(folder) / "modules").read_text().split())
@@ -360,14 +275,7 @@ def main(folder: str, listener: str, lifeline: str) -> None:
     prctl(_PR_SET_CHILD_SUBREAPER, 1)  # an orphan stays a descendant, so that it can be found
     (Path(folder) / READY).touch()
     request = Server(Path(folder), socket.socket(fileno=int(listener)), int(lifeline)).serve(imported)
-    code = 1
-    try:
-        become(request)
-        code = run(request["words"])
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        leave(code)
+    forked.live(request)
 
 
 if __name__ == "__main__":

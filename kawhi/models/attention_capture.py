@@ -18,6 +18,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from kawhi.credit.alignment import Metric, Rope
+from kawhi.models.capture import Capture
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,19 @@ class Captured:
     keys: Tensor
 
 
-class AttentionCapture:
+class AttentionCapture(Capture):
     """Records the last layer of a Qwen2.5-VL or Qwen3-VL model while armed.
 
     Use: ``arm()``, run the model without gradients, ``take(query_rows, key_rows)``.
     """
 
     def __init__(self, model: PreTrainedModel | nn.Module):
+        super().__init__()
         wrapped: Any = getattr(model, "module", model)
         language_model = wrapped.model.language_model
         attention = language_model.layers[-1].self_attn
         self._head_dim: int = attention.head_dim
         self.query_heads: int = language_model.config.num_attention_heads
-        self._armed = False
-        self._seen: dict[str, Any] = {}
         if hasattr(attention, "q_norm"):  # Qwen3-VL: rotary embedding is applied to the normalised heads
             sources = attention.q_norm, attention.k_norm
             self._rotate = apply_rotary_pos_emb
@@ -55,13 +55,9 @@ class AttentionCapture:
             sources = attention.q_proj, attention.k_proj
             section = attention.config.rope_parameters["mrope_section"]
             self._rotate = partial(apply_multimodal_rotary_pos_emb, mrope_section=section)
-        attention.register_forward_pre_hook(self._see_positions, with_kwargs=True)
+        self.keep_inputs(attention, positions="position_embeddings")
         for name, module in zip(("queries", "keys"), sources, strict=True):
-            module.register_forward_hook(partial(self._see, name))
-
-    @property
-    def armed(self) -> bool:
-        return self._armed
+            self.keep_output(name, module)
 
     def arm(self) -> None:
         """Keeps the next forward pass.
@@ -71,11 +67,7 @@ class AttentionCapture:
         """
         if torch.is_grad_enabled():
             raise RuntimeError("attention capture was armed in a pass with gradients; it belongs to log-prob passes")
-        self._seen, self._armed = {}, True
-
-    def disarm(self) -> None:
-        """Drops what was kept."""
-        self._seen, self._armed = {}, False
+        super().arm()
 
     def take(
         self,
@@ -98,7 +90,7 @@ class AttentionCapture:
         Raises:
             RuntimeError: the capture was not armed, or no forward pass ran since.
         """
-        missing = {"queries", "keys", "positions"} - self._seen.keys()
+        missing = {"queries", "keys", "positions"} - self.seen.keys()
         if missing:
             raise RuntimeError(f"no {', '.join(sorted(missing))} were captured: the armed pass did not run")
         asking = self._rows("queries" if metric == "key_query" else "keys", query_rows, rope, heads)
@@ -107,7 +99,7 @@ class AttentionCapture:
         return Captured(asking, keys)
 
     def _rows(self, name: str, rows: Tensor, rope: Rope, wanted: Sequence[int] | None) -> Tensor:
-        states = self._seen[name]
+        states = self.seen[name]
         states = states.reshape(states.shape[0] * states.shape[1], -1, self._head_dim)
         if wanted is None:
             heads = states[rows].float()
@@ -116,17 +108,9 @@ class AttentionCapture:
             heads = states[rows[:, None], served].float()
         if rope == "before":
             return heads
-        cos, sin = self._seen["positions"]
+        cos, sin = self.seen["positions"]
         # cos and sin are (B, S, d), or (3, B, S, d) where mRoPE sections are mixed by the rotary function itself.
         cos, sin = (x.flatten(-3, -2)[..., rows, :].unsqueeze(-3).float() for x in (cos, sin))
         heads = heads.transpose(0, 1).unsqueeze(0)  # (1, H, R, d), the layout of the library's rotary functions
         rotated, _ = self._rotate(heads, heads[:, :1], cos, sin)
         return rotated[0].transpose(0, 1)
-
-    def _see_positions(self, module, args, kwargs) -> None:
-        if self._armed:
-            self._seen["positions"] = kwargs["position_embeddings"]
-
-    def _see(self, name, module, args, output) -> None:
-        if self._armed:
-            self._seen[name] = output.detach()

@@ -16,16 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from kawhi.wheels import torchvision_shim
-
-torchvision_shim.install()  # before transformers looks for torchvision
-
-from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: E402
-
-from kawhi.credit.alignment import AlignmentOptions, packed_head_alignment  # noqa: E402
-from kawhi.models.attention_capture import AttentionCapture  # noqa: E402
-from kawhi.models.vision_attention import VisionAttentionCapture  # noqa: E402
+from kawhi.credit.alignment import AlignmentOptions, packed_head_alignment
+from kawhi.models.attention_capture import AttentionCapture
+from kawhi.models.vision_attention import VisionAttentionCapture
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-from kawhi.wheels import torchvision_shim
-
-torchvision_shim.install()  # before transformers looks for torchvision
-
-from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize  # noqa: E402
-
-from kawhi.regions.patches import unpatchify  # noqa: E402
+from kawhi.regions.patches import unpatchify
 
 
 def seen_by_model(image: Image.Image, processor) -> NDArray[np.uint8]:

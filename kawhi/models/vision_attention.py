@@ -6,7 +6,6 @@ blocks attend within windows, and attention received inside a window cannot rank
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,33 +14,35 @@ from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
 from transformers.vision_utils import get_vision_window_index
 
+from kawhi.models.capture import Capture
+
 _ELEMENTS_AT_ONCE = 1 << 24  # of the attention matrix, of which only column means are kept
 
 
-class VisionAttentionCapture:
+class VisionAttentionCapture(Capture):
     """Records one block of a Qwen2.5-VL or Qwen3-VL vision encoder while armed.
 
     Use: ``arm()``, run the model without gradients, ``take()``.
     """
 
     def __init__(self, model: PreTrainedModel | nn.Module):
+        super().__init__()
         wrapped: Any = getattr(model, "module", model)
         self._visual = wrapped.model.visual
         spanning = getattr(self._visual, "fullatt_block_indexes", range(len(self._visual.blocks)))
         self._attention = self._visual.blocks[max(spanning)].attn
-        self._armed = False
-        self._seen: dict[str, Any] = {}
         self._visual.register_forward_pre_hook(self._see_grid, with_kwargs=True)
-        self._attention.register_forward_pre_hook(self._see_positions, with_kwargs=True)
-        self._attention.qkv.register_forward_hook(partial(self._see, "qkv"))
+        self.keep_inputs(self._attention, positions="position_embeddings", chunks="cu_seqlens")
+        self.keep_output("qkv", self._attention.qkv)
 
     def arm(self) -> None:
         """Keeps the next forward pass, which must see every image (``kawhi.verl_plugin.cpu.vision_once`` asks)."""
-        self._seen, self._armed, self._visual.watched = {}, True, True
+        super().arm()
+        self._visual.watched = True
 
     def disarm(self) -> None:
-        """Drops what was kept."""
-        self._seen, self._armed, self._visual.watched = {}, False, False
+        super().disarm()
+        self._visual.watched = False
 
     @torch.no_grad()
     def take(self) -> list[Tensor]:
@@ -54,20 +55,20 @@ class VisionAttentionCapture:
         Raises:
             RuntimeError: the capture was not armed, or no image was seen since.
         """
-        missing = {"grid", "positions", "chunks", "qkv"} - self._seen.keys()
+        missing = {"grid", "positions", "chunks", "qkv"} - self.seen.keys()
         if missing:
             raise RuntimeError(f"no {', '.join(sorted(missing))} of the vision encoder were captured")
-        qkv, heads = self._seen["qkv"], self._attention.num_heads
+        qkv, heads = self.seen["qkv"], self._attention.num_heads
         query, key, _ = qkv.reshape(len(qkv), 3, heads, -1).unbind(1)
-        query, key = apply_rotary_pos_emb_vision(query.float(), key.float(), *self._seen["positions"])
-        lengths = self._seen["chunks"].diff().tolist()
+        query, key = apply_rotary_pos_emb_vision(query.float(), key.float(), *self.seen["positions"])
+        lengths = self.seen["chunks"].diff().tolist()
         received = torch.cat(
             [
                 attention_received(q, k, self._attention.scaling)
                 for q, k in zip(query.split(lengths), key.split(lengths), strict=True)
             ]
         )
-        grid, merge = self._seen["grid"], self._visual.spatial_merge_size
+        grid, merge = self.seen["grid"], self._visual.spatial_merge_size
         tokens = received.reshape(-1, merge**2).mean(dim=1)
         if hasattr(self._visual, "window_size"):  # the blocks see the tokens window by window
             order, _ = get_vision_window_index(
@@ -81,17 +82,8 @@ class VisionAttentionCapture:
         return list(tokens.split((grid.prod(dim=1) // merge**2).tolist()))
 
     def _see_grid(self, module, args, kwargs) -> None:
-        if self._armed:
-            self._seen["grid"] = kwargs["grid_thw"] if "grid_thw" in kwargs else args[1]
-
-    def _see_positions(self, module, args, kwargs) -> None:
-        if self._armed:
-            self._seen["positions"] = kwargs["position_embeddings"]
-            self._seen["chunks"] = kwargs["cu_seqlens"]
-
-    def _see(self, name, module, args, output) -> None:
-        if self._armed:
-            self._seen[name] = output.detach()
+        if self.armed:
+            self.seen["grid"] = kwargs["grid_thw"] if "grid_thw" in kwargs else args[1]
 
 
 def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from kawhi.rewards import sandbox
 from kawhi.rewards.choices import letter_and_text, names_another, several_letters
@@ -53,7 +53,7 @@ def judge(answer: str, truth: str, choices: Mapping[str, str] | None = None, box
         ValueError: the ground truth is empty.
         RuntimeError: the sandbox cannot be started.
     """
-    truth, choices, box = tidy(truth) or truth.strip(), choices or {}, box or sandbox.shared()
+    truth, box = tidy(truth) or truth.strip(), box or sandbox.shared()
     if not truth:
         raise ValueError("the ground truth is empty")
     if len(answer) > MAX_CHARACTERS:
@@ -63,22 +63,33 @@ def judge(answer: str, truth: str, choices: Mapping[str, str] | None = None, box
     if foreign_character(answer):
         return box.refuse("characters", answer)
     answer = tidy(answer)
-    if not answer:
-        return "wrong"
+    return _judge_tidy(answer, truth, choices or {}, box) if answer else "wrong"
+
+
+def _judge_tidy(answer: str, truth: str, choices: Mapping[str, str], box: Sandbox) -> Outcome:
     letters = several_letters(truth)
     if letters:
-        plain = plain_text(answer)
-        chosen = frozenset(plain) if re.fullmatch("[A-J]{2,}", plain) else several_letters(answer)
-        return "right" if chosen == letters else "wrong"
+        return "right" if _chosen(answer) == letters else "wrong"
     named = letter_and_text(truth)
-    if named and (named[0] in choices or (not choices and (named[0] in plain_text(truth)))):
+    if named and (named[0] in choices if choices else named[0] in plain_text(truth)):
         return _judge_choice(answer, named[0], choices.get(named[0]) or named[1], choices, box)
-    given = letter_and_text(answer) if choices else None
+    given = letter_and_text(answer)
     if given and given[0] in choices:
-        if as_text(choices[given[0]]) != as_text(truth):
-            return "wrong"
-        return equivalent(given[1], truth, box) if given[1] else "right"
+        return _judge_letter(given[1], choices[given[0]], truth, box)
     return equivalent(answer, truth, box)
+
+
+def _judge_letter(rest: str, text: str, truth: str, box: Sandbox) -> Outcome:
+    """Verdict on an answer that names a choice by its letter, where the ground truth is a choice's text."""
+    if as_text(text) != as_text(truth):
+        return "wrong"
+    return equivalent(rest, truth, box) if rest else "right"
+
+
+def _chosen(answer: str) -> frozenset[str] | None:
+    """The letters of an answer to a question with several right choices, also written as one word."""
+    plain = plain_text(answer)
+    return frozenset(plain) if re.fullmatch("[A-J]{2,}", plain) else several_letters(answer)
 
 
 def _judge_choice(answer: str, letter: str, text: str, choices: Mapping[str, str], box: Sandbox) -> Outcome:
@@ -106,14 +117,18 @@ def equivalent(answer: str, truth: str, box: Sandbox) -> Outcome:
     both = "=" in expected and "=" in given
     truths, _ = _values(expected, whole=both)
     answers, close = _values(given, whole=both)
-    if not close and any(_squeezed(e) == _squeezed(g) for e in truths for g in answers) and same_unit(unit, own_unit):
+    one_unit = same_unit(unit, own_unit)
+    if one_unit and not close and not set(map(_squeezed, truths)).isdisjoint(map(_squeezed, answers)):
         return "right"
     if any(map(is_words, truths + answers)) or max(len(truth), len(answer)) > MAX_CHARACTERS:
         return "right" if as_text(answer) == as_text(truth) else "wrong"
-    if not same_unit(unit, own_unit):
-        return "wrong"
+    return _computed(truths, answers, close, box) if one_unit else "wrong"
+
+
+def _computed(truths: list[str], answers: list[str], close: list[tuple[str, str]], box: Sandbox) -> Outcome:
+    """Verdict on formulas: right if one of the answers equals one of the truths and all of ``close`` agree."""
     pairs = [pair for e in truths for g in answers for pair in _readings(formula(e), formula(g))]
-    if not close and all(_NUMBER.fullmatch(e) and _NUMBER.fullmatch(g) for e, g in pairs):
+    if not close and all(map(_NUMBER.fullmatch, chain.from_iterable(pairs))):
         return "right" if any(_same_number(Decimal(e), Decimal(g)) for e, g in pairs) else "wrong"
     return box.compare(pairs, [(formula(left), formula(right)) for left, right in close]) if pairs else "wrong"
 
@@ -151,11 +166,8 @@ def _values(text: str, whole: bool) -> tuple[list[str], list[tuple[str, str]]]:
     # A formula and its rounding; two numbers, or a longer chain, would be a bet on all of them.
     if len(sides) > 2 or (len(sides) == 2 and all(_NUMBER.fullmatch(side) for side in sides)):
         return [], []
-    values = [side if whole else _value(side) for side in sides]
-    if not all(values):
-        return [], []
-    known = [value for value in values if value]
-    return known, list(pairwise(known))
+    known = list(filter(None, sides if whole else map(_value, sides)))
+    return (known, list(pairwise(known))) if len(known) == len(sides) else ([], [])
 
 
 def _value(text: str) -> str | None:

@@ -15,7 +15,7 @@ def boxed_answer(response: str) -> str | None:
     """
     boxes: list[tuple[int, int]] = []  # open ones: depth outside, start of the content
     depth = 0
-    last: tuple[int, int] | None = None  # of the closed ones, the content of the one that starts last
+    last = (0, 0)  # of the closed ones, the content of the one that starts last
     for found in _BRACE.finditer(response):
         kind = found.lastindex
         if kind == 1:
@@ -26,10 +26,8 @@ def boxed_answer(response: str) -> str | None:
         elif kind == 3 and depth:
             depth -= 1
             if boxes and boxes[-1][0] == depth:
-                start = boxes.pop()[1]
-                if last is None or start > last[0]:
-                    last = (start, found.start())
-    return response[slice(*last)].strip() if last else None
+                last = max(last, (boxes.pop()[1], found.start()))
+    return response[slice(*last)].strip() if last[0] else None
 
 
 def is_correct(response: str, answer: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kawhi.rewards.boxed import boxed_answer
-from kawhi.rewards.format import has_format, weighted
+from kawhi.rewards.format import scored
 from kawhi.rewards.relaxed import relaxed_match
 
 
@@ -27,5 +27,4 @@ def compute_score(
         raise ValueError("the ground truth is empty")
     answer = boxed_answer(solution_str)
     acc = float(answer is not None and relaxed_match(answer, str(ground_truth)))
-    form = float(has_format(solution_str))
-    return {"score": weighted(acc, form, format_weight), "acc": acc, "format": form}
+    return scored(acc, solution_str, format_weight)

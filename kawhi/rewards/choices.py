@@ -28,12 +28,18 @@ def known_choices(extra_info: Mapping[str, Any] | None) -> dict[str, str]:
         return {}
     listed = extra_info.get("choices")
     if listed is not None and len(listed):
-        texts = [str(choice) for choice in listed]
-        labelled = [_LINE_LABEL.match(text) for text in texts]
-        if all(found and (found[1] or found[2]) == letter for found, letter in zip(labelled, _LETTERS, strict=False)):
-            texts = [text[found.end() :] for text, found in zip(texts, labelled, strict=True) if found]
+        texts = _without_labels([str(choice) for choice in listed][: len(_LETTERS)])
         return {letter: tidy(text) for letter, text in zip(_LETTERS, texts, strict=False)}
     return choices_of(str(extra_info.get("question") or ""))
+
+
+def _without_labels(texts: list[str]) -> list[str]:
+    """The texts without their letters, if each has the one of its place."""
+    labels = list(filter(None, map(_LINE_LABEL.match, texts)))
+    letters = "".join(label[1] or label[2] for label in labels)
+    if len(labels) < len(texts) or not _LETTERS.startswith(letters):
+        return texts
+    return [text[label.end() :] for text, label in zip(texts, labels, strict=True)]
 
 
 def choices_of(question: str) -> dict[str, str]:

@@ -19,6 +19,12 @@ def has_format(response: str) -> bool:
     return True
 
 
+def scored(acc: float, response: str, format_weight: float) -> dict[str, float]:
+    """What verl's rewards say of a response: ``score`` = (1 − w) · ``acc`` + w · ``format``."""
+    form = float(has_format(response))
+    return {"score": weighted(acc, form, format_weight), "acc": acc, "format": form}
+
+
 def weighted(acc: float, form: float, format_weight: float) -> float:
     """Score of a response: (1 − w) · accuracy + w · format.
 

@@ -98,14 +98,18 @@ def _unwrap(text: str) -> str:
         if text.endswith((".", ",", ";")) and not text.endswith(".."):
             text = text[:-1]
         for start, end in _WRAPPERS:
-            inside = text[len(start) : len(text) - len(end)]
-            wrapped = len(text) > len(start) + len(end) and text.startswith(start) and text.endswith(end)
-            if wrapped and start not in inside and not inside.endswith("\\"):
-                text = inside
+            text = _inside(text, start, end)
         quoted = _QUOTED.fullmatch(text)
         text = quoted[1] if quoted else text
         if text == before:
             return text
+
+
+def _inside(text: str, start: str, end: str) -> str:
+    """What stands between the two marks, if they belong to each other; else the text."""
+    inside = text[len(start) : len(text) - len(end)]
+    wrapped = inside and text.startswith(start) and text.endswith(end)
+    return inside if wrapped and start not in inside and not inside.endswith("\\") else text
 
 
 def formula(text: str) -> str:

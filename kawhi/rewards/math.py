@@ -8,7 +8,7 @@ from typing import Any
 from kawhi.rewards.answers import judge
 from kawhi.rewards.boxed import boxed_answer
 from kawhi.rewards.choices import known_choices
-from kawhi.rewards.format import has_format, weighted
+from kawhi.rewards.format import scored
 
 
 def compute_score(
@@ -40,10 +40,5 @@ def compute_score(
         raise ValueError("the ground truth is empty")
     answer = boxed_answer(solution_str)
     outcome = "wrong" if answer is None else judge(answer, str(ground_truth), known_choices(extra_info))
-    acc, form = float(outcome == "right"), float(has_format(solution_str))
-    return {
-        "score": weighted(acc, form, format_weight),
-        "acc": acc,
-        "format": form,
-        "refused": float(outcome == "refused"),
-    }
+    score = scored(float(outcome == "right"), solution_str, format_weight)
+    return score | {"refused": float(outcome == "refused")}

@@ -24,6 +24,17 @@ _NO_UNIT = re.compile(
     r"\b(?:and|or|to|not|no|plus|minus|times|more|less|over|under|than|at|least|most|about|dozen|half|pi|"
     r"hundred|thousand|million|billion|trillion|maybe|perhaps|possibly|probably|either|wrong|right|otherwise|else)\b"
 )
+_REWRITTEN = [
+    (re.compile(pattern), spelling)
+    for pattern, spelling in (
+        (r"(?i)\b(?:square|sq\.?)\s+([A-Za-z]+)", r"\1^2"),
+        (r"(?i)\b(?:cubic|cu\.?)\s+([A-Za-z]+)", r"\1^3"),
+        (r"([A-Za-z]+)\s+squared\b", r"\1^2"),
+        (r"([A-Za-z]+)\s+cubed\b", r"\1^3"),
+        (r"\s*\bper\b\s*", "/"),
+        (r"\s*([/^])\s*", r"\1"),
+    )
+]
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*")
 _ATOM = r"(?:\\text\s*\{[^{}]*\}|(?<![A-Za-z\\])[A-Za-z]+)\s*(?:\^\s*\{?\s*-?[0-9]\s*\}?)?"
 _DEGREES = r"\^\\circ\s*(?:\\text\s*\{\s*[CF]\s*\}|[CF](?![A-Za-z]))?"
@@ -63,33 +74,31 @@ def _canonical(tail: str, plain: bool, touching: bool) -> str | None:
     """
     if tail.startswith("^\\circ"):
         return re.sub(r"\\text|[\s{}]", "", tail)
-    quoted = "\\text" in tail
     words = re.sub(r"\\text|[{}\\]|cdot", " ", tail).strip()
     if _NO_UNIT.search(words.lower()) or not words or re.search(r"[A-Za-z]\s+[0-9]", words):
         return None
-    words = re.sub(r"\b(?:square|sq\.?)\s+([A-Za-z]+)", r"\1^2", words, flags=re.IGNORECASE)
-    words = re.sub(r"\b(?:cubic|cu\.?)\s+([A-Za-z]+)", r"\1^3", words, flags=re.IGNORECASE)
-    words = re.sub(r"([A-Za-z]+)\s+squared\b", r"\1^2", words)
-    words = re.sub(r"([A-Za-z]+)\s+cubed\b", r"\1^3", words)
-    words = re.sub(r"\s*\bper\b\s*", "/", words)
-    words = re.sub(r"\s*([/^])\s*", r"\1", words)
-    known, spellings = True, []
-    for atom in re.findall(r"[A-Za-z]+|[^A-Za-z\s]+", words):
-        unit = _lookup(atom) if atom.isalpha() else atom
-        known = known and unit is not None
-        spellings.append(unit or atom.lower().removesuffix("s"))
-    letters = re.sub(r"[^A-Za-z]", "", words)
-    if not quoted:
-        if len(letters) == 1 and (touching or not plain):
-            return None
-        if not known and not (plain and len(letters) > 2):
-            return None
-    elif len(letters) == 1 and not known:
+    for pattern, spelling in _REWRITTEN:
+        words = pattern.sub(spelling, words)
+    atoms = re.findall(r"[A-Za-z]+|[^A-Za-z\s]+", words)
+    units = list(map(_lookup, atoms))
+    letters = len(re.findall("[A-Za-z]", words))
+    if not _may_be_unit(letters, all(units), "\\text" in tail, plain, touching):
         return None
-    return "".join(spellings)
+    return "".join(unit or atom.lower().removesuffix("s") for unit, atom in zip(units, atoms, strict=True))
+
+
+def _may_be_unit(letters: int, known: bool, quoted: bool, plain: bool, touching: bool) -> bool:
+    """Whether so many letters, of units that are known or not, in ``\\text{}`` or not, are a unit at all."""
+    if quoted:
+        return known or letters != 1
+    if letters == 1:
+        return known and plain and not touching
+    return known or (plain and letters > 2)
 
 
 def _lookup(word: str) -> str | None:
+    if not word.isalpha():
+        return word
     singular = word[:-1] if word.endswith("s") and len(word) > 2 else word
     for spelling in (word, singular):
         unit = _UNIT.get(spelling) or _LOWER.get(spelling.lower())

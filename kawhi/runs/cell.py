@@ -21,9 +21,10 @@ from kawhi.base import health, resources
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
+from kawhi.base.pins import require_pinned
 from kawhi.base.processes import Ended, end_stragglers, last_error, run
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import STAGES, stages_of
+from kawhi.base.stage import STAGES, evaluates, stages_of, trains
 from kawhi.runs import checkpoints
 from kawhi.runs.identity import directory_of
 from kawhi.runs.verl_command import command as verl_command
@@ -82,6 +83,7 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
         raise CellError(
             f"the part {part} comes after {', '.join(unfinished)}, which {run_directory.path} does not have"
         )
+    require_pinned(trains=trains(cell), evaluates=evaluates(cell))
     resources.require(
         memory_gib=resources.memory_needed(cell), disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
     )

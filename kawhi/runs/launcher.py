@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 from kawhi import fork_server
 from kawhi.base.devices import VISIBLE, Devices, gpus_needed
 from kawhi.base.errors import CellError
+from kawhi.base.pins import require_pinned
 from kawhi.base.processes import die_with_parent, end_stragglers
 from kawhi.base.resources import GIB, available_memory, memory_needed
 from kawhi.base.rundir import RunDirectory
@@ -133,6 +134,7 @@ def validate(cell: DictConfig) -> None:
     """Raises:
     CellError: a mistake that would be found out after minutes or days.
     """
+    require_pinned(trains=trains(cell), evaluates=evaluates(cell))
     if trains(cell):
         validate_algorithm(cell)
         validate_credit(cell)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from kawhi.base.checkout import configuration_folder
 from kawhi.base.errors import CellError, DataMissing
@@ -22,7 +21,7 @@ from kawhi.runs.identity import cell_name, directory_of
 from kawhi.runs.launcher import labels
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
-from kawhi.runs.table_rows import jobs, refuse_two_tables
+from kawhi.runs.table_rows import refuse_two_tables, rows_of
 from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
 from kawhi.runs.verl_command import command, own_environment
 
@@ -61,19 +60,12 @@ def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig
         hydra.errors.HydraException, TableError: an override that does not exist.
     """
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        given = OverridesParser.create().parse_overrides(list(overrides))
+        parser = OverridesParser.create()
+        given = parser.parse_overrides(list(overrides))
         refuse_two_tables(given)
         fixed = [str(o.input_line) for o in given if not o.is_sweep_override()]
         master = compose("run", overrides=fixed, return_hydra_config=True)
-        sweeper = master.hydra.sweeper
-        if sweeper.get("blocks"):
-            blocks = OmegaConf.to_container(sweeper.blocks, resolve=True)
-            names = OmegaConf.to_container(master.scale.names, resolve=True)
-            rows = jobs(blocks, names, given)  # type: ignore[arg-type]
-        else:
-            params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-            every = OverridesParser.create().parse_overrides([*params, *overrides])
-            rows = BasicSweeper.split_arguments(every, None)[0]
+        rows = rows_of(master, given, parser)
         return [compose("run", overrides=row) for row in rows], rows
 
 

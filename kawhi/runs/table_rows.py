@@ -11,7 +11,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
 
 
 class TableError(ValueError):
@@ -27,6 +29,26 @@ def refuse_two_tables(given: Sequence[Override]) -> None:
     if len(tables) > 1 or any(o.is_sweep_override() for o in tables):
         words = " ".join(str(o.input_line) for o in tables)
         raise TableError(f"{words} are several tables: ask for one at a time")
+
+
+def rows_of(sweep: DictConfig, given: Sequence[Override], parser: OverridesParser) -> list[list[str]]:
+    """One list of overrides per cell of a sweep: those of its table, or the product of its parameters.
+
+    Args:
+        sweep: the sweep's own configuration, composed with ``given`` as far as that sweeps over nothing.
+        given: the overrides of the command line.
+
+    Raises:
+        TableError: several tables, or a table of which nothing is left.
+    """
+    refuse_two_tables(given)
+    sweeper = sweep.hydra.sweeper
+    if sweeper.get("blocks"):
+        blocks: Any = OmegaConf.to_container(sweeper.blocks, resolve=True)
+        names: Any = OmegaConf.to_container(sweep.scale.names, resolve=True)
+        return jobs(blocks, names, given)
+    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    return jobs([{}], {}, [*parser.parse_overrides(params), *given])
 
 
 def jobs(

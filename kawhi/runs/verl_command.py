@@ -32,7 +32,7 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
         "actor_rollout_ref": {
             "model": {
                 "path": resolve_package_paths(cell.model.path),
-                "external_lib": f"kawhi.verl_plugin.{'stock_worker' if cell.kawhi.method == 'off' else 'worker'}",
+                "external_lib": "kawhi.verl_plugin.worker",
             }
         },
         # Both names are what loggers call the run: <run directory>/train/checkpoints.

@@ -12,20 +12,16 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from kawhi.wheels import torchvision_shim
+import torch
+from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-torchvision_shim.install()
+from kawhi.models.head_mask import masked_heads
+from kawhi.tiny.architectures import FAMILIES, QUERY_HEADS, Family
+from kawhi.tiny.batching import IGNORE, Batcher
+from kawhi.tiny.vision_batching import batch_vision_attention
+from kawhi.tiny.warm_start import CHECKPOINTS
+from kawhi.tiny.world import problems
 
-import torch  # noqa: E402
-from transformers import AutoModelForImageTextToText, AutoTokenizer  # noqa: E402
-
-from kawhi.models.head_mask import masked_heads  # noqa: E402
-from kawhi.tiny.architectures import FAMILIES, QUERY_HEADS, Family  # noqa: E402
-from kawhi.tiny.batching import IGNORE, Batcher  # noqa: E402
-from kawhi.tiny.vision_batching import batch_vision_attention  # noqa: E402
-from kawhi.tiny.world import problems  # noqa: E402
-
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
 CRITICAL = 2
 
 

@@ -101,22 +101,87 @@ class GlyphLoss:
         return torch.tensor(rows), torch.tensor(tokens), torch.tensor(shares)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Problems of a batch that are answered in one style, and what is to be learnt from their answers.
+
+    Attributes:
+        known: which places of the shifted labels are answers.
+        target, weight: tokens at these places and how much they count.
+    """
+
+    problems: list[Problem]
+    inputs: dict[str, torch.Tensor]
+    known: torch.Tensor
+    target: torch.Tensor
+    weight: torch.Tensor
+
+
+class Trainer:
+    """A tiny model that learns from demonstrations."""
+
+    def __init__(self, family: Family, recipe: WarmStart):
+        self.recipe, self.tokenizer = recipe, train_tokenizer()
+        self.batcher = Batcher(family, self.tokenizer)
+        self.model = build_model(family, self.tokenizer, recipe.seed)
+        batch_vision_attention(self.model)
+        self.glyph_loss = GlyphLoss(self.model, self.batcher)
+        self.model.train()
+        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
+        vectors = [p for p in self.model.parameters() if p.ndim < 2]
+        groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
+        self.digits = torch.zeros(len(self.tokenizer), dtype=torch.bool)
+        self.digits[[self.tokenizer.convert_tokens_to_ids(d) for d in "0123456789"]] = True
+
+    def step(self, step: int, batch: list[Problem], short: list[bool]) -> tuple[float, float]:
+        """One update; returns the answers' loss and the share of their digits that was predicted.
+
+        Raises:
+            RuntimeError: a loss that is not finite.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = _learning_rate(self.recipe, step)
+        # Short and worked answers run apart: padding the short ones to the worked length would double their cost.
+        # Both are divided by the weight of the whole batch, so the model learns the styles' true shares.
+        parts = list(filter(None, (self._part(batch, short, wanted) for wanted in (True, False))))
+        total_weight = sum(part.weight.sum() for part in parts)
+        glyph = self.recipe.glyph_weight * max(0.0, 1 - step / self.recipe.glyph_steps)
+        total, language, hits = 0.0, 0.0, []
+        for part in parts:
+            hidden = self.model.model(**part.inputs)[0][:, :-1]
+            logits = self.model.lm_head(hidden[part.known])
+            loss = (F.cross_entropy(logits, part.target, reduction="none") * part.weight).sum() / total_weight
+            language += loss.item()
+            if glyph > 0:
+                named = self.glyph_loss(part.problems, part.inputs["image_grid_thw"])
+                loss = loss + glyph * len(part.problems) / len(batch) * named
+            loss.backward()
+            total += loss.item()
+            hits += (logits.argmax(-1) == part.target)[self.digits[part.target]].float().tolist()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if not math.isfinite(total):
+            raise RuntimeError(f"the loss is {total} at step {step}: lower WarmStart.learning_rate")
+        return language, sum(hits) / max(1, len(hits))
+
+    def _part(self, batch: list[Problem], short: list[bool], wanted: bool) -> Part | None:
+        """The problems that are answered shortly, or the others; ``None`` where there are none."""
+        chosen = [problem for problem, each in zip(batch, short, strict=True) if each is wanted]
+        if not chosen:
+            return None
+        inputs, labels = self.batcher.supervised(chosen, [p.short if wanted else p.worked for p in chosen])
+        known = labels[:, 1:] != IGNORE
+        target = labels[:, 1:][known]
+        weight = 1 + (self.recipe.digit_weight - 1) * self.digits[target].float()
+        return Part(chosen, inputs, known, target, weight)
+
+
 def train(family: Family, out: Path, recipe: WarmStart = WarmStart()) -> None:
     """Runs the recipe and writes a bf16 Hugging Face checkpoint with its processor to ``out``."""
     torch.set_num_threads(1)
-    tokenizer = train_tokenizer()
-    batcher = Batcher(family, tokenizer)
-    model = build_model(family, tokenizer, recipe.seed)
-    batch_vision_attention(model)
-    glyph_loss = GlyphLoss(model, batcher)
-    model.train()
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
-    digits = torch.zeros(len(tokenizer), dtype=torch.bool)
-    digits[[tokenizer.convert_tokens_to_ids(d) for d in "0123456789"]] = True
-
+    trainer = Trainer(family, recipe)
     stream = problems("warmup", seed=recipe.seed + 1)
     style = random.Random(recipe.seed)
     columns = (
@@ -131,46 +196,14 @@ def train(family: Family, out: Path, recipe: WarmStart = WarmStart()) -> None:
         bar = progress.add_task(family, total=recipe.steps, digits=0.0, loss=float("nan"))
         read = 0.0
         for step in range(recipe.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = _learning_rate(recipe, step)
             batch = list(islice(stream, recipe.batch_size))
             short = [step >= recipe.short_from * recipe.steps and style.random() < 0.5 for _ in batch]
-            total, language = 0.0, 0.0
-            hits: list[float] = []
-            # Short and worked answers run apart: padding the short ones to the worked length would double their cost.
-            # Both are divided by the weight of the whole batch, so the model learns the styles' true shares.
-            parts = []
-            for wanted in (True, False):
-                chosen = [p for p, s in zip(batch, short, strict=True) if s is wanted]
-                if chosen:
-                    inputs, labels = batcher.supervised(chosen, [p.short if wanted else p.worked for p in chosen])
-                    known = labels[:, 1:] != IGNORE
-                    target = labels[:, 1:][known]
-                    weight = 1 + (recipe.digit_weight - 1) * digits[target].float()
-                    parts.append((chosen, inputs, known, target, weight))
-            total_weight = sum(weight.sum() for *_, weight in parts)
-            glyph = recipe.glyph_weight * max(0.0, 1 - step / recipe.glyph_steps)
-            total, language, hits = 0.0, 0.0, []
-            for chosen, inputs, known, target, weight in parts:
-                hidden = model.model(**inputs)[0][:, :-1]
-                logits = model.lm_head(hidden[known])
-                loss = (F.cross_entropy(logits, target, reduction="none") * weight).sum() / total_weight
-                language += loss.item()
-                if glyph > 0:
-                    loss = loss + glyph * len(chosen) / len(batch) * glyph_loss(chosen, inputs["image_grid_thw"])
-                loss.backward()
-                total += loss.item()
-                hits += (logits.argmax(-1) == target)[digits[target]].float().tolist()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            if not math.isfinite(total):
-                raise RuntimeError(f"the loss is {total} at step {step}: lower WarmStart.learning_rate")
-            read = 0.95 * read + 0.05 * (sum(hits) / max(1, len(hits))) if step else 0.0
+            language, right = trainer.step(step, batch, short)
+            read = 0.95 * read + 0.05 * right if step else 0.0
             progress.update(bar, advance=1, digits=read, loss=language)
             if step % 50 == 49 and not progress.console.is_terminal:
                 print(f"{family} step {step + 1}/{recipe.steps} loss {language:.3f} digits {read:.3f}", flush=True)
-    save(model.to(torch.bfloat16), family, tokenizer, out)
+    save(trainer.model.to(torch.bfloat16), family, trainer.tokenizer, out)
 
 
 def _learning_rate(recipe: WarmStart, step: int) -> float:

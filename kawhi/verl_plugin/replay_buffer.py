@@ -19,9 +19,9 @@ class OrderedReplayBuffer(ReplayBuffer):
 
     def __init__(self, *args, sampler_kwargs, **kwargs):
         metric = sampler_kwargs["metric"] if sampler_kwargs.get("dynamic") else None
-        super().__init__(*args, sampler_kwargs=sampler_kwargs, filter_groups_metric=metric, **kwargs)
         # verl asks every 2 s, which is longer than a whole step of the tiny world; a poll costs milliseconds.
-        self.poll_interval = 0.1
+        own = {"filter_groups_metric": metric, "poll_interval": 0.1}
+        super().__init__(*args, sampler_kwargs=sampler_kwargs, **(kwargs | own))
 
     def sample(self, global_steps, partition_id, batch_size):
         if partition_id == "val" or self.filter_groups_metric is None:

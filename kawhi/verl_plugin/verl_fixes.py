@@ -6,6 +6,7 @@ import torch
 import verl.models.transformers.qwen2_vl as qwen2_vl
 import verl.utils.tensordict_utils as tu
 
+STOCK_POSITION_IDS = tu.maybe_fix_3d_position_ids
 STOCK_INPUT_EMBEDS = qwen2_vl._get_input_embeds
 
 
@@ -25,7 +26,7 @@ def split_position_ids(data) -> None:
         rows = list(values.split(offsets.diff().tolist(), 0))
         data["position_ids"] = tu.nested_tensor_from_tensor_list(rows, ragged_idx=2)
     else:
-        positions._ragged_idx = 2
+        STOCK_POSITION_IDS(data)
 
 
 def text_only_input_embeds(model, input_ids, attention_mask=None, pixel_values=None, pixel_values_videos=None, *grids):

@@ -1,7 +1,8 @@
-"""``actor_rollout_ref.model.external_lib`` of a KAWHI run.
+"""``actor_rollout_ref.model.external_lib`` of every run: the corrections of verl, and the engine of a KAWHI run.
 
 verl imports it in every process that reads the model's configuration; only the actor's process, which has already
-loaded the engine workers, needs the engine and the corrections.
+loaded the engine workers, needs them.  A stock run, which names no ``VERL_ENGINE_VENDOR``, has the same corrections and
+not the engine, so that both differ in KAWHI alone.
 """
 
 import os
@@ -11,7 +12,8 @@ if "verl.trainer.ppo.core_algos" in sys.modules:
     import kawhi.verl_plugin.estimators
 
 if "verl.workers.engine_workers" in sys.modules:
-    import kawhi.verl_plugin.engine  # noqa: F401  (registers the engine)
+    if os.environ.get("VERL_ENGINE_VENDOR") == "kawhi":
+        import kawhi.verl_plugin.engine  # noqa: F401  (registers the engine)
     from kawhi.verl_plugin import verl_fixes, weight_sync
 
     verl_fixes.apply()

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from kawhi import fork_server
-from kawhi.base.processes import _belonging_to, memory_gib
+from kawhi.base.processes import belonging_to, memory_gib
 
 MODULES = ("json", "numpy")
 SOON = 60  # seconds, for what takes tenths of one on an idle machine
@@ -173,7 +173,7 @@ def test_what_a_program_has_started_ends_with_its_stand_in(program, tmp_path):
 
 def test_the_harness_finds_forked_processes_and_their_memory(program, tmp_path):
     process, tree = grown(program, tmp_path)
-    assert {each.pid for each in tree} < {each.pid for each in _belonging_to(tmp_path)}
+    assert {each.pid for each in tree} < {each.pid for each in belonging_to(tmp_path)}
     assert 3 * 64 / 1024 < memory_gib(tmp_path) < 5 * 64 / 1024  # two of the five share their ballast with a parent
     process.kill()
     process.wait()
@@ -297,7 +297,7 @@ def test_what_killed_servers_have_left_is_removed(tmp_path, monkeypatch):
 def test_one_of_another_checkout_is_not_used(tmp_path, monkeypatch):
     folder = os.environ[fork_server.VARIABLE]
     monkeypatch.setattr(fork_server, "_HERE", tmp_path)
-    for name in ("server.py", "stand_in.py"):
+    for name in ("server.py", "forked.py", "stand_in.py"):
         shutil.copy(Path(fork_server.__file__).with_name(name), tmp_path)
     with fork_server.running(os.environ, modules=["json"]):
         assert os.environ[fork_server.VARIABLE] != folder
@@ -308,3 +308,18 @@ def test_what_is_preloaded_is_none_of_ours():
     modules = fork_server.preloaded()
     assert len(modules) > 50
     assert not [name for name in modules if name.split(".")[0] == "kawhi"]
+
+
+RAY_READS = """
+import os, ray._raylet
+os.environ["RAY_health_check_period_ms"] = "1234"
+before = ray._raylet.Config.health_check_period_ms()
+ray._raylet.Config.initialize("")
+print(before != 1234, ray._raylet.Config.health_check_period_ms())
+"""
+
+
+def test_ray_reads_its_settings_when_it_is_imported_and_again_when_it_is_told_to(program):
+    """When the first word fails, it reads them when they are asked for, and a forked process need not tell it to."""
+    done = subprocess.run(program(RAY_READS, plainly=True), capture_output=True, text=True)
+    assert done.stdout == "True 1234\n", done.stderr

@@ -91,7 +91,7 @@ def test_an_empty_block_is_passed_on(tmp_path):
 def test_with_kawhi_off_verl_runs_alone(tmp_path, monkeypatch):
     monkeypatch.delenv("VERL_ENGINE_VENDOR", raising=False)
     off = cell(tmp_path, "credit=uniform", "kawhi.method=off")
-    assert "actor_rollout_ref.model.external_lib=kawhi.verl_plugin.stock_worker" in overrides(off, **FILES)
+    assert "actor_rollout_ref.model.external_lib=kawhi.verl_plugin.worker" in overrides(off, **FILES)  # corrections
     assert "VERL_ENGINE_VENDOR" not in environment(off, Path("m"))
     assert environment(cell(tmp_path), Path("m"))["VERL_ENGINE_VENDOR"] == "kawhi"
 

@@ -60,14 +60,23 @@ def refuse(*args, **kwargs):
 
 
 @torch.no_grad()
-def test_batched_vision_attention_equals_the_loop(family, tokenizer, some_problems):
+def test_batched_vision_attention_equals_the_loop(family, tokenizer, some_problems, monkeypatch):
+    """When the count of the loop's calls fails, transformers batches them itself."""
     pixels, grid = patchify(render(some_problems, family), family)
     looped, batched = (build_model(family, tokenizer, seed=2).eval() for _ in range(2))
+    calls = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional, "scaled_dot_product_attention", lambda *a, **k: calls.append(1) or attend(*a, **k)
+    )
     expected = looped.model.visual(pixels, grid_thw=grid)
+    assert len(calls) >= len(some_problems) * len(batched.model.visual.blocks)
+    calls.clear()
     for block in batched.model.visual.blocks:
         block.attn.forward = refuse  # what the batched forward would fall back to
     batch_vision_attention(batched)
     found = batched.model.visual(pixels, grid_thw=grid)
+    assert len(calls) == len(batched.model.visual.blocks)
     torch.testing.assert_close(found.pooler_output, expected.pooler_output, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.last_hidden_state, expected.last_hidden_state, atol=1e-5, rtol=1e-4)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from tests.verl_plugin.engine_world import CASES, VARIANTS
 
 WORLD = Path(__file__).parent / "engine_world.py"

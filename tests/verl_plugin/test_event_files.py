@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 from omegaconf import OmegaConf
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from verl.utils.tracking import Tracking
 
 from kawhi.verl_plugin.event_files import purge_repeated_steps, step_to_resume

@@ -2,20 +2,15 @@
 
 import pytest
 import torch
+from tensordict import TensorDict
 
-tensordict = pytest.importorskip("tensordict", reason="the training extra is not installed")
-pytest.importorskip("verl", reason="the training extra is not installed")
-
-from tensordict import TensorDict  # noqa: E402
-from verl.utils import tensordict_utils as tu  # noqa: E402
-
-from kawhi.verl_plugin.verl_fixes import (  # noqa: E402
+from kawhi.tiny.architectures import build_model
+from kawhi.verl_plugin.verl_fixes import (
     STOCK_INPUT_EMBEDS,
+    STOCK_POSITION_IDS,
     split_position_ids,
     text_only_input_embeds,
 )
-
-STOCK = tu.maybe_fix_3d_position_ids
 
 
 def positions(lengths: list[int]) -> TensorDict:
@@ -41,16 +36,13 @@ def test_rows_come_back(lengths):
 def test_stock_verl_still_needs_it():
     """When this fails, verl handles batches of one length itself and ``verl_fixes`` can go."""
     with pytest.raises(RuntimeError):
-        unbound(STOCK, [7, 7, 7, 7])
+        unbound(STOCK_POSITION_IDS, [7, 7, 7, 7])
 
 
-@pytest.fixture(scope="module")
-def small_model():
+@pytest.fixture
+def small_model(tokenizer):
     """A Qwen2.5-VL with random weights, whose vision encoder returns what transformers' does."""
-    from kawhi.tiny.architectures import build_model
-    from kawhi.tiny.tokenizer import train_tokenizer
-
-    return build_model("qwen2_5_vl", train_tokenizer(), seed=0).to(torch.float32).model
+    return build_model("qwen2_5_vl", tokenizer, seed=0).to(torch.float32).model
 
 
 def test_a_batch_without_images_gets_the_embeddings_of_its_text(small_model):

@@ -2,9 +2,6 @@
 
 import pytest
 from omegaconf import OmegaConf
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from verl.trainer import main_ppo
 from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync

@@ -3,22 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-import pytest
 import torch
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
 from kawhi.tiny.architectures import FAMILIES, build_processor
 from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.world import problems
 from kawhi.verl_plugin.once import model_inputs_once, process_images_once
-
-
-@pytest.fixture(scope="module", params=["qwen2_5_vl", "qwen3_vl"])
-def family(request):
-    return request.param
 
 
 def pictures(family, count: int) -> list:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 
 import pytest
 from omegaconf import OmegaConf
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from verl.trainer.ppo.v1 import replay_buffer as stock
 
 from kawhi.verl_plugin.replay_buffer import OrderedReplayBuffer
@@ -48,10 +46,10 @@ class Prompts:
 MIXED, RIGHT, WRONG = (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)
 
 
-def sampler(monkeypatch, queue: Prompts, **kwargs) -> OrderedReplayBuffer:
+def sampler(monkeypatch, queue: Prompts, kind=OrderedReplayBuffer, **kwargs) -> stock.ReplayBuffer:
     """The buffer as verl builds it, on this queue; ``kwargs`` are its ``sampler_kwargs``."""
     monkeypatch.setattr(stock, "tq", queue)
-    made = OrderedReplayBuffer(
+    made = kind(
         trainer_mode="sync",
         trainer_config=OmegaConf.create({}),
         max_off_policy_threshold=None,
@@ -107,6 +105,28 @@ def test_a_lost_response_stops_the_run(monkeypatch):
     queue.items["u002"]["status"] = "failure"
     with pytest.raises(RuntimeError, match="1 prompts of this step lost a response"):
         made.sample(1, "train", 4)
+
+
+@pytest.mark.parametrize(("kind", "order"), [(stock.ReplayBuffer, "201"), (OrderedReplayBuffer, "012")])
+def test_responses_come_in_the_order_in_which_their_prompts_were_submitted(monkeypatch, kind, order):
+    """When the first case fails, verl's order is no longer that of completion."""
+    queue = Prompts([MIXED] * 3)
+    made = sampler(monkeypatch, queue, kind)
+    queue.submit(3)
+    for uid in ("u000", "u001"):  # their responses arrive after those of the third prompt
+        for key in [key for key in queue.items if key.startswith(f"{uid}_")]:
+            queue.items[key] = queue.items.pop(key)
+    batch, _ = made.sample(1, "train", 3)
+    assert batch.keys == [f"u00{number}_{session}_0" for number in order for session in range(2)]
+
+
+def test_verl_polls_less_often(monkeypatch):
+    asked = [inspect.signature(stock.ReplayBuffer).parameters["poll_interval"].default]
+    monkeypatch.setattr(
+        stock.ReplayBuffer, "__init__", lambda self, *_, poll_interval, **__: asked.append(poll_interval)
+    )
+    OrderedReplayBuffer(sampler_kwargs={})
+    assert asked == [2.0, 0.1]
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"dynamic": False, "metric": "acc", "max_num_gen_batches": 3}])

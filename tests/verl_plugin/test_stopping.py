@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from hydra import compose, initialize_config_module
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_base

@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf, open_dict
 from tensordict import TensorDict
@@ -18,7 +15,6 @@ from verl.trainer.ppo.v1 import trainer_base
 from kawhi.credit.methods import build
 from kawhi.credit.segments import segment_response
 from kawhi.credit.weights import paragraph_weights
-from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.verl_plugin import step_samples, trainer_signals
 from kawhi.verl_plugin import trainer as plugin
 from kawhi.verl_plugin.wire import (
@@ -74,11 +70,6 @@ class Queue:
 
 def jagged(rows):
     return torch.nested.as_nested_tensor(rows, layout=torch.jagged)
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return train_tokenizer()
 
 
 @pytest.fixture

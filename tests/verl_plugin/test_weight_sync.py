@@ -9,9 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-
-pytest.importorskip("verl", reason="the training extra is not installed")
-
 import zmq
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver, BucketedWeightSender
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension

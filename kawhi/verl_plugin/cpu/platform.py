@@ -1,10 +1,11 @@
 """A CPU platform for verl, and the places where verl 0.9.1 assumes an accelerator; for vLLM see ``vllm_wheel``.
 
-Tests: ``tests/verl_plugin/test_cpu.py``; every end-to-end run fails without them.
+``tests/verl_plugin/test_cpu.py`` has a test for each that fails when it is no longer needed.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import types
 from contextlib import contextmanager
@@ -19,29 +20,25 @@ _CPU = torch.device("cpu")
 
 def _device_module() -> types.ModuleType:
     """The part of ``torch.cuda`` that verl calls unconditionally; torch.cpu has no memory functions."""
+    of_torch = {name: getattr(torch.cpu, name) for name in dir(torch.cpu) if not name.startswith("__")}
+    zero = ("memory_allocated", "memory_reserved", "max_memory_allocated", "max_memory_reserved")
+    nothing = (
+        *("empty_cache", "synchronize", "set_device", "ipc_collect", "set_per_process_memory_fraction"),
+        *("reset_peak_memory_stats", "reset_accumulated_memory_stats", "manual_seed", "manual_seed_all"),
+    )
     module = types.ModuleType("kawhi_cpu_device_module")
-    module.__dict__.update({name: getattr(torch.cpu, name) for name in dir(torch.cpu) if not name.startswith("__")})
-    module.is_available = lambda: False  # verl's cache-clearing helpers then return early
-    module.device_count = lambda: 0
-    module.current_device = lambda: _CPU
-    module.get_device_name = lambda *_: "CPU"
-    module.mem_get_info = lambda *_: (0, 0)
-    for name in ("memory_allocated", "memory_reserved", "max_memory_allocated", "max_memory_reserved"):
-        setattr(module, name, lambda *_, **__: 0)
-    for name in (
-        "empty_cache",
-        "synchronize",
-        "set_device",
-        "ipc_collect",
-        "reset_peak_memory_stats",
-        "reset_accumulated_memory_stats",
-        "set_per_process_memory_fraction",
-        "manual_seed",
-        "manual_seed_all",
-    ):
-        setattr(module, name, lambda *_, **__: None)
-    module.get_rng_state = lambda *_: torch.get_rng_state()
-    module.set_rng_state = lambda state, *_: torch.set_rng_state(state)
+    module.__dict__.update(
+        of_torch,
+        is_available=lambda: False,  # verl's cache-clearing helpers then return early
+        device_count=lambda: 0,
+        current_device=lambda: _CPU,
+        get_device_name=lambda *_: "CPU",
+        mem_get_info=lambda *_: (0, 0),
+        get_rng_state=lambda *_: torch.get_rng_state(),
+        set_rng_state=lambda state, *_: torch.set_rng_state(state),
+        **dict.fromkeys(zero, lambda *_, **__: 0),
+        **dict.fromkeys(nothing, lambda *_, **__: None),
+    )
     return module
 
 
@@ -128,6 +125,7 @@ def _default_backend_gloo() -> None:
 
     original = distributed.initialize_global_process_group_ray
 
+    @functools.wraps(original)
     def initialize_global_process_group_ray(timeout_second=None, backend=None):
         return original(timeout_second=timeout_second, backend=backend or "gloo")
 
@@ -139,7 +137,12 @@ def _unpinned_offload() -> None:
     from torch.distributed.fsdp import CPUOffloadPolicy
 
     original = CPUOffloadPolicy.__init__
-    CPUOffloadPolicy.__init__ = lambda self, pin_memory=False: original(self, pin_memory=False)
+
+    @functools.wraps(original)
+    def __init__(self, pin_memory=False):
+        original(self, pin_memory=False)
+
+    CPUOffloadPolicy.__init__ = __init__
 
 
 def _packed_attention_without_flash() -> None:
@@ -154,7 +157,7 @@ def _packed_attention_without_flash() -> None:
 
 
 def adapt_actor() -> None:
-    """The part that only the actor's process needs, called by both worker modules."""
+    """The part that only the actor's process needs, called by ``worker``."""
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
     from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 

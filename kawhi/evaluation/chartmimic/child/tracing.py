@@ -26,8 +26,6 @@ from matplotlib.projections.polar import PolarAxes
 
 Read = Callable[[], list[str]]
 
-_LINES = getattr(_process_plot_var_args, "_make_line", None) or _process_plot_var_args._makeline
-_LINES_NAME = _LINES.__name__
 _TYPES = [
     "bar barh plot axhline axvline axvspan axhspan hlines vlines errorbar boxplot violinplot violin hist fill_between",
     "fill_betweenx scatter quiver pie fill imshow pcolor contour contourf broken_barh tripcolor",
@@ -124,9 +122,8 @@ class Tracer:
         self._counting = self._painting = False
         types = " ".join(_TYPES).split()
         for name in types:
-            self._replace(Axes, name, name, "" if name in _NOT_PAINTED else name)
-        self._replace(Axes, "_fill_between_x_or_y", "", "fill_between")
-        self._replace(_process_plot_var_args, _LINES_NAME, "", "line")
+            self._replace(Axes, name, name, _PAINTED_AS.get(name, name))
+        self._replace(_process_plot_var_args, "_make_line", "", "line")
         self._replace(PolarAxes, "plot", "", "polar plot")
         self._replace(NonUniformImage, "__init__", "image", "image")
         for patch in (Ellipse, Circle):
@@ -188,7 +185,7 @@ class Tracer:
         setattr(owner, attribute, traced)
 
 
-_NOT_PAINTED = ("barh", "plot", "errorbar", "violin", "fill_between", "fill_betweenx")
+_PAINTED_AS = dict.fromkeys(("barh", "plot", "errorbar", "violin"), "") | {"fill_betweenx": "fill_between"}
 
 
 def layout(figure: Any) -> list[list[int] | None]:
