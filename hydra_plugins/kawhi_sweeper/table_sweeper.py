@@ -25,9 +25,9 @@ class TableSweeper(Sweeper):
 
     def __init__(self, params=None, blocks=()):
         """What is swept over is read from the configuration, as `kawhi plan` reads it."""
-        self.config = None
-        self.hydra_context = None
-        self.launcher = None
+        self.config: Any = None
+        self.hydra_context: Any = None
+        self.launcher: Any = None
 
     def setup(self, *, hydra_context, task_function, config) -> None:
         self.config, self.hydra_context = config, hydra_context
