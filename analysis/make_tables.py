@@ -24,7 +24,7 @@ from analysis import methods  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
 from analysis.paper_layout import layouts  # noqa: E402
 from analysis.paper_table import paper_table  # noqa: E402
-from analysis.records import TableError, entries, groundings, measurements, timings  # noqa: E402
+from analysis.records import TableError, frame  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
 from analysis.render_latex import to_latex  # noqa: E402
@@ -49,14 +49,12 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
         records: sound ones, by file.
         names: without short ones.
     """
-    trained, every = measurements(records), entries(records)
+    every = frame(records)
     make: dict[str, Callable[[], list[Table]]] = {
-        grounding.NAME: lambda: [grounding.grounding_table(groundings(records))],
-        methods.NAME: lambda: [methods.methods_table(timings(records))],
-    }
-    make |= {name: partial(lambda name: [training_table(ablations()[name], trained)], name) for name in ablations()}
-    make |= {
-        name: partial(lambda name: paper_table(experiments()[name], every), name) for name in (*PAPERS, *ON_REQUEST)
+        grounding.NAME: lambda: [grounding.grounding_table(every)],
+        methods.NAME: lambda: [methods.methods_table(every)],
+        **{name: partial(lambda own: [training_table(own, every)], own) for name, own in ablations().items()},
+        **{name: partial(paper_table, experiments()[name], every) for name in (*PAPERS, *ON_REQUEST)},
     }
     tables, refused = [], []
     for name in dict.fromkeys(names or NAMES):

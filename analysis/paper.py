@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from analysis.paper_checks import disagreements, number
+from analysis.table import Source, Value
 
 FILE = Path(__file__).parent / "paper.yaml"
 DASH = "null"  # what paper.yaml, read as text, has where a table prints nothing
@@ -24,6 +25,11 @@ class Printed:
     delta: str  # as printed beside it, e.g. "+1.83" or "↓0.98"; "" where none is printed
     unit: str  # "percent", "points", "seconds"
     place: str  # "KAWHI, sec. 4.2, table 1, line 6"
+
+    @property
+    def shown(self) -> Value:
+        """In a table."""
+        return Value(self.text, source=Source("as printed", place=self.place))
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,14 @@ def plain(*texts: str, source: Source | None = None) -> tuple[Value, ...]:
     return tuple(Value(text, source=None if text == EMPTY else source) for text in texts)
 
 
-def empty_group(columns: tuple[str, ...], rows: int) -> Group:
-    """What stands where nothing was run."""
-    lines = [plain(*(EMPTY,) * len(columns))] * rows
+def empty_line(columns: int) -> tuple[Value, ...]:
+    """A row that was not run."""
+    return plain(*(EMPTY,) * columns)
+
+
+def empty_group(columns: tuple[str, ...], rows: int, line: tuple[Value, ...] = ()) -> Group:
+    """What stands where nothing was run; ``line`` in place of dashes alone."""
+    lines = [line or empty_line(len(columns))] * rows
     return Group("measured: nothing was run", columns, lines, "measured: nothing was run.")
 
 
