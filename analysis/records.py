@@ -133,21 +133,20 @@ def _whole(record: Any, file: Path) -> dict[str, Any]:
 def _parts(record: Record) -> Iterator[dict[str, Any]]:
     """The other fields, one row each."""
     config = dotted(record.config)
+    nothing: dict[str, Any] = {"method": {}, "setting": {}}
     if isinstance(record, TrainingRecord):
         shared, method = shared_setting(config, ("benchmarks",)), method_of(config)
         for task, result in record.benchmarks.items():
             setting = shared | _benchmark(record.config, task) | {"benchmarks.problems": result.n}
             yield {"task": task, "result": result, "method": method, "setting": setting}
     elif isinstance(record, BaselineRecord):
-        yield from (
-            {"task": task, "result": own, "method": {}, "setting": {}} for task, own in record.benchmarks.items()
-        )
+        yield from ({"task": task, "result": result} | nothing for task, result in record.benchmarks.items())
     elif isinstance(record, GroundingRecord):
         # Nothing is pooled here, so the credit method and the seeds are part of the setting.
         setting = {key: value for key, value in config.items() if key != "study.image"}
-        yield {"task": record.grounding.image, "result": record.grounding, "method": {}, "setting": setting}
+        yield nothing | {"task": record.grounding.image, "result": record.grounding, "setting": setting}
     elif isinstance(record, TimingRecord):  # what differs in its setting is the algorithm's and the method's own
-        yield {"task": "", "result": record, "method": {}, "setting": {}}
+        yield {"task": "", "result": record} | nothing
 
 
 def _benchmark(config: dict[str, Any], task: str) -> dict[str, Any]:
