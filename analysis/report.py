@@ -14,7 +14,7 @@ from analysis import chance, methods
 from analysis import grounding_table as grounding
 from analysis.compared_table import COMPARED, PRINTED_NOTE
 from analysis.make_tables import SHORT, make_tables
-from analysis.paper import discrepancies
+from analysis.paper_checks import discrepancies
 from analysis.paper_layout import layouts
 from analysis.paper_table import BASE_NOTE
 from analysis.table import EMPTY, Group, Source, Table, Value, plain
