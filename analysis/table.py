@@ -87,10 +87,6 @@ class Table:
     notes: tuple[str, ...] = ()
     title: str = "Experiment"
 
-    def lines(self) -> list[tuple[str, list[Value]]]:
-        """The body: label, then the cells of all groups."""
-        return [(label, [cell for g in self.groups for cell in g.cells[i]]) for i, label in enumerate(self.rows)]
-
     @cached_property
     def anchors(self) -> dict[Source, str]:
         """Every source of a cell, in order, and a name for it that is unique in a document of several tables."""

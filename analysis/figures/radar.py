@@ -13,15 +13,10 @@ from matplotlib.lines import Line2D
 from analysis.figures.parts import Drawn, described, files_of, finished, lines
 from analysis.figures.series import Panel, Records, parts, score
 from analysis.paper import paper_tables
+from analysis.paper_layout import layouts
 from kawhi.style.overlays import GREY, INK, LINE, VERMILION
 
-CHARTS = {
-    "kawhi_charxiv_descriptive": "CharXiv Desc",
-    "kawhi_charxiv_reasoning": "CharXiv Rea",
-    "kawhi_chartqa": "Chart QA",
-    "kawhi_chartqapro": "Chart QAPro",
-    "kawhi_chartmimic": "Chart Mimic",
-}
+CHARTS = {task: name for name, task in layouts()["chart_table"].columns.items()}
 LOOKS: dict[str, tuple[str, str, Any]] = {
     "base": ("base model (paper only)", GREY, ":"),
     "uniform": ("GRPO", INK, "--"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.methods import ALGORITHMS
 from analysis.records import canonical, method_of, shared_setting
 from kawhi.records.contradictions import dotted
 from kawhi.records.schema import PROVENANCES, Record, TimingRecord, TrainingRecord
@@ -84,7 +85,7 @@ class Panel:
 
     @property
     def run(self) -> str:
-        return f"{algorithm_name(self.algorithm)}, data {self.data}, {self.steps} steps"
+        return f"{ALGORITHMS.get(self.algorithm, self.algorithm.upper())}, data {self.data}, {self.steps} steps"
 
     @property
     def setting(self) -> str:
@@ -113,10 +114,6 @@ class Score:
     high: float | None
     n: int
     seeds: int
-
-
-def algorithm_name(algorithm: str) -> str:
-    return {"dapo_no_kl": "DAPO without KL"}.get(algorithm, algorithm.upper())
 
 
 def panels(
