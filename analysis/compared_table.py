@@ -19,22 +19,26 @@ NAMES = ("Ours", "Difference", "95% interval", "Verdict")
 
 def compared_table(layout: Layout, paper: PaperTable, table: Table, found: list[Setting]) -> Table:
     """Of the ``table`` in the paper's form."""
-    lines = [(i, name) for i, row in enumerate(paper.rows) for name in layout.heads if name in row.cells]
-    printed = [(paper.rows[i].cells[name].shown,) for i, name in lines]
+    heads = [*layout.heads]
+    lines = [(i, name) for i, row in enumerate(paper.rows) for name in heads if name in row.cells]
     groups = [_group(layout, paper, lines, setting) for setting in found if setting.provenance == "measured"]
-    nothing = empty_group(NAMES, len(lines), plain(*(EMPTY,) * 3, chance.NOT_RUN))
+    groups = groups or [empty_group(NAMES, len(lines), plain(*(EMPTY,) * 3, chance.NOT_RUN))]
     numbers = [i for i, _ in lines]
     return Table(
         name=f"{table.name}{COMPARED}",
         caption=f"{table.caption}: the paper's numbers and ours",
         rows=[f"{table.rows[i]}, {name}" for i, name in lines],
-        groups=[Group(f"paper: {paper.paper}", ("Paper",), printed, ""), *(groups or [nothing])],
+        groups=[_printed(paper, lines), *groups],
         command=table.command,
         ours=frozenset(k for k, i in enumerate(numbers) if i in table.ours),
         blocks={numbers.index(i): text for i, text in table.blocks.items() if i in numbers},
         notes=(PRINTED_NOTE,),
         title="Experiment, benchmark",
     )
+
+
+def _printed(paper: PaperTable, lines: list[tuple[int, str]]) -> Group:
+    return Group(f"paper: {paper.paper}", ("Paper",), [(paper.rows[i].cells[name].shown,) for i, name in lines], "")
 
 
 def _group(layout: Layout, paper: PaperTable, lines: list[tuple[int, str]], setting: Setting) -> Group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -39,18 +38,26 @@ def to_markdown(table: Table, links: Links | None = None) -> str:
     places = table.anchors if links else {}
     heads = ["", *(text for g in table.groups for text in (g.head, *[""] * (len(g.columns) - 1)))]
     names = [table.title, *(name for g in table.groups for name in g.columns)]
-    lines = [map(_markdown, heads), ["---", *["---:"] * (len(names) - 1)], [f"**{_markdown(name)}**" for name in names]]
-    for i, label in enumerate(table.rows):
-        if i in table.blocks:
-            lines.append([f"*{_markdown(table.blocks[i])}*", *[""] * (len(names) - 1)])
-        shown = f"**{_markdown(label)}**" if i in table.ours else _markdown(label)
-        lines.append([shown, *(_markdown_cell(cell, places) for g in table.groups for cell in g.cells[i])])
+    lines = [
+        map(_markdown, heads),
+        ["---", *["---:"] * (len(names) - 1)],
+        [f"**{_markdown(name)}**" for name in names],
+        *_body(table, len(names), places),
+    ]
     rows = [f"| {' | '.join(line)} |" for line in lines]
-    notes = [f"- {_markdown(note)}" for note in notes_of(table)]
-    text = [_markdown(table.caption), "", *rows, "", *notes, f"- Produced by `{table.command}`.", ""]
+    notes = [*map(_markdown, notes_of(table)), f"Produced by `{table.command}`."]
+    text = [_markdown(table.caption), "", *rows, "", *(f"- {note}" for note in notes), ""]
     if links and places:
         text += ["Where the numbers come from:", "", *(_markdown_source(s, at, links) for s, at in places.items()), ""]
     return "\n".join(text)
+
+
+def _body(table: Table, width: int, places: dict[Source, str]) -> Iterator[list[str]]:
+    for i, label in enumerate(map(_markdown, table.rows)):
+        if i in table.blocks:
+            yield [f"*{_markdown(table.blocks[i])}*", *[""] * (width - 1)]
+        cells = (_markdown_cell(cell, places) for g in table.groups for cell in g.cells[i])
+        yield [f"**{label}**" if i in table.ours else label, *cells]
 
 
 def notes_of(table: Table) -> list[str]:
@@ -97,15 +104,28 @@ def to_csv(table: Table, links: Links | None = None) -> str:
 
 
 def _columns(group: Group, links: Links | None) -> Iterator[tuple[str, list[str]]]:
-    further = {"difference": operator.attrgetter("delta"), "gain": operator.attrgetter("gain")}
     for name, column in zip(group.columns, zip(*group.cells, strict=True), strict=True):
         yield name, [cell.text for cell in column]
-        yield from ((f"{name}, {what}", [*map(get, column)]) for what, get in further.items() if any(map(get, column)))
-    sources = [next((cell.source for cell in line if cell.source), Source("")) for line in group.cells]
-    if links and any(source.label for source in sources):
+        further = {"difference": [cell.delta for cell in column], "gain": [cell.gain for cell in column]}
+        yield from ((f"{name}, {what}", texts) for what, texts in further.items() if any(texts))
+    if links:
+        yield from _told(
+            [next((cell.source for cell in line if cell.source), Source("")) for line in group.cells], links
+        )
+
+
+def _source_of(line: tuple[Value, ...]) -> Source:
+    """That of its first number."""
+    return next((cell.source for cell in line if cell.source), Source(""))
+
+
+def _told(sources: list[Source], links: Links) -> Iterator[tuple[str, list[str]]]:
+    """Where the numbers of each row are from, where any has one, and their records, where any is ours."""
+    files = ["; ".join(map(links.to, source.records)) for source in sources]
+    if any(source.label for source in sources):
         yield "source", [source.place or " and ".join(source.commands) for source in sources]
-        files = ["; ".join(map(links.to, source.records)) for source in sources]
-        yield from [("records", files)] if any(files) else []
+    if any(files):
+        yield "records", files
 
 
 def show(tables: Sequence[Table]) -> None:

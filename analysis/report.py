@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from analysis import chance, methods
 from analysis import grounding_table as grounding
@@ -22,7 +21,7 @@ from analysis.paper_table import BASE_NOTE
 from analysis.table import EMPTY, Group, Table, Value, plain
 from analysis.training_tables import ablations
 from kawhi.records.folder import read_folder
-from kawhi.records.schema import PROVENANCES, Record
+from kawhi.records.schema import PROVENANCES, Record, Run
 
 TITLE = "KAWHI and ToR: as printed and as run here"
 OVERVIEW = "overview"
@@ -252,19 +251,28 @@ def _facts(records: Mapping[Path, Record]) -> dict[str, str]:
     """What is known of all records together; the order of the files does not matter."""
     every = list(records.values())
     runs = [record.run for record in every]
-    versions = pd.Series([pair for run in runs for pair in run.versions.items()], dtype=object).drop_duplicates()
-    told = pd.DataFrame([*versions], columns=["name", "version"], dtype=object).groupby("name").version
-    hours = [run.gpu_hours for run in runs if run.gpu_hours is not None]
-    seconds = [run.duration_s for run in runs if run.duration_s is not None]
+    hours = _known(run.gpu_hours for run in runs)
+    seconds = _known(run.duration_s for run in runs)
     return {
         "Records": f"{len(every)}: {', '.join(_counted(every))}" if every else "none",
         "Models": _listed(f"{r.model.name} (weights {r.model.weights[:8]})" for r in every),
         "Seeds": _listed(map(_seeds, every)),
-        "Versions": _listed(f"{name} {' and '.join(sorted(found))}" for name, found in told),
+        "Versions": _listed(_versions(runs)),
         "Hardware": _listed(run.hardware for run in runs),
         "Time": f"{sum(seconds) / 3600:.1f} hours of {len(seconds)} records" if seconds else EMPTY,
         "GPU hours": f"{sum(hours):.1f} of {len(hours)} records" if hours else EMPTY,
     }
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _versions(runs: list[Run]) -> list[str]:
+    """All versions of each package."""
+    every = sorted({pair for run in runs for pair in run.versions.items()})
+    packages = itertools.groupby(every, key=lambda pair: pair[0])
+    return [f"{name} {' and '.join(version for _, version in found)}" for name, found in packages]
 
 
 def _counted(every: Sequence[Any]) -> list[str]:

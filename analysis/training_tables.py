@@ -126,19 +126,21 @@ def _detectable(cells: dict[str, pd.DataFrame]) -> str:
     """The smallest difference that two cells of one seed could show; paired where the records have items."""
     results = [result for own in cells.values() for result in own.result]
     smallest = min(result.n for result in results)
-    others = [own for credit, own in cells.items() if BASELINE in cells and credit != BASELINE]
-    spreads = [chance.discordance(list(own.result), list(cells[BASELINE].result)) for own in others]
-    if paired := [spread for spread in spreads if spread]:
+    base = list(cells[BASELINE].result) if BASELINE in cells else []
+    others = [list(own.result) for credit, own in cells.items() if credit != BASELINE]
+    spreads = [chance.discordance(own, base) for own in others] if base else []
+    if paired := [*filter(None, spreads)]:
         points = 100 * detectable_paired_difference(max(paired), smallest)
         return f" Smallest difference detectable from GRPO with one seed each: {points:.2f} points (n = {smallest})."
-    rate = chance.rate(results)
+    return _unpaired(chance.rate(results), smallest)
+
+
+def _unpaired(rate: float | None, n: int) -> str:
     if rate is None:
         return ""
-    shown = f"{100 * detectable_difference(rate, smallest):.2f} points" if 0 < rate < 1 else EMPTY
-    return (
-        f" Smallest difference detectable between two cells: {shown} (n = {smallest} each, rate {100 * rate:.1f}%, "
-        "unpaired)."
-    )
+    shown = f"{100 * detectable_difference(rate, n):.2f} points" if 0 < rate < 1 else EMPTY
+    of = f"(n = {n} each, rate {100 * rate:.1f}%, unpaired)"
+    return f" Smallest difference detectable between two cells: {shown} {of}."
 
 
 def _single_runs(ablation: Ablation, cells: dict[str, pd.DataFrame]) -> str:

@@ -41,7 +41,7 @@ def radar(records: Records) -> Drawn:
     )
     _title(paper, "paper: Qwen2.5-VL-7B-Instruct\ntable 2")
     for axes, by_task, first in zip(own, found, firsts, strict=True):
-        _draw(axes, {key: [_value(by_task[task], key) for task in CHARTS] for key in METHODS})
+        _draw(axes, {key: _values(by_task, key) for key in METHODS})
         _title(axes, lines(first))
     handles = [Line2D([], [], color=colour, linestyle=dashes, label=label) for label, colour, dashes in LOOKS.values()]
     figure.legend(handles=handles, ncols=3, loc="lower center")
@@ -81,10 +81,9 @@ def _measured(records: Records) -> list[dict[str, Panel]]:
     return [each for each in titles.values() if len(each) == len(CHARTS)]
 
 
-def _value(panel: Panel, credit: str) -> float:
-    series = panel.of(credit)
-    assert series is not None
-    return score(series, panel.task).value
+def _values(by_task: Mapping[str, Panel], credit: str) -> list[float]:
+    series = [by_task[task].of(credit) for task in CHARTS]
+    return [score(own, task).value for task, own in zip(CHARTS, series, strict=True) if own]
 
 
 def _counts(by_task: Mapping[str, Panel]) -> str:

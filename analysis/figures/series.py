@@ -205,10 +205,8 @@ def _row(file: str, record: Trained, task: str) -> dict[str, Any]:
     config, seeds = dotted(record.config), record.seeds
     common = shared_setting(config, EVALUATION[:1] if task else EVALUATION)
     common.pop("evaluation.seed", None)  # said by seeds.sampling
-    if task and isinstance(record, TrainingRecord):
-        own = next((dict(each) for each in record.config.get("benchmarks") or [] if each.get("task") == task), {})
-        result = record.benchmarks[task]
-        common["benchmark"] = own | {"n": result.n, "set": result.verdicts.dataset if result.verdicts else None}
+    if task:
+        common["benchmark"] = _benchmark(record, task)
     return {
         "file": file,
         "record": record,
@@ -223,6 +221,13 @@ def _row(file: str, record: Trained, task: str) -> dict[str, Any]:
         "common": canonical(common),
         "method": canonical(method_of(config)),
     }
+
+
+def _benchmark(record: Any, task: str) -> dict[str, Any]:
+    """What is equal in a panel of one benchmark."""
+    own = next((each for each in record.config.get("benchmarks") or [] if each.get("task") == task), {})
+    result = record.benchmarks[task]
+    return own | {"n": result.n, "set": result.verdicts.dataset if result.verdicts else None}
 
 
 def _series(rows: pd.DataFrame) -> tuple[Series, ...]:
