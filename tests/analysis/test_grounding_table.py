@@ -8,7 +8,7 @@ IMAGES = ("true_image", "blank", "wrong_image", "background_only")
 
 
 def test_rows_and_columns(folder: Folder) -> None:
-    folder.add(*(grounding_record(image) for image in IMAGES if image != "wrong_image"))
+    folder.add(*(grounding_record(image) for image in IMAGES if image != "wrong_image"), record("kawhi", 1040))
     assert folder.make("grounding") == 0
     rows = folder.rows("grounding")
     assert [row["Experiment"] for row in rows] == ["True image", "Blank", "Wrong image", "Background only"]
@@ -55,10 +55,3 @@ def test_one_row_twice_is_refused(folder: Folder, capsys: pytest.CaptureFixture[
     assert folder.make("grounding") == 1
     assert "000.json" in (error := capsys.readouterr().err)
     assert "001.json are one row" in error
-
-
-def test_training_records_do_not_fill_it(folder: Folder) -> None:
-    folder.add(record("kawhi", 1040))
-    assert folder.make("grounding") == 0
-    assert "nothing was run" in folder.text("md", "grounding")
-    assert column(folder.rows("grounding"), "Alpha") == ["–"] * 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from analysis.methods import ALGORITHMS, METHODS
-from tests.analysis.synthetic import FAMILIES, Folder, changed, hashed, timing_record
+from tests.analysis.synthetic import FAMILIES, Folder, hashed, timing_record
 from tests.cells import ROOT
 
 
@@ -35,10 +35,3 @@ def test_models_and_numbers_of_steps_stand_apart(folder: Folder) -> None:
     text = folder.text("md", "methods")
     for head in ("tiny-qwen2.5-vl, 3 steps", "tiny-qwen2.5-vl, 2 steps", "tiny-qwen3-vl, 3 steps"):
         assert f"tiny: {head} (CPU world" in text
-
-
-def test_two_records_of_one_row_are_refused(folder: Folder, capsys) -> None:
-    again = hashed(changed(timing_record("kawhi"), "config", "study", "tag", value="x"))
-    folder.add(timing_record("kawhi"), again)
-    assert folder.make("methods") == 1
-    assert "are one row of one column" in capsys.readouterr().err
