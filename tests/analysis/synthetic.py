@@ -186,6 +186,11 @@ class Folder:
     def text(self, ending: str, table: str = "region_selection") -> str:
         return (self.out / f"{table}.{ending}").read_text(encoding="utf-8")
 
+    def made_rows(self, table: str) -> list[dict[str, str]]:
+        """Of a table that is made without a complaint."""
+        assert self.make(table) == 0
+        return self.rows(table)
+
     def rows(self, table: str = "region_selection") -> list[dict[str, str]]:
         return list(csv.DictReader(self.text("csv", table).splitlines()))
 

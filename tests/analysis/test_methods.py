@@ -12,8 +12,7 @@ from tests.cells import ROOT
 def test_a_row_per_pair(folder: Folder) -> None:
     passes = {"timing_s/kawhi_perturbed_pass": 0.5, "timing_s/kawhi_blank_pass": 0.25}
     folder.add(timing_record("uniform"), timing_record("vppo", "gspo", **passes))
-    assert folder.make("methods") == 0
-    table = folder.rows("methods")
+    table = folder.made_rows("methods")
     assert [list(line.values())[:7] for line in table] == [
         ["GRPO, uniform", "0.500", "25.0", "0.250", "–", "3.00", "9.1"],
         ["GSPO, VPPO", "0.500", "25.0", "0.250", "0.750", "3.00", "50.0"],
