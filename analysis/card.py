@@ -23,6 +23,7 @@ from kawhi.records.schema import (
     Training,
 )
 
+BLOCKS = {"grounding": "Grounding", "heads": "Heads", "errors": "Errors", "health": "Health checks"}
 SHORT_LIST = 24
 """Numbers of a list that a line shows; longer ones are in the record alone."""
 
@@ -69,17 +70,14 @@ class Card:
 
 def card(record: Record) -> Card:
     """The card of any study's record."""
-    training: Training | None = getattr(record, "training", None)
+    training: Training = getattr(record, "training", None) or Training()
     results: dict[str, Benchmark] = getattr(record, "benchmarks", {})
-    credit = getattr(record, "credit", None)
-    seeds = getattr(record, "seeds", None)
     steps = getattr(record, "steps", None)
-    study: str = record.study  # type: ignore[attr-defined]
-    method = credit.label if credit else ("untrained" if isinstance(record, BaselineRecord) else EMPTY)
-    own_seeds = {} if seeds is None else {name: text(value) for name, value in seeds.model_dump().items()}
     result = _result(record)
+    method = _method(record)
+    scores = "; ".join(f"{own.title} {_score(own)}" for own in results.values()) or result
     found = Card(
-        lead=_lead(record, study, method, steps, results, result),
+        lead=_lead(record, method, steps, scores),
         caution=CAUTION[record.provenance],
         command=record.command or "",
         model=record.model.name,
@@ -87,29 +85,37 @@ def card(record: Record) -> Card:
         method=method,
         data=text(getattr(record, "data", None)),
         steps=text(steps),
-        seeds=", ".join(f"{name} {value}" for name, value in own_seeds.items()) or EMPTY,
+        seeds=_seeds(record),
         result=result,
         results=results,
         benchmarks=[_benchmark(task, own) for task, own in results.items()],
         sections=[],
-        reward=training.reward if training else [],
-        histogram=(training.weight_histogram or []) if training else [],
-        examples=training.examples if training else [],
+        reward=training.reward,
+        histogram=training.weight_histogram or [],
+        examples=training.examples,
         config=yaml.safe_dump(record.config, sort_keys=True, allow_unicode=True, width=100),
     )
-    found.sections.extend(_sections(record, found, training))
+    found.sections.extend(_sections(record, found))
     return found
 
 
-def _lead(
-    record: Record, study: str, method: str, steps: int | None, results: dict[str, Benchmark], result: str
-) -> str:
+def _method(record: Record) -> str:
+    if isinstance(record, BaselineRecord):
+        return "untrained"
+    return record.credit.label if hasattr(record, "credit") else EMPTY
+
+
+def _seeds(record: Record) -> str:
+    seeds = getattr(record, "seeds", None)
+    return ", ".join(f"{name} {text(value)}" for name, value in seeds.model_dump().items()) if seeds else EMPTY
+
+
+def _lead(record: Any, method: str, steps: int | None, scores: str) -> str:
     what = {"baseline": "Evaluation of the untrained model", "training": "Training", "timing": "Timing"}
-    words = f"{what.get(study, f'Study {study}')}, {record.model.name}"
-    words += f", {method}" if method not in (EMPTY, "untrained") else ""
-    words += f", {steps} steps" if steps else ""
-    scores = "; ".join(f"{own.title} {_score(own)}" for own in results.values()) or result
-    return f"{words} ({record.provenance}){'' if scores == EMPTY else f': {scores}'}"
+    words = [what.get(record.study, f"Study {record.study}"), record.model.name]
+    words += [method] if method not in (EMPTY, "untrained") else []
+    words += [f"{steps} steps"] if steps else []
+    return f"{', '.join(words)} ({record.provenance}){'' if scores == EMPTY else f': {scores}'}"
 
 
 def _result(record: Record) -> str:
@@ -123,12 +129,12 @@ def _result(record: Record) -> str:
     return EMPTY if seconds is None else f"{seconds:.2f} s per step"
 
 
-def _sections(record: Record, own: Card, training: Training | None) -> list[Section]:
+def _sections(record: Any, own: Card) -> list[Section]:
     cell = [
         ("Experiment", record.cell.experiment),
         ("Cell", record.cell.name),
         ("Hash", record.cell.hash),
-        ("Study", record.study),  # type: ignore[attr-defined]
+        ("Study", record.study),
         ("Provenance", record.provenance + (f": {own.caution}" if own.caution else "")),
         ("Model", f"{record.model.name} (family {record.model.family})"),
         ("Weights", record.model.weights),
@@ -138,21 +144,23 @@ def _sections(record: Record, own: Card, training: Training | None) -> list[Sect
         ("Steps", own.steps),
         ("Seeds", own.seeds),
     ]
-    data = [(name, value) for name, value in record.datasets.items()] or [("Data sets", EMPTY)]
-    sections = [Section("Cell", cell), Section("Data sets: revision or fingerprint", data)]
-    sections += [Section(f"Details: {each.title}", pairs) for each in own.results.values() if (pairs := _details(each))]
-    if training:
-        sections.append(Section("Training", _training(training)))
-    for name, title in {
-        "grounding": "Grounding",
-        "heads": "Heads",
-        "errors": "Errors",
-        "health": "Health checks",
-    }.items():
-        if (block := getattr(record, name, None)) is not None:
-            content = block if isinstance(block, dict) else block.model_dump()
-            sections.append(Section(title, [(key, text(value)) for key, value in dotted(content).items()]))
-    return [*sections, Section("Run", _run(record)), Section("Versions", _versions(record))]
+    details = [(f"Details: {each.title}", _details(each)) for each in own.results.values()]
+    found = [
+        ("Cell", cell),
+        ("Data sets: revision or fingerprint", [*record.datasets.items()] or [("Data sets", EMPTY)]),
+        *(each for each in details if each[1]),
+        *([("Training", _training(record.training))] if hasattr(record, "training") else []),
+        *((title, _block(getattr(record, name))) for name, title in BLOCKS.items() if hasattr(record, name)),
+        ("Run", _run(record)),
+        ("Versions", [*record.run.versions.items()] or [("Versions", EMPTY)]),
+    ]
+    return [Section(*each) for each in found]
+
+
+def _block(block: Any) -> list[tuple[str, str]]:
+    """All that a study says of itself."""
+    content = block if isinstance(block, dict) else block.model_dump()
+    return [(key, text(value)) for key, value in dotted(content).items()]
 
 
 def _training(training: Training) -> list[tuple[str, str]]:
@@ -206,10 +214,6 @@ def _run(record: Record) -> list[tuple[str, str]]:
         ),
         ("KAWHI's share of a step", EMPTY if run.kawhi_share is None else f"{100 * run.kawhi_share:.2f} %"),
     ]
-
-
-def _versions(record: Record) -> list[tuple[str, str]]:
-    return [*record.run.versions.items()] or [("Versions", EMPTY)]
 
 
 BENCHMARK_HEAD = ("Benchmark", "Score", "95 % interval", "n", "Truncated", "Empty", "Judge", "Rules alone")

@@ -10,16 +10,12 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import norm
 
-from analysis.records import verdicts_of
 from analysis.significance import (
-    Difference,
     McNemar,
     difference_interval,
-    difference_of_benchmarks_interval,
     holm,
     mcnemar,
     mean_interval,
-    mean_of_benchmarks_interval,
     wilson_interval,
 )
 from analysis.table import EMPTY
@@ -66,28 +62,10 @@ def interval(seeds: Seeds) -> tuple[float, float] | None:
     return None
 
 
-def mean_interval_of(columns: Sequence[Seeds]) -> tuple[float, float] | None:
-    """Of the unweighted mean of several benchmarks."""
-    found = [_verdicts(seeds) for seeds in columns]
-    if any(each is None for each in found):
-        return None
-    interval = mean_of_benchmarks_interval([(_matrix(each), each[0].problems) for each in found if each is not None])
-    return 100 * interval.low, 100 * interval.high
-
-
 def compared(ours: Seeds, base: Seeds) -> Compared | None:
     """Paired by item; ``None`` where the records do not have the same items."""
     pair = _pair(ours, base)
     return None if pair is None else _difference(*pair)
-
-
-def mean_compared(columns: Sequence[tuple[Seeds, Seeds]]) -> Compared | None:
-    """The unweighted mean of several benchmarks against another row's."""
-    pairs = [_pair(*each) for each in columns]
-    if any(each is None for each in pairs):
-        return None
-    tables = [(_matrix(pair[0]), _matrix(pair[1]), pair[0][0].problems) for pair in pairs if pair is not None]
-    return _in_points(difference_of_benchmarks_interval(tables))
 
 
 def against_printed(columns: Sequence[Seeds], printed: float, ours: float) -> Compared | None:
@@ -99,15 +77,41 @@ def against_printed(columns: Sequence[Seeds], printed: float, ours: float) -> Co
     variance = 0.0
     for seeds in columns:
         bounds = interval(seeds)
-        rate = printed / 100
-        if bounds is None or not 0 <= rate <= 1:
+        share = printed / 100
+        if bounds is None or not 0 <= share <= 1:
             return None
-        theirs = 100 * math.sqrt(rate * (1 - rate) / (seeds[0].problems or seeds[0].n))
+        theirs = 100 * math.sqrt(share * (1 - share) / (seeds[0].problems or seeds[0].n))
         variance += ((bounds[1] - bounds[0]) / 2 / norm.ppf(0.975)) ** 2 + theirs**2
     half = float(norm.ppf(0.975)) * math.sqrt(variance) / len(columns)
     gap = ours - printed
     p_value = float(2 * norm.sf(abs(gap) / (half / norm.ppf(0.975)))) if half else float(gap == 0)
     return Compared(gap, gap - half, gap + half, p_value)
+
+
+def rate(results: Seeds) -> float | None:
+    """Share of right answers of all together; ``None`` where one is no share."""
+    correct = [result.correct for result in results if result.correct is not None]
+    return sum(correct) / sum(result.n for result in results) if len(correct) == len(results) else None
+
+
+def lines(rows: Sequence[Seeds], bases: Sequence[Seeds]) -> list[tuple[str, ...]]:
+    """For each row its score and interval, and its difference from its base with interval and verdict.
+
+    Args:
+        rows: none for a row that was not run.
+        bases: none for a row that is compared with nothing.
+    """
+    pairs = [*zip(rows, bases, strict=True)]
+    found = [compared(ours, base) if ours and base else None for ours, base in pairs]
+    words = verdicts(found, [*map(bool, rows)])
+    texts = []
+    for (ours, base), against, word in zip(pairs, found, words, strict=True):
+        if ours:
+            gap = f"{score(ours) - score(base):+z.2f}" if base else EMPTY
+            texts.append((f"{score(ours):.2f}", shown(interval(ours)), gap, shown_difference(against), word))
+        else:
+            texts.append((*(EMPTY,) * 4, NOT_RUN))
+    return texts
 
 
 def verdicts(found: Sequence[Compared | None], run: Sequence[bool]) -> list[str]:
@@ -118,13 +122,15 @@ def verdicts(found: Sequence[Compared | None], run: Sequence[bool]) -> list[str]
         run: whether both sides were run.
     """
     adjusted = holm([None if each is None else each.p_value for each in found])
-    words = []
-    for each, p, was_run in zip(found, adjusted, run, strict=True):
-        if each is None or p is None:
-            words.append(EMPTY if was_run else NOT_RUN)
-        else:
-            words.append(WITHIN if p >= LEVEL else DIFFERS if each.covers_seeds else ONE_SEED)
-    return words
+    return [_word(*each) for each in zip(found, adjusted, run, strict=True)]
+
+
+def _word(found: Compared | None, p_value: float | None, run: bool) -> str:
+    if found is None or p_value is None:
+        return EMPTY if run else NOT_RUN
+    if p_value >= LEVEL:
+        return WITHIN
+    return DIFFERS if found.covers_seeds else ONE_SEED
 
 
 def shown(bounds: tuple[float, float] | None) -> str:
@@ -132,11 +138,9 @@ def shown(bounds: tuple[float, float] | None) -> str:
     return EMPTY if bounds is None else f"[{bounds[0]:z.2f}, {bounds[1]:z.2f}]"
 
 
-def shown_difference(found: Compared | None) -> tuple[str, str]:
-    """A difference and its interval."""
-    if found is None:
-        return EMPTY, EMPTY
-    return f"{found.difference:+z.2f}", f"[{found.low:+z.2f}, {found.high:+z.2f}]"
+def shown_difference(found: Compared | None) -> str:
+    """The interval of a difference."""
+    return EMPTY if found is None else f"[{found.low:+z.2f}, {found.high:+z.2f}]"
 
 
 def discordance(ours: Seeds, base: Seeds) -> float | None:
@@ -153,10 +157,6 @@ def single_runs(ours: Benchmark, base: Benchmark) -> McNemar | None:
     return mcnemar(pair[0][0].scores(), pair[1][0].scores())
 
 
-def _in_points(found: Difference) -> Compared:
-    return Compared(100 * found.estimate, 100 * found.low, 100 * found.high, found.p_value, found.covers_seeds)
-
-
 # A row stands in many tables, so what was computed of its verdicts is kept.
 
 
@@ -168,7 +168,8 @@ def _mean_interval(verdicts: tuple[Verdicts, ...]) -> tuple[float, float]:
 
 @lru_cache(maxsize=10_000)
 def _difference(ours: tuple[Verdicts, ...], base: tuple[Verdicts, ...]) -> Compared:
-    return _in_points(difference_interval(_matrix(ours), _matrix(base), ours[0].problems))
+    found = difference_interval(_matrix(ours), _matrix(base), ours[0].problems)
+    return Compared(100 * found.estimate, 100 * found.low, 100 * found.high, found.p_value, found.covers_seeds)
 
 
 def _matrix(verdicts: Sequence[Verdicts]) -> np.ndarray:
@@ -178,15 +179,14 @@ def _matrix(verdicts: Sequence[Verdicts]) -> np.ndarray:
 
 def _verdicts(seeds: Seeds) -> tuple[Verdicts, ...] | None:
     """``None`` where a record has none, they are over different items, or the score is not their mean."""
-    found = verdicts_of(list(seeds))
-    if found is None:
+    found = [result.verdicts for result in seeds if result.verdicts is not None]
+    if len(found) < len(seeds) or len({(each.dataset, len(each.values)) for each in found}) > 1:
         return None
     gaps = [100 * each.scores().mean() - result.score for each, result in zip(found, seeds, strict=True)]
     return None if max(map(abs, gaps)) > 0.01 else tuple(found)
 
 
 def _pair(ours: Seeds, base: Seeds) -> tuple[tuple[Verdicts, ...], tuple[Verdicts, ...]] | None:
-    if verdicts_of([*ours, *base]) is None:
-        return None
-    left, right = _verdicts(ours), _verdicts(base)
-    return None if left is None or right is None else (left, right)
+    """``None`` where both together have none."""
+    both = _verdicts([*ours, *base])
+    return None if both is None else (both[: len(ours)], both[len(ours) :])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from analysis import chance
-from analysis.experiment import Experiment, Setting
-from analysis.paper_layout import Layout, results, row_source, score, setting_note
-from analysis.table import EMPTY, Group, Source, Table, plain
+from analysis.experiment import Setting
+from analysis.paper import PaperTable
+from analysis.paper_layout import Layout, row_source, score, setting_note
+from analysis.table import EMPTY, Group, Table, empty_group, plain
 
 COMPARED = "_compared"
 PRINTED_NOTE = (
@@ -13,52 +14,47 @@ PRINTED_NOTE = (
     "one draw of answers to as many problems, and the spread between training seeds on its side is not in the "
     "interval. Verdicts are after Holm's correction over all comparisons of the column."
 )
+NAMES = ("Ours", "Difference", "95% interval", "Verdict")
 
 
-def compared_table(experiment: Experiment, layout: Layout, table: Table, found: list[Setting]) -> Table:
-    columns = {name: [task] for name, task in layout.columns.items()}
-    if layout.mean:
-        columns[layout.mean] = list(layout.columns.values())
-    lines = [(i, name) for i, row in enumerate(layout.paper.rows) for name in columns if name in row.cells]
-    printed = [layout.paper.rows[i].cells[name] for i, name in lines]
-    groups = [
-        Group(
-            f"paper: {layout.paper.paper}",
-            ("Paper",),
-            [plain(cell.text, source=Source("as printed", place=cell.place)) for cell in printed],
-            "",
-        )
-    ]
-    names = ("Ours", "Difference", "95% interval", "Verdict")
-    measured = [setting for setting in found if setting.provenance == "measured"]
-    for setting in measured:
-        gaps, ours = [], []
-        for (i, name), cell in zip(lines, printed, strict=True):
-            row, tasks = layout.rows[i], columns[name]
-            number = score(setting, row, tasks)
-            ours.append(number)
-            seeds = [results(setting, row, task) for task in tasks]
-            gaps.append(None if number is None else chance.against_printed(seeds, cell.value, number))
-        words = chance.verdicts(gaps, [number is not None for number in ours])
-        cells = []
-        for (i, _), cell, number, gap, word in zip(lines, printed, ours, gaps, words, strict=True):
-            shown = EMPTY if number is None else f"{number:.2f}"
-            difference = EMPTY if number is None else f"{number - cell.value:+z.2f}"
-            where = row_source(experiment, setting, layout.rows[i], table.rows[i])
-            cells.append(plain(shown, difference, chance.shown_difference(gap)[1], word, source=where))
-        groups.append(Group(setting.head, names, cells, setting_note(setting)))
-    if not measured:
-        nothing = [plain(*(EMPTY,) * 3, chance.NOT_RUN) for _ in lines]
-        groups.append(Group("measured: nothing was run", names, nothing, "measured: nothing was run."))
-    firsts = {i: next(k for k, (line, _) in enumerate(lines) if line == i) for i, _ in lines}
+def compared_table(layout: Layout, paper: PaperTable, table: Table, found: list[Setting]) -> Table:
+    """Of the ``table`` in the paper's form."""
+    heads = [*layout.heads]
+    lines = [(i, name) for i, row in enumerate(paper.rows) for name in heads if name in row.cells]
+    groups = [_group(layout, paper, lines, setting) for setting in found if setting.provenance == "measured"]
+    groups = groups or [empty_group(NAMES, len(lines), plain(*(EMPTY,) * 3, chance.NOT_RUN))]
+    numbers = [i for i, _ in lines]
     return Table(
         name=f"{table.name}{COMPARED}",
         caption=f"{table.caption}: the paper's numbers and ours",
         rows=[f"{table.rows[i]}, {name}" for i, name in lines],
-        groups=groups,
+        groups=[_printed(paper, lines), *groups],
         command=table.command,
-        ours=frozenset(k for k, (i, _) in enumerate(lines) if i in table.ours),
-        blocks={firsts[i]: text for i, text in table.blocks.items() if i in firsts},
+        ours=frozenset(k for k, i in enumerate(numbers) if i in table.ours),
+        blocks={numbers.index(i): text for i, text in table.blocks.items() if i in numbers},
         notes=(PRINTED_NOTE,),
         title="Experiment, benchmark",
     )
+
+
+def _printed(paper: PaperTable, lines: list[tuple[int, str]]) -> Group:
+    return Group(f"paper: {paper.paper}", ("Paper",), [(paper.rows[i].cells[name].shown,) for i, name in lines], "")
+
+
+def _group(layout: Layout, paper: PaperTable, lines: list[tuple[int, str]], setting: Setting) -> Group:
+    gaps, texts = [], []
+    for i, name in lines:
+        tasks, printed = layout.heads[name], paper.rows[i].cells[name].value
+        ours = score(setting, layout.rows[i], tasks)
+        if ours is None:
+            gaps.append(None)
+            texts.append((EMPTY, EMPTY))
+        else:
+            gaps.append(chance.against_printed([setting.results(layout.rows[i], t) for t in tasks], printed, ours))
+            texts.append((f"{ours:.2f}", f"{ours - printed:+z.2f}"))
+    words = chance.verdicts(gaps, [ours != EMPTY for ours, _ in texts])
+    cells = []
+    for (i, _), own, gap, word in zip(lines, texts, gaps, words, strict=True):
+        where = row_source(layout.experiment, setting, layout.rows[i], layout.labels[i])
+        cells.append(plain(*own, chance.shown_difference(gap), word, source=where))
+    return Group(setting.head, NAMES, cells, setting_note(setting))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import pandas as pd
 import yaml
 
-from analysis.records import SEED_COPIES, Entry, TableError
-from analysis.table import differing, told_apart
+from analysis.records import SEED_COPIES, canonical, refuse_doubles
+from analysis.table import told_apart
 from kawhi.base.checkout import CONF
+from kawhi.records.schema import Benchmark
 
 OURS = "kawhi"
 _OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
@@ -75,19 +77,36 @@ class Experiment:
         row = self.rows[number]
         if row.base:
             return None
-        same = [i for i, other in enumerate(self.rows) if other.model == row.model]
-        plain = [i for i in same if self.rows[i].credit == "uniform" and self.rows[i].algorithm == row.algorithm]
-        if row.credit != "uniform" and plain:
-            return plain[0]
-        if untrained := [i for i in same if self.rows[i].base]:
-            return untrained[0]
-        ours = [i for i in same if self.rows[i].credit == OURS]
-        return ours[0] if ours and row.credit not in (OURS, "uniform") else None
+        if (
+            row.credit != "uniform"
+            and (plain := self.first(row, credit="uniform", algorithm=row.algorithm)) is not None
+        ):
+            return plain
+        if (untrained := self.first(row, study="baseline")) is not None:
+            return untrained
+        return self.first(row, credit=OURS) if row.credit not in (OURS, "uniform") else None
+
+    def first(self, row: Row, **wanted: str) -> int | None:
+        """The first row with the same model that has the attributes ``wanted``."""
+        for i, other in enumerate(self.rows):
+            if other.model == row.model and all(getattr(other, name) == value for name, value in wanted.items()):
+                return i
+        return None
 
     def tasks(self, scale: str) -> list[str]:
         """The benchmarks of the table at a scale, in order."""
         file = _yaml("benchmarks", _scale_names(scale)["benchmarks"][self.benchmarks])
         return [benchmark["task"] for benchmark in file["benchmarks"]]
+
+    def row_of(self, config: dict[str, Any], scored: Container[str]) -> int | None:
+        """The first row that a record fits: in the tiny world one model stands for several."""
+        scale = config["scale.name"]
+        if not (CONF / "scale" / f"{scale}.yaml").is_file() or any(task not in scored for task in self.tasks(scale)):
+            return None
+        for i, wanted in enumerate(_wanted(self.name, scale)):
+            if all(_plain(config.get(key)) == value for key, value in wanted.items()):
+                return i
+        return None
 
 
 @cache
@@ -101,7 +120,7 @@ def experiments() -> dict[str, Experiment]:
             continue
         recipe = next((d["override /recipe"] for d in content.get("defaults", []) if "override /recipe" in d), None)
         caption = next(line[2:] for line in file.read_text().splitlines() if line.startswith("# ") and "@" not in line)
-        found[file.stem] = Experiment(file.stem, caption, list(_rows(blocks)), recipe, blocks[0]["benchmarks"])
+        found[file.stem] = Experiment(file.stem, caption, _rows(blocks), recipe, blocks[0]["benchmarks"])
     return found
 
 
@@ -118,45 +137,55 @@ class Setting:
     scale: str
     provenance: str
     tasks: list[str]
-    rows: dict[int, list[Entry]]
+    rows: dict[int, pd.DataFrame]
+
+    def results(self, row: int | None, task: str) -> list[Benchmark]:
+        """Of each seed; none where it was not run."""
+        return [scores[task] for scores in self.rows[row].scores] if row in self.rows else []
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """Of all rows."""
+        return pd.concat(self.rows.values())
 
 
-def settings(experiment: Experiment, every: list[Entry]) -> list[Setting]:
+def settings(experiment: Experiment, every: pd.DataFrame) -> list[Setting]:
     """One for each scale and each setting that a table's cells were run in.
 
     Raises:
         TableError: two records of a row that are not one cell with several seeds.
     """
-    placed = [(row, entry, _key(experiment, entry)) for row, entry in _placed(experiment, every)]
-    rest = dict.fromkeys(key for _, _, key in placed)  # one group for the untrained of all models
-    keys = list(dict.fromkeys(key for _, entry, key in placed if entry.study == "training")) or list(rest)
-    keys += [key for key in rest if key[0] not in {k[0] for k in keys}]
-    heads = told_apart([_name(key) for key in keys], [_as_setting(key) for key in keys])
+    placed = _placed(experiment, every)
+    trained = placed[placed.study == "training"]
+    alone = placed[~placed.how.isin(trained.how)]
+    keys = [*pd.concat([trained, alone])[["how", "run"]].drop_duplicates().itertuples(index=False, name=None)]
+    told = [(json.loads(how), json.loads(run)) for how, run in keys]
+    names = [f"{how['provenance']}: {how['scale']}{_run_name(**run)}" for how, run in told]
+    heads = told_apart(names, [how["evaluated"] | run for how, run in told])
     found = []
-    for key, (head, long) in zip(keys, heads, strict=True):
-        own: dict[int, list[Entry]] = {}
-        for row, entry, its in placed:
-            if _belongs(its, key):
-                own.setdefault(row, []).append(entry)
-        for row, same in own.items():
-            _refuse_doubles(experiment.rows[row], same)
-        provenance, scale, _ = key[0]
-        found.append(Setting(head, long, scale, provenance, experiment.tasks(scale), own))
+    for (how, run), (said, _), head in zip(keys, told, heads, strict=True):
+        own = placed[(placed.how == how) & placed.run.isin([run, UNTRAINED])]
+        rows = dict(iter(own.groupby("row", sort=False)))
+        for row, same in rows.items():
+            refuse_doubles(same, f"are both {experiment.rows[row].label}", "cell")
+        found.append(Setting(*head, said["scale"], said["provenance"], experiment.tasks(said["scale"]), rows))
     return found
 
 
-def _rows(blocks: list[dict[str, Any]]) -> Iterator[Row]:
-    several = {key for key in ("model", "data") if len({block[key] for block in blocks}) > 1}
-    for block in blocks:
-        axes = [[(key, value) for value in (its if isinstance(its, list) else [its])] for key, its in block.items()]
-        for values in itertools.product(*axes):
-            own = dict(values)
-            options = {key: value for key, value in own.items() if "." in key}
-            study, algorithm, credit = own.get("study", "training"), own.get("algorithm", ""), own.get("credit", "")
-            words = [own[key] for key in ("model", "data") if key in several]
-            words += [_method(algorithm, credit) if study == "training" else "Base"]
-            words += [f"{key.rsplit('.', 1)[1].replace('_', ' ')} {value}" for key, value in options.items()]
-            yield Row(", ".join(words), own["model"], own["data"], study, algorithm, credit, options)
+def _rows(blocks: list[dict[str, Any]]) -> list[Row]:
+    several = [key for key in ("model", "data") if len({block[key] for block in blocks}) > 1]
+    axes = ([its if isinstance(its, list) else [its] for its in block.values()] for block in blocks)
+    cells = (zip(itertools.repeat(block), itertools.product(*own)) for block, own in zip(blocks, axes, strict=True))
+    return [_row(dict(zip(block, values, strict=True)), several) for block, values in itertools.chain(*cells)]
+
+
+def _row(own: dict[str, Any], several: list[str]) -> Row:
+    options = {key: value for key, value in own.items() if "." in key}
+    study, algorithm, credit = own.get("study", "training"), own.get("algorithm", ""), own.get("credit", "")
+    words = [own[key] for key in several]
+    words += [_method(algorithm, credit) if study == "training" else "Base"]
+    words += [f"{key.rsplit('.', 1)[1].replace('_', ' ')} {value}" for key, value in options.items()]
+    return Row(", ".join(words), own["model"], own["data"], study, algorithm, credit, options)
 
 
 def _method(algorithm: str, credit: str) -> str:
@@ -165,75 +194,57 @@ def _method(algorithm: str, credit: str) -> str:
     return label if base in label else f"{base} + {label}"
 
 
-def _placed(experiment: Experiment, every: list[Entry]) -> Iterator[tuple[int, Entry]]:
-    """Each record with the first row that it fits: in the tiny world one model stands for several."""
-    wanted: dict[str, list[dict[str, Any]]] = {}
-    for entry in every:
-        scale = entry.config["scale.name"]
-        if scale not in wanted:
-            known = (CONF / "scale" / f"{scale}.yaml").is_file()
-            wanted[scale] = [row.wanted(scale, experiment.recipe) for row in experiment.rows] if known else []
-        if not wanted[scale] or not set(experiment.tasks(scale)) <= set(entry.scores):
-            continue
-        config = entry.config
-        for i, own in enumerate(wanted[scale]):
-            if all(_plain(config.get(key)) == value for key, value in own.items()):
-                yield i, entry
-                break
+def _placed(experiment: Experiment, every: pd.DataFrame) -> pd.DataFrame:
+    """The records of the table: their row, how they were evaluated, their run as far as groups differ in it, the cell.
 
-
-def _key(experiment: Experiment, entry: Entry) -> tuple:
-    """What is equal in a group: how it was evaluated, then how it was trained, which a baseline does not say."""
-    config = entry.config
-    tasks = experiment.tasks(config["scale.name"])
-    evaluated = {key: value for key, value in config.items() if key.startswith(("evaluation.", "judge."))}
-    for key in _OF_THE_MODEL:  # what each model's own file says is no setting of the table
-        if evaluated.get(key) == _yaml("model", _plain(config["model.name"]))["evaluation"].get(key.split(".")[1]):
-            evaluated.pop(key, None)
-    evaluated |= {f"benchmarks.{task}.problems": entry.scores[task].n for task in tasks}
-    for own in config.get("benchmarks", []):
-        evaluated |= {
-            f"benchmarks.{own['task']}.{k}": v for k, v in own.items() if k != "title" and own["task"] in tasks
-        }
-    one_data = len({row.data for row in experiment.rows}) == 1
-    how = (config["scale.provenance"], config["scale.name"], json.dumps(evaluated, sort_keys=True))
-    if config["study.name"] == "baseline":
-        return how, None, None
-    return how, config["steps"] if one_data else None, config.get("algorithm.exact", "verl")
-
-
-def _belongs(own: tuple, group: tuple) -> bool:
-    return own == group or (own[0] == group[0] and own[1:] == (None, None))
-
-
-def _name(key: tuple) -> str:
-    (provenance, scale, _), steps, exact = key
-    return f"{provenance}: {scale}{f', {steps} steps' if steps else ''}{', exact' if exact == 'paper' else ''}"
-
-
-def _as_setting(key: tuple) -> dict[str, Any]:
-    return json.loads(key[0][2]) | {"steps": key[1], "exact": key[2]}
-
-
-def _refuse_doubles(row: Row, entries: list[Entry]) -> None:
-    """Raises:
-    TableError: two records of a row that are not one cell with several seeds.
+    A baseline does not say how anything was trained: it stands in all groups of its evaluation.
     """
-    for old, new in itertools.combinations(entries, 2):
-        told = f"{old.file} and {new.file} are both {row.label}"
-        if keys := differing([_without_seeds(old), _without_seeds(new)]):
-            raise TableError(f"{told} but differ in {', '.join(keys)}: remove one.")
-        if _seeds(old) == _seeds(new):
-            raise TableError(f"{told} with equal seeds but different hashes: remove one.")
+    records = every[every.study.isin(["training", "baseline"])].drop_duplicates("file")
+    numbers = [experiment.row_of(*each) for each in zip(records.config, records.scores, strict=True)]
+    own = records.assign(row=pd.Series(numbers, index=records.index, dtype=object)).dropna(subset="row")
+    one_data = len({row.data for row in experiment.rows}) == 1
+    return own.assign(
+        how=[canonical(_how(experiment, *each)) for each in zip(own.config, own.scores, strict=True)],
+        run=[UNTRAINED if c["study.name"] == "baseline" else canonical(_run(c, one_data)) for c in own.config],
+        cell=[_without_seeds(config) for config in own.config],
+    )
 
 
-def _seeds(entry: Entry) -> dict[str, Any]:
-    return {key: value for key, value in entry.config.items() if key.startswith("seeds.")}
+def _how(experiment: Experiment, config: dict[str, Any], scores: dict[str, Benchmark]) -> dict[str, Any]:
+    """How a record was evaluated; what each model's own file says is no setting of the table."""
+    of_the_model = _yaml("model", _plain(config["model.name"]))["evaluation"]
+    evaluated = {key: value for key, value in config.items() if key.startswith(("evaluation.", "judge."))}
+    for key in _OF_THE_MODEL:
+        if evaluated.get(key) == of_the_model.get(key.split(".")[1]):
+            evaluated.pop(key, None)
+    tasks = experiment.tasks(config["scale.name"])
+    evaluated |= {f"benchmarks.{task}.problems": scores[task].n for task in tasks}
+    for own in config.get("benchmarks", []):
+        if own["task"] in tasks:
+            evaluated |= {f"benchmarks.{own['task']}.{key}": value for key, value in own.items() if key != "title"}
+    return {"provenance": config["scale.provenance"], "scale": config["scale.name"], "evaluated": evaluated}
 
 
-def _without_seeds(entry: Entry) -> dict[str, Any]:
+def _run(config: dict[str, Any], one_data: bool) -> dict[str, Any]:
+    return {"steps": config["steps"] if one_data else None, "exact": config.get("algorithm.exact", "verl")}
+
+
+UNTRAINED = canonical({"steps": None, "exact": None})
+
+
+def _run_name(steps: int | None, exact: str | None) -> str:
+    return f"{f', {steps} steps' if steps else ''}{', exact' if exact == 'paper' else ''}"
+
+
+def _without_seeds(config: dict[str, Any]) -> dict[str, Any]:
     copies = {*SEED_COPIES, "kawhi.regions.seed"}
-    return {key: value for key, value in entry.config.items() if key not in copies and not key.startswith("seeds.")}
+    return {key: value for key, value in config.items() if key not in copies and not key.startswith("seeds.")}
+
+
+@cache
+def _wanted(name: str, scale: str) -> list[dict[str, Any]]:
+    experiment = experiments()[name]
+    return [row.wanted(scale, experiment.recipe) for row in experiment.rows]
 
 
 @cache

@@ -6,12 +6,10 @@ python analysis/make_figures.py figure_4 radar       # these
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 import warnings
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,8 @@ import matplotlib.style  # noqa: E402
 
 from analysis.figures import FIGURES, draw  # noqa: E402
 from analysis.figures.parts import Drawn  # noqa: E402
-from kawhi.base.checkout import RESULTS  # noqa: E402
+from analysis.programs import parsed, parser, replace  # noqa: E402
+from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import read_folder  # noqa: E402
 from kawhi.style.figures import STYLE  # noqa: E402
 
@@ -41,13 +40,9 @@ METADATA: dict[str, dict[str, Any]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; sound records are drawn even when others are refused, and then the exit code is 1."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(FIGURES)}")
-    parser.add_argument("--records", type=Path, default=RESULTS / "records")
-    parser.add_argument("--out", type=Path, default=RESULTS / "figures")
-    given = parser.parse_args(arguments)
-    if unknown := [name for name in given.names if name not in FIGURES]:
-        parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
+    options = parser(__doc__, "figures")
+    options.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(FIGURES)}")
+    given = parsed(options, arguments, "figure", tuple(FIGURES))
     folder = read_folder(given.records)
     given.out.mkdir(parents=True, exist_ok=True)
     captions = _captions(given.out / CAPTIONS)
@@ -68,8 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         }
         count = f"{len(drawn.files)} record{'s' * (len(drawn.files) != 1)}"
         print(f"{given.out / name}.pdf and .png, from {count}")
-    text = json.dumps(captions, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    _replace(given.out / CAPTIONS, lambda file: file.write_text(text, encoding="utf-8"))
+    write(given.out / CAPTIONS, json.dumps(captions, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     for refused in folder.refused:
         print(f"not used: {refused}", file=sys.stderr)
     return 1 if folder.refused else 0
@@ -80,11 +74,8 @@ def save(drawn: Drawn, path: Path) -> None:
     with matplotlib.style.context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         for ending, metadata in METADATA.items():
-
-            def write(file: Path, ending: str = ending, metadata: dict[str, Any] = metadata) -> None:
-                drawn.figure.savefig(file, format=ending, metadata=metadata)
-
-            _replace(path.with_name(f"{path.name}.{ending}"), write)
+            saved = partial(drawn.figure.savefig, format=ending, metadata=metadata)
+            replace(path.with_name(f"{path.name}.{ending}"), saved)
 
 
 def _captions(file: Path) -> dict[str, Any]:
@@ -94,13 +85,6 @@ def _captions(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return {name: content[name] for name in FIGURES if name in content} if isinstance(content, dict) else {}
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """A reader, and another program that makes the same file, sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

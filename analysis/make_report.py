@@ -6,7 +6,6 @@ python analysis/make_report.py --tables main heads      # with these tables alon
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,30 +14,26 @@ if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
 from analysis.cards import MADE, card_files  # noqa: E402
-from analysis.make_tables import NAMES, ON_REQUEST, SHORT, write  # noqa: E402
+from analysis.make_tables import KNOWN  # noqa: E402
 from analysis.pdf import LatexError, compile_pdf  # noqa: E402
+from analysis.programs import parsed, parser  # noqa: E402
 from analysis.report import Report, gather  # noqa: E402
 from analysis.report_html import report_html  # noqa: E402
 from analysis.report_latex import report_tex  # noqa: E402
 from kawhi.base.checkout import RESULTS  # noqa: E402
+from kawhi.base.files import write_atomically as write  # noqa: E402
 
 CARD_ENDINGS = (".md", ".html")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; what is wrong is named, the rest is made, and the exit code is 1."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=Path, default=RESULTS / "records")
-    parser.add_argument("--figures", type=Path, default=RESULTS / "figures")
-    parser.add_argument("--out", type=Path, default=RESULTS / "report", help="cards lie in cards/ beside it")
-    parser.add_argument(
-        "--tables", nargs="*", default=[], metavar="name", help="these alone, named as make_tables.py does"
-    )
-    given = parser.parse_args(arguments)
-    known = (*SHORT, *NAMES, *ON_REQUEST)
-    if unknown := [name for name in given.tables if name not in known]:
-        parser.error(f"no table {', '.join(unknown)}; there are {', '.join(known)}")
-    report = gather(given.records, given.figures, given.tables)
+    options = parser(__doc__, "report", "cards lie in cards/ beside it")
+    options.add_argument("--figures", type=Path, default=RESULTS / "figures")
+    about = "these alone, named as make_tables.py does"
+    options.add_argument("--tables", nargs="*", default=[], metavar="name", dest="names", help=about)
+    given = parsed(options, arguments, "table", KNOWN)
+    report = gather(given.records, given.figures, given.names)
     given.out.mkdir(parents=True, exist_ok=True)
     for name, text in report_files(report, given.out).items():
         write(given.out / name, text)

@@ -8,8 +8,6 @@ python analysis/make_tables.py main --format latex   # one format alone
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,13 +22,14 @@ from analysis import methods  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
 from analysis.paper_layout import layouts  # noqa: E402
 from analysis.paper_table import paper_table  # noqa: E402
-from analysis.records import TableError, entries, groundings, measurements, timings  # noqa: E402
+from analysis.programs import parsed, parser  # noqa: E402
+from analysis.records import TableError, frame  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
 from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
-from kawhi.base.checkout import RESULTS  # noqa: E402
+from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import read_folder  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
 
@@ -40,6 +39,7 @@ ABLATIONS = (*ablations(), grounding.NAME, methods.NAME)
 NAMES = (*PAPERS, *ABLATIONS)
 ON_REQUEST = tuple(name for name in experiments() if name not in NAMES)
 """Further tables of ``conf/experiment``, of which the papers print no numbers of their own."""
+KNOWN = (*SHORT, *NAMES, *ON_REQUEST)
 FORMATS = {"markdown": "md", "latex": "tex", "csv": "csv", "html": "html"}
 
 
@@ -50,14 +50,12 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
         records: sound ones, by file.
         names: without short ones.
     """
-    trained, every = measurements(records), entries(records)
+    every = frame(records)
     make: dict[str, Callable[[], list[Table]]] = {
-        grounding.NAME: lambda: [grounding.grounding_table(groundings(records))],
-        methods.NAME: lambda: [methods.methods_table(timings(records))],
-    }
-    make |= {name: partial(lambda name: [training_table(ablations()[name], trained)], name) for name in ablations()}
-    make |= {
-        name: partial(lambda name: paper_table(experiments()[name], every), name) for name in (*PAPERS, *ON_REQUEST)
+        grounding.NAME: lambda: [grounding.grounding_table(every)],
+        methods.NAME: lambda: [methods.methods_table(every)],
+        **{name: partial(lambda own: [training_table(own, every)], own) for name, own in ablations().items()},
+        **{name: partial(paper_table, experiments()[name], every) for name in (*PAPERS, *ON_REQUEST)},
     }
     tables, refused = [], []
     for name in dict.fromkeys(names or NAMES):
@@ -70,29 +68,21 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; what is wrong with a record or a table is named, the rest is made, and the exit code is 1."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = (*SHORT, *NAMES, *ON_REQUEST)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(known)}")
-    parser.add_argument("--format", choices=FORMATS, help="this one alone (default: all four)")
-    parser.add_argument("--records", type=Path, default=RESULTS / "records")
-    parser.add_argument("--out", type=Path, default=RESULTS / "tables")
-    given = parser.parse_args(arguments)
-    if unknown := [name for name in given.names if name not in known]:
-        parser.error(f"no table {', '.join(unknown)}; there are {', '.join(known)}")
+    options = parser(__doc__, "tables")
+    options.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(KNOWN)}")
+    options.add_argument("--format", choices=FORMATS, help="this one alone (default: all four)")
+    given = parsed(options, arguments, "table", KNOWN)
     folder = read_folder(given.records)
-    for each in folder.refused:
-        print(f"left out {each}", file=sys.stderr)
     tables, refused = make_tables(folder.records, [SHORT.get(name, name) for name in given.names])
-    print(*refused, sep="\n", end="\n" if refused else "", file=sys.stderr)
+    for text in (*(f"left out {each}" for each in folder.refused), *refused):
+        print(text, file=sys.stderr)
     given.out.mkdir(parents=True, exist_ok=True)
     for table in tables:
         for kind, text in rendered(table, Links(given.out)).items():
             if given.format in (None, kind):
                 write(given.out / f"{table.name}.{FORMATS[kind]}", text)
     if given.names:
-        for i, table in enumerate(tables):
-            print(end="\n" if i else "")
-            show(table)
+        show(tables)
     else:
         print(f"wrote {len(tables)} tables into {given.out}; `make_tables.py NAME` prints one")
     return 1 if folder.refused or refused else 0
@@ -106,13 +96,6 @@ def rendered(table: Table, links: Links) -> dict[str, str]:
         "csv": to_csv(table, links),
         "html": to_html(table, links),
     }
-
-
-def write(path: Path, text: str) -> None:
-    """A reader, and another program that makes the same table, sees the old table or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from analysis.records import TableError, Timing, source
-from analysis.table import CAUTION, EMPTY, Group, Table, Value, empty_group, plain
+import itertools
+
+import pandas as pd
+
+from analysis.records import columns, one_each, source
+from analysis.table import CAUTION, EMPTY, Group, Table, Value, empty_group, empty_line, plain
 
 NAME = "methods"
 COMMAND = "python experiments/run.py -m experiment=methods"
@@ -29,43 +33,46 @@ NOTES = (
 )
 
 
-def methods_table(records: list[Timing]) -> Table:
+def methods_table(every: pd.DataFrame) -> Table:
     """Every pair of base algorithm and credit method that was timed; a group per model and number of steps."""
-    pairs = [(algorithm, credit) for algorithm in ALGORITHMS for credit in METHODS]
-    rows = [pair for pair in pairs if any((r.algorithm, r.credit) == pair for r in records)] or pairs
+    own = every[every.study == "timing"]
+    timed = {*zip(own.algorithm, own.credit, strict=True)}
+    pairs = [*itertools.product(ALGORITHMS, METHODS)]
+    rows = {pair: _label(*pair) for pair in pairs if pair in timed or timed.isdisjoint(pairs)}
     groups = []
-    for column in sorted({r.column for r in records}):
-        own: dict[tuple[str, str], Timing] = {}
-        for record in (r for r in records if r.column == column):
-            pair = record.algorithm, record.credit
-            if twin := own.get(pair):
-                raise TableError(f"{twin.file} and {record.file} are one row of one column but different hashes.")
-            own[pair] = record
-        provenance, model, steps = column
-        name = f"{provenance}: {model}, {steps} steps"
-        groups.append(Group(name, COLUMNS, [_texts(own.get(pair)) for pair in rows], f"{name}.", CAUTION[provenance]))
+    for name, long, column in columns(own, ["provenance", "model", "steps"], "{provenance}: {model}, {steps} steps"):
+        found = one_each(column, ["algorithm", "credit"])
+        lines = [
+            _texts(found[pair], label) if pair in found else empty_line(len(COLUMNS)) for pair, label in rows.items()
+        ]
+        groups.append(Group(name, COLUMNS, lines, f"{long}.", CAUTION[column.provenance.iloc[0]]))
     return Table(
         name=NAME,
         caption="Credit methods on every base algorithm: weights, and what they cost.",
-        rows=[f"{ALGORITHMS[algorithm]}, {METHODS[credit]}" for algorithm, credit in rows],
+        rows=[*rows.values()],
         groups=groups or [empty_group(COLUMNS, len(rows))],
         command=COMMAND,
         notes=NOTES,
     )
 
 
-def _texts(record: Timing | None) -> tuple[Value, ...]:
-    if record is None:
-        return plain(*(EMPTY,) * len(COLUMNS))
-    inside = sum(record.seconds.get(name, 0.0) for name in SIGNALS)
-    passes = sum(record.seconds.get(name, 0.0) for name in PASSES)
-    step = record.seconds["timing_s/step"]
+def _label(algorithm: str, credit: str) -> str:
+    return f"{ALGORITHMS[algorithm]}, {METHODS[credit]}"
+
+
+def _texts(row: pd.DataFrame, label: str) -> tuple[Value, ...]:
+    (record,) = row.result
+    curves = record.training.weight_mean, record.training.weight_zero_share
+    weight, zero = (sum(value for value in curve if value is not None) / record.steps for curve in curves)
+    seconds = record.run.timing_s
+    inside, passes = (sum(seconds.get(name, 0.0) for name in names) for names in (SIGNALS, PASSES))
+    step = seconds["timing_s/step"]
     return plain(
-        f"{record.weight_mean:.3f}",
-        f"{100 * record.zero_share:.1f}",
+        f"{weight:.3f}",
+        f"{100 * zero:.1f}",
         f"{inside:.3f}",
-        f"{passes:.3f}" if any(name in record.seconds for name in PASSES) else EMPTY,
+        EMPTY if seconds.keys().isdisjoint(PASSES) else f"{passes:.3f}",
         f"{step:.2f}",
         f"{100 * (inside + passes) / (step - inside - passes):.1f}",
-        source=source(f"{ALGORITHMS[record.algorithm]}, {METHODS[record.credit]}", [record], COMMAND),
+        source=source(label, row, COMMAND),
     )

@@ -6,22 +6,12 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:  # paper.py imports this file
-    from analysis.paper import Claim, PaperRow, PaperTable
+from analysis.paper import Claim, PaperRow, PaperTable, claims, number, paper_tables
 
 ORDERS = {"above": operator.gt, "below": operator.lt, "same": operator.eq}
-Place = tuple["PaperTable", "PaperRow"]
-
-
-def number(text: str) -> Decimal:
-    """The value of a printed number, whose sign may be "↓".
-
-    Raises:
-        decimal.InvalidOperation: it is none.
-    """
-    return Decimal(text.replace("↓", "-"))
+Place = tuple[PaperTable, PaperRow]
 
 
 def unit(text: str) -> Decimal:
@@ -79,53 +69,54 @@ NUMBERS: dict[str, Callable[[list[tuple[Span, Span]]], Span]] = {
 SIGNS = {"percent": " %", "points": " points", "seconds": " s", "": ""}
 
 
-def disagreements(content: dict[str, Any], tables: dict[str, PaperTable], claims: list[Claim]) -> list[str]:
-    """A sentence for each sum of a table, and each claim, that the cells do not allow; ``content`` is the file's."""
-    own = [sentence for key, entry in content["tables"].items() for sentence in _own_sums(tables[key], entry)]
-    return own + [sentence for claim in claims for sentence in _judge(claim, tables)]
+def discrepancies() -> list[str]:
+    """A sentence for each printed number, and each printed order, that the printed cells do not allow."""
+    return disagreements(paper_tables(), claims())
 
 
-def _own_sums(table: PaperTable, entry: dict[str, Any]) -> Iterator[str]:
+def disagreements(tables: dict[str, PaperTable], claims: list[Claim]) -> list[str]:
+    """As :func:`discrepancies`, of other tables and claims."""
+    wrong = [sentence for table in tables.values() for sentence in _own_sums(table)]
+    return wrong + [sentence for claim in claims if claim.check for sentence in _judge(claim, claim.check, tables)]
+
+
+def _own_sums(table: PaperTable) -> Iterator[str]:
     """The averages, changes and gains that a table prints beside its cells."""
-    averages, mean_deltas = entry.get("average", {}), entry.get("mean_delta", {})
-    for raw, row in zip(entry["rows"], table.rows, strict=True):
-        cells = {column: Span.of(cell.text) for column, cell in row.cells.items()}
-        sums = []
-        for column, cell in row.cells.items():
-            if column in averages:
-                sums.append((f"{column} of {row.row}", cell.text, mean([cells[c] for c in averages[column]])))
-            if column in mean_deltas:
-                deltas = [Span.of(row.cells[c].delta) for c in mean_deltas[column]]
-                sums.append((f"{column} of {row.row}", cell.text, mean(deltas)))
-            if cell.delta:
-                base = _base(table, entry["deltas_against"], row).cells[column]
-                sums.append((f"change of {row.row} on {column}", cell.delta, cells[column] - Span.of(base.text)))
-        if row.gain:
-            column = next(iter(averages))
-            base = _base(table, raw["gain_over"], row).cells[column]
-            sums.append((f"gain of {row.row}", row.gain, cells[column] - Span.of(base.text)))
+    for before, row in zip((None, *table.rows), table.rows, strict=False):
+        sums = [each for column in row.cells for each in _sums(table, row, column)]
+        if before and row.gain:
+            column = next(iter(table.average))
+            sums.append((f"gain of {row.row}", row.gain, _span(row, column) - _span(before, column)))
         for what, text, span in sums:
             if not span.allows(text):
-                where = f"{table.paper}, {table.place}, {raw['place']}"
+                where = f"{table.paper}, {table.place}, {row.place}"
                 yield f"{where}: the {what} is printed as {text}, but the cells give {span.like(text)}."
 
 
-def _base(table: PaperTable, name: str, row: PaperRow) -> PaperRow:
-    """What ``row`` is compared with: the row of its own block where several blocks have one."""
-    return table.row(name, row.block if sum(r.row == name for r in table.rows) > 1 else None)
+def _sums(table: PaperTable, row: PaperRow, column: str) -> Iterator[tuple[str, str, Span]]:
+    """What is printed in a cell and beside it, and what it must be."""
+    cell = row.cells[column]
+    if column in table.average:
+        yield f"{column} of {row.row}", cell.text, mean([_span(row, c) for c in table.average[column]])
+    if column in table.mean_delta:
+        yield f"{column} of {row.row}", cell.text, mean([Span.of(row.cells[c].delta) for c in table.mean_delta[column]])
+    if cell.delta:  # from the row of the own block where several blocks have one
+        several = sum(other.row == table.deltas_against for other in table.rows) > 1
+        base = table.row(table.deltas_against, row.block if several else None)
+        yield f"change of {row.row} on {column}", cell.delta, _span(row, column) - _span(base, column)
 
 
-def _judge(claim: Claim, tables: dict[str, PaperTable]) -> Iterator[str]:
-    if claim.check is None:
-        return
-    of = [_find(name, tables) for name in claim.check["of"]]
-    than = [_find(name, tables) for name in claim.check.get("than", claim.check["of"])]
+def _span(row: PaperRow, column: str) -> Span:
+    return Span.of(row.cells[column].text)
+
+
+def _judge(claim: Claim, check: dict[str, Any], tables: dict[str, PaperTable]) -> Iterator[str]:
+    of, than = ([_find(name, tables) for name in check[side]] for side in ("of", "than"))
     size = max(len(of), len(than))
     pairs = list(zip(of * (size // len(of)), than * (size // len(than)), strict=True))
-    columns = [(names[0], names[-1]) for names in (column.split("=") for column in claim.check["columns"])]
-    kind = claim.check["is"]
-    judged = _orders if kind in (*ORDERS, "one_of") else _numbers
-    if wrong := judged(claim, kind, pairs, columns):
+    columns = [(names[0], names[-1]) for names in (column.split("=") for column in check["columns"])]
+    judged = {"one_of": _one_of, **dict.fromkeys(ORDERS, _orders)}.get(check["is"], _numbers)
+    if wrong := judged(claim, check["is"], pairs, columns):
         yield f"{claim.paper}, {claim.place}: “{claim.says}”, but {f'{claim.reading} {wrong}'.strip()}."
 
 
@@ -139,30 +130,31 @@ def _numbers(claim: Claim, kind: str, pairs: list[tuple[Place, Place]], columns:
     """The numbers of the claim that are not what the pairs of rows give, each in its column."""
     wrong = []
     for text, (left, right) in zip(claim.numbers, columns, strict=True):
-        spans = [(Span.of(of.cells[left].text), Span.of(than.cells[right].text)) for (_, of), (_, than) in pairs]
-        computed = NUMBERS[kind](spans)
+        computed = NUMBERS[kind]([(_span(of, left), _span(than, right)) for (_, of), (_, than) in pairs])
         if not computed.allows(text):
             wrong.append(f"is {computed.like(text)}{SIGNS[claim.unit]}" + f" on {left}" * (len(columns) > 1))
     return "by the cells it " * (bool(wrong) and not claim.reading) + " and ".join(wrong)
 
 
+def _one_of(claim: Claim, kind: str, pairs: list[tuple[Place, Place]], columns: list[tuple[str, str]]) -> str:
+    (table, of), (other, _) = pairs[0]
+    if any(all(of.cells[a].value == than.cells[b].value for a, b in columns) for _, (_, than) in pairs):
+        return ""
+    return f"no row of {_short(other)} has the numbers of {of.row} in {_short(table)}"
+
+
 def _orders(claim: Claim, kind: str, pairs: list[tuple[Place, Place]], columns: list[tuple[str, str]]) -> str:
     """The cells that are not in the claim's order; a cell that is not printed has none."""
-    if kind == "one_of":
-        (table, of), (other, _) = pairs[0]
-        if any(all(of.cells[a].value == than.cells[b].value for a, b in columns) for _, (_, than) in pairs):
-            return ""
-        return f"no row of {_short(other)} has the numbers of {of.row} in {_short(table)}"
     wrong = []
     for (table, of), (other, than) in pairs:
-        for left, right in columns:
-            a, b = of.cells.get(left), than.cells.get(right)
+        ours, theirs = of.row, than.row
+        if table != other:
+            ours, theirs = f"{ours} ({_short(table)})", f"{theirs} ({_short(other)})"
+        block = f" ({of.block})" * (sum(row.row == of.row for row in table.rows) > 1)
+        cells = ((left, of.cells.get(left), than.cells.get(right)) for left, right in columns)
+        for left, a, b in cells:
             if a and b and not ORDERS[kind](number(a.text), number(b.text)):
-                names = [of.row, than.row]
-                if table != other:
-                    names = [f"{of.row} ({_short(table)})", f"{than.row} ({_short(other)})"]
-                block = f" ({of.block})" * (sum(r.row == of.row for r in table.rows) > 1)
-                wrong.append(f"{names[0]} has {a.text} on {left} and {names[1]} {b.text}{block}")
+                wrong.append(f"{ours} has {a.text} on {left} and {theirs} {b.text}{block}")
     return "; ".join(wrong)
 
 

@@ -1,4 +1,4 @@
-"""How a table of a paper and one of ``conf/experiment`` fit together, and what was run of it."""
+"""How a table of ``conf/experiment`` and one of a paper fit together, and what was run of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from analysis import chance
 from analysis.experiment import Experiment, Setting, experiments
 from analysis.paper import PaperTable, paper_tables
-from analysis.records import Entry, source
+from analysis.records import source
 from analysis.significance import detectable_difference
 from analysis.table import Source
 from kawhi.records.schema import Benchmark
@@ -20,72 +20,123 @@ from kawhi.records.schema import Benchmark
 
 @dataclass(frozen=True)
 class Layout:
-    """How a table of ``conf/experiment`` and one of ``paper.yaml`` fit together (``papers`` of ``tables.yaml``).
+    """The lines and columns of a table; with a paper's as ``papers`` of ``tables.yaml`` says.
 
     Attributes:
-        columns: paper's column -> task.
+        paper: ``None`` where no paper prints it.
+        columns: column -> task; none without a paper, for the scale says which benchmarks there are.
         mean: the column of the benchmarks' mean; empty where there is none.
         delta: ``untrained`` or a credit method: the row that subscripts are differences from; empty for none.
-        rows: for each line of the paper's table the number of the experiment's row.
+        rows: for each line the number of the experiment's row.
     """
 
-    paper: PaperTable
+    experiment: Experiment
+    paper: PaperTable | None
     columns: dict[str, str]
     mean: str
     delta: str
     rows: tuple[int | None, ...]
 
+    @property
+    def labels(self) -> list[str]:
+        """Of the lines."""
+        return [line.row for line in self.paper.rows] if self.paper else [row.label for row in self.experiment.rows]
+
+    @property
+    def caption(self) -> str:
+        paper = self.paper
+        return f"{paper.paper}, {paper.place}: {paper.title}" if paper else self.experiment.caption
+
+    @property
+    def blocks(self) -> dict[int, str]:
+        """Where a block of the paper's table begins."""
+        named = [line.block for line in self.paper.rows] if self.paper else []
+        return {i: name for i, name in enumerate(named) if name and (i == 0 or named[i - 1] != name)}
+
+    @property
+    def ours(self) -> frozenset[int]:
+        """Lines of the method that the table is about."""
+        method = "tor" if self.experiment.name.startswith("tor") else "kawhi"
+        rows = [self.experiment.rows[row].credit if row is not None else "" for row in self.rows]
+        return frozenset(i for i, credit in enumerate(rows) if credit == method)
+
+    @property
+    def comparable(self) -> list[str]:
+        """Equal for lines among which the best is marked: a block of the table, or one model's rows."""
+        blocks = [line.block for line in self.paper.rows] if self.paper and self.paper.key != "kawhi_3" else []
+        models = ["" if row is None else self.experiment.rows[row].model for row in self.rows]
+        return blocks if any(blocks) else models
+
+    @property
+    def heads(self) -> dict[str, list[str]]:
+        """Column -> the benchmarks whose mean it is."""
+        single = {name: [task] for name, task in self.columns.items()}
+        return single | ({self.mean: list(self.columns.values())} if self.mean else {})
+
+    def delta_row(self, row: int | None) -> int | None:
+        """The row that the subscripts of a row are differences from."""
+        own = None if row is None or not self.delta else self.experiment.rows[row]
+        if own is None or own.base or own.credit == self.delta:
+            return None
+        wanted = {"study": "baseline"} if self.delta == "untrained" else {"credit": self.delta}
+        return self.experiment.first(own, **wanted)
+
 
 @cache
 def layouts() -> dict[str, Layout]:
-    """By name of the experiment."""
+    """Of the tables that a paper prints, by name of the experiment."""
     content = yaml.safe_load((Path(__file__).parent / "tables.yaml").read_text(encoding="utf-8"))["papers"]
     found = {}
     for name, entry in content.items():
-        paper = paper_tables()[entry["paper"]]
-        rows = entry.get("rows", range(len(experiments()[name].rows)))
-        found[name] = Layout(paper, entry["columns"], entry.get("mean", ""), entry.get("delta", ""), tuple(rows))
+        experiment, paper = experiments()[name], paper_tables()[entry["paper"]]
+        rows = entry.get("rows", range(len(experiment.rows)))
+        own = entry["columns"], entry.get("mean", ""), entry.get("delta", "")
+        found[name] = Layout(experiment, paper, *own, tuple(rows))
     return found
 
 
-def results(setting: Setting, row: int | None, task: str) -> list[Benchmark]:
-    return [entry.scores[task] for entry in setting.rows.get(row, [])] if row is not None else []
+def layout_of(experiment: Experiment) -> Layout:
+    """Also of a table that no paper prints."""
+    own = layouts().get(experiment.name)
+    return own or Layout(experiment, None, {}, "", "", tuple(range(len(experiment.rows))))
 
 
 def score(setting: Setting, row: int | None, tasks: Sequence[str]) -> float | None:
     """Mean over tasks of the means over seeds; ``None`` where one of them was not run."""
-    found = [results(setting, row, task) for task in tasks]
+    found = [setting.results(row, task) for task in tasks]
     return sum(chance.score(seeds) for seeds in found) / len(found) if all(found) else None
 
 
 def row_source(experiment: Experiment, setting: Setting, row: int | None, label: str) -> Source | None:
-    own = setting.rows.get(row, []) if row is not None else []
-    return source(f"{label}, {setting.head}", own, experiment.command) if own else None
+    own = setting.rows.get(row) if row is not None else None
+    return None if own is None else source(f"{label}, {setting.head}", own, experiment.command)
 
 
 def setting_note(setting: Setting) -> str:
-    first = next(iter(setting.rows.values()))[0]
-    counts = ", ".join(f"{first.scores[task].title} {first.scores[task].n}" for task in setting.tasks)
-    seeds = sorted({_seeds(entry) for its in setting.rows.values() for entry in its if entry.study == "training"})
+    records = setting.records
+    first = records.scores.iloc[0]
+    counts = ", ".join(f"{first[task].title} {first[task].n}" for task in setting.tasks)
+    seeds = sorted({_seeds(config) for config in records[records.study == "training"].config})
     told = f" Seeds: {'; '.join(seeds)}." if seeds else ""
     return f"{setting.long}. n per cell and seed: {counts}.{told}{_detectable(setting)}"
 
 
 def _detectable(setting: Setting) -> str:
     """The smallest difference that two cells of one seed could show, by benchmark, at the mean rate of all cells."""
-    told = []
-    for task in setting.tasks:
-        results = [entry.scores[task] for its in setting.rows.values() for entry in its]
-        if any(result.correct is None for result in results):
-            continue
-        rate = sum(result.correct or 0 for result in results) / sum(result.n for result in results)
-        if 0 < rate < 1:
-            points = 100 * detectable_difference(rate, min(result.problems or result.n for result in results))
-            told.append(f"{results[0].title} {points:.2f}")
+    scores = setting.records.scores
+    told = [text for task in setting.tasks if (text := _detectable_of([own[task] for own in scores]))]
     if not told:
         return ""
     return f" Smallest difference detectable between two cells of one seed, unpaired: {', '.join(told)} points."
 
 
-def _seeds(entry: Entry) -> str:
-    return " ".join(f"{key.split('.')[1]} {value}" for key, value in entry.config.items() if key.startswith("seeds."))
+def _detectable_of(results: list[Benchmark]) -> str:
+    rate = chance.rate(results)
+    if rate is None or not 0 < rate < 1:
+        return ""
+    points = 100 * detectable_difference(rate, min(result.problems or result.n for result in results))
+    return f"{results[0].title} {points:.2f}"
+
+
+def _seeds(config: dict[str, object]) -> str:
+    return " ".join(f"{key.split('.')[1]} {value}" for key, value in config.items() if key.startswith("seeds."))

@@ -7,7 +7,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
+
+from analysis.programs import replace
 
 PROGRAM = "pdflatex"
 MISSING = (
@@ -50,9 +53,7 @@ def compile_pdf(tex: Path) -> list[str]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             log = _run_until_still(tex, Path(folder))
-            temporary = pdf.with_name(f".{pdf.name}.{os.getpid()}")
-            shutil.copyfile(Path(folder) / pdf.name, temporary)
-            os.replace(temporary, pdf)
+            replace(pdf, partial(shutil.copyfile, Path(folder) / pdf.name))
     except LatexError:
         pdf.unlink(missing_ok=True)
         raise

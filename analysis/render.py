@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
-from analysis.table import Source, Table, Value
+from analysis.table import Group, Source, Table, Value
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,26 @@ def to_markdown(table: Table, links: Links | None = None) -> str:
     places = table.anchors if links else {}
     heads = ["", *(text for g in table.groups for text in (g.head, *[""] * (len(g.columns) - 1)))]
     names = [table.title, *(name for g in table.groups for name in g.columns)]
-    rule = ["---", *["---:"] * (len(names) - 1)]
-    lines = [[_markdown(h) for h in heads], rule, [f"**{_markdown(name)}**" for name in names]]
-    for i, (label, cells) in enumerate(table.lines()):
-        if i in table.blocks:
-            lines.append([f"*{_markdown(table.blocks[i])}*", *[""] * (len(names) - 1)])
-        shown = f"**{_markdown(label)}**" if i in table.ours else _markdown(label)
-        lines.append([shown, *(_markdown_cell(cell, places) for cell in cells)])
+    lines = [
+        map(_markdown, heads),
+        ["---", *["---:"] * (len(names) - 1)],
+        [f"**{_markdown(name)}**" for name in names],
+        *_body(table, len(names), places),
+    ]
     rows = [f"| {' | '.join(line)} |" for line in lines]
-    notes = [f"- {_markdown(note)}" for note in notes_of(table)]
-    text = [_markdown(table.caption), "", *rows, "", *notes, f"- Produced by `{table.command}`.", ""]
+    notes = [*map(_markdown, notes_of(table)), f"Produced by `{table.command}`."]
+    text = [_markdown(table.caption), "", *rows, "", *(f"- {note}" for note in notes), ""]
     if links and places:
         text += ["Where the numbers come from:", "", *(_markdown_source(s, at, links) for s, at in places.items()), ""]
     return "\n".join(text)
+
+
+def _body(table: Table, width: int, places: dict[Source, str]) -> Iterator[list[str]]:
+    for i, label in enumerate(map(_markdown, table.rows)):
+        if i in table.blocks:
+            yield [f"*{_markdown(table.blocks[i])}*", *[""] * (width - 1)]
+        cells = (_markdown_cell(cell, places) for g in table.groups for cell in g.cells[i])
+        yield [f"**{label}**" if i in table.ours else label, *cells]
 
 
 def notes_of(table: Table) -> list[str]:
@@ -87,45 +95,51 @@ def _markdown(text: str) -> str:
 
 def to_csv(table: Table, links: Links | None = None) -> str:
     """One header line; every column's name carries its group's head.  Differences and sources are further columns."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    header, body = ["Block", table.title], [[""] * 2 for _ in table.rows]
-    block = ""
-    for i, label in enumerate(table.rows):
-        block = table.blocks.get(i, block)
-        body[i] = [block, label]
-    if not table.blocks:
-        header, body = header[1:], [line[1:] for line in body]
-    for g in table.groups:
-        for j, name in enumerate(g.columns):
-            column = [line[j] for line in g.cells]
-            parts = {name: [cell.text for cell in column]}
-            parts |= {f"{name}, difference": [c.delta for c in column]} if any(c.delta for c in column) else {}
-            parts |= {f"{name}, gain": [c.gain for c in column]} if any(c.gain for c in column) else {}
-            _add(header, body, g.head, parts)
-        sources = [next((cell.source for cell in line if cell.source), None) for line in g.cells]
-        if links and any(sources):
-            told = [(s.place or " and ".join(s.commands)) if s else "" for s in sources]
-            files = ["; ".join(map(links.to, s.records)) if s else "" for s in sources]
-            _add(header, body, g.head, {"source": told, **({"records": files} if any(files) else {})})
-    writer.writerow(header)
-    writer.writerows(body)
-    return text.getvalue()
+    columns: list[tuple[str, Any]] = [(table.title, table.rows)]
+    if table.blocks:
+        columns.insert(0, ("Block", pd.Series(table.blocks, range(len(table.rows)), dtype=object).ffill().fillna("")))
+    columns += [(f"{g.head}: {name}", texts) for g in table.groups for name, texts in _columns(g, links)]
+    names, texts = zip(*columns, strict=True)
+    return pd.DataFrame(dict(enumerate(texts))).to_csv(header=[*names], index=False, lineterminator="\n")
 
 
-def _add(header: list[str], body: list[list[str]], head: str, columns: dict[str, list[str]]) -> None:
-    for name, texts in columns.items():
-        header.append(f"{head}: {name}")
-        for line, text in zip(body, texts, strict=True):
-            line.append(text)
+def _columns(group: Group, links: Links | None) -> Iterator[tuple[str, list[str]]]:
+    for name, column in zip(group.columns, zip(*group.cells, strict=True), strict=True):
+        yield name, [cell.text for cell in column]
+        further = {"difference": [cell.delta for cell in column], "gain": [cell.gain for cell in column]}
+        yield from ((f"{name}, {what}", texts) for what, texts in further.items() if any(texts))
+    if links:
+        yield from _told(
+            [next((cell.source for cell in line if cell.source), Source("")) for line in group.cells], links
+        )
 
 
-def show(table: Table) -> None:
-    """Prints the table: on a terminal each group is drawn by itself, which fits its width; a pipe gets Markdown."""
+def _source_of(line: tuple[Value, ...]) -> Source:
+    """That of its first number."""
+    return next((cell.source for cell in line if cell.source), Source(""))
+
+
+def _told(sources: list[Source], links: Links) -> Iterator[tuple[str, list[str]]]:
+    """Where the numbers of each row are from, where any has one, and their records, where any is ours."""
+    files = ["; ".join(map(links.to, source.records)) for source in sources]
+    if any(source.label for source in sources):
+        yield "source", [source.place or " and ".join(source.commands) for source in sources]
+    if any(files):
+        yield "records", files
+
+
+def show(tables: Sequence[Table]) -> None:
+    """Prints tables: on a terminal each group is drawn by itself, which fits its width; a pipe gets Markdown."""
     console = Console()
-    if not console.is_terminal:
-        print(to_markdown(table), end="")
-        return
+    for number, table in enumerate(tables):
+        print(end="\n" if number else "")
+        if console.is_terminal:
+            _draw(console, table)
+        else:
+            print(to_markdown(table), end="")
+
+
+def _draw(console: Console, table: Table) -> None:
     console.print(Text(table.caption))
     for g in table.groups:
         drawn = TerminalTable(table.title, title=Text(g.head), title_justify="left")
@@ -134,7 +148,8 @@ def show(table: Table) -> None:
         for i, (label, cells) in enumerate(zip(table.rows, g.cells, strict=True)):
             if i in table.blocks:
                 drawn.add_row(Text(table.blocks[i], style="italic"))
-            style = "bold" if i in table.ours else ""
-            drawn.add_row(Text(label, style=style), *(Text(full_text(cell)) for cell in cells))
+            drawn.add_row(
+                Text(label, style="bold" if i in table.ours else ""), *(Text(full_text(cell)) for cell in cells)
+            )
         console.print(drawn, Text(g.note))
     console.print(*map(Text, (*table.notes, f"Produced by {table.command}")), sep="\n")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from analysis import chance, methods
 from analysis import grounding_table as grounding
 from analysis.compared_table import COMPARED, PRINTED_NOTE
 from analysis.make_tables import SHORT, make_tables
-from analysis.paper import discrepancies
+from analysis.paper_checks import discrepancies
 from analysis.paper_layout import layouts
 from analysis.paper_table import BASE_NOTE
-from analysis.table import EMPTY, Group, Source, Table, Value, plain
+from analysis.table import EMPTY, Group, Table, Value, plain
 from analysis.training_tables import ablations
 from kawhi.records.folder import read_folder
-from kawhi.records.schema import PROVENANCES, Record
+from kawhi.records.schema import PROVENANCES, Record, Run
 
 TITLE = "KAWHI and ToR: as printed and as run here"
 OVERVIEW = "overview"
@@ -198,26 +199,25 @@ def _numbers(group: Group) -> int:
 def _overview(tables: list[Table]) -> Table:
     """How many rows of each table have a number, by provenance."""
     own = [table for table in tables if not table.name.endswith(COMPARED)]
-    cells = []
-    for table in own:
-        found = {
-            kind: max((_numbers(g) for g in table.groups if g.name.startswith(f"{kind}:")), default=0)
-            for kind in ("paper", *PROVENANCES)
-        }
-        cells.append(plain(str(len(table.rows)), *(str(count) if count else EMPTY for count in found.values())))
     return Table(
         name=OVERVIEW,
         caption="How many rows of each table have a number",
         rows=[table.caption.rstrip(".") for table in own],
-        groups=[Group("rows", ("All", "Paper", "Measured", "Tiny"), [_without_source(line) for line in cells], "")],
+        groups=[Group("rows", ("All", "Paper", "Measured", "Tiny"), [_counts(table) for table in own], "")],
         command="python analysis/make_report.py",
         notes=("Of several groups of columns of one kind, the one with the most rows counts.",),
         title="Table",
     )
 
 
-def _without_source(line: tuple[Value, ...]) -> tuple[Value, ...]:
-    return tuple(Value(cell.text) for cell in line)
+def _counts(table: Table) -> tuple[Value, ...]:
+    kinds = [group.name.partition(":")[0] for group in table.groups]
+    numbers = [*map(_numbers, table.groups)]
+    most = [
+        max((n for own, n in zip(kinds, numbers, strict=True) if own == kind), default=0)
+        for kind in ("paper", *PROVENANCES)
+    ]
+    return plain(str(len(table.rows)), *(str(count) if count else EMPTY for count in most))
 
 
 def _pictures(folder: Path) -> tuple[list[Picture], list[str]]:
@@ -249,28 +249,40 @@ def _pictures(folder: Path) -> tuple[list[Picture], list[str]]:
 
 def _facts(records: Mapping[Path, Record]) -> dict[str, str]:
     """What is known of all records together; the order of the files does not matter."""
-    every: list[Any] = list(records.values())
-    counts = {kind: Counter(r.study for r in every if r.provenance == kind) for kind in PROVENANCES}
-    told = [
-        f"{sum(own.values())} {kind} ({', '.join(f'{n} {study}' for study, n in sorted(own.items()))})"
-        for kind, own in counts.items()
-        if own
-    ]
-    versions: dict[str, set[str]] = {}
-    for record in every:
-        for name, version in record.run.versions.items():
-            versions.setdefault(name, set()).add(version)
-    hours = [r.run.gpu_hours for r in every if r.run.gpu_hours is not None]
-    seconds = [r.run.duration_s for r in every if r.run.duration_s is not None]
+    every = list(records.values())
+    runs = [record.run for record in every]
+    hours = _known(run.gpu_hours for run in runs)
+    seconds = _known(run.duration_s for run in runs)
     return {
-        "Records": f"{len(every)}: {', '.join(told)}" if every else "none",
+        "Records": f"{len(every)}: {', '.join(_counted(every))}" if every else "none",
         "Models": _listed(f"{r.model.name} (weights {r.model.weights[:8]})" for r in every),
-        "Seeds": _listed(_seeds(record) for record in every),
-        "Versions": _listed(f"{name} {' and '.join(sorted(found))}" for name, found in versions.items()),
-        "Hardware": _listed(r.run.hardware for r in every),
+        "Seeds": _listed(map(_seeds, every)),
+        "Versions": _listed(_versions(runs)),
+        "Hardware": _listed(run.hardware for run in runs),
         "Time": f"{sum(seconds) / 3600:.1f} hours of {len(seconds)} records" if seconds else EMPTY,
         "GPU hours": f"{sum(hours):.1f} of {len(hours)} records" if hours else EMPTY,
     }
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _versions(runs: list[Run]) -> list[str]:
+    """All versions of each package."""
+    every = sorted({pair for run in runs for pair in run.versions.items()})
+    packages = itertools.groupby(every, key=lambda pair: pair[0])
+    return [f"{name} {' and '.join(version for _, version in found)}" for name, found in packages]
+
+
+def _counted(every: Sequence[Any]) -> list[str]:
+    """How many there are of each provenance and study."""
+    found = []
+    for kind in PROVENANCES:
+        if own := Counter(record.study for record in every if record.provenance == kind):
+            studies = ", ".join(f"{count} {study}" for study, count in sorted(own.items()))
+            found.append(f"{sum(own.values())} {kind} ({studies})")
+    return found
 
 
 def _seeds(record: Record) -> str:
@@ -282,8 +294,3 @@ def _seeds(record: Record) -> str:
 
 def _listed(texts: Iterable[str]) -> str:
     return "; ".join(sorted({text for text in texts if text})) or EMPTY
-
-
-def told(source: Source) -> str:
-    """Label of a source; of a paper's number also its place."""
-    return f"{source.label}: {source.place}" if source.place else source.label

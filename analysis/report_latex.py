@@ -8,7 +8,7 @@ from pathlib import Path
 from analysis.latex_text import code, latex, prose
 from analysis.pdf import MARK
 from analysis.render_latex import fragment
-from analysis.report import NO_FIGURES, READING, TITLE, Part, Picture, Report, told
+from analysis.report import NO_FIGURES, READING, TITLE, Part, Picture, Report
 from analysis.table import Source
 
 PAGE = 16
@@ -165,7 +165,8 @@ def _source_head(number: str, label: str, title: str) -> list[str]:
 
 
 def _source(source: Source, at: str) -> str:
-    text = rf"\hangindent=1em\hypertarget{{{at}}}{{}}{prose(told(source))}"
+    told = f"{source.label}: {source.place}" if source.place else source.label
+    text = rf"\hangindent=1em\hypertarget{{{at}}}{{}}{prose(told)}"
     if source.commands:
         text += ": " + " and ".join(map(code, source.commands))
     if source.records:

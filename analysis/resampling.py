@@ -69,13 +69,7 @@ class Benchmark:
         """
         verdicts = [np.atleast_2d(np.asarray(side, dtype=np.float64)) for side in sides]
         for side in verdicts:
-            if side.ndim != 2 or side.size == 0:
-                raise ValueError(f"verdicts must be seeds × items with at least one of each, got shape {side.shape}")
-            if not (np.isfinite(side).all() and side.min() >= 0 and side.max() <= 1):
-                raise ValueError("verdicts must be numbers in [0, 1]; an item without a verdict has no place here")
-            if side.shape[1] != verdicts[0].shape[1]:
-                counts = f"{verdicts[0].shape[1]} and {side.shape[1]}"
-                raise ValueError(f"paired verdicts must be over the same items, got {counts} items")
+            _check(side, verdicts[0])
         n = verdicts[0].shape[1]
         if clusters is None:
             return cls(np.ones(n), tuple(verdicts))
@@ -145,6 +139,16 @@ class Spread:
         return float(2 * stdtr(self.df, -abs(estimate) / self.error)) if self.error > 0 else 0.0
 
 
+def _check(side: NDArray[np.float64], first: NDArray[np.float64]) -> None:
+    """Raises ValueError for a side that is no table of verdicts over the items of the first."""
+    if side.ndim != 2 or side.size == 0:
+        raise ValueError(f"verdicts must be seeds × items with at least one of each, got shape {side.shape}")
+    if not (np.isfinite(side).all() and side.min() >= 0 and side.max() <= 1):
+        raise ValueError("verdicts must be numbers in [0, 1]; an item without a verdict has no place here")
+    if side.shape[1] != first.shape[1]:
+        raise ValueError(f"paired verdicts must be over the same items, got {first.shape[1]} and {side.shape[1]} items")
+
+
 def estimate_and_spread(benchmarks: Sequence[Benchmark], resamples: int, seed: int) -> tuple[float, Spread]:
     """Unweighted mean over benchmarks of the score, or of the first side's less the second's, and its spread.
 
@@ -155,14 +159,18 @@ def estimate_and_spread(benchmarks: Sequence[Benchmark], resamples: int, seed: i
     for sums in zip(*(benchmark.sums for benchmark in benchmarks), strict=True):
         if len({len(side) for side in sums}) > 1:
             raise ValueError(f"a side needs the same seeds on all benchmarks, got {[len(side) for side in sums]} seeds")
-    parts = np.array([benchmark.item_variance(resamples, seed) for benchmark in benchmarks]) / len(benchmarks) ** 2
-    noise = np.array([benchmark.answer_noise() for benchmark in benchmarks]).sum(axis=0) / len(benchmarks) ** 2
     sides = [np.mean(scores, axis=0) for scores in zip(*(benchmark.scores for benchmark in benchmarks), strict=True)]
     estimate = float(sides[0].mean() - (sides[1].mean() if len(sides) == 2 else 0))
+    return estimate, _spread(benchmarks, sides, resamples, seed)
+
+
+def _spread(benchmarks: Sequence[Benchmark], sides: list[NDArray[np.float64]], resamples: int, seed: int) -> Spread:
+    """From each side's mean scores per seed, and the benchmarks."""
+    parts = np.array([benchmark.item_variance(resamples, seed) for benchmark in benchmarks]) / len(benchmarks) ** 2
     covers_seeds = all(len(side) > 1 for side in sides)
     if np.isinf(parts).any():
-        return estimate, Spread(math.inf, 1, covers_seeds)
-
+        return Spread(math.inf, 1, covers_seeds)
+    noise = np.array([benchmark.answer_noise() for benchmark in benchmarks]).sum(axis=0) / len(benchmarks) ** 2
     items = float(parts.sum())
     common = max(0.0, items - float(noise.sum()))
     replicated = [side for side in sides if len(side) > 1]
@@ -171,7 +179,7 @@ def estimate_and_spread(benchmarks: Sequence[Benchmark], resamples: int, seed: i
     doubt = sum(part**2 / (len(benchmark.sizes) - 1) for part, benchmark in zip(parts, benchmarks, strict=True))
     doubt += sum((kappa * part) ** 2 / (len(side) - 1) for part, side in zip(luck, replicated, strict=True))
     df = max(1.0, (common + kappa * sum(luck)) ** 2 / doubt) if doubt > 0 else 1.0
-    return estimate, Spread(math.sqrt(max(common + sum(luck), items / 4)), float(df), covers_seeds)
+    return Spread(math.sqrt(max(common + sum(luck), items / 4)), float(df), covers_seeds)
 
 
 def _seed_variance(scores: NDArray[np.float64], resamples: int, seed: int) -> float:

@@ -87,10 +87,6 @@ class Table:
     notes: tuple[str, ...] = ()
     title: str = "Experiment"
 
-    def lines(self) -> list[tuple[str, list[Value]]]:
-        """The body: label, then the cells of all groups."""
-        return [(label, [cell for g in self.groups for cell in g.cells[i]]) for i, label in enumerate(self.rows)]
-
     @cached_property
     def anchors(self) -> dict[Source, str]:
         """Every source of a cell, in order, and a name for it that is unique in a document of several tables."""
@@ -104,9 +100,14 @@ def plain(*texts: str, source: Source | None = None) -> tuple[Value, ...]:
     return tuple(Value(text, source=None if text == EMPTY else source) for text in texts)
 
 
-def empty_group(columns: tuple[str, ...], rows: int) -> Group:
-    """What stands where nothing was run."""
-    lines = [plain(*(EMPTY,) * len(columns))] * rows
+def empty_line(columns: int) -> tuple[Value, ...]:
+    """A row that was not run."""
+    return plain(*(EMPTY,) * columns)
+
+
+def empty_group(columns: tuple[str, ...], rows: int, line: tuple[Value, ...] = ()) -> Group:
+    """What stands where nothing was run; ``line`` in place of dashes alone."""
+    lines = [line or empty_line(len(columns))] * rows
     return Group("measured: nothing was run", columns, lines, "measured: nothing was run.")
 
 

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from analysis import chance
-from analysis.paper import Printed, paper_tables
-from analysis.records import Measurement, TableError, canonical, source
+from analysis.paper import paper_tables
+from analysis.records import columns, refuse_doubles, source
 from analysis.significance import detectable_difference, detectable_paired_difference
-from analysis.table import (
-    CAUTION,
-    EMPTY,
-    Group,
-    Source,
-    Table,
-    Value,
-    by_row,
-    differing,
-    empty_group,
-    plain,
-    told_apart,
-)
-from kawhi.records.schema import Benchmark
+from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_group, empty_line, plain
 
 FOLDER = Path(__file__).parent
 BASELINE, OURS = "uniform", "kawhi"
@@ -45,13 +33,9 @@ class Ablation:
     def command(self) -> str:
         return f"python experiments/run.py -m ablation={self.name}"
 
-    def concerns(self, measurements: list[Measurement]) -> bool:
-        """Whether something beyond the two rows that every table shares was run."""
-        return any(m.credit in self.rows and m.credit not in (BASELINE, OURS) for m in self.of(measurements))
-
-    def of(self, measurements: list[Measurement]) -> list[Measurement]:
-        """The measurements of its rows; the ablations are GRPO's."""
-        return [m for m in measurements if m.credit in self.rows and m.algorithm == "grpo"]
+    def of(self, every: pd.DataFrame) -> pd.DataFrame:
+        """The benchmarks of its rows; the ablations are GRPO's."""
+        return every[(every.study == "training") & (every.algorithm == "grpo") & every.credit.isin(self.rows)]
 
 
 @cache
@@ -64,55 +48,24 @@ def ablations() -> dict[str, Ablation]:
     }
 
 
-@dataclass
-class Cell:
-    """All seeds of one row and column group."""
-
-    seeds: list[Measurement] = field(default_factory=list)
-
-    def add(self, new: Measurement) -> None:
-        """Raises:
-        TableError: the measurement is not the same method with other seeds.
-        """
-        for old in self.seeds:
-            files = f"{old.file} and {new.file} are one row"
-            if keys := ", ".join(differing([old.method, new.method])):
-                raise TableError(f"{files} but differ in {keys}: remove one, or give it a credit.name of its own.")
-            if old.seeds == new.seeds:
-                raise TableError(f"{files} with equal seeds but different hashes: remove one.")
-        self.seeds.append(new)
-
-    @property
-    def results(self) -> list[Benchmark]:
-        return [m.result for m in self.seeds]
-
-    @property
-    def n(self) -> int:
-        return sum(result.n for result in self.results)
-
-
-def training_table(ablation: Ablation, every: list[Measurement]) -> Table:
+def training_table(ablation: Ablation, every: pd.DataFrame) -> Table:
     """One ablation; a setting in which only rows that every table shares were run is named, not shown."""
-    columns: dict[tuple, list[Measurement]] = {}
-    for m in ablation.of(every):
-        columns.setdefault(m.column, []).append(m)
-    ordered = [columns[key] for key in sorted(columns)]
-    names = [f"{m.provenance}: {m.model}, {m.result.title}, {m.setting['steps']} steps" for m, *_ in ordered]
-    heads = told_apart(names, [first.setting for first, *_ in ordered])
-    groups = [_measured_group(ablation, *head, column) for head, column in zip(heads, ordered, strict=True)]
-    own = [ablation.concerns(column) for column in ordered]
-    shown_groups = [group for group, its in zip(groups, own, strict=True) if its or not any(own)]
-    left = [long for (_, long), its in zip(heads, own, strict=True) if any(own) and not its]
+    name = "{provenance}: {model}, {result.title}, {steps} steps"
+    found = columns(ablation.of(every), ["provenance", "model", "task", "steps"], name)
+    groups = [_measured_group(ablation, *column) for column in found]
+    own = [not {*rows.credit} <= {BASELINE, OURS} for *_, rows in found]
+    shown = [group for group, its in zip(groups, own, strict=True) if its or not any(own)]
+    left = [long for (_, long, _), its in zip(found, own, strict=True) if any(own) and not its]
     left_out = f"Left out, because nothing but GRPO or KAWHI was run there: {'; '.join(left)}."
     rows = [*ablation.rows]
     return Table(
         name=ablation.name,
         caption=ablation.caption,
         rows=[*ablation.rows.values()],
-        groups=[*_paper_groups(ablation), *(shown_groups or [empty_group(_columns("accuracy"), len(rows))])],
+        groups=[*_paper_groups(ablation), *(shown or [empty_group(_heads("accuracy"), len(rows))])],
         command=ablation.command,
         ours=frozenset({rows.index(OURS)}),
-        notes=(*[chance.METHODS] * bool(shown_groups), *[left_out] * bool(left)),
+        notes=(*[chance.METHODS] * bool(shown), *[left_out] * bool(left)),
     )
 
 
@@ -121,92 +74,85 @@ def _paper_groups(ablation: Ablation) -> list[Group]:
     if not paper:
         return []
     table = paper_tables()[paper["table"]]
-    cells = []
+    printed = {row.row: row.cells for row in table.rows}
+    lines = []
     for credit, label in ablation.rows.items():
-        named = [row for row in table.rows if row.row == paper["rows"].get(credit, label)]
-        cells.append(tuple(_printed(named[0].cells.get(column)) if named else Value(EMPTY) for column in table.columns))
-    return [Group(f"paper: {paper['head']}", table.columns, cells, f"paper: {paper['note']}")]
+        cells = printed.get(paper["rows"].get(credit, label), {})
+        shown = (cells[name].shown if name in cells else Value(EMPTY) for name in table.columns)
+        lines.append(tuple(shown))
+    return [Group(f"paper: {paper['head']}", table.columns, lines, f"paper: {paper['note']}")]
 
 
-def _printed(cell: Printed | None) -> Value:
-    return Value(EMPTY) if cell is None else Value(cell.text, source=Source("as printed", place=cell.place))
-
-
-def _columns(metric: str) -> tuple[str, ...]:
+def _heads(metric: str) -> tuple[str, ...]:
     named = "Accuracy" if metric == "accuracy" else "Score"
     return (f"{named} (%)", "95% interval", "vs GRPO", "Interval of it", "Verdict", "n", "Seeds")
 
 
-def _measured_group(ablation: Ablation, name: str, long: str, column: list[Measurement]) -> Group:
-    first = column[0]
-    cells: dict[str, Cell] = {}
-    for m in column:
-        cells.setdefault(m.credit, Cell()).add(m)
-    base = cells.get(BASELINE)
-    against = {
-        credit: chance.compared(cell.results, base.results) if base and credit != BASELINE else None
-        for credit, cell in cells.items()
-    }
-    words = dict(zip(cells, chance.verdicts(list(against.values()), [True] * len(cells)), strict=True))
+def _measured_group(ablation: Ablation, name: str, long: str, column: pd.DataFrame) -> Group:
+    cells = {credit: own for credit in ablation.rows if len(own := column[column.credit == credit])}
+    for own in cells.values():
+        refuse_doubles(own, "are one row", "method", ", or give it a credit.name of its own")
+    seeds = {credit: list(own.result) for credit, own in cells.items()}
+    bases = [[] if credit == BASELINE else seeds.get(BASELINE, []) for credit in ablation.rows]
+    compared = chance.lines([seeds.get(credit, []) for credit in ablation.rows], bases)
     lines = []
-    for credit, label in ablation.rows.items():
-        if (cell := cells.get(credit)) is None:
-            lines.append(plain(*(EMPTY,) * 4, chance.NOT_RUN, EMPTY, EMPTY))
-            continue
-        gap = chance.score(cell.results) - chance.score(base.results) if base and credit != BASELINE else None
-        texts = (
-            f"{chance.score(cell.results):.2f}",
-            chance.shown(chance.interval(cell.results)),
-            EMPTY if gap is None else f"{gap:+z.2f}",
-            chance.shown_difference(against[credit])[1],
-            words[credit],
-            str(cell.n),
-            str(len(cell.seeds)),
-        )
-        lines.append(plain(*texts, source=source(f"{label}, {name}", cell.seeds, ablation.command)))
+    for (credit, label), texts in zip(ablation.rows.items(), compared, strict=True):
+        if credit in cells:
+            where = source(f"{label}, {name}", cells[credit], ablation.command)
+            lines.append(plain(*texts, str(_n(cells[credit])), str(len(cells[credit])), source=where))
+        else:
+            lines.append((*plain(*texts), *empty_line(2)))
+    first = column.iloc[0]
     note = f"{long}. {_chance_note(ablation, cells)}"
-    return Group(name, _columns(first.result.metric), lines, note, CAUTION[first.provenance])
+    return Group(name, _heads(first.result.metric), lines, note, CAUTION[first.provenance])
 
 
-def _chance_note(ablation: Ablation, cells: dict[str, Cell]) -> str:
-    seeds = {
-        c: ", ".join(" ".join(f"{k} {v}" for k, v in m.seeds.items()) for m in cell.seeds) for c, cell in cells.items()
-    }
-    counts = {c: str(cell.n) for c, cell in cells.items()}
+def _n(rows: pd.DataFrame) -> int:
+    return sum(result.n for result in rows.result)
+
+
+def _chance_note(ablation: Ablation, cells: dict[str, pd.DataFrame]) -> str:
+    seeds = {credit: ", ".join(map(_named, own.seeds)) for credit, own in cells.items()}
+    counts = {credit: str(_n(own)) for credit, own in cells.items()}
     told = f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}."
     return f"{told}{_detectable(cells)}{_single_runs(ablation, cells)}{_time_note(cells)}"
 
 
-def _detectable(cells: dict[str, Cell]) -> str:
+def _named(seeds: dict[str, int]) -> str:
+    return " ".join(f"{name} {value}" for name, value in seeds.items())
+
+
+def _detectable(cells: dict[str, pd.DataFrame]) -> str:
     """The smallest difference that two cells of one seed could show; paired where the records have items."""
-    smallest = min(result.n for cell in cells.values() for result in cell.results)
-    base = cells.get(BASELINE)
-    spreads = [chance.discordance(cell.results, base.results) for c, cell in cells.items() if base and c != BASELINE]
-    paired = [spread for spread in spreads if spread]
-    if paired:
+    results = [result for own in cells.values() for result in own.result]
+    smallest = min(result.n for result in results)
+    base = list(cells[BASELINE].result) if BASELINE in cells else []
+    others = [list(own.result) for credit, own in cells.items() if credit != BASELINE]
+    spreads = [chance.discordance(own, base) for own in others] if base else []
+    if paired := [*filter(None, spreads)]:
         points = 100 * detectable_paired_difference(max(paired), smallest)
         return f" Smallest difference detectable from GRPO with one seed each: {points:.2f} points (n = {smallest})."
-    correct = [result.correct for cell in cells.values() for result in cell.results]
-    if None in correct:
+    return _unpaired(chance.rate(results), smallest)
+
+
+def _unpaired(rate: float | None, n: int) -> str:
+    if rate is None:
         return ""
-    rate = sum(c or 0 for c in correct) / sum(cell.n for cell in cells.values())
-    shown = f"{100 * detectable_difference(rate, smallest):.2f} points" if 0 < rate < 1 else EMPTY
-    return (
-        f" Smallest difference detectable between two cells: {shown} (n = {smallest} each, rate {100 * rate:.1f}%, "
-        "unpaired)."
-    )
+    shown = f"{100 * detectable_difference(rate, n):.2f} points" if 0 < rate < 1 else EMPTY
+    of = f"(n = {n} each, rate {100 * rate:.1f}%, unpaired)"
+    return f" Smallest difference detectable between two cells: {shown} {of}."
 
 
-def _single_runs(ablation: Ablation, cells: dict[str, Cell]) -> str:
+def _single_runs(ablation: Ablation, cells: dict[str, pd.DataFrame]) -> str:
     """Runs against GRPO's run of the same seeds: what a reader of one seed would believe."""
-    base = {canonical(m.seeds): m.result for m in cells[BASELINE].seeds} if BASELINE in cells else {}
+    every = pd.concat(cells.values()).assign(same=lambda rows: rows.seeds.map(_named))
+    runs, base = every[every.credit != BASELINE], every[every.credit == BASELINE]
     told = []
-    for credit, label in ablation.rows.items():
-        for m in cells[credit].seeds if credit in cells and credit != BASELINE else []:
-            twin = base.get(canonical(m.seeds))
-            if twin and (found := chance.single_runs(m.result, twin)):
-                several = f", seed {m.seeds['rollout']}" if len(cells[credit].seeds) > 1 else ""
-                told.append(f"{label}{several} {found.ours_only} to {found.base_only} (p = {found.p_value:.2g})")
+    for _, run in runs.merge(base[["same", "result"]], on="same", suffixes=("", "_base")).iterrows():
+        if found := chance.single_runs(run.result, run.result_base):
+            several = f", seed {run.seeds['rollout']}" if len(cells[run.credit]) > 1 else ""
+            p_value = f"(p = {found.p_value:.2g})"
+            told.append(f"{ablation.rows[run.credit]}{several} {found.ours_only} to {found.base_only} {p_value}")
     if not told:
         return ""
     return (
@@ -215,10 +161,8 @@ def _single_runs(ablation: Ablation, cells: dict[str, Cell]) -> str:
     )
 
 
-def _time_note(cells: dict[str, Cell]) -> str:
-    shares = [
-        100 * m.kawhi_share for cell in cells.values() for m in cell.seeds if m.kawhi_share and m.credit != BASELINE
-    ]
+def _time_note(cells: dict[str, pd.DataFrame]) -> str:
+    shares = [100 * share for credit, own in cells.items() if credit != BASELINE for share in own.kawhi_share if share]
     if not shares:
         return ""
     return f" KAWHI's parts took {min(shares):.1f} to {max(shares):.1f}% of the time of a step (timing_s/kawhi_*)."

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.figures.parts import PURPLE, WIDE, YELLOW, Drawn, caption, described, files_of, light_grid, not_run
+from analysis.figures.parts import PURPLE, WIDE, YELLOW, Drawn, described, files_of, finished, light_grid
 from analysis.figures.series import Panel, Records, Series, panels
 from analysis.paper import paper_tables
 from kawhi.style.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION, mix
@@ -42,42 +42,48 @@ def figure_5(records: Records) -> Drawn:
     figure = Figure(figsize=(WIDE, 0.5 + sum(0.55 + 0.24 * count for count in rows) + 0.5 * bool(found)))
     boxes = figure.add_gridspec(len(rows), 2, height_ratios=[1 + count for count in rows], width_ratios=(2.1, 1))
     _paper(figure.add_subplot(boxes[0, :]))
-    used: dict[str, None] = {}
+    used: set[str] = set()
     for i, panel in enumerate(found, start=1):
-        steps, own = figure.add_subplot(boxes[i, 0]), figure.add_subplot(boxes[i, 1])
-        for y, series in enumerate(panel.series):
-            used |= dict.fromkeys(_step(steps, y, seconds(series)))
-            used |= dict.fromkeys(_credit(own, y, seconds(series)))
-        for axes in (steps, own):
-            axes.set_ylim(len(panel.series) - 0.4, -0.6)
-            axes.tick_params(axis="y", length=0)
-            light_grid(axes, "x")
-        steps.set_yticks(range(len(panel.series)), [series.name for series in panel.series])
-        own.set_yticks([])
-        steps.set_xlim(0, 1.12 * steps.dataLim.x1)
-        own.set_xlim(0, 1.3 * max(own.dataLim.x1, 0.1))
-        steps.set_title(panel.title)
-        own.set_title("credit alone")
-        steps.set_xlabel("seconds per step")
-        own.set_xlabel("% of the step")
+        used |= _pair(figure.add_subplot(boxes[i, 0]), figure.add_subplot(boxes[i, 1]), panel)
     if used:
-        handles = [Patch(facecolor=PARTS[part][1], label=PARTS[part][0]) for part in PARTS if part in used]
-        handles += [Patch(facecolor=LINE, label=REST)] if REST in used else []
-        if REGIONS in used:
-            label = "credit: regions, during generation"
-            handles.append(Patch(facecolor="white", edgecolor=INK, hatch="////", label=label))
-        figure.legend(handles=handles, ncols=4, loc="outside lower center")
-    files = files_of(found)
-    text = caption(
+        figure.legend(handles=_handles(used), ncols=4, loc="outside lower center")
+    return finished(
+        figure,
+        found,
+        files_of(found),
         "Seconds of a training step by part, means without the first step, over seeds; they include waiting for "
         "whatever else ran on the machine. Region selection (hatched) runs while responses are generated and is not "
         "added to the step. Credit alone: these parts in % of the step; regions are seconds of all workers together.",
         "Section 4.5 labels the shorter step as the one with KAWHI, and calls the 19.6 s KAWHI's overhead.",
         *map(described, found),
-        not_run(found),
-        files=files,
     )
-    return Drawn(figure, text, files)
+
+
+def _handles(used: set[str]) -> list[Patch]:
+    handles = [Patch(facecolor=colour, label=label) for part, (label, colour, _) in PARTS.items() if part in used]
+    handles += [Patch(facecolor=LINE, label=REST)] if REST in used else []
+    label = "credit: regions, during generation"
+    return handles + ([Patch(facecolor="white", edgecolor=INK, hatch="////", label=label)] if REGIONS in used else [])
+
+
+def _pair(steps: Axes, own: Axes, panel: Panel) -> set[str]:
+    """Draws a setting; the parts that there are."""
+    used: set[str] = set()
+    for y, series in enumerate(panel.series):
+        used |= {*_step(steps, y, seconds(series)), *_credit(own, y, seconds(series))}
+    for axes in (steps, own):
+        axes.set_ylim(len(panel.series) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        light_grid(axes, "x")
+    steps.set_yticks(range(len(panel.series)), [series.name for series in panel.series])
+    own.set_yticks([])
+    steps.set_xlim(0, 1.12 * steps.dataLim.x1)
+    own.set_xlim(0, 1.3 * max(own.dataLim.x1, 0.1))
+    steps.set_title(panel.title)
+    own.set_title("credit alone")
+    steps.set_xlabel("seconds per step")
+    own.set_xlabel("% of the step")
+    return used
 
 
 def timed(records: Records) -> list[Panel]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -10,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures.parts import WIDE, Drawn, caption, not_run
-from analysis.figures.series import WORDS, Records
+from analysis.figures.parts import WIDE, Drawn, finished
+from analysis.figures.series import WORDS, Records, of_study
 from kawhi.records.schema import PROVENANCES, Example, Paragraph, TrainingRecord
 from kawhi.style.lettering import families, wrapped
 from kawhi.style.overlays import BLUE, GREY, INK, mix
@@ -26,29 +25,14 @@ DARKEST = 0.6
 """Share of blue under the largest weight; black text stays readable on it."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A record and its examples."""
-
-    name: str
-    record: TrainingRecord
-
-    @property
-    def provenance(self) -> str:
-        return self.record.provenance
-
-
 def figure_6(records: Records) -> Drawn | None:
     """Up to two responses for each provenance, of the first KAWHI record that kept some; all inches, y downwards."""
-    found: list[Shown] = []
-    for provenance in PROVENANCES:
-        own = [Shown(file.name, r) for file, r in sorted(records.items()) if isinstance(r, TrainingRecord)]
-        found += [each for each in own if each.provenance == provenance and _fits(each.record)][:1]
-    if not found:
+    shown = _shown(records)
+    if not shown:
         return None
-    shown = [(each, each.record.training.examples[:2]) for each in found]
-    top = max(p.weight for _, examples in shown for example in examples for p in example.paragraphs)
-    heights = [max(_height(example) for example in examples) for _, examples in shown]
+    examples = {name: record.training.examples[:2] for name, record in shown.items()}
+    top = max(p.weight for own in examples.values() for example in own for p in example.paragraphs)
+    heights = [max(map(_height, own)) for own in examples.values()]
     total = 2 * MARGIN + sum(heights) + 0.2
     figure = Figure(figsize=(WIDE, total))
     figure.set_layout_engine("none")  # as an argument it would not overrule the style
@@ -56,24 +40,27 @@ def figure_6(records: Records) -> Drawn | None:
     axes.set(xlim=(0, WIDE), ylim=(total, 0))
     axes.axis("off")
     y = MARGIN
-    for (each, examples), height in zip(shown, heights, strict=True):
-        for i, example in enumerate(examples):
-            _draw(axes, MARGIN + i * (COLUMN + GAP), y, each, example, top)
+    for (name, record), height in zip(shown.items(), heights, strict=True):
+        for i, example in enumerate(examples[name]):
+            _draw(axes, MARGIN + i * (COLUMN + GAP), y, record, example, top)
         y += height
     _scale(axes, total - MARGIN - 0.14, top)
-    said = [
-        f"{WORDS[s.provenance].capitalize()}: {s.record.model.name}, {s.record.algorithm.upper()}, step "
-        f"{s.record.steps}, n = {len(e)} responses, seeds {s.record.seeds.data}-{s.record.seeds.rollout}."
-        for s, e in shown
-    ]
-    files = tuple(each.name for each in found)
-    text = caption(
-        "Responses of the last training step with the weight of each paragraph (darker is larger) and its alignment α.",
-        *said,
-        not_run(found),
-        files=files,
+    text = (
+        "Responses of the last training step with the weight of each paragraph (darker is larger) and its alignment α."
     )
-    return Drawn(figure, text, files)
+    return finished(figure, shown.values(), tuple(shown), text, *map(_described, shown.values()))
+
+
+def _described(record: TrainingRecord) -> str:
+    seeds = f"seeds {record.seeds.data}-{record.seeds.rollout}"
+    model = f"{WORDS[record.provenance].capitalize()}: {record.model.name}, {record.algorithm.upper()}"
+    return f"{model}, step {record.steps}, n = {len(record.training.examples[:2])} responses, {seeds}."
+
+
+def _shown(records: Records) -> dict[str, TrainingRecord]:
+    own = [(name, record) for name, record in of_study(records, TrainingRecord).items() if _fits(record)]
+    first = {record.provenance: (name, record) for name, record in reversed(own)}
+    return dict(first[provenance] for provenance in PROVENANCES if provenance in first)
 
 
 def _fits(record: TrainingRecord) -> bool:
@@ -98,9 +85,9 @@ def _height(example: Example) -> float:
     return HEAD + sum(_block(p) + 0.05 for p in shown) + 0.2 * (len(example.paragraphs) > MOST_PARAGRAPHS) + 0.1
 
 
-def _draw(axes: Axes, x: float, y: float, each: Shown, example: Example, top: float) -> None:
+def _draw(axes: Axes, x: float, y: float, record: TrainingRecord, example: Example, top: float) -> None:
     options: dict[str, Any] = {"va": "top", "parse_math": False, "family": families()}
-    title = wrapped(f"{WORDS[each.provenance]}: {each.record.model.name}, step {example.step}", COLUMN, 8, 1, bold=True)
+    title = wrapped(f"{WORDS[record.provenance]}: {record.model.name}, step {example.step}", COLUMN, 8, 1, bold=True)
     axes.text(x, y, title[0], fontsize=8, weight="bold", **options)
     problem = "" if example.index is None else f"problem {example.index}, "
     worth = f"{problem}reward {example.reward:g}, advantage {example.advantage:+.2f}".replace("-", "−")

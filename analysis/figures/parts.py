@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.series import WORDS, Panel, Score
+from analysis.figures.series import WORDS, Panel, Score, score
 from kawhi.style.overlays import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY, VERMILION
 
 PURPLE, YELLOW = "#CC79A7", "#F0E442"
@@ -87,10 +87,15 @@ CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 """Behind a number, so that no line of the grid goes through it."""
 
 
-def caption(*sentences: str, files: Sequence[str]) -> str:
-    """Sentences, what was not run, and the records."""
+def finished(figure: Figure, panels: Iterable[Any], files: Sequence[str], *sentences: str) -> Drawn:
+    """With a caption: sentences, what was not run, and the records.
+
+    Args:
+        panels: what has a provenance.
+    """
     named = ", ".join(files) if 0 < len(files) <= NAMED else f"{len(files)} records, listed in captions.json"
-    return " ".join([*(s for s in sentences if s), f"Records: {named}." if files else "No record was used."])
+    told = [*sentences, not_run(panels), f"Records: {named}." if files else "No record was used."]
+    return Drawn(figure, " ".join(sentence for sentence in told if sentence), tuple(files))
 
 
 def not_run(panels: Iterable[Any]) -> str:
@@ -111,6 +116,11 @@ def described(panel: Panel, counted: str = "") -> str:
 
 def files_of(panels: Iterable[Panel]) -> tuple[str, ...]:
     return tuple(sorted({file for panel in panels for series in panel.series for file in series.records}))
+
+
+def counted(panel: Panel, title: str) -> str:
+    """A panel of one benchmark."""
+    return described(panel, f"{title}, n = {score(panel.series[0], panel.task).n}")
 
 
 def light_grid(axes: Axes, axis: str = "y") -> None:

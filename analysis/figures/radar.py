@@ -10,23 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.parts import Drawn, caption, described, files_of, lines, not_run
-from analysis.figures.series import Panel, Records, panels, score, split
+from analysis.figures.parts import Drawn, described, files_of, finished, lines
+from analysis.figures.series import Panel, Records, parts, score
 from analysis.paper import paper_tables
+from analysis.paper_layout import layouts
 from kawhi.style.overlays import GREY, INK, LINE, VERMILION
 
-CHARTS = {
-    "kawhi_charxiv_descriptive": "CharXiv Desc",
-    "kawhi_charxiv_reasoning": "CharXiv Rea",
-    "kawhi_chartqa": "Chart QA",
-    "kawhi_chartqapro": "Chart QAPro",
-    "kawhi_chartmimic": "Chart Mimic",
-}
+CHARTS = {task: name for name, task in layouts()["chart_table"].columns.items()}
 LOOKS: dict[str, tuple[str, str, Any]] = {
     "base": ("base model (paper only)", GREY, ":"),
     "uniform": ("GRPO", INK, "--"),
     "kawhi": ("GRPO + KAWHI", VERMILION, "-"),
 }
+METHODS = ("uniform", "kawhi")
 PAPER_ROWS = {"base": "Qwen2.5-VL-7B-Instruct", "uniform": "+ GRPO", "kawhi": "+ GRPO + KAWHI (Ours)"}
 HOLE = 0.25
 """Radius of an axis' lower end; the upper is 1."""
@@ -37,30 +33,31 @@ WIDTH, HEIGHT, TOP, LEGEND = 3.5, 2.75, 1.8, 0.3
 def radar(records: Records) -> Drawn:
     """The paper's table 2, and a panel for each setting whose records have the five benchmarks."""
     found = _measured(records)
+    firsts = [by_task[next(iter(CHARTS))] for by_task in found]
     figure, (paper, *own) = _panels(1 + len(found))
     table = paper_tables()["kawhi_2"]
-    printed = {key: [table.row(row).cells[title].value for title in CHARTS.values()] for key, row in PAPER_ROWS.items()}
-    _draw(paper, printed)
+    _draw(
+        paper, {key: [table.row(row).cells[name].value for name in CHARTS.values()] for key, row in PAPER_ROWS.items()}
+    )
     _title(paper, "paper: Qwen2.5-VL-7B-Instruct\ntable 2")
-    for axes, (by_task, _) in zip(own, found, strict=True):
-        first = next(iter(by_task.values()))
-        scores = {key: [_value(by_task[task], key) for task in CHARTS] for key in ("uniform", "kawhi")}
-        _draw(axes, scores)
+    for axes, by_task, first in zip(own, found, firsts, strict=True):
+        _draw(axes, {key: _values(by_task, key) for key in METHODS})
         _title(axes, lines(first))
-    handles = [
-        Line2D([], [], color=colour, linestyle=dashes, label=label) for key, (label, colour, dashes) in LOOKS.items()
-    ]
+    handles = [Line2D([], [], color=colour, linestyle=dashes, label=label) for label, colour, dashes in LOOKS.values()]
     figure.legend(handles=handles, ncols=3, loc="lower center")
-    used = sorted({file for _, files in found for file in files})
-    firsts = [next(iter(by_task.values())) for by_task, _ in found]
-    text = caption(
+    return finished(
+        figure,
+        firsts,
+        files_of(panel for by_task in found for panel in by_task.values()),
         "Scores on five chart benchmarks. Each axis has its own ends, which are printed, and all axes of a panel span "
         "equally many points. The base model is the paper's alone. Points are means over seeds.",
-        *(described(p, _counts(by_task)) for p, (by_task, _) in zip(firsts, found, strict=True)),
-        not_run(firsts),
-        files=used,
+        *(described(first, _counts(by_task)) for first, by_task in zip(firsts, found, strict=True)),
     )
-    return Drawn(figure, text, tuple(used))
+
+
+def _printed(row: str) -> list[float]:
+    cells = paper_tables()["kawhi_2"].row(row).cells
+    return [cells[name].value for name in CHARTS.values()]
 
 
 def ends(values: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
@@ -75,21 +72,18 @@ def ends(values: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     return [(low, low + span) for low in lows]
 
 
-def _measured(records: Records) -> list[tuple[dict[str, Panel], tuple[str, ...]]]:
+def _measured(records: Records) -> list[dict[str, Panel]]:
     """By benchmark, panels of one title with GRPO and KAWHI on all five."""
     titles: dict[str, dict[str, Panel]] = {}
-    for task in CHARTS:
-        for panel in panels(records, task=task, credits=("uniform", "kawhi")):
-            for part in split(panel):
-                if part.algorithm == "grpo" and part.of("uniform") and part.of("kawhi"):
-                    titles.setdefault(part.title, {})[task] = part
-    return [(each, files_of(each.values())) for each in titles.values() if len(each) == len(CHARTS)]
+    for panel in parts(records, CHARTS, METHODS, beside=METHODS[:1]):
+        if all(map(panel.of, METHODS)):
+            titles.setdefault(panel.title, {})[panel.task] = panel
+    return [each for each in titles.values() if len(each) == len(CHARTS)]
 
 
-def _value(panel: Panel, credit: str) -> float:
-    series = panel.of(credit)
-    assert series is not None
-    return score(series, panel.task).value
+def _values(by_task: Mapping[str, Panel], credit: str) -> list[float]:
+    series = [by_task[task].of(credit) for task in CHARTS]
+    return [score(own, task).value for task, own in zip(CHARTS, series, strict=True) if own]
 
 
 def _counts(by_task: Mapping[str, Panel]) -> str:
@@ -114,27 +108,29 @@ def _title(axes: Axes, text: str) -> None:
 
 
 def _draw(axes: Axes, values: Mapping[str, Sequence[float]]) -> None:
-    names = list(CHARTS.values())
-    angles = [math.pi / 2 - 2 * math.pi * i / len(names) for i in range(len(names))]
+    angles = [math.pi / 2 - 2 * math.pi * i / len(CHARTS) for i in range(len(CHARTS))]
     scales = ends(list(values.values()))
-
-    def place(radius: float, angle: float) -> tuple[float, float]:
-        return radius * math.cos(angle), radius * math.sin(angle)
-
     for radius in (HOLE, (1 + HOLE) / 2, 1.0):
-        ring = [place(radius, angle) for angle in [*angles, angles[0]]]
-        axes.plot(*zip(*ring, strict=True), color=LINE, linewidth=0.5, zorder=1)
-    for angle, name, (low, high) in zip(angles, names, scales, strict=True):
-        axes.plot(*zip(place(HOLE, angle), place(1, angle), strict=True), color=LINE, linewidth=0.5, zorder=1)
-        x, y = place(1.08, angle)
+        _ring(axes, [radius] * len(angles), angles, color=LINE, linewidth=0.5, zorder=1)
+    for angle, name, (low, high) in zip(angles, CHARTS.values(), scales, strict=True):
+        axes.plot(*zip(_place(HOLE, angle), _place(1, angle), strict=True), color=LINE, linewidth=0.5, zorder=1)
+        x, y = _place(1.08, angle)
         across = "center" if abs(x) < 0.1 else "left" if x > 0 else "right"
         axes.text(x, y, f"{name}\n{low} to {high}", ha=across, va="bottom" if y > 0.9 else "center", fontsize=7)
-        x, y = place(HOLE - 0.1, angle)
+        x, y = _place(HOLE - 0.1, angle)
         axes.text(x, y, str(low), ha="center", va="center", fontsize=7, color=GREY)
     for key, row in values.items():
         label, colour, dashes = LOOKS[key]
         radii = [HOLE + (1 - HOLE) * (v - low) / (high - low) for v, (low, high) in zip(row, scales, strict=True)]
-        points = [place(radius, angle) for radius, angle in zip(radii, angles, strict=True)]
-        axes.plot(*zip(*points, points[0], strict=True), color=colour, linestyle=dashes, label=label, zorder=3)
+        _ring(axes, radii, angles, color=colour, linestyle=dashes, label=label, zorder=3)
     axes.set(xlim=(-WIDTH / 2, WIDTH / 2), ylim=(TOP - HEIGHT, TOP))
     axes.axis("off")
+
+
+def _place(radius: float, angle: float) -> tuple[float, float]:
+    return radius * math.cos(angle), radius * math.sin(angle)
+
+
+def _ring(axes: Axes, radii: Sequence[float], angles: Sequence[float], **look: Any) -> None:
+    points = [*map(_place, radii, angles)]
+    axes.plot(*zip(*points, points[0], strict=True), **look)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import pandas as pd
+
+from analysis.methods import ALGORITHMS
+from analysis.records import canonical, method_of, shared_setting
 from kawhi.records.contradictions import dotted
 from kawhi.records.schema import PROVENANCES, Record, TimingRecord, TrainingRecord
 
@@ -17,13 +21,13 @@ Trained = TrainingRecord | TimingRecord
 
 WORDS = {"measured": "measured", "tiny": "tiny world"}
 """Of each provenance."""
-ROW = ("credit.", "kawhi.", "seeds.", "study.")
+STUDIES = {"training": TrainingRecord, "timing": TimingRecord}
 EVALUATION = ("benchmarks", "evaluation", "judge")
-AGENT_LOOP = "verl.actor_rollout_ref.rollout.agent.default_agent_loop"  # comes with the credit method
-SEED_COPIES = {"verl.data.seed": "seeds.data", "verl.actor_rollout_ref.rollout.seed": "seeds.rollout"}
+TITLE = ("provenance", "model", "algorithm", "data", "steps")
+"""What a panel's title says, in the order of panels."""
+ORDER = {"uniform": 0, "kawhi": 1}
 NAMED = 3
 """Differing keys that are written out."""
-NO_SETTING = ("kawhi.regions.seed", "evaluation.seed")  # said by seeds.regions and seeds.sampling
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Panel:
 
     @property
     def run(self) -> str:
-        return f"{algorithm_name(self.algorithm)}, data {self.data}, {self.steps} steps"
+        return f"{ALGORITHMS.get(self.algorithm, self.algorithm.upper())}, data {self.data}, {self.steps} steps"
 
     @property
     def setting(self) -> str:
@@ -112,20 +116,6 @@ class Score:
     seeds: int
 
 
-class Shown(NamedTuple):
-    """What a panel's title says, in the order of panels; the provenance as its place among all."""
-
-    provenance: int
-    model: str
-    algorithm: str
-    data: str
-    steps: int
-
-
-def algorithm_name(algorithm: str) -> str:
-    return {"dapo_no_kl": "DAPO without KL"}.get(algorithm, algorithm.upper())
-
-
 def panels(
     records: Records,
     *,
@@ -140,39 +130,36 @@ def panels(
         task: only records with this benchmark, and panels only of equal evaluations; "" does not look at those.
         credits: only these methods.
     """
-    found: dict[tuple[Shown, str], dict[tuple[str, str], dict[str, Trained]]] = {}
-    for file, record in sorted(records.items(), key=lambda pair: pair[0].name):
-        if not isinstance(record, TrainingRecord | TimingRecord) or record.study != study:
-            continue
-        if (credits is not None and record.credit.name not in credits) or (task and task not in _tasks(record)):
-            continue
-        common, method = _setting(record, task)
-        shown = Shown(
-            PROVENANCES.index(record.provenance), record.model.name, record.algorithm, record.data, record.steps
-        )
-        key = shown, common
-        own = found.setdefault(key, {}).setdefault((record.credit.name, method), {})
-        if _seeds(record, task) not in {_seeds(other, task) for other in own.values()}:  # else evaluated twice
-            own[file.name] = record
-    made = []
-    for (shown, common), methods in sorted(found.items(), key=lambda pair: pair[0]):
-        number, differs = _apart(common, [other for same, other in sorted(found) if same == shown])
-        panel = Panel(
-            PROVENANCES[shown.provenance],
-            shown.model,
-            shown.algorithm,
-            shown.data,
-            shown.steps,
-            _series(methods),
-            number=number,
-            task=task,
-            differs=differs,
-        )
-        made.append(panel)
-    return made
+    rows = [_row(name, record, task) for name, record in of_study(records, STUDIES[study]).items()]
+    asked = [row for row in rows if row and (credits is None or row["credit"] in credits)]
+    if not asked:
+        return []
+    once = pd.DataFrame(asked, dtype=object).drop_duplicates([*TITLE, "common", "credit", "method", "seeds"])
+    found = []
+    for said, alike in once.groupby([*TITLE]):
+        settings = alike.groupby("common")
+        for common, own in settings:
+            number, differs = _apart(common, [*settings.groups])
+            found.append(Panel(*said, _series(own), number=number, task=task, differs=differs))
+    return sorted(found, key=lambda panel: PROVENANCES.index(panel.provenance))
 
 
-def split(panel: Panel, varies: str = "", beside: Collection[str] = ("uniform",)) -> list[Panel]:
+def parts(
+    records: Records, tasks: Iterable[str], credits: Collection[str], varies: str = "", beside: Collection[str] = ()
+) -> list[Panel]:
+    """GRPO's panels of each benchmark, as :func:`split` makes them; measured before tiny."""
+    found = [panel for task in tasks for panel in panels(records, task=task, credits=credits)]
+    own = [part for panel in found if panel.algorithm == "grpo" for part in split(panel, varies, beside)]
+    return sorted(own, key=lambda panel: PROVENANCES.index(panel.provenance))
+
+
+def of_study(records: Records, kind: type[Any]) -> dict[str, Any]:
+    """The records of a study by the names of their files, measured before tiny."""
+    own = [(file.name, record) for file, record in records.items() if isinstance(record, kind)]
+    return dict(sorted(own, key=lambda pair: (PROVENANCES.index(pair[1].provenance), pair[0])))
+
+
+def split(panel: Panel, varies: str, beside: Collection[str]) -> list[Panel]:
     """A panel for each setting of KAWHI's methods that differs in more than the key ``varies``.
 
     The series ``beside`` are in all of them.
@@ -182,7 +169,7 @@ def split(panel: Panel, varies: str = "", beside: Collection[str] = ("uniform",)
     for series in panel.series:
         if series.credit not in beside:
             rest = {key: value for key, value in series.method.items() if key != varies}
-            settings.setdefault(json.dumps(rest, sort_keys=True), []).append(replace(series, number=0))
+            settings.setdefault(canonical(rest), []).append(replace(series, number=0))
     several = len(settings) > 1
     return [
         replace(panel, series=(*base, *own), part=i if several else 0)
@@ -193,8 +180,8 @@ def split(panel: Panel, varies: str = "", beside: Collection[str] = ("uniform",)
 def tasks(records: Records, credits: Collection[str]) -> dict[str, str]:
     """Title by benchmark, of all training records of these methods, in the records' order."""
     found: dict[str, str] = {}
-    for _, record in sorted(records.items(), key=lambda pair: pair[0].name):
-        if isinstance(record, TrainingRecord) and record.credit.name in credits:
+    for _, record in sorted(of_study(records, TrainingRecord).items()):
+        if record.credit.name in credits:
             for task, benchmark in record.benchmarks.items():
                 found.setdefault(task, benchmark.title)
     return found
@@ -208,41 +195,48 @@ def score(series: Series, task: str) -> Score:
     return Score(sum(values) / len(values), low, high, results[0].n, len(values))
 
 
-def _tasks(record: Trained) -> Collection[str]:
-    return record.benchmarks if isinstance(record, TrainingRecord) else ()
+def _row(file: str, record: Trained, task: str) -> dict[str, Any]:
+    """A record with what all series of its panel and all seeds of its series have in common, each as text.
+
+    Nothing where it lacks the benchmark.
+    """
+    if task and task not in getattr(record, "benchmarks", ()):
+        return {}
+    config, seeds = dotted(record.config), record.seeds
+    common = shared_setting(config, EVALUATION[:1] if task else EVALUATION)
+    common.pop("evaluation.seed", None)  # said by seeds.sampling
+    if task:
+        common["benchmark"] = _benchmark(record, task)
+    return {
+        "file": file,
+        "record": record,
+        "provenance": record.provenance,
+        "model": record.model.name,
+        "algorithm": record.algorithm,
+        "data": record.data,
+        "steps": record.steps,
+        "credit": record.credit.name,
+        "order": ORDER.get(record.credit.name, len(ORDER)),
+        "seeds": (seeds.data, seeds.rollout, seeds.regions, seeds.sampling if task else None),
+        "common": canonical(common),
+        "method": canonical(method_of(config)),
+    }
 
 
-def _seeds(record: Trained, task: str) -> tuple[int | None, ...]:
-    seeds = record.seeds
-    return seeds.data, seeds.rollout, seeds.regions, seeds.sampling if task else None
+def _benchmark(record: Any, task: str) -> dict[str, Any]:
+    """What is equal in a panel of one benchmark."""
+    own = next((each for each in record.config.get("benchmarks") or [] if each.get("task") == task), {})
+    result = record.benchmarks[task]
+    return own | {"n": result.n, "set": result.verdicts.dataset if result.verdicts else None}
 
 
-def _setting(record: Trained, task: str) -> tuple[str, str]:
-    """What all series of a panel have in common, and what all seeds of a series have, each as text."""
-    config = {key: value for key, value in dotted(record.config).items() if key not in NO_SETTING}
-    method = {key: config[key] for key in config if key.startswith("kawhi.")}
-    apart = (*ROW, "benchmarks") if task else (*ROW, *EVALUATION)
-    common = {key: value for key, value in config.items() if not key.startswith(apart) and key != AGENT_LOOP}
-    for copy, seed in SEED_COPIES.items():
-        if common.get(copy) == config.get(seed):
-            common.pop(copy, None)
-    if task and isinstance(record, TrainingRecord):
-        asked = record.config.get("benchmarks") or []
-        own: dict[str, Any] = next((dict(entry) for entry in asked if entry.get("task") == task), {})
-        verdicts = record.benchmarks[task].verdicts
-        common["benchmark"] = own | {"n": record.benchmarks[task].n, "set": verdicts.dataset if verdicts else None}
-    return json.dumps(common, sort_keys=True), json.dumps(method, sort_keys=True)
-
-
-def _series(methods: Mapping[tuple[str, str], dict[str, Trained]]) -> tuple[Series, ...]:
-    order = {"uniform": 0, "kawhi": 1}
-    names = sorted(methods, key=lambda key: (order.get(key[0], 2), key))
+def _series(rows: pd.DataFrame) -> tuple[Series, ...]:
     made = []
-    for credit, method in names:
-        own = methods[credit, method]
-        number, differs = _apart(method, [other for name, other in names if name == credit])
-        label = next(iter(own.values())).credit.label
-        made.append(Series(credit, label, number, own, json.loads(method), differs))
+    for (_, credit, method), own in rows.groupby(["order", "credit", "method"]):
+        number, differs = _apart(method, sorted({*rows[rows.credit == credit].method}))
+        records = dict(zip(own.file, own.record, strict=True))
+        label = own.record.iloc[0].credit.label
+        made.append(Series(credit, label, number, records, json.loads(method), differs))
     return tuple(made)
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from analysis.figures.parts import WIDE, Drawn, caption, described, files_of, light_grid, looks, not_run, note
+from analysis.figures.parts import WIDE, Drawn, described, files_of, finished, light_grid, looks, note
 from analysis.figures.series import Panel, Records, Series, panels
 
 CURVES = {
@@ -27,7 +27,7 @@ MARKERS = ("o", "s", "^", "D", "v")
 
 def training_curves(records: Records) -> Drawn | None:
     """A row of four panels for each setting."""
-    found = [p for p in panels(records) if any(_curves(s, name) is not None for s in p.series for name in CURVES)]
+    found = [panel for panel in panels(records) if any(map(_logged, panel.series))]
     if not found:
         return None
     labels = names(found)
@@ -41,18 +41,10 @@ def training_curves(records: Records) -> Drawn | None:
         Line2D([], [], **own_look[credit], **_marker(number), label=label) for (credit, number), label in labels.items()
     ]
     figure.legend(handles=handles, ncols=4, loc="outside lower center")
-    files = files_of(found)
-    several = any(len(series.records) > 1 for panel in found for series in panel.series)
-    text = caption(
-        "Reward, response length, entropy and mean weight at each training step, one line per credit method.",
-        "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
-        if several
-        else "",
-        *map(described, found),
-        not_run(found),
-        files=files,
-    )
-    return Drawn(figure, text, files)
+    several = max(len(series.records) for panel in found for series in panel.series) > 1
+    bands = "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
+    text = "Reward, response length, entropy and mean weight at each training step, one line per credit method."
+    return finished(figure, found, files_of(found), text, bands * several, *map(described, found))
 
 
 def names(found: list[Panel]) -> dict[tuple[str, int], str]:
@@ -89,6 +81,10 @@ def _row(row: list[Axes], panel: Panel, own_look: dict) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         light_grid(axes)
     row[0].set_title(panel.title)
+
+
+def _logged(series: Series) -> bool:
+    return any(_curves(series, name) is not None for name in CURVES)
 
 
 def _marker(number: int) -> dict[str, Any]:

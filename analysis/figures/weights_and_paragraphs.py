@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.parts import WIDE, Drawn, caption, described, files_of, not_run
+from analysis.figures.parts import WIDE, Drawn, described, files_of, finished
 from analysis.figures.series import Panel, Records, Series, panels
 from kawhi.style.overlays import BLUE, GREY, INK, LINE, VERMILION
 
@@ -22,35 +22,40 @@ COLOURS = {"uniform": INK, "kawhi": VERMILION}
 
 def weights_and_paragraphs(records: Records) -> Drawn | None:
     """Two panels for each setting, with a row of bars for each credit method."""
-    found = [panel for panel in panels(records) if any(weights(s) or paragraphs(s) for s in panel.series)]
+    found = [panel for panel in panels(records) if any(map(_recorded, panel.series))]
     if not found:
         return None
     rows = [len(panel.series) for panel in found]
     figure = Figure(figsize=(WIDE, sum(0.75 + 0.4 * count for count in rows)))
     boxes = figure.add_gridspec(len(rows), 2, height_ratios=[1.5 + count for count in rows], width_ratios=(1.5, 1))
     for i, panel in enumerate(found):
-        left, right = figure.add_subplot(boxes[i, 0]), figure.add_subplot(boxes[i, 1])
-        edges = [*np.linspace(0, 1, BINS + 1), 1 + 1 / BINS]
-        _ridge(left, panel, {s.name: weights(s) for s in panel.series}, edges, "tokens")
-        left.set_xticks([0, 0.25, 0.5, 0.75, 1.0, 1 + 0.5 / BINS + 0.03], ["0", "0.25", "0.5", "0.75", "1", "  >1"])
-        left.set_yticks(range(len(panel.series)), [series.name for series in panel.series])
-        left.set_xlabel("weight")
-        left.set_title(panel.title)
-        counts = {s.name: paragraphs(s) for s in panel.series}
-        _ridge(right, panel, counts, [k + 0.5 for k in range(MOST + 1)], "responses")
-        right.set_xticks(range(1, MOST + 1), [*map(str, range(1, MOST)), f"{MOST}+"])
-        right.set_yticks(range(len(panel.series)), [""] * len(panel.series))
-        right.set_xlabel("paragraphs of a response")
-    files = files_of(found)
-    text = caption(
+        _pair(figure.add_subplot(boxes[i, 0]), figure.add_subplot(boxes[i, 1]), panel)
+    return finished(
+        figure,
+        found,
+        files_of(found),
         "Left: share of the tokens of all steps by weight, in 20 bins of [0, 1] and one above. Right: share of the "
         "responses by their number of paragraphs. In each row the highest bar is labelled with its share, and others "
         "are in proportion to it; seeds are added up.",
         *(described(panel, _counted(panel)) for panel in found),
-        not_run(found),
-        files=files,
     )
-    return Drawn(figure, text, files)
+
+
+def _pair(left: Axes, right: Axes, panel: Panel) -> None:
+    rows = range(len(panel.series))
+    _ridge(left, panel, weights, [*np.linspace(0, 1, BINS + 1), 1 + 1 / BINS])
+    left.set_xticks([0, 0.25, 0.5, 0.75, 1.0, 1 + 0.5 / BINS + 0.03], ["0", "0.25", "0.5", "0.75", "1", "  >1"])
+    left.set_yticks(rows, [series.name for series in panel.series])
+    left.set_xlabel("weight")
+    left.set_title(panel.title)
+    _ridge(right, panel, paragraphs, [k + 0.5 for k in range(MOST + 1)])
+    right.set_xticks(range(1, MOST + 1), [*map(str, range(1, MOST)), f"{MOST}+"])
+    right.set_yticks(rows, [""] * len(rows))
+    right.set_xlabel("paragraphs of a response")
+
+
+def _recorded(series: Series) -> bool:
+    return bool(weights(series) or paragraphs(series))
 
 
 def weights(series: Series) -> list[int]:
@@ -68,12 +73,12 @@ def paragraphs(series: Series) -> list[int]:
     return counts if any(counts) else []
 
 
-def _ridge(axes: Axes, panel: Panel, counts: Mapping[str, Sequence[int]], edges: Sequence[float], unit: str) -> None:
+def _ridge(axes: Axes, panel: Panel, counts: Callable[[Series], list[int]], edges: Sequence[float]) -> None:
     """Rows of bars, each on a line of its own."""
     starts, widths = np.array(edges[:-1]), np.diff(edges)
     for y, series in enumerate(panel.series):
         axes.axhline(y + 0.4, color=LINE, linewidth=0.5, zorder=1)
-        own = np.array(counts[series.name], dtype=float)
+        own = np.array(counts(series), dtype=float)
         if not own.sum():
             axes.text(edges[0], y, " not recorded", va="center", color=GREY, fontsize=7)
             continue

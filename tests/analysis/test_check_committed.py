@@ -45,21 +45,14 @@ def test_what_the_records_give_passes(made: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("name", "digits"),
+    "name",
     [
-        ("tables/region_selection.md", "52.00"),
-        ("tables/region_selection.tex", "52.00"),
-        ("tables/region_selection.csv", "52.00"),
-        ("tables/region_selection.html", "52.00"),
-        ("report/report.tex", "52.00"),
-        ("report/report.html", "52.00"),
-        ("cards/000.md", "52.00"),
-        ("cards/000.html", "52.00"),
-        ("cards/README.md", "52.00"),
+        *(f"tables/region_selection.{ending}" for ending in ("md", "tex", "csv", "html")),
+        *("report/report.tex", "report/report.html", "cards/000.md", "cards/000.html", "cards/README.md"),
     ],
 )
-def test_a_changed_digit_is_found(made: Path, name: str, digits: str) -> None:
-    (text,) = edited(made / name, lambda text: text.replace(digits, "52.10", 1), made)
+def test_a_changed_digit_is_found(made: Path, name: str) -> None:
+    (text,) = edited(made / name, lambda text: text.replace("52.00", "52.10", 1), made)
     assert re.fullmatch(rf"{name} differs, first in line \d+", text)
 
 

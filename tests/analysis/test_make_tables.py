@@ -27,8 +27,7 @@ AT = ("benchmarks", "kawhi_tiny")
 def test_without_records_the_paper_stands_beside_en_dashes(folder: Folder, exists: bool) -> None:
     if not exists:
         folder.records.rmdir()
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     assert [row["Experiment"] for row in rows] == LABELS
     assert column(rows, "paper", "MathVerse") == ["45.94", "47.56", "46.58", "46.34", "45.74"]
     assert column(rows, "paper", "Average") == ["37.11", "38.42", "37.52", "37.66", "36.78"]
@@ -41,8 +40,7 @@ def test_without_records_the_paper_stands_beside_en_dashes(folder: Folder, exist
 
 def test_measured_cells_and_the_rows_that_have_none(folder: Folder) -> None:
     folder.add(record("uniform", 1000), record("kawhi", 1040), record("kawhi_inverse", 990))
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     assert column(rows, "tiny", "Accuracy (%)") == ["50.00", "52.00", "–", "–", "49.50"]
     assert column(rows, "tiny", "vs GRPO") == ["–", "+2.00", "–", "–", "-0.50"]
     low, high = wilson_interval(1040, 2000)
@@ -58,8 +56,7 @@ def test_verdicts_are_paired_by_item_and_one_seed_speaks_of_two_runs(folder: Fol
     grpo = "1" * 1000 + "0" * 1000
     folder.add(record("uniform", 1000, verdicts=grpo), record("kawhi", 1100, verdicts="1" * 1100 + "0" * 900))
     folder.add(record("kawhi_all", 1000, verdicts=grpo[::-1]))
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     assert column(rows, "tiny", "Verdict") == ["–", "differs, one seed", "within noise", "not run", "not run"]
     low, high = column(rows, "tiny", "Interval of it")[1].strip("[]").split(", ")
     assert 3.5 < float(low) < 5 < float(high) < 6.5  # the same hundred answers gained: a narrow interval
@@ -87,8 +84,7 @@ def test_records_over_other_items_are_not_compared(folder: Folder) -> None:
     other = record("kawhi", 1100, verdicts=digits(2000, 1100))
     other["benchmarks"]["kawhi_tiny"]["verdicts"]["dataset"] = "fedcba9876543210"
     folder.add(record("uniform", 1000, verdicts=digits(2000, 1000)), other)
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     assert column(rows, "tiny", "vs GRPO")[1] == "+5.00"
     assert column(rows, "tiny", "Interval of it")[1] == column(rows, "tiny", "Verdict")[1] == "–"
 
@@ -98,8 +94,7 @@ def test_each_ablation_has_its_rows_for_both_families(folder: Folder, name: str)
     rows = ablations()[name].rows
     for family, base in {"qwen2_5_vl": 1000, "qwen3_vl": 800}.items():
         folder.add(*(record(credit, base + 20 * i, family=family) for i, credit in enumerate(rows)))
-    assert folder.make(name) == 0
-    made = folder.rows(name)
+    made = folder.made_rows(name)
     assert [row["Experiment"] for row in made] == [*rows.values()]
     for family, base in {"qwen2_5_vl": 50, "qwen3_vl": 40}.items():
         head = f"tiny: {FAMILIES[family]['name']}, Tiny world, 20 steps"
@@ -108,25 +103,21 @@ def test_each_ablation_has_its_rows_for_both_families(folder: Folder, name: str)
     assert f"`python experiments/run.py -m ablation={name}`" in folder.text("md", name)
 
 
-def test_without_a_grpo_record_there_is_no_difference(folder: Folder) -> None:
-    folder.add(record("kawhi", 1040))
-    assert folder.make(TABLE) == 0
-    assert column(folder.rows(), "vs GRPO") == ["–"] * 5
-
-
 def test_seeds_are_averaged_and_their_answers_pooled(folder: Folder) -> None:
     folder.add(record("uniform", 1000), record("kawhi", 1040), record("kawhi", 1000, rollout=1))
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     low, high = wilson_interval(2040, 4000)
     ours = [column(rows, "tiny", name)[1] for name in ("Accuracy", "vs GRPO", "interval", ": n", "Seeds")]
     assert ours == ["51.00", "+1.00", f"[{100 * low:.2f}, {100 * high:.2f}]", "4000", "2"]
 
 
 def test_note_names_seeds_n_detectable_difference_and_command(folder: Folder) -> None:
-    folder.add(record("uniform", 1000), record("kawhi", 1040), record("kawhi", 1060, rollout=1))
+    shares = [{"run": {"kawhi_share": share}} for share in (0.004, 0.0123)]
+    folder.add(record("uniform", 1000, **shares[0]), record("kawhi", 1040, **shares[1]))
+    folder.add(record("kawhi", 1060, rollout=1))
     assert folder.make(TABLE) == 0
     text = folder.text("md")
+    assert "took 1.2 to 1.2% of the time of a step" in text
     assert "GRPO: data 1 rollout 0 regions 0; GRPO + KAWHI (Ours): data 1 rollout 0 regions 0, data 1 rollout 1" in text
     assert "n per cell: GRPO: 2000; GRPO + KAWHI (Ours): 4000" in text
     assert f"{100 * detectable_difference(3100 / 6000, 2000):.2f} points (n = 2000 each" in text
@@ -142,22 +133,10 @@ def test_the_detectable_difference_is_paired_where_there_are_items(folder: Folde
     assert f"detectable from GRPO with one seed each: {points:.2f} points (n = 2000)" in folder.text("md")
 
 
-def test_the_command_of_a_table(folder: Folder) -> None:
-    assert folder.make(TABLE) == 0
-    text = folder.text("md")
-    assert "`python experiments/run.py -m ablation=region_selection`" in text
-
-
 def test_all_answers_right_have_no_detectable_difference(folder: Folder) -> None:
     folder.add(record("uniform", 2000))
     assert folder.make(TABLE) == 0
     assert "between two cells: – (" in folder.text("md")
-
-
-def test_the_time_of_kawhis_parts_is_said(folder: Folder) -> None:
-    folder.add(record("kawhi", 1040, run={"kawhi_share": 0.0123}), record("uniform", 1000, run={"kawhi_share": 0.004}))
-    assert folder.make(TABLE) == 0
-    assert "took 1.2 to 1.2% of the time of a step" in folder.text("md")
 
 
 def test_provenances_models_and_benchmarks_never_share_a_column(folder: Folder) -> None:
@@ -165,8 +144,7 @@ def test_provenances_models_and_benchmarks_never_share_a_column(folder: Folder) 
     folder.add(record("kawhi_all", 1000), record("kawhi_all", 1040, provenance="measured"))
     folder.add(record("kawhi_all", 1100, family="qwen3_vl", steps=40))
     folder.add(record("kawhi_all", 0, benchmarks={"mathvision": second}))
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     assert column(rows, "measured: tiny-qwen2.5-vl, Tiny world, 20 steps:", "Accuracy")[2] == "52.00"
     assert column(rows, "tiny: tiny-qwen2.5-vl, Tiny world", "Accuracy")[2] == "50.00"
     assert column(rows, "tiny: tiny-qwen3-vl, Tiny world, 40 steps", "Accuracy")[2] == "55.00"
@@ -177,10 +155,10 @@ def test_provenances_models_and_benchmarks_never_share_a_column(folder: Folder) 
 def test_a_score_that_is_no_share_of_the_samples_has_no_interval(folder: Folder) -> None:
     partly = {"title": "ChartMimic", "metric": "score", "n": 600, "correct": None, "score": 40.2}
     folder.add(record("kawhi", 0, benchmarks={"chartmimic": partly}))
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     assert column(rows, "tiny: tiny-qwen2.5-vl, ChartMimic", "Score")[1] == "40.20"
     assert column(rows, "tiny: tiny-qwen2.5-vl, ChartMimic", "95% interval")[1] == "–"
+    assert column(rows, "vs GRPO") == ["–"] * 5  # there is no GRPO
 
 
 @pytest.mark.parametrize("foreign", [record("vppo", 1000), record("kawhi", 1000, algorithm="dapo")])
@@ -207,8 +185,7 @@ def test_another_setting_is_a_column_of_its_own_and_says_why(
     folder: Folder, other: dict[str, Any], difference: tuple[str, str] | None
 ) -> None:
     folder.add(record("kawhi", 1040), record("uniform", 900, **other))
-    assert folder.make(TABLE) == 0
-    rows = folder.rows()
+    rows = folder.made_rows(TABLE)
     found = {tuple(row[name] for row in rows[:2]) for name in heads(rows, "Accuracy (%)")}
     assert found == {("50.00" if "n" in other else "45.00", "–"), ("–", "52.00")}
     text = folder.text("md")
@@ -252,11 +229,6 @@ def test_without_names_all_tables_are_made_complete_with_en_dashes(folder: Folde
         ours = [row[key] for row in folder.rows(name) for key in row if "nothing was run" in key]
         assert set(ours) <= {"–", "not run"}
         assert ours
-
-
-def test_one_format_alone(folder: Folder) -> None:
-    assert folder.make(TABLE, "--format", "latex") == 0
-    assert folder.made() == {f"{TABLE}.tex"}
 
 
 def test_short_names(folder: Folder) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import yaml
 
 from analysis.methods import ALGORITHMS, METHODS
-from tests.analysis.synthetic import FAMILIES, Folder, changed, hashed, timing_record
+from tests.analysis.synthetic import FAMILIES, Folder, hashed, timing_record
 from tests.cells import ROOT
 
 
 def test_a_row_per_pair(folder: Folder) -> None:
     passes = {"timing_s/kawhi_perturbed_pass": 0.5, "timing_s/kawhi_blank_pass": 0.25}
     folder.add(timing_record("uniform"), timing_record("vppo", "gspo", **passes))
-    assert folder.make("methods") == 0
-    table = folder.rows("methods")
+    table = folder.made_rows("methods")
     assert [list(line.values())[:7] for line in table] == [
         ["GRPO, uniform", "0.500", "25.0", "0.250", "–", "3.00", "9.1"],
         ["GSPO, VPPO", "0.500", "25.0", "0.250", "0.750", "3.00", "50.0"],
@@ -35,10 +34,3 @@ def test_models_and_numbers_of_steps_stand_apart(folder: Folder) -> None:
     text = folder.text("md", "methods")
     for head in ("tiny-qwen2.5-vl, 3 steps", "tiny-qwen2.5-vl, 2 steps", "tiny-qwen3-vl, 3 steps"):
         assert f"tiny: {head} (CPU world" in text
-
-
-def test_two_records_of_one_row_are_refused(folder: Folder, capsys) -> None:
-    again = hashed(changed(timing_record("kawhi"), "config", "study", "tag", value="x"))
-    folder.add(timing_record("kawhi"), again)
-    assert folder.make("methods") == 1
-    assert "are one row of one column" in capsys.readouterr().err

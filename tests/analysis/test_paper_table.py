@@ -79,10 +79,3 @@ def test_the_interval_against_a_printed_number_has_the_noise_of_both_sides() -> 
     half = norm.ppf(0.975) * math.hypot(ours, theirs)
     assert found.difference == pytest.approx(result.score - 45.94)
     assert (found.low, found.high) == pytest.approx((found.difference - half, found.difference + half))
-
-
-def test_without_full_scale_nothing_is_compared_with_the_paper(folder: Folder) -> None:
-    assert folder.make("main") == 0
-    rows = folder.rows("main_table_compared")
-    assert set(column(rows, "Verdict")) == {"not run"}
-    assert set(column(rows, "Ours")) == {"–"}

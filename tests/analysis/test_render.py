@@ -9,20 +9,16 @@ from rich.console import Console
 
 from analysis import render
 from analysis.make_tables import NAMES
-from analysis.methods import METHODS
 from analysis.training_tables import ablations
-from tests.analysis.synthetic import FAMILIES, Folder, grounding_record, record, timing_record
-from tests.analysis.test_grounding_table import IMAGES
+from tests.analysis.paper_records import tiny
+from tests.analysis.synthetic import Folder, grounding_record, record
 
 
-@pytest.fixture
-def full(folder: Folder) -> Folder:
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """All tables, for both families."""
-    credits = dict.fromkeys(credit for ablation in ablations().values() for credit in ablation.rows)
-    for family in FAMILIES:
-        folder.add(*(record(credit, 1000 + 10 * i, family=family) for i, credit in enumerate(credits)))
-        folder.add(*(grounding_record(image, family=family) for image in IMAGES))
-    folder.add(*(timing_record(credit) for credit in METHODS))
+    folder = Folder(tmp_path_factory.mktemp("full"))
+    folder.add(*tiny())
     assert folder.make() == 0
     return folder
 

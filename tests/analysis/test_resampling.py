@@ -139,14 +139,6 @@ def test_one_seed_each_is_scipys_paired_bootstrap() -> None:
     assert (found.low, found.high) == pytest.approx(tuple(scipys.confidence_interval), abs=0.005)
 
 
-def test_one_seed_each_has_the_analytic_standard_error() -> None:
-    rng = np.random.default_rng(2)
-    ours, base = verdicts(rng, 2, 800)
-    found = difference_interval(ours, base)
-    error = (found.high - found.low) / 2 / student.ppf(0.975, 799)
-    assert error == pytest.approx(np.std(ours - base, ddof=1) / math.sqrt(800), rel=0.05)
-
-
 def test_many_seeds_that_differ_by_luck_alone_have_the_standard_error_of_their_scores() -> None:
     rng = np.random.default_rng(3)
     chances = rng.random((2, 30, 1))
@@ -165,13 +157,6 @@ def test_items_of_one_problem_count_once() -> None:
     naive = difference_interval(np.repeat(ours, 4, axis=1), np.repeat(base, 4, axis=1))
     assert (copies.low, copies.high) == pytest.approx((once.low, once.high), abs=1e-6)
     assert naive.high - naive.low < copies.high - copies.low
-
-
-def test_one_benchmark_is_its_own_mean() -> None:
-    rng = np.random.default_rng(5)
-    ours, base = verdicts(rng, 3, 60), verdicts(rng, 2, 60)
-    assert mean_of_benchmarks_interval([(ours, None)]) == mean_interval(ours)
-    assert difference_of_benchmarks_interval([(ours, base, None)]) == difference_interval(ours, base)
 
 
 def test_benchmarks_count_alike_and_share_their_seeds() -> None:

@@ -39,11 +39,6 @@ def test_wilson_interval_is_the_literal_formula(correct: int, n: int) -> None:
     assert wilson_interval(correct, n) == (scipys.low, scipys.high)
 
 
-def test_wilson_interval_widens_with_confidence() -> None:
-    narrow, wide = wilson_interval(30, 100, 0.9), wilson_interval(30, 100, 0.99)
-    assert wide[0] < narrow[0] < 0.3 < narrow[1] < wide[1]
-
-
 @pytest.mark.parametrize("correct", [0, 1, 37, 100])
 def test_one_seed_of_right_or_wrong_gets_wilsons_interval(correct: int) -> None:
     interval = mean_interval(np.arange(100) < correct)
@@ -109,6 +104,8 @@ def test_a_single_item_or_problem_shows_nothing() -> None:
         (lambda: mcnemar([1, 0.5], [1, 1]), "0 or 1"),
         (lambda: holm([0.5, 1.5]), r"lies in \[0, 1\]"),
         (lambda: holm([math.nan]), r"lies in \[0, 1\]"),
+        (lambda: detectable_difference(0.0, 100), "strictly between 0 and 1"),
+        (lambda: detectable_difference(math.nan, 100), "strictly between 0 and 1"),
         (lambda: detectable_paired_difference(0, 10), "share of items above 0"),
         (lambda: seeds_needed(0, 0.1, 0, 10), "other than 0"),
         (lambda: seeds_needed(0.1, 0, 0, 10), "other than 0"),
@@ -157,12 +154,6 @@ def test_holm_is_that_of_statsmodels(p_values: Any) -> None:  # which collects a
 # What a design can show
 
 
-def test_detectable_difference_is_the_literal_formula() -> None:
-    expected = (1.959963984540054 + 0.8416212335729143) * math.sqrt(2 * 0.52 * 0.48 / 2000)
-    assert detectable_difference(0.52, 2000) == pytest.approx(expected)
-    assert detectable_difference(0.52, 2000) == pytest.approx(0.04426, abs=1e-5)
-
-
 def test_detectable_difference_is_found_with_the_power_asked_for() -> None:
     rate, n = 0.4, 500
     error = math.sqrt(2 * rate * (1 - rate) / n)
@@ -170,12 +161,6 @@ def test_detectable_difference_is_found_with_the_power_asked_for() -> None:
     assert power == pytest.approx(0.8)
     statsmodels = NormalIndPower().solve_power(nobs1=n, alpha=0.05, power=0.8) * math.sqrt(rate * (1 - rate))
     assert detectable_difference(rate, n) == pytest.approx(statsmodels, rel=1e-4)
-
-
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, math.nan])
-def test_detectable_difference_refuses_a_degenerate_rate(rate: float) -> None:
-    with pytest.raises(ValueError, match="strictly between 0 and 1"):
-        detectable_difference(rate, 100)
 
 
 def test_detectable_paired_difference_is_that_of_statsmodels() -> None:

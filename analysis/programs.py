@@ -1,0 +1,34 @@
+"""What the programs of this folder share: their options, and files that are never seen half written."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kawhi.base.checkout import RESULTS
+
+
+def parser(description: str | None, out: str, about_out: str | None = None) -> ArgumentParser:
+    """With the folders of the records and of what is made of them."""
+    made = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
+    made.add_argument("--records", type=Path, default=RESULTS / "records")
+    made.add_argument("--out", type=Path, default=RESULTS / out, help=about_out)
+    return made
+
+
+def parsed(options: ArgumentParser, arguments: list[str] | None, what: str, known: Sequence[str]) -> Namespace:
+    """The options; a name that is not ``known`` is answered with those there are."""
+    given = options.parse_args(arguments)
+    if unknown := [name for name in given.names if name not in known]:
+        options.error(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
+    return given
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """A reader, and another program that makes the same file, sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write(temporary)
+    os.replace(temporary, path)
