@@ -104,7 +104,7 @@ def lines(rows: Sequence[Seeds], bases: Sequence[Seeds]) -> list[tuple[str, ...]
     pairs = [*zip(rows, bases, strict=True)]
     found = [compared(ours, base) if ours and base else None for ours, base in pairs]
     words = verdicts(found, [*map(bool, rows)])
-    texts = []
+    texts: list[tuple[str, ...]] = []
     for (ours, base), against, word in zip(pairs, found, words, strict=True):
         if ours:
             gap = f"{score(ours) - score(base):+z.2f}" if base else EMPTY

@@ -42,7 +42,8 @@ def _printed(paper: PaperTable, lines: list[tuple[int, str]]) -> Group:
 
 
 def _group(layout: Layout, paper: PaperTable, lines: list[tuple[int, str]], setting: Setting) -> Group:
-    gaps, texts = [], []
+    gaps: list[chance.Compared | None] = []
+    texts: list[tuple[str, ...]] = []
     for i, name in lines:
         tasks, printed = layout.heads[name], paper.rows[i].cells[name].value
         ours = score(setting, layout.rows[i], tasks)

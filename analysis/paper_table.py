@@ -79,7 +79,7 @@ def _group(layout: Layout, setting: Setting) -> Group:
     columns = layout.heads or {_titled(setting, task): [task] for task in setting.tasks}
     pairs = [*zip(layout.rows, layout.labels, strict=True)]
     lines = _marked([_line(layout, setting, columns, *pair) for pair in pairs], layout.comparable)
-    seeds = [len(setting.rows.get(row, ())) for row in layout.rows]
+    seeds = [0 if row is None else len(setting.rows.get(row, ())) for row in layout.rows]
     counted = [(*line, *plain(str(count) if count else EMPTY)) for line, count in zip(lines, seeds, strict=True)]
     return Group(setting.head, (*columns, "Seeds"), counted, setting_note(setting), CAUTION[setting.provenance])
 

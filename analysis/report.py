@@ -167,8 +167,8 @@ def _shortened(table: Table, shared: list[str]) -> Table:
 
 def _kind(name: str) -> str:
     base = name.removesuffix(COMPARED)
-    if base in layouts():
-        return layouts()[base].paper.paper
+    if base in layouts() and (paper := layouts()[base].paper):
+        return paper.paper
     if base in ablations():
         return "Ablations"
     return {methods.NAME: "Costs", grounding.NAME: "Grounding"}.get(base, FURTHER)
@@ -181,7 +181,8 @@ def _worth_showing(table: Table) -> bool:
 
 
 def _absent(tables: list[Table]) -> list[tuple[str, str]]:
-    places = [layouts()[t.name.removesuffix(COMPARED)].paper.place for t in tables if t.name.endswith(COMPARED)]
+    papers = [layouts()[t.name.removesuffix(COMPARED)].paper for t in tables if t.name.endswith(COMPARED)]
+    places = [paper.place for paper in papers if paper]
     found = []
     if places:
         found.append((f"Nothing was run at full scale, so there is no comparison with {'; '.join(places)}.", ""))

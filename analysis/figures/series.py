@@ -140,7 +140,8 @@ def panels(
         settings = alike.groupby("common")
         for common, own in settings:
             number, differs = _apart(common, [*settings.groups])
-            found.append(Panel(*said, _series(own), number=number, task=task, differs=differs))
+            title = dict(zip(TITLE, said, strict=True))
+            found.append(Panel(**title, series=_series(own), number=number, task=task, differs=differs))
     return sorted(found, key=lambda panel: PROVENANCES.index(panel.provenance))
 
 
@@ -225,7 +226,7 @@ def _row(file: str, record: Trained, task: str) -> dict[str, Any]:
 
 def _benchmark(record: Any, task: str) -> dict[str, Any]:
     """What is equal in a panel of one benchmark."""
-    own = next((each for each in record.config.get("benchmarks") or [] if each.get("task") == task), {})
+    own: dict[str, Any] = next((each for each in record.config.get("benchmarks") or [] if each.get("task") == task), {})
     result = record.benchmarks[task]
     return own | {"n": result.n, "set": result.verdicts.dataset if result.verdicts else None}
 
