@@ -19,7 +19,7 @@ try:
     from omegaconf.errors import OmegaConfBaseException
 
     from kawhi.base.checkout import ROOT
-    from kawhi.base.errors import CellError
+    from kawhi.base.errors import CellError, sentence
     from kawhi.runs.cell import run_cell
     from kawhi.runs.plan import print_plan
     from kawhi.runs.record import scores_of
@@ -90,7 +90,6 @@ if __name__ == "__main__":
         main()
         if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
             print("\n# The cells that -m would run:")
-            sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
+            print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# ")
     except (HydraException, OmegaConfBaseException, TableError, CellError) as error:
-        sentence = str(error).split("Config search path")[0]
-        sys.exit(f"error: {' '.join(sentence.split())}")
+        sys.exit(f"error: {sentence(error)}")

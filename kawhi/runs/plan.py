@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import configuration_folder
-from kawhi.base.errors import CellError, DataMissing
+from kawhi.base.errors import DataMissing
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, trains
 from kawhi.runs.identity import cell_name, directory_of
@@ -206,18 +205,11 @@ def _hours(hours: float | None) -> str:
     return "–" if hours is None else f"{hours:.2f} h"
 
 
-def print_plan(overrides: Sequence[str], prefix: str = "", *, short: bool = False) -> int:
-    """``kawhi plan``; returns the exit code."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+def print_plan(overrides: Sequence[str], prefix: str = "", *, short: bool = False) -> None:
+    """Prints the plan of a command.
 
-    from kawhi.runs.table_rows import TableError
-
-    try:
-        text = render(make_plan(configuration_folder(), overrides), overrides, short=short)
-    except (CellError, TableError, HydraException, OmegaConfBaseException) as error:
-        sentence = str(error).split("Config search path")[0]
-        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
-        return 1
+    Raises:
+        CellError, TableError, hydra.errors.HydraException: as :func:`make_plan`.
+    """
+    text = render(make_plan(configuration_folder(), overrides), overrides, short=short)
     print("\n".join(f"{prefix}{line}".rstrip() for line in text.splitlines()))
-    return 0

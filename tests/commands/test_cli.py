@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kawhi import __version__
 from kawhi.base.rundir import RunDirectory
 from kawhi.commands.cli import main
 from kawhi.doctor import machine as doctor
@@ -78,7 +80,20 @@ def test_a_mistyped_command_is_told(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    assert "usage: kawhi" in capsys.readouterr().err
+    assert "Usage: kawhi" in capsys.readouterr().err
+
+
+def test_the_version_is_the_package_s(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"kawhi {__version__}\n"
+
+
+def test_a_shell_completes_commands():
+    asked = {"_KAWHI_COMPLETE": "bash_complete", "COMP_WORDS": "kawhi re", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "kawhi"], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["plain,records", "plain,rejudge"]
 
 
 def test_a_package_that_is_missing_is_told(monkeypatch, capsys):
