@@ -59,7 +59,7 @@ def main(cell: DictConfig) -> None:
     try:
         refuse_a_table()
         refuse_slurm()
-        run = run_cell(cell)
+        run = run_cell(cell, overrides=HydraConfig.get().overrides.task)
         print(f"done: {run.record}")
         for line in scores_of(json.loads(run.record.read_text())):
             print(line)

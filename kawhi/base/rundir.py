@@ -2,7 +2,8 @@
 
 Layout of ``<paths.runs>/<experiment>/<name>-<hash>/``::
 
-    config.yaml   stages/<stage>.json   status.json   logs/<stage>.log   train/   eval/<task>/   record.json
+    config.yaml   overrides.json   stages/<stage>.json   status.json   logs/<stage>.log   train/   eval/<task>/
+    record.json
 
 ``record.json`` is written last and is the only proof that the cell is done.
 """
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_atomically, write_json
 
+_PLACES = ("paths.", "folder=")
 _TRIES = 5  # tenths of a second
 
 
@@ -40,6 +43,11 @@ class RunDirectory:
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
+
+    @property
+    def overrides(self) -> Path:
+        """What Hydra was given for the cell; where it is kept, which belongs to one machine, left out."""
+        return self.path / "overrides.json"
 
     @property
     def record(self) -> Path:
@@ -139,8 +147,17 @@ class RunDirectory:
         """Writes the metrics of all launches as one file."""
         write_atomically(self.merged_metrics, "".join(json.dumps(row) + "\n" for row in self.metrics()))
 
-    def save_config(self, cell: DictConfig) -> None:
+    def save_config(self, cell: DictConfig, overrides: Iterable[str] | None = None) -> None:
+        """Writes the configuration, and the overrides it was composed with unless somebody's are there already."""
         write_atomically(self.config, OmegaConf.to_yaml(cell, resolve=True))
+        if overrides is not None and not self.overrides.exists():
+            write_json(self.overrides, [each for each in overrides if not each.startswith(_PLACES)])
+
+    def command(self) -> str | None:
+        """What the cell was first asked for by; ``None`` where nobody noted it."""
+        if not self.overrides.exists():
+            return None
+        return shlex.join(["python", "experiments/run.py", *json.loads(self.overrides.read_text())])
 
     def load_config(self) -> DictConfig:
         loaded = OmegaConf.load(self.config)

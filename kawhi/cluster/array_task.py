@@ -122,7 +122,7 @@ def run_task(cell: TableCell, conf: Path = ROOT / "conf") -> int:
         if folder.record.exists():
             print("it has a record already", flush=True)
             return 0
-        folder.save_config(cell.config)
+        folder.save_config(cell.config, cell.overrides)
     return CellJob(folder.path, None, ATTEMPTS, baseline=baseline).main()
 
 

@@ -78,6 +78,7 @@ class Launch:
         self.options, self.cells, self.labels = options, cells, labels(cells)
         self.runs, self.name = Path(cells[0].paths.runs), cells[0].folder
         self.config: dict[RunDirectory, DictConfig] = {}
+        self.overrides: dict[RunDirectory, Sequence[str]] = {}
         self.wanted: list[Wanted] = []
         baselines: dict[tuple[str, ...], RunDirectory] = {}
         for cell, overrides in zip(cells, job_overrides, strict=True):
@@ -89,8 +90,9 @@ class Launch:
                     absolute_paths(untrained)
                     baselines[words] = directory_of(untrained)
                     self.config.setdefault(baselines[words], untrained)
+                    self.overrides.setdefault(baselines[words], words)
                 baseline = baselines[words]
-            self.config[folder] = cell
+            self.config[folder], self.overrides[folder] = cell, overrides
             self.wanted.append(Wanted(folder, cell.study.name, baseline))
 
     def run(self) -> int:
@@ -116,6 +118,7 @@ class Launch:
     def _look_again(self) -> None:
         """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
         self.config = {folder.existing(): cell for folder, cell in self.config.items()}
+        self.overrides = {folder.existing(): words for folder, words in self.overrides.items()}
         self.wanted = [
             replace(wanted, folder=wanted.folder.existing(), baseline=wanted.baseline and wanted.baseline.existing())
             for wanted in self.wanted
@@ -206,7 +209,7 @@ class Launch:
         self, array: Array, division: Division, new: submission.Submission, jobs: dict[str, str], snapshot: Path
     ) -> str:
         for wanted in array.cells:
-            wanted.folder.save_config(self.config[wanted.folder])
+            wanted.folder.save_config(self.config[wanted.folder], self.overrides[wanted.folder])
         config = self.config[array.cells[0].folder]
         ids = [jobs.get(name, name) for name in array.after_all]
         dependency = f"afterok:{':'.join(ids)}" if ids else None

@@ -22,9 +22,11 @@ def rejudge(run: Path, judge: tuple[str, ...]) -> None:
     """Judges the responses of a run by another judge, in another run directory."""
     from kawhi.base.checkout import configuration_folder
     from kawhi.evaluation.results import open_run
-    from kawhi.runs.rejudge import judge_config, rejudge
+    from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge
 
-    done = rejudge(open_run(run), judge_config(configuration_folder(), judge[0], list(judge[1:])))
+    responses, (name, *settings) = open_run(run), judge
+    block = judge_config(configuration_folder(), name, settings)
+    done = rejudge(responses, block, overrides=judge_overrides(name, settings))
     if done.already:
         print(f"nothing to do: this judge's verdicts on these responses are in {done.run.path}")
         return

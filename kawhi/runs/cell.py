@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,11 +59,12 @@ class Status:
         write_json(self.run.status, {"stage": stage, "steps": self.steps, "time": time.time(), **more})
 
 
-def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
+def run_cell(cell: DictConfig, part: str | None = None, overrides: Sequence[str] | None = None) -> RunDirectory:
     """Runs what is missing of a cell, or of one part of it; returns at once when its record exists.
 
     Args:
         part: ``train``, ``evaluate`` or ``None`` for both (:data:`kawhi.base.stage.PARTS`).
+        overrides: that the cell was composed with, for its record; ``None`` where they were noted before.
 
     Raises:
         CellError: something the user can mend.
@@ -89,7 +90,7 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     with run_directory.locked(), fork_server.running(environment, wanted=cell.scale.device == "cpu"):
         end_stragglers(run_directory.path)  # of a run that was killed
         run_directory.stop_request.unlink(missing_ok=True)  # it was for an earlier run
-        run_directory.save_config(cell)
+        run_directory.save_config(cell, overrides)
         status = Status(run_directory, cell.steps)
         try:
             for stage in stages:

@@ -1,6 +1,7 @@
 """Stage ``record``: everything a table needs from a run, in one small JSON file, written last.
 
-Two runs of a cell on one machine give the same record but for the block ``run``, which says when, where and how fast.
+Two runs of a cell on one machine give the same record but for the block ``run``, which says when, where and how fast,
+and for the ``command`` where the cell was asked for in other words.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from kawhi.base.checkout import configuration_folder
 from kawhi.base.devices import gpus_needed
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
@@ -23,7 +23,6 @@ from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.records.schema import VERSION
 from kawhi.runs.identity import cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
-from kawhi.runs.own_command import own_command
 from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
 
 KAWHI_TIMERS = tuple(
@@ -51,7 +50,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
         "cell": {"experiment": cell.folder, "name": cell_name(cell), "hash": cell_hash(cell)},
         "provenance": cell.scale.provenance,
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
-        "command": own_command(cell, configuration_folder()),
+        "command": run_directory.command(),
         "datasets": data_sets(run_directory, part),
         "config": part,
     }

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,22 +75,32 @@ def judge_config(conf: Path, name: str, overrides: list[str]) -> DictConfig:
     known = sorted(file.stem for file in (conf / "judge").glob("*.yaml"))
     if name not in known:
         raise CellError(f"there is no judge {name}; conf/judge has {', '.join(known) or 'none'}")
-    given = {key.removeprefix("judge."): value for key, _, value in (each.partition("=") for each in overrides)}
+    words = judge_overrides(name, overrides)[1:]
     try:
         with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
             block = compose(f"judge/{name}").judge
             if block is None:
                 others = ", ".join(each for each in known if each != name)
                 raise CellError(f"{name} is no judge: choose one of {others}")
-            if unknown := [key for key in given if key.split(".")[0] not in block]:
+            keys = [word.partition("=")[0].removeprefix("judge.") for word in words]
+            if unknown := [key for key in keys if key.split(".")[0] not in block]:
                 raise CellError(f"the judge {name} has no {', '.join(unknown)}; it has {', '.join(block)}")
-            return compose(f"judge/{name}", overrides=[f"judge.{key}={value}" for key, value in given.items()]).judge
+            return compose(f"judge/{name}", overrides=words).judge
     except HydraException as error:
         raise CellError(" ".join(str(error).split())) from error
 
 
+def judge_overrides(name: str, settings: Sequence[str]) -> list[str]:
+    """What ``experiments/run.py`` is given for a judge of ``conf/judge`` with other values of its settings."""
+    return [f"judge={name}", *(f"judge.{each.removeprefix('judge.')}" for each in settings)]
+
+
 def rejudge(
-    run: RunDirectory, judge: DictConfig, make_judge: MakeJudge | None = None, score: Score | None = None
+    run: RunDirectory,
+    judge: DictConfig,
+    make_judge: MakeJudge | None = None,
+    score: Score | None = None,
+    overrides: Sequence[str] = (),
 ) -> Rejudged:
     """Judges the responses of a run by another judge.  When it was interrupted, the same call goes on.
 
@@ -99,6 +110,7 @@ def rejudge(
         make_judge: (block, log of a server that is started for it) -> the judge, for as long as it is needed; the
             package's own when left out.
         score: (folder, benchmark, judge) -> the score; the package's own when left out.
+        overrides: that give this judge, for the record's command.
 
     Raises:
         CellError: the responses are not complete, the judge failed, or another process is at work.
@@ -115,7 +127,7 @@ def rejudge(
         status = Status(target, cell.steps)
         status.set("evaluate")
         try:
-            copy_responses(run, target, cell)
+            copy_responses(run, target, cell, overrides)
             scores = _judge_all(run, target, cell, make_judge or _make_judge, score or score_samples)
             start = time.monotonic()
             record(cell, target)
@@ -181,10 +193,10 @@ def _name(run: RunDirectory) -> str:
     return f"{run.path.resolve().parent.name}/{run.path.resolve().name}"
 
 
-def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
+def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig, overrides: Sequence[str]) -> None:
     """Everything of a run but its weights, verdicts, scores and record; what was copied before stays as it is."""
     write_json(target.path / ORIGIN, {"from": _name(run)})
-    target.save_config(cell)
+    target.save_config(cell, _other_judge(run, overrides))
     train = [*sorted((run.path / "train").glob("metrics-*.jsonl")), run.merge_report]
     for source in (run.path / "data.json", *train):
         if source.exists():
@@ -202,6 +214,14 @@ def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig) ->
     stages = STAGES[cell.study.name]
     for stage in stages[: stages.index("evaluate")]:
         _copy(run.stage(stage), target.stage(stage))
+
+
+def _other_judge(run: RunDirectory, overrides: Sequence[str]) -> list[str] | None:
+    """The run's own overrides with another judge; ``None`` where either is not known."""
+    if not overrides or not run.overrides.exists():
+        return None
+    own = json.loads(run.overrides.read_text())
+    return [*(each for each in own if not re.match(r"[+~]*judge[.=@]", each)), *overrides]
 
 
 def _copy(source: Path, to: Path) -> None:

@@ -10,11 +10,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.results import samples_of, score_of
 from kawhi.evaluation.samples import read_images
 from kawhi.runs.identity import directory_of
-from kawhi.runs.rejudge import judge_config, rejudge, without_verdict
+from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge, without_verdict
 from tests.evaluation.made import JUDGE, MADE, OTHER_JUDGE, TINY, judging, known, make_run, responses
 
 SECOND = OmegaConf.create(OTHER_JUDGE)
@@ -51,6 +52,15 @@ def test_another_judge_makes_another_run_and_leaves_the_first_alone(tmp_path):
     assert done.scores == {TINY: (25.0, 25.0), MADE: (pytest.approx(35.714, abs=1e-3), pytest.approx(85.714, abs=1e-3))}
     assert done.run == directory_of(done.run.load_config())
     assert done.run.load_config().judge == OTHER_JUDGE
+
+
+def test_its_command_is_that_of_the_run_with_the_other_judge(tmp_path):
+    run = make_run(tmp_path)
+    write_json(run.overrides, ["steps=3", "judge=first", "judge.seed=1"])
+    words = judge_overrides("second", ["seed=2", "judge.model=x y"])
+    target = rejudge(run, SECOND, name_of, judging(lambda sample: "1"), words).run
+    said = json.loads(target.record.read_text())["command"]
+    assert said == "python experiments/run.py steps=3 judge=second judge.seed=2 'judge.model=x y'"
 
 
 def test_responses_images_and_generation_files_are_those_of_the_first(tmp_path):
