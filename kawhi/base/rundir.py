@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import json
 import shlex
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +21,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.base.errors import CellError
 from kawhi.base.files import write_atomically, write_json
+from kawhi.base.locks import alone
 
 _PLACES = ("paths.", "folder=")
-_TRIES = 5  # tenths of a second
+_LOOKED_AT = 0.5  # seconds: one that only looks (`held`) has the lock for a moment
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,10 @@ class RunDirectory:
         return loaded
 
     def held(self) -> bool:
-        """Whether a process on this machine, or on one that shares the folder, works on the cell."""
+        """Whether a process on this machine, or on one that shares the folder, works on the cell.
+
+        By a shared lock, so that two who look do not see each other, and of a folder that is another user's.
+        """
         try:
             with open(self.path / ".lock") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -183,14 +185,6 @@ class RunDirectory:
             CellError: another one does.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as file:
-            for left in reversed(range(_TRIES)):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if not left:
-                        sentence = f"another process is running this cell ({self.path}); wait for it or stop it"
-                        raise CellError(sentence) from error
-                    time.sleep(0.1)  # one that only looks (`held`) has it for a moment
+        sentence = f"another process is running this cell ({self.path}); wait for it or stop it"
+        with alone(self.path / ".lock", sentence, _LOOKED_AT):
             yield
