@@ -34,8 +34,9 @@ from kawhi.cluster.table_job import TableJob, stamp_content
 from kawhi.queue import slurm, submission
 from kawhi.queue.site import SITE, read_site
 from kawhi.runs import gate
+from kawhi.runs.composing import composed, labels, untrained
 from kawhi.runs.identity import directory_of
-from kawhi.runs.launcher import composed, labels, validate
+from kawhi.runs.validation import validate
 
 _OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
 
@@ -84,12 +85,12 @@ class Launch:
         for cell, overrides in zip(cells, job_overrides, strict=True):
             folder, baseline = directory_of(cell), None
             if gate.gated(cell) and not folder.record.exists():
-                words = (*(o for o in overrides if not o.startswith("study=")), "study=baseline")
+                words = tuple(untrained(overrides))
                 if words not in baselines:
-                    untrained = composed(loader, sweep, list(words))
-                    absolute_paths(untrained)
-                    baselines[words] = directory_of(untrained)
-                    self.config.setdefault(baselines[words], untrained)
+                    model = composed(loader, sweep, list(words))
+                    absolute_paths(model)
+                    baselines[words] = directory_of(model)
+                    self.config.setdefault(baselines[words], model)
                     self.overrides.setdefault(baselines[words], words)
                 baseline = baselines[words]
             self.config[folder], self.overrides[folder] = cell, overrides

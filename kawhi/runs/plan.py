@@ -8,21 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from kawhi.base.checkout import configuration_folder
 from kawhi.base.errors import DataMissing
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import evaluates, trains
+from kawhi.base.stage import trains
+from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.identity import cell_name, directory_of
-from kawhi.runs.launcher import labels
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
-from kawhi.runs.table_rows import jobs, refuse_two_tables
-from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
+from kawhi.runs.validation import validate_numbers
 from kawhi.runs.verl_command import command, own_environment
 
 
@@ -53,29 +49,6 @@ class PlannedCell:
     device: str
 
 
-def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig], list[list[str]]]:
-    """The cells of ``experiments/run.py -m OVERRIDES`` and the overrides of each.
-
-    Raises:
-        hydra.errors.HydraException, TableError: an override that does not exist.
-    """
-    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        given = OverridesParser.create().parse_overrides(list(overrides))
-        refuse_two_tables(given)
-        fixed = [str(o.input_line) for o in given if not o.is_sweep_override()]
-        master = compose("run", overrides=fixed, return_hydra_config=True)
-        sweeper = master.hydra.sweeper
-        if sweeper.get("blocks"):
-            blocks = OmegaConf.to_container(sweeper.blocks, resolve=True)
-            names = OmegaConf.to_container(master.scale.names, resolve=True)
-            rows = jobs(blocks, names, given)  # type: ignore[arg-type]
-        else:
-            params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-            every = OverridesParser.create().parse_overrides([*params, *overrides])
-            rows = BasicSweeper.split_arguments(every, None)[0]
-        return [compose("run", overrides=row) for row in rows], rows
-
-
 def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
     """A plan; nothing is started and nothing written.
 
@@ -94,13 +67,9 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
 
 def _directory(cell: DictConfig) -> RunDirectory | None:
     """Of a cell that could run; ``None`` while its data file, on which its hash depends, is missing."""
-    if trains(cell):
-        validate_algorithm(cell)
-        validate_credit(cell)
+    validate_numbers(cell)
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
-    if evaluates(cell):
-        validate_benchmarks(cell)
     try:
         return directory_of(cell)
     except DataMissing:
