@@ -71,10 +71,13 @@ class RunDirectory:
         """What every launch of a stage ran on, oldest first (:func:`kawhi.base.made_by.launch_note`)."""
         return self.path / "launches.json"
 
+    def launch_notes(self) -> list[dict[str, Any]]:
+        """What :attr:`launches` holds; empty before there is one."""
+        return json.loads(self.launches.read_text()) if self.launches.exists() else []
+
     def add_launch(self, note: dict[str, Any]) -> None:
         """Adds a note to :attr:`launches`."""
-        earlier = json.loads(self.launches.read_text()) if self.launches.exists() else []
-        write_json(self.launches, [*earlier, note])
+        write_json(self.launches, [*self.launch_notes(), note])
 
     @property
     def checkpoints(self) -> Path:

@@ -20,7 +20,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kawhi.base.errors import CellError
+from kawhi.base.errors import CellError, sentence
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES, evaluates
@@ -75,19 +75,19 @@ def judge_config(conf: Path, name: str, overrides: list[str]) -> DictConfig:
     known = sorted(file.stem for file in (conf / "judge").glob("*.yaml"))
     if name not in known:
         raise CellError(f"there is no judge {name}; conf/judge has {', '.join(known) or 'none'}")
-    words = judge_overrides(name, overrides)[1:]
+    _, *words = judge_overrides(name, overrides)
     try:
         with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
             block = compose(f"judge/{name}").judge
             if block is None:
                 others = ", ".join(each for each in known if each != name)
                 raise CellError(f"{name} is no judge: choose one of {others}")
-            keys = [word.partition("=")[0].removeprefix("judge.") for word in words]
-            if unknown := [key for key in keys if key.split(".")[0] not in block]:
+            keys = [re.split("[=.]", word)[1] for word in words]
+            if unknown := [key for key in keys if key not in block]:
                 raise CellError(f"the judge {name} has no {', '.join(unknown)}; it has {', '.join(block)}")
             return compose(f"judge/{name}", overrides=words).judge
     except HydraException as error:
-        raise CellError(" ".join(str(error).split())) from error
+        raise CellError(sentence(error)) from error
 
 
 def judge_overrides(name: str, settings: Sequence[str]) -> list[str]:
@@ -123,22 +123,13 @@ def rejudge(
     _refuse(run, target, cell)
     if make_judge is None:
         preflight(OmegaConf.to_container(judge, resolve=True))
-    with target.locked():
-        status = Status(target, cell.steps)
+    with target.locked(), Status(target, cell.steps).until("done") as status:
         status.set("evaluate")
-        try:
-            copy_responses(run, target, cell, overrides)
-            scores = _judge_all(run, target, cell, make_judge or _make_judge, score or score_samples)
-            start = time.monotonic()
-            record(cell, target)
-            write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
-        except CellError as error:
-            status.set("failed", reason=str(error))
-            raise
-        except KeyboardInterrupt:
-            status.set("stopped", reason="interrupted")
-            raise
-        status.set("done")
+        copy_responses(run, target, cell, overrides)
+        scores = _judge_all(run, target, cell, make_judge or _make_judge, score or score_samples)
+        start = time.monotonic()
+        record(cell, target)
+        write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
     return Rejudged(target, already=False, scores=scores)
 
 
@@ -153,7 +144,7 @@ def judged_cell(run: RunDirectory, judge: DictConfig) -> DictConfig:
     try:
         OmegaConf.resolve(cell)
     except OmegaConfBaseException as error:
-        raise CellError(f"the judge's settings do not fit this run: {' '.join(str(error).split())}") from error
+        raise CellError(f"the judge's settings do not fit this run: {sentence(error)}") from error
     is_at, was_at = run.path.resolve().parents[1], Path(cell.paths.runs).resolve()
     for name in cell.paths:
         moved = os.path.relpath(Path(cell.paths[name]).resolve(), was_at)
@@ -171,8 +162,7 @@ def _refuse_unjudged(run: RunDirectory, cell: DictConfig) -> None:
 def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
     if target.path.resolve() == run.path.resolve():
         raise CellError(f"{run.path} has this judge already but is not finished: run its own command again")
-    stages = STAGES[cell.study.name]
-    for stage in stages[: stages.index("evaluate")]:
+    for stage in before_evaluation(cell):
         if not run.stage(stage).exists():
             raise CellError(f"{run.path} has not finished its stage {stage}: run its own command again first")
     for each in cell.benchmarks:
@@ -189,6 +179,12 @@ def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
             raise CellError(f"{target.path} was begun with the responses of {begun}: rejudge that run to finish it")
 
 
+def before_evaluation(cell: DictConfig) -> tuple[str, ...]:
+    """The stages that a rejudged run has from the first one."""
+    stages = STAGES[cell.study.name]
+    return stages[: stages.index("evaluate")]
+
+
 def _name(run: RunDirectory) -> str:
     return f"{run.path.resolve().parent.name}/{run.path.resolve().name}"
 
@@ -197,23 +193,21 @@ def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig, ov
     """Everything of a run but its weights, verdicts, scores and record; what was copied before stays as it is."""
     write_json(target.path / ORIGIN, {"from": _name(run)})
     target.save_config(cell, _other_judge(run, overrides))
-    train = [*sorted((run.path / "train").glob("metrics-*.jsonl")), run.merge_report]
-    for source in (run.path / "data.json", *train):
+    stages = [run.stage(stage) for stage in before_evaluation(cell)]
+    metrics = sorted((run.path / "train").glob("metrics-*.jsonl"))
+    for source in (run.path / "data.json", *metrics, run.merge_report, *stages):
         if source.exists():
             _copy(source, target.path / source.relative_to(run.path))
     for each in cell.benchmarks:
         folder, to = run.evaluation(each.task), target.evaluation(each.task)
         if (to / SAMPLES).exists():
             continue  # perhaps judged in part
-        for source in sorted(folder.rglob("*")):
+        for source in filter(Path.is_file, sorted(folder.rglob("*"))):
             name = source.relative_to(folder)
-            hidden = any(part.startswith(".") for part in name.parts)  # left by a writer that was killed
-            if source.is_file() and not hidden and name.parts[0] not in (SAMPLES, SCORE, *JUDGED):
+            # A dot: left by a writer that was killed.
+            if name.parts[0] not in (SAMPLES, SCORE, *JUDGED) and not any(part[0] == "." for part in name.parts):
                 _copy(source, to / name)
         write_samples(to / SAMPLES, [without_verdict(sample) for sample in samples_of(run, each.task)])
-    stages = STAGES[cell.study.name]
-    for stage in stages[: stages.index("evaluate")]:
-        _copy(run.stage(stage), target.stage(stage))
 
 
 def _other_judge(run: RunDirectory, overrides: Sequence[str]) -> list[str] | None:

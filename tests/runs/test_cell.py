@@ -297,7 +297,7 @@ def test_a_stage_beside_training_is_ended_at_once(harness, monkeypatch):
         asked.scale.limits.merge = 60
         with monkeypatch.context() as within:  # undone before the fork server's block ends, which puts it back, too
             within.setattr(module.sys, "executable", str(script))
-            return module._module(asked, run_directory, "merge", "m")
+            return module._module(asked, run_directory, None, stage="merge", module="m")
 
     harness.run_directory.path.mkdir(parents=True)
     script = harness.run_directory.path / "script"
