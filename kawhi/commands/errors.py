@@ -25,13 +25,20 @@ Error attribution (figure 1a): a judge sorts every wrong answer of a run into VP
 @click.option("--base-url", metavar="URL", help="of a running server of the judge")
 @click.option("--model", metavar="NAME", help="the judge, as that server calls it")
 def errors(run: Path, benchmark: str | None, judge: str, base_url: str | None, model: str | None) -> None:
+    from omegaconf import OmegaConf
+
+    from kawhi.base.checkout import configuration_folder
     from kawhi.evaluation.judge_server import judging
     from kawhi.probes.error_attribution import RESULTS, attribute, folder_of, wrong_answers
     from kawhi.probes.error_figure import draw
     from kawhi.probes.study_record import write_errors_record
+    from kawhi.runs.rejudge import judge_config
+    from kawhi.runs.verl_command import to_override
 
     task = benchmark or _only_benchmark(run)
-    block = _judge_block(judge, base_url=base_url, model=model)
+    other = {"base_url": base_url, "model": model}
+    given = [f"{key}={to_override(value)}" for key, value in other.items() if value]
+    block: Any = OmegaConf.to_container(judge_config(configuration_folder(), judge, given), resolve=True)
     folder = run / "eval" / task
     out = folder_of(folder, block["name"])
     wrong_answers(folder, task)  # before a judge is started for nothing
@@ -59,20 +66,3 @@ def _only_benchmark(run: Path) -> str:
             else f"{run} has no eval/*/samples.parquet; name the folder of an evaluated run"
         )
     return tasks[0]
-
-
-def _judge_block(name: str, **other: str | None) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    from kawhi.base.checkout import configuration_folder
-
-    folder = configuration_folder() / "judge"
-    known = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "none")
-    if name not in known:
-        raise CellError(f"there is no judge {name}; conf/judge has {', '.join(known) or 'none'}")
-    file = OmegaConf.load(folder / f"{name}.yaml")
-    for key, value in other.items():
-        if value:
-            OmegaConf.update(file, f"judge.{key}", value)
-    block: Any = OmegaConf.to_container(file, resolve=True)
-    return block["judge"]

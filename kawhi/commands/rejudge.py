@@ -26,7 +26,7 @@ def rejudge(run: Path, judge: tuple[str, ...]) -> None:
 
     responses, (name, *settings) = open_run(run), judge
     block = judge_config(configuration_folder(), name, settings)
-    done = rejudge(responses, block, overrides=judge_overrides(name, settings))
+    done = rejudge(responses, block, judge_overrides(name, settings))
     if done.already:
         print(f"nothing to do: this judge's verdicts on these responses are in {done.run.path}")
         return

@@ -11,8 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES, evaluates
 from kawhi.data.schema import atomically
-from kawhi.evaluation.benchmark import Benchmark, load
-from kawhi.evaluation.judge_server import preflight
+from kawhi.evaluation.benchmark import load
+from kawhi.evaluation.judge_server import judging, preflight
 from kawhi.evaluation.results import SAMPLES, SCORE, samples_of, score_of
 from kawhi.evaluation.samples import Sample, write_samples
 from kawhi.evaluation.scoring import score as score_samples
@@ -40,9 +39,6 @@ ORIGIN = "rejudged.json"
 
 JUDGED = ("judge", "errors")
 """Folders in ``eval/<task>`` that follow from the run's own judge: its replies, and the errors in wrong answers."""
-
-MakeJudge = Callable[[DictConfig, Path], AbstractContextManager[Any]]
-Score = Callable[[Path, Benchmark, Any], dict[str, Any]]
 
 
 @dataclass
@@ -95,21 +91,12 @@ def judge_overrides(name: str, settings: Sequence[str]) -> list[str]:
     return [f"judge={name}", *(f"judge.{each.removeprefix('judge.')}" for each in settings)]
 
 
-def rejudge(
-    run: RunDirectory,
-    judge: DictConfig,
-    make_judge: MakeJudge | None = None,
-    score: Score | None = None,
-    overrides: Sequence[str] = (),
-) -> Rejudged:
+def rejudge(run: RunDirectory, judge: DictConfig, overrides: Sequence[str] = ()) -> Rejudged:
     """Judges the responses of a run by another judge.  When it was interrupted, the same call goes on.
 
     Args:
         run: with the responses to all its benchmarks, judged or not.
         judge: the block of the configuration.
-        make_judge: (block, log of a server that is started for it) -> the judge, for as long as it is needed; the
-            package's own when left out.
-        score: (folder, benchmark, judge) -> the score; the package's own when left out.
         overrides: that give this judge, for the record's command.
 
     Raises:
@@ -121,12 +108,11 @@ def rejudge(
     if target.record.exists():
         return Rejudged(target, already=True)
     _refuse(run, target, cell)
-    if make_judge is None:
-        preflight(OmegaConf.to_container(judge, resolve=True))
+    preflight(OmegaConf.to_container(cell.judge, resolve=True))
     with target.locked(), Status(target, cell.steps).until("done") as status:
         status.set("evaluate")
         copy_responses(run, target, cell, overrides)
-        scores = _judge_all(run, target, cell, make_judge or _make_judge, score or score_samples)
+        scores = _judge_all(run, target, cell)
         start = time.monotonic()
         record(cell, target)
         write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
@@ -228,17 +214,15 @@ def without_verdict(sample: Sample) -> Sample:
     return replace(sample, score=None, extraction="", parts={}, replies=[])
 
 
-def _judge_all(
-    run: RunDirectory, target: RunDirectory, cell: DictConfig, make_judge: MakeJudge, score: Score
-) -> dict[str, tuple[float | None, float]]:
+def _judge_all(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> dict[str, tuple[float | None, float]]:
     """Scores every benchmark that has no score yet; score before and after of all."""
     start = time.monotonic()
     missing = [each.task for each in cell.benchmarks if score_of(target, each.task) is None]
     if missing:
-        with make_judge(cell.judge, target.log("judge")) as judge:
+        with judging(cell.judge, log=target.log("judge")) as judge:
             for number, task in enumerate(missing, 1):
                 print(f"[{number}/{len(missing)}] {task}", flush=True)
-                score(target.evaluation(task), load(task), judge)
+                score_samples(target.evaluation(task), load(task), judge)
     write_json(target.stage("evaluate"), {"seconds": round(time.monotonic() - start, 3)})
     scores = {}
     for each in cell.benchmarks:
@@ -247,9 +231,3 @@ def _judge_all(
             raise CellError(f"{each.task} has no score after it was judged; run the same command again")
         scores[each.task] = None if before is None else before["score"], after["score"]
     return scores
-
-
-def _make_judge(settings: DictConfig, log: Path) -> AbstractContextManager[Any]:
-    from kawhi.evaluation.judge_server import judging
-
-    return judging(settings, log=log)

@@ -120,7 +120,7 @@ def judge(tmp_path, monkeypatch):
     (folder / "strict.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(JUDGE | {"model": "judge-c"})))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "preflight", lambda block: None)
-    monkeypatch.setattr(module, "_make_judge", lambda settings, log: nullcontext(f"{settings.model}-{settings.seed}"))
+    monkeypatch.setattr(module, "judging", lambda settings, log: nullcontext(f"{settings.model}-{settings.seed}"))
     monkeypatch.setattr(module, "score_samples", judging(lambda sample: "0"))
 
 
