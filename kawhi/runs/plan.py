@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,30 +139,27 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool
     Args:
         short: without the command lines.
     """
-    hours = [cell.device_hours for cell in plan if cell.device_hours is not None]
-    left = [
-        cell.device_hours for cell in plan if cell.device_hours is not None and cell.state not in ("done", "trained")
-    ]
-    done, busy, missing = (sum(cell.fate == fate for cell in plan) for fate in ("done", "busy", "missing"))
-    width = max(len(cell.label) for cell in plan)
-    lines = []
-    for number, cell in enumerate(plan, 1) if not short else ():
-        lines += [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides)]
-        lines += [cell.command or "no verl command: the cell trains nothing", ""]
-    counted = f"{len(plan)} cells, {done} done, {busy} queued or running, {missing} missing"
+    lines = [] if short else [line for number, cell in enumerate(plan, 1) for line in _described(number, cell)]
+    fates = Counter(cell.fate for cell in plan)
+    counted = f"{len(plan)} cells, {fates['done']} done, {fates['busy']} queued or running, {fates['missing']} missing"
     lines += [f"{' '.join(overrides) or 'defaults'}: {counted}", ""]
+    width = max(len(cell.label) for cell in plan)
     lines += [
         f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {_stands(cell)}"
         for number, cell in enumerate(plan, 1)
     ]
     unit = "device-hours" if plan[0].device == "cpu" else "GPU-hours"
-    lines += [
-        "",
-        f"{unit} of training: {sum(hours):.2f} in all, {sum(left):.2f} still to do",
-    ]
-    sources = dict.fromkeys(cell.source for cell in plan if cell.command)
-    lines += ["seconds per step:"] * bool(sources) + [f"  {source}" for source in sources]
+    hours = sum(cell.device_hours or 0 for cell in plan)
+    left = sum(cell.device_hours or 0 for cell in plan if cell.state not in ("done", "trained"))
+    lines += ["", f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"]
+    if sources := dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command):
+        lines += ["seconds per step:", *sources]
     return "\n".join(lines)
+
+
+def _described(number: int, cell: PlannedCell) -> list[str]:
+    told = cell.command or "no verl command: the cell trains nothing"
+    return [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides), told, ""]
 
 
 def _stands(cell: PlannedCell) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
@@ -89,6 +91,12 @@ def seen(runs: Path) -> survey.CellState:
 def told(runs: Path) -> tuple[str, str, str]:
     state = seen(runs)
     return state.state, state.shown, state.note
+
+
+def printed(view, width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO())
+    console.print(view)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
 def test_a_record_is_what_makes_a_cell_done(tmp_path, says):
@@ -252,7 +260,7 @@ def test_without_slurm_s_answer_files_are_believed(tmp_path, says, capsys):
     assert print_status(tmp_path) == 0
     printed = capsys.readouterr()
     assert "job 12_0, said" in printed.out
-    assert "submitted as job 12_1\n" in printed.out
+    assert "submitted as job 12_1" in printed.out
     assert "from files alone: Slurm did not answer squeue within 5 s" in printed.out
     assert printed.err == ""
 
@@ -301,11 +309,11 @@ def test_a_pipe_gets_everything_and_a_narrow_terminal_what_changes(tmp_path):
         for path in sorted((tmp_path / "exp").iterdir())
         for text in [(path / "status.json").read_text()]
     ]
-    wide = [line.plain for line in table(states)]
+    wide = printed(table(states), 10_000)
     assert wide[0].split() == ["cell", "state", "step", "reward", "left"]
     assert wide[1].split("  ")[0] == states[0].path.name
     assert wide[1].endswith("on a node with a long name")
-    narrow = [line.plain for line in table(states, 60)]
+    narrow = printed(table(states, 60), 60)
     assert narrow[1].split()[:6] == ["inverse", "train", "5/20", "0.125", "2.5", "min"]
     assert max(map(len, narrow)) <= 60
     assert narrow[1].endswith("…")
@@ -322,7 +330,7 @@ def test_a_terminal_s_frame_shows_the_most_urgent_cells(tmp_path):
     for i in range(30):
         made(tmp_path, f"cell{i:02}", "trained")
     made(tmp_path, "zz", "failed", reason="no")
-    lines = [line.plain for line in frame(survey.survey(tmp_path), 80, 20)]
+    lines = printed(frame(survey.survey(tmp_path), 80, 20), 80)
     assert len(lines) <= 19
     assert "zz" in lines[1]
     assert any(line.startswith("and ") for line in lines)
