@@ -51,10 +51,11 @@ def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, wat
     if watch:
         return _watch(console, runs, experiment, failed)
     width = console.width if console.is_terminal else None
+    console.width = width or _UNCUT
     for name, cells in seen.cells.items():
         if chosen := _chosen(cells, failed):
             console.print(Text(str(runs / name), style="bold"), soft_wrap=True)
-            console.print(table(chosen, width), "", width=width or _UNCUT, crop=False)
+            console.print(table(chosen, width), "")
     done = [cell.path for cells in seen.cells.values() for cell in cells if cell.state == "done"]
     hints = [] if failed else where_to_look(done, status=False)
     lines = [*summary(seen), *details(seen, everything=failed), *hints]

@@ -260,7 +260,7 @@ def test_without_slurm_s_answer_files_are_believed(tmp_path, says, capsys):
     assert print_status(tmp_path) == 0
     printed = capsys.readouterr()
     assert "job 12_0, said" in printed.out
-    assert "submitted as job 12_1" in printed.out
+    assert "submitted as job 12_1 " in printed.out
     assert "from files alone: Slurm did not answer squeue within 5 s" in printed.out
     assert printed.err == ""
 
