@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -90,16 +91,21 @@ def _check(given: SimpleNamespace) -> None:
     is_run = given.target.is_dir()
     if not is_run and not given.target.exists():
         raise ValueError(f"there is no file or folder {given.target}")
-    foreign = _OF_IMAGES if is_run else _OF_RUNS
-    named = [name for name in foreign if getattr(given, name) not in (None, ())]
-    if named:
-        option = named[0] if named[0] == "question" else "--" + named[0].replace("_", "-")
-        of = "an image and the target is a folder" if is_run else "a training run and the target is a file"
-        raise ValueError(f"{option} is for {of}")
-    if not is_run and not (given.question or "").strip():
+    if is_run:
+        _refuse(_OF_IMAGES, given, "an image and the target is a folder")
+        return
+    _refuse(_OF_RUNS, given, "a training run and the target is a file")
+    if not (given.question or "").strip():
         raise ValueError(f'an image needs a question: kawhi explain {given.target} "What is ...?"')
     if given.response and given.respond:
         raise ValueError("--response gives the answer and --respond samples one; choose one of them")
+
+
+def _refuse(names: Sequence[str], given: SimpleNamespace, what: str) -> None:
+    for name in names:
+        if getattr(given, name) not in (None, ()):
+            option = name if name == "question" else "--" + name.replace("_", "-")
+            raise ValueError(f"{option} is for {what}")
 
 
 def _of_run(given: SimpleNamespace) -> tuple[Explanation, str]:

@@ -73,7 +73,7 @@ def prepare(
     kind = source_class(name)
     if max_prompt_length < 1 or (limit is not None and limit < 1):
         raise PrepareError("--max-prompt-length and --limit take whole numbers of at least 1")
-    out = out or Path("results/data") / (name if limit is None else f"{name}-first-{limit}")
+    out = out or _default_folder(name, limit)
     local = source != "hub" and not source.startswith(_URL)
     try:
         reader = kind(places.locate(kind, source, revision)) if local else None
@@ -101,6 +101,10 @@ def prepare(
         print(sentence)
     for split in report["splits"]:
         print(f"wrote {out / split}.parquet")
+
+
+def _default_folder(name: str, limit: int | None) -> Path:
+    return Path("results/data") / (name if limit is None else f"{name}-first-{limit}")
 
 
 def _measure(model: str, source: str) -> PromptLength:

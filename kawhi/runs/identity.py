@@ -193,12 +193,13 @@ def weights_fingerprint(model: str) -> str:
         raise CellError(f"the model folder {folder} has no weights (*.safetensors); set model.path to one that has")
     if not (folder / "config.json").is_file():
         raise CellError(f"the model folder {folder} has no config.json; set model.path to a complete checkpoint")
-    small = sum(path.stat().st_size for path in weights) <= _SMALL
+    read = Path.read_bytes if sum(path.stat().st_size for path in weights) <= _SMALL else _sampled
     beside = sorted({file for pattern in _BESIDE_WEIGHTS for file in folder.glob(pattern)})
     digest = hashlib.sha256()
-    for path in [*weights, *beside]:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes() if small or path in beside else _sampled(path))
+    for files, content in ((weights, read), (beside, Path.read_bytes)):
+        for path in files:
+            digest.update(path.name.encode())
+            digest.update(content(path))
     return digest.hexdigest()
 
 

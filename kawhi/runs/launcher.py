@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -142,10 +142,7 @@ def _pass_gates(
         if code := _run(list(missing.values()), views, "baselines", parallel, devices):
             return code
     for folder, baseline in baselines.items():
-        found = gate.findings(baseline, folder)
-        if baseline.gate.stop:
-            gate.refuse(found, folder.path / "eval")
-        print("\n".join(str(finding) for finding in found), flush=True)
+        gate.compare(baseline, folder)
     return 0
 
 
@@ -154,33 +151,54 @@ def _run(missing: Sequence[Work], views: list[CellView], title: str, parallel: i
     if not missing:
         return 0
     index = {view.path: i for i, view in enumerate(views)}
-    waiting = list(missing)
-    running: dict[Path, Running] = {}
-    failed: dict[Path, tuple[int, str]] = {}
+    lanes = _Lanes(list(missing), parallel, devices)
     try:
         with SweepView(views, title) as view:
-            while waiting or running:
-                # In order: a cell that needs many GPUs is not overtaken for ever by those that need few.
-                while waiting and len(running) < parallel and (gpus := devices.take(waiting[0].gpus)) is not None:
-                    work = waiting.pop(0)
-                    running[work.path] = _start(work.overrides, gpus)
+            while lanes.waiting or lanes.running:
+                lanes.fill()
                 time.sleep(_POLL_SECONDS)
-                view.update({index[path] for path in running})
-                for path in [path for path, cell in running.items() if cell.process.poll() is not None]:
-                    ended = running.pop(path)
-                    devices.give_back(ended.gpus)
-                    if ended.process.returncode:
-                        failed[path] = ended.process.returncode, _said(ended.errors)
-                    ended.errors.close()
-                    view.update({index[each] for each in running})
+                view.update({index[path] for path in lanes.running})
+                if lanes.clear():
+                    view.update({index[path] for path in lanes.running})
     except KeyboardInterrupt:
         print("stopping; the same command will go on from here", file=sys.stderr)
         return 130
     finally:
-        _stop(running)
-    for path, (_, message) in failed.items():
+        _stop(lanes.running)
+    for path, (_, message) in lanes.failed.items():
         print(f"failed: {views[index[path]].label}: {message or 'no message'}", file=sys.stderr)
-    return next((code if code > 0 else 1 for code, _ in failed.values()), 0)
+    return next((code if code > 0 else 1 for code, _ in lanes.failed.values()), 0)
+
+
+@dataclass
+class _Lanes:
+    """Cells that wait, run and have failed: exit code and message."""
+
+    waiting: list[Work]
+    parallel: int
+    devices: Devices
+    running: dict[Path, Running] = field(default_factory=dict)
+    failed: dict[Path, tuple[int, str]] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        """Starts what there is room for, in order: a cell of many GPUs is not overtaken for ever by those of few."""
+        while self.waiting and len(self.running) < self.parallel:
+            gpus = self.devices.take(self.waiting[0].gpus)
+            if gpus is None:
+                return
+            work = self.waiting.pop(0)
+            self.running[work.path] = _start(work.overrides, gpus)
+
+    def clear(self) -> list[Path]:
+        """Notes which cells have ended and how; returns them."""
+        ended = [path for path, cell in self.running.items() if cell.process.poll() is not None]
+        for path in ended:
+            process, errors, gpus = self.running.pop(path)
+            self.devices.give_back(gpus)
+            if process.returncode:
+                self.failed[path] = process.returncode, _said(errors)
+            errors.close()
+        return ended
 
 
 def _said(errors: IO[bytes]) -> str:

@@ -148,18 +148,21 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool
         f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {_stands(cell)}"
         for number, cell in enumerate(plan, 1)
     ]
-    unit = "device-hours" if plan[0].device == "cpu" else "GPU-hours"
-    hours = sum(cell.device_hours or 0 for cell in plan)
-    left = sum(cell.device_hours or 0 for cell in plan if cell.state not in ("done", "trained"))
-    lines += ["", f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"]
-    if sources := dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command):
-        lines += ["seconds per step:", *sources]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_sum(plan)])
 
 
 def _described(number: int, cell: PlannedCell) -> list[str]:
     told = cell.command or "no verl command: the cell trains nothing"
     return [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides), told, ""]
+
+
+def _sum(plan: Sequence[PlannedCell]) -> list[str]:
+    unit = "device-hours" if plan[0].device == "cpu" else "GPU-hours"
+    hours = sum(cell.device_hours or 0 for cell in plan)
+    left = sum(cell.device_hours or 0 for cell in plan if cell.state not in ("done", "trained"))
+    sources = dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command)
+    said = f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"
+    return [said, "seconds per step:", *sources] if sources else [said]
 
 
 def _stands(cell: PlannedCell) -> str:

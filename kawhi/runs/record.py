@@ -100,21 +100,25 @@ def _launched(run_directory: RunDirectory) -> dict[str, Any]:
     launches = run_directory.launch_notes()
     # Without this stage itself, unless there is nothing else.
     worked = [note for note in launches if note["stage"] != "record"] or launches or [launch_note("record")]
-    last, states = worked[-1], [note["git"] for note in worked]
-    commit, known = last["git"]["commit"], last["git"]["dirty"] is not None
+    last = worked[-1]
     times: list[str | None] = [_utc(note["time"]) for note in launches] or [None]
     return {
         "started": times[0],
         "ended": times[-1],  # when the last stage, this one, began
         "hardware": last["hardware"],
         "versions": last["versions"],
-        "git": {
-            "commit": commit,
-            "dirty": any(state["dirty"] for state in states) if known else None,
-            "others": list(dict.fromkeys(state["commit"] for state in states if state["commit"] not in (None, commit))),
-        },
+        "git": _git([note["git"] for note in worked]),
         "launches": len(launches) or None,
     }
+
+
+def _git(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last launch's commit, whether any had changes, and the commits of earlier ones."""
+    commit, dirty = states[-1]["commit"], states[-1]["dirty"]
+    others = dict.fromkeys(state["commit"] for state in states if state["commit"] not in (None, commit))
+    if dirty is not None:
+        dirty = any(state["dirty"] for state in states)
+    return {"commit": commit, "dirty": dirty, "others": list(others)}
 
 
 def _took(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, Any]]) -> dict[str, Any]:

@@ -99,15 +99,16 @@ def table(cells: Sequence[CellState], width: int | None = None, *, experiments: 
         width: columns of the terminal; names and notes give way, not what changes.  ``None`` shows everything.
         experiments: whether a name says its experiment, too.
     """
+    half = _UNCUT if width is None else width // 2
     names = [cell.path.name for cell in cells]
-    if width is not None and max(map(len, names), default=0) > width // 2:
+    if _longest(names) > half:
         names = short_names(names)
     if experiments:
         names = [f"{cell.path.parent.name}/{name}" for cell, name in zip(cells, names, strict=True)]
     progress = [progress_of(cell.status if cell.state == "running" else {}) for cell in cells]
     filled = [i for i in range(len(_PROGRESS)) if any(row[i] for row in progress)]
-    fit = width is None or max(map(len, names), default=0) <= width // 2  # then the notes alone give way
-    first, second = Column("cell", no_wrap=fit), Column("state", no_wrap=True)
+    # As long as names take less than half of the width, the notes alone give way.
+    first, second = Column("cell", no_wrap=_longest(names) <= half), Column("state", no_wrap=True)
     view = Table(first, second, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i in filled:
         view.add_column(_PROGRESS[i], no_wrap=True, justify="right")
@@ -116,6 +117,10 @@ def table(cells: Sequence[CellState], width: int | None = None, *, experiments: 
         state = Text(cell.shown, style=_COLOURS[cell.state])
         view.add_row(_one_line(name), state, *(row[i] for i in filled), _one_line(without_log(cell.note)))
     return view
+
+
+def _longest(names: Iterable[str]) -> int:
+    return max(map(len, names), default=0)
 
 
 def _one_line(text: str) -> Text:

@@ -8,7 +8,7 @@ table (``main``, ``geometry``, ``math``); ``scale.names`` says which file that i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -46,21 +46,19 @@ def jobs(
         TableError: nothing is left.
     """
     values = {override.get_key_element(): _values(override) for override in given}
-    table = [
-        {key: [names.get(key, {}).get(value, value) for value in _listed(entry)] for key, entry in block.items()}
-        for block in blocks
-    ]
+    table = [{key: _listed(entry, names.get(key, {})) for key, entry in block.items()} for block in blocks]
     restricted = values.keys() & {key for block in table for key in block}
-    rows: dict[tuple[str, ...], None] = {}
-    for block in table:
-        if restricted <= block.keys():
-            multiplied = {key: its for key, its in values.items() if key not in block}
-            kept = {key: [each for each in its if each in values.get(key, its)] for key, its in block.items()}
-            axes = [[f"{key}={value}" for value in its] for key, its in (multiplied | kept).items()]
-            rows |= dict.fromkeys(itertools.product(*axes))
+    rows = [row for block in table if restricted <= block.keys() for row in _product(block, values)]
     if not rows:
         raise TableError(_no_cell({key: values[key] for key in sorted(restricted)}, table))
-    return [list(row) for row in rows]
+    return [list(row) for row in dict.fromkeys(rows)]
+
+
+def _product(block: Mapping[str, list[str]], values: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
+    """The cells of a block, restricted and multiplied by the ``values`` of the command line."""
+    multiplied = {key: its for key, its in values.items() if key not in block}
+    kept = {key: [each for each in its if each in values.get(key, its)] for key, its in block.items()}
+    return itertools.product(*([f"{key}={value}" for value in its] for key, its in (multiplied | kept).items()))
 
 
 def _values(override: Override) -> list[str]:
@@ -69,8 +67,10 @@ def _values(override: Override) -> list[str]:
     return [override.get_value_element_as_str()]
 
 
-def _listed(entry: Any) -> list[str]:
-    return [str(entry)] if isinstance(entry, str | int | float) else [str(value) for value in entry]
+def _listed(entry: Any, names: Mapping[str, str]) -> list[str]:
+    """The values of an entry, each as the file that it is at this scale."""
+    several = [entry] if isinstance(entry, str | int | float) else entry
+    return [names.get(str(value), str(value)) for value in several]
 
 
 def _no_cell(asked: Mapping[str, list[str]], table: Sequence[Mapping[str, list[str]]]) -> str:

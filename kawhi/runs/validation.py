@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -44,7 +45,7 @@ def validate_benchmarks(cell: DictConfig) -> None:
         would otherwise be found out after the training.
     """
     tasks = [benchmark.task for benchmark in cell.benchmarks]
-    if repeated := sorted({task for task in tasks if tasks.count(task) > 1}):
+    if repeated := sorted(task for task, count in Counter(tasks).items() if count > 1):
         raise CellError(f"{', '.join(repeated)} is asked for twice: a cell has one number per benchmark")
     if missing := [task for task in tasks if not exists(task)]:
         raise CellError(f"there is no task {', '.join(missing)} in kawhi/evaluation/tasks: choose other benchmarks=")
