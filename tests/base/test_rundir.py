@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
 
 import pytest
 
@@ -57,20 +55,8 @@ def test_the_command_is_what_the_cell_was_composed_with_by_who_asked_first(tmp_p
     assert cell_hash(cell(tmp_path, *found)) == cell_hash(asked)
 
 
-def test_a_second_process_is_refused_with_a_sentence(run_directory):
-    script = (
-        "import sys; from pathlib import Path; from kawhi.base.rundir import RunDirectory\n"
-        "try:\n    with RunDirectory(Path(sys.argv[1])).locked(): print('mine')\n"
-        "except RuntimeError as error: print(error)"
-    )
-
-    def second() -> str:
-        command = [sys.executable, "-c", script, str(run_directory.path)]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    with run_directory.locked():
-        assert second() == f"another process is running this cell ({run_directory.path}); wait for it or stop it"
-    assert second() == "mine"
+def test_there_may_be_no_metrics_yet(run_directory):
+    assert run_directory.metrics() == []
 
 
 def write_metrics(run_directory, launch: str, *lines) -> None:

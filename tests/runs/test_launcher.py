@@ -118,17 +118,17 @@ def test_a_cell_that_fails_does_not_stop_the_others(tmp_path, loop, capsys):
     assert capsys.readouterr().err.splitlines() == ["failed: a: error: no luck", "failed: b: no message"]
 
 
-def test_the_exit_code_says_that_trying_again_may_help(loop):
-    assert loop({"a": "raise SystemExit(75)"}) == 75
-
-
-def test_a_cell_that_was_killed_counts_as_failed(loop):
-    assert loop({"a": "import os; os.kill(os.getpid(), 9)"}) == 1
-
-
-def test_a_talkative_cell_is_not_held_up(loop):
-    """More than a pipe holds."""
-    assert loop({"a": "import sys; sys.stderr.write('x' * 500_000)"}) == 0
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("raise SystemExit(75)", 75),  # trying again may help
+        ("import os; os.kill(os.getpid(), 9)", 1),
+        ("import sys; sys.stderr.write('x' * 500_000)", 0),  # more than a pipe holds
+    ],
+    ids=["75", "killed", "talkative"],
+)
+def test_the_exit_code_is_the_cell_s(loop, code, expected):
+    assert loop({"a": code}) == expected
 
 
 @pytest.mark.parametrize(("parallel", "patience"), [(1, 0.2), (3, 30)])
