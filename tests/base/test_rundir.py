@@ -55,10 +55,6 @@ def test_the_command_is_what_the_cell_was_composed_with_by_who_asked_first(tmp_p
     assert cell_hash(cell(tmp_path, *found)) == cell_hash(asked)
 
 
-def test_there_may_be_no_metrics_yet(run_directory):
-    assert run_directory.metrics() == []
-
-
 def write_metrics(run_directory, launch: str, *lines) -> None:
     path = run_directory.path / "train" / f"metrics-{launch}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
