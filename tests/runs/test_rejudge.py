@@ -247,16 +247,17 @@ def test_a_judge_is_composed_with_its_overrides(conf, name):
     assert judge_config(conf, name, ["judge.seed=3"]).name == name
 
 
-def test_no_judge_is_refused(conf):
-    with pytest.raises(CellError, match="none is no judge: choose one of packed, plain"):
-        judge_config(conf, "none", [])
-
-
-def test_unknown_judges_and_settings_are_refused(conf):
-    with pytest.raises(CellError, match="there is no judge nobody; conf/judge has none, packed, plain"):
-        judge_config(conf, "nobody", [])
-    with pytest.raises(CellError, match="the judge plain has no m; it has name, model"):
-        judge_config(conf, "plain", ["m=1"])
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("none", [], "none is no judge: choose one of packed, plain"),
+        ("nobody", [], "there is no judge nobody; conf/judge has none, packed, plain"),
+        ("plain", ["m=1"], "the judge plain has no m; it has name, model"),
+    ],
+)
+def test_judges_and_settings_that_do_not_exist_are_refused(conf, name, settings, sentence):
+    with pytest.raises(CellError, match=sentence):
+        judge_config(conf, name, settings)
 
 
 def test_a_judge_s_settings_can_refer_to_the_run(conf, tmp_path):
