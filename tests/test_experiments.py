@@ -15,7 +15,7 @@ from verl.utils.config import validate_config
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.stage import STAGES, trains
-from kawhi.runs.plan import compose_cells
+from kawhi.runs.composing import compose_cells
 from kawhi.runs.verl_command import overrides
 from tests.cells import CONF, options
 from tests.runs.test_verl_command import FILES, in_verl, leaves

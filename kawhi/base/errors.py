@@ -9,3 +9,8 @@ class CellError(RuntimeError):
 
 class DataMissing(CellError):
     """A data file that nobody has prepared yet."""
+
+
+def sentence(error: BaseException) -> str:
+    """What an error says, on one line; without the search path that Hydra adds."""
+    return " ".join(str(error).split("Config search path")[0].split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +37,30 @@ def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, li
             step's |rollout_corr/kl| must stay below it).
     """
     problems = []
-    got = [row["step"] for row in metrics]
-    if got != list(range(1, steps + 1)):
-        problems.append(f"metrics cover {len(got)} steps instead of 1 to {steps}")
-    for name, fine, wanted in (
-        (CORRELATION, lambda v: v > limits["correlation"], f"> {limits['correlation']}"),
-        (KL, lambda v: abs(v) < limits["kl"], f"within ±{limits['kl']}"),
-        (GRADIENT, math.isfinite, "finite"),
-    ):
-        if any(name not in row for row in metrics):
-            problems.append(f"{name} was not logged")
-            continue
-        # verl's logger writes NaN as null.
-        values = [(row["step"], math.nan if row[name] is None else row[name]) for row in metrics]
-        bad = [(step, value) for step, value in values if not fine(value)]
-        if bad:
-            step, value = bad[0]
-            problems.append(f"{name} is {value:.4g} at step {step} ({len(bad)} such steps); it must be {wanted}")
+    if [row["step"] for row in metrics] != list(range(1, steps + 1)):
+        problems.append(f"metrics cover {len(metrics)} steps instead of 1 to {steps}")
+    problems += [
+        *_outside(metrics, CORRELATION, lambda v: v > limits["correlation"], f"> {limits['correlation']}"),
+        *_outside(metrics, KL, lambda v: abs(v) < limits["kl"], f"within ±{limits['kl']}"),
+        *_outside(metrics, GRADIENT, math.isfinite, "finite"),
+    ]
     if metrics and not any((row.get(GRADIENT) or 0.0) > 0 for row in metrics):
         problems.append("the gradient norm is 0 in every step: nothing was learnt")
-    error = first_error(log)
-    if error:
+    if error := first_error(log):
         problems.append(f"a worker logged an error: {error[:200]}")
     return problems
+
+
+def _outside(metrics: list[dict[str, Any]], name: str, fine: Callable[[float], bool], wanted: str) -> Iterator[str]:
+    """The first step in which a metric is not as it must be."""
+    if any(name not in row for row in metrics):
+        yield f"{name} was not logged"
+        return
+    # verl's logger writes NaN as null.
+    values = [(row["step"], math.nan if row[name] is None else row[name]) for row in metrics]
+    if bad := [(step, value) for step, value in values if not fine(value)]:
+        step, value = bad[0]
+        yield f"{name} is {value:.4g} at step {step} ({len(bad)} such steps); it must be {wanted}"
 
 
 def first_error(log: str) -> str | None:

@@ -2,7 +2,8 @@
 
 Layout of ``<paths.runs>/<experiment>/<name>-<hash>/``::
 
-    config.yaml   stages/<stage>.json   status.json   logs/<stage>.log   train/   eval/<task>/   record.json
+    config.yaml   overrides.json   stages/<stage>.json   status.json   logs/<stage>.log   train/   eval/<task>/
+    record.json
 
 ``record.json`` is written last and is the only proof that the cell is done.
 """
@@ -11,8 +12,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-import time
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.base.errors import CellError
 from kawhi.base.files import write_atomically, write_json
+from kawhi.base.locks import alone
 
-_TRIES = 5  # tenths of a second
+_PLACES = ("paths.", "folder=")
+_LOOKED_AT = 0.5  # seconds: one that only looks (`held`) has the lock for a moment
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class RunDirectory:
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
+
+    @property
+    def overrides(self) -> Path:
+        """What Hydra was given for the cell; where it is kept, which belongs to one machine, left out."""
+        return self.path / "overrides.json"
 
     @property
     def record(self) -> Path:
@@ -64,10 +71,13 @@ class RunDirectory:
         """What every launch of a stage ran on, oldest first (:func:`kawhi.base.made_by.launch_note`)."""
         return self.path / "launches.json"
 
+    def launch_notes(self) -> list[dict[str, Any]]:
+        """What :attr:`launches` holds; empty before there is one."""
+        return json.loads(self.launches.read_text()) if self.launches.exists() else []
+
     def add_launch(self, note: dict[str, Any]) -> None:
         """Adds a note to :attr:`launches`."""
-        earlier = json.loads(self.launches.read_text()) if self.launches.exists() else []
-        write_json(self.launches, [*earlier, note])
+        write_json(self.launches, [*self.launch_notes(), note])
 
     @property
     def checkpoints(self) -> Path:
@@ -139,8 +149,17 @@ class RunDirectory:
         """Writes the metrics of all launches as one file."""
         write_atomically(self.merged_metrics, "".join(json.dumps(row) + "\n" for row in self.metrics()))
 
-    def save_config(self, cell: DictConfig) -> None:
+    def save_config(self, cell: DictConfig, overrides: Iterable[str] | None = None) -> None:
+        """Writes the configuration, and the overrides it was composed with unless somebody's are there already."""
         write_atomically(self.config, OmegaConf.to_yaml(cell, resolve=True))
+        if overrides is not None and not self.overrides.exists():
+            write_json(self.overrides, [each for each in overrides if not each.startswith(_PLACES)])
+
+    def command(self) -> str | None:
+        """What the cell was first asked for by; ``None`` where nobody noted it."""
+        if not self.overrides.exists():
+            return None
+        return shlex.join(["python", "experiments/run.py", *json.loads(self.overrides.read_text())])
 
     def load_config(self) -> DictConfig:
         loaded = OmegaConf.load(self.config)
@@ -148,7 +167,10 @@ class RunDirectory:
         return loaded
 
     def held(self) -> bool:
-        """Whether a process on this machine, or on one that shares the folder, works on the cell."""
+        """Whether a process on this machine, or on one that shares the folder, works on the cell.
+
+        By a shared lock, so that two who look do not see each other, and of a folder that is another user's.
+        """
         try:
             with open(self.path / ".lock") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -166,14 +188,6 @@ class RunDirectory:
             CellError: another one does.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as file:
-            for left in reversed(range(_TRIES)):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if not left:
-                        sentence = f"another process is running this cell ({self.path}); wait for it or stop it"
-                        raise CellError(sentence) from error
-                    time.sleep(0.1)  # one that only looks (`held`) has it for a moment
+        sentence = f"another process is running this cell ({self.path}); wait for it or stop it"
+        with alone(self.path / ".lock", sentence, _LOOKED_AT):
             yield

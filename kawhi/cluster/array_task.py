@@ -25,9 +25,9 @@ from kawhi.cluster.asked import absolute_paths
 from kawhi.cluster.job import CellJob
 from kawhi.queue import submission
 from kawhi.runs import gate
+from kawhi.runs.composing import compose_cells
 from kawhi.runs.identity import directory_of
-from kawhi.runs.launcher import validate
-from kawhi.runs.plan import compose_cells
+from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import to_override
 
 ATTEMPTS = 3
@@ -122,7 +122,7 @@ def run_task(cell: TableCell, conf: Path = ROOT / "conf") -> int:
         if folder.record.exists():
             print("it has a record already", flush=True)
             return 0
-        folder.save_config(cell.config)
+        folder.save_config(cell.config, cell.overrides)
     return CellJob(folder.path, None, ATTEMPTS, baseline=baseline).main()
 
 

@@ -20,7 +20,7 @@ from kawhi.base.checkout import ROOT, resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.processes import die_with_parent
 from kawhi.cluster.array_task import chosen, site_overrides
-from kawhi.runs.plan import compose_cells
+from kawhi.runs.composing import compose_cells
 
 TABLE = "main_table"
 TINY_MODEL = "kawhi/tiny/checkpoints/qwen2_5_vl_yes_no"

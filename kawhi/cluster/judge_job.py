@@ -27,7 +27,7 @@ from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.cluster.array_task import site_overrides
 from kawhi.evaluation.judge_server import judge_served
-from kawhi.runs.plan import compose_cells
+from kawhi.runs.composing import compose_cells
 
 PATIENCE = 60
 """Seconds without an answer after which the server counts as dead."""

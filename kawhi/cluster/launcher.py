@@ -34,8 +34,9 @@ from kawhi.cluster.table_job import TableJob, stamp_content
 from kawhi.queue import slurm, submission
 from kawhi.queue.site import SITE, read_site
 from kawhi.runs import gate
+from kawhi.runs.composing import composed, labels, untrained
 from kawhi.runs.identity import directory_of
-from kawhi.runs.launcher import composed, labels, validate
+from kawhi.runs.validation import validate
 
 _OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
 
@@ -78,19 +79,21 @@ class Launch:
         self.options, self.cells, self.labels = options, cells, labels(cells)
         self.runs, self.name = Path(cells[0].paths.runs), cells[0].folder
         self.config: dict[RunDirectory, DictConfig] = {}
+        self.overrides: dict[RunDirectory, Sequence[str]] = {}
         self.wanted: list[Wanted] = []
         baselines: dict[tuple[str, ...], RunDirectory] = {}
         for cell, overrides in zip(cells, job_overrides, strict=True):
             folder, baseline = directory_of(cell), None
             if gate.gated(cell) and not folder.record.exists():
-                words = (*(o for o in overrides if not o.startswith("study=")), "study=baseline")
+                words = tuple(untrained(overrides))
                 if words not in baselines:
-                    untrained = composed(loader, sweep, list(words))
-                    absolute_paths(untrained)
-                    baselines[words] = directory_of(untrained)
-                    self.config.setdefault(baselines[words], untrained)
+                    model = composed(loader, sweep, list(words))
+                    absolute_paths(model)
+                    baselines[words] = directory_of(model)
+                    self.config.setdefault(baselines[words], model)
+                    self.overrides.setdefault(baselines[words], words)
                 baseline = baselines[words]
-            self.config[folder] = cell
+            self.config[folder], self.overrides[folder] = cell, overrides
             self.wanted.append(Wanted(folder, cell.study.name, baseline))
 
     def run(self) -> int:
@@ -116,6 +119,7 @@ class Launch:
     def _look_again(self) -> None:
         """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
         self.config = {folder.existing(): cell for folder, cell in self.config.items()}
+        self.overrides = {folder.existing(): words for folder, words in self.overrides.items()}
         self.wanted = [
             replace(wanted, folder=wanted.folder.existing(), baseline=wanted.baseline and wanted.baseline.existing())
             for wanted in self.wanted
@@ -206,7 +210,7 @@ class Launch:
         self, array: Array, division: Division, new: submission.Submission, jobs: dict[str, str], snapshot: Path
     ) -> str:
         for wanted in array.cells:
-            wanted.folder.save_config(self.config[wanted.folder])
+            wanted.folder.save_config(self.config[wanted.folder], self.overrides[wanted.folder])
         config = self.config[array.cells[0].folder]
         ids = [jobs.get(name, name) for name in array.after_all]
         dependency = f"afterok:{':'.join(ids)}" if ids else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from kawhi.commands.app import app
 from kawhi.data.sources import NAMES, PrepareError
 
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
@@ -20,111 +22,106 @@ MAX_PROMPT_LENGTH = 1024
 """Tokens; appendix A of the paper."""
 
 _PROCESSOR_FILES = ("*.json", "*.jinja", "merges.txt")
+_URL = ("http://", "https://")
 
 HELP = """\
 A data set as parquet files that training can use, checked row by row; what is dropped is reported with its id.
 
+\b
   kawhi prepare geo3k
   kawhi prepare chartqa_20k --from path/to/ChartQA
   kawhi prepare virl39k --from https://mirror.example --model path/to/Qwen2.5-VL-7B-Instruct
 """
 
 
-def add_parser(commands) -> None:
-    """Adds the command to ``kawhi``; imports nothing heavy."""
-    parser = commands.add_parser(
-        "prepare",
-        help="a data set as checked parquet files: " + ", ".join(NAMES),
-        description=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("name", help=", ".join(NAMES))
-    parser.add_argument(
-        "--from",
-        dest="source",
-        default="hub",
-        metavar="PLACE",
-        help="hub (default), a folder in the hub's or the data set's own layout, a parquet file, or a mirror's URL",
-    )
-    parser.add_argument("--revision", default="main", help="commit, tag or branch on the hub (default: main)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: results/data/NAME)")
-    parser.add_argument(
-        "--model", default=MODEL, help=f"whose processor measures the prompts: hub name or folder (default: {MODEL})"
-    )
-    parser.add_argument(
-        "--max-prompt-length",
-        type=int,
-        default=MAX_PROMPT_LENGTH,
-        metavar="TOKENS",
-        help=f"longer prompts are dropped (default: {MAX_PROMPT_LENGTH})",
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N rows of every split, to try it out")
-
-
-def prepare(given: argparse.Namespace) -> int:
-    """Runs the command; returns the exit code."""
+@app.command(help=HELP, short_help="a data set as checked parquet files: " + ", ".join(NAMES))
+@click.argument("name", help=", ".join(NAMES))
+@click.option(
+    "--from",
+    "source",
+    default="hub",
+    metavar="PLACE",
+    help="hub (default), a folder in the hub's or the data set's own layout, a parquet file, or a mirror's URL",
+)
+@click.option("--revision", default="main", help="commit, tag or branch on the hub (default: main)")
+@click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/data/NAME)")
+@click.option(
+    "--model", default=MODEL, help=f"whose processor measures the prompts: hub name or folder (default: {MODEL})"
+)
+@click.option(
+    "--max-prompt-length",
+    type=int,
+    default=MAX_PROMPT_LENGTH,
+    metavar="TOKENS",
+    help=f"longer prompts are dropped (default: {MAX_PROMPT_LENGTH})",
+)
+@click.option("--limit", type=int, metavar="N", help="the first N rows of every split, to try it out")
+def prepare(
+    name: str,
+    source: str,
+    revision: str,
+    out: Path | None,
+    model: str,
+    max_prompt_length: int,
+    limit: int | None,
+) -> None:
     import pyarrow
 
-    try:
-        _prepare(given)
-    except (PrepareError, OSError, pyarrow.ArrowException) as error:
-        return _refuse(" ".join(str(error).split()))
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _prepare(given: argparse.Namespace) -> None:
     from kawhi.data import build, places
     from kawhi.data.sources import source_class
 
-    kind = source_class(given.name)
-    if given.max_prompt_length < 1 or (given.limit is not None and given.limit < 1):
+    kind = source_class(name)
+    if max_prompt_length < 1 or (limit is not None and limit < 1):
         raise PrepareError("--max-prompt-length and --limit take whole numbers of at least 1")
-    folder = given.name if given.limit is None else f"{given.name}-first-{given.limit}"
-    out = given.out or Path("results/data") / folder
-    local = given.source != "hub" and not given.source.startswith(("http://", "https://"))
-    source = kind(places.locate(kind, given.source, given.revision)) if local else None
-    request = build.Request(
-        name=given.name,
-        source=f"files {places.fingerprint(source.files)}" if source else f"{kind.repository}@{given.revision}",
-        selection=kind.selection(),
-        model=given.model,
-        max_prompt_length=given.max_prompt_length,
-        limit=given.limit,
-    )
-    report = build.finished(request, out)  # before anything is downloaded or loaded
-    if report is not None:
-        print(f"nothing to do: {out} was prepared in the same way")
-        _print(report, build.report_path(given.name, out))
-        return
-    source = source or kind(places.locate(kind, given.source, given.revision))
-    measure = _measure(given)
-    with _progress() as tick:
-        report = build.build(source, places.fingerprint(source.files), request, out, measure, tick)
-    _print(report, build.report_path(given.name, out))
+    out = out or _default_folder(name, limit)
+    local = source != "hub" and not source.startswith(_URL)
+    try:
+        reader = kind(places.locate(kind, source, revision)) if local else None
+        request = build.Request(
+            name=name,
+            source=f"files {places.fingerprint(reader.files)}" if reader else f"{kind.repository}@{revision}",
+            selection=kind.selection(),
+            model=model,
+            max_prompt_length=max_prompt_length,
+            limit=limit,
+        )
+        report = build.finished(request, out)  # before anything is downloaded or loaded
+        if report is not None:
+            print(f"nothing to do: {out} was prepared in the same way")
+            _print(report, build.report_path(name, out))
+            return
+        reader = reader or kind(places.locate(kind, source, revision))
+        measure = _measure(model, source)
+        with _progress() as tick:
+            report = build.build(reader, places.fingerprint(reader.files), request, out, measure, tick)
+    except pyarrow.ArrowException as error:  # a parquet file that is none
+        raise PrepareError(str(error)) from error
+    _print(report, build.report_path(name, out))
     for sentence in report["notes"]:
         print(sentence)
     for split in report["splits"]:
         print(f"wrote {out / split}.parquet")
 
 
-def _measure(given: argparse.Namespace) -> PromptLength:
+def _default_folder(name: str, limit: int | None) -> Path:
+    return Path("results/data") / (name if limit is None else f"{name}-first-{limit}")
+
+
+def _measure(model: str, source: str) -> PromptLength:
     from kawhi.base.checkout import resolve_package_paths
     from kawhi.data import places
     from kawhi.data.prompt_length import PromptLength
 
-    folder = Path(resolve_package_paths(given.model)).expanduser()
+    folder = Path(resolve_package_paths(model)).expanduser()
     if not folder.is_dir():
-        if given.model.startswith(("pkg://", "/", ".", "~")):
+        if model.startswith(("pkg://", "/", ".", "~")):
             raise PrepareError(f"there is no model folder {folder}; --model takes a folder or a name on the hub")
-        endpoint = given.source if given.source.startswith(("http://", "https://")) else None
-        folder = places.fetch(given.model, "model", _PROCESSOR_FILES, endpoint, "main")
+        endpoint = source if source.startswith(_URL) else None
+        folder = places.fetch(model, "model", _PROCESSOR_FILES, endpoint, "main")
     try:
         return PromptLength.of(str(folder))
     except (OSError, ValueError) as error:
-        raise PrepareError(f"{given.model} has no processor of a Qwen-VL model: {error}") from error
+        raise PrepareError(f"{model} has no processor of a Qwen-VL model: {error}") from error
 
 
 @contextmanager
@@ -166,8 +163,3 @@ def _print(report: dict[str, Any], path: Path) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a pipe has no width to fit into
     console.print(table)
     print(f"every row that was dropped is in {path}")
-
-
-def _refuse(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
-    return 1

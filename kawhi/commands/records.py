@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections import Counter
 from pathlib import Path
 
-DESCRIPTION = """\
+import click
+
+from kawhi.base.errors import CellError
+from kawhi.commands.app import app
+
+HELP = """\
 Records are the small JSON files that tables, figures and the report are made of.
 
+\b
   kawhi records check                     # results/records: every record against its schema and against itself
   kawhi records rebuild                   # writes the records of all finished runs again, in today's form
 """
 
 
-def add_parser(commands) -> None:
-    """Adds ``kawhi records``; imports nothing heavy."""
-    parser = commands.add_parser(
-        "records",
-        help="check the records that tables are made of, or write them again from the runs",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    actions = parser.add_subparsers(dest="action", required=True)
-    check = actions.add_parser("check", help="name each record that cannot be used; exit code 1 when there is one")
-    check.add_argument("folder", nargs="?", type=Path, help="default: KAWHI_RECORDS, or results/records")
-    rebuild = actions.add_parser("rebuild", help="write the records of finished runs again; nothing is run")
-    rebuild.add_argument("runs", nargs="*", type=Path, help="run directories (default: all finished ones)")
+@app.group(help=HELP, short_help="check the records that tables are made of, or write them again from the runs")
+def records() -> None: ...
 
 
-def records(given: argparse.Namespace) -> int:
-    """Runs the command; returns the exit code."""
-    if given.action == "check":
-        return check(given.folder or Path(os.environ.get("KAWHI_RECORDS", "results/records")))
-    return rebuild(given.runs)
-
-
-def check(folder: Path) -> int:
-    """Names every record that is left out; 0 when there is none."""
+@records.command(short_help="name each record that cannot be used; exit code 1 when there is one")
+@click.argument("folder", required=False, type=Path, help="default: KAWHI_RECORDS, or results/records")
+def check(folder: Path | None) -> int:
+    """Names every record that is left out; the exit code is 0 when there is none."""
     from kawhi.records.folder import read_folder
 
+    folder = folder or Path(os.environ.get("KAWHI_RECORDS", "results/records"))
     found = read_folder(folder)
     for each in found.refused:
         print(f"left out {each}", file=sys.stderr)
@@ -53,9 +43,10 @@ def check(folder: Path) -> int:
     return 1 if found.refused else 0
 
 
-def rebuild(runs: list[Path]) -> int:
+@records.command(short_help="write the records of finished runs again; nothing is run")
+@click.argument("runs", nargs=-1, type=Path, help="run directories (default: all finished ones)")
+def rebuild(runs: tuple[Path, ...]) -> int:
     """Reads each run's files again; what cannot be rebuilt is named, and the exit code is 1."""
-    from kawhi.base.errors import CellError
     from kawhi.runs.record import rebuilt
 
     below = Path(os.environ.get("KAWHI_RUNS", "results/runs"))

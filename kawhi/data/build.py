@@ -9,13 +9,11 @@ The report is written last and is the proof that all is done.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kawhi.base.files import write_json
+from kawhi.base.locks import alone
 from kawhi.data import schema
 from kawhi.data.example_checks import RULES, Dropped, Measure, check
 from kawhi.data.prompts import INSTRUCTION
@@ -120,7 +119,8 @@ def build(source: Source, content: str, request: Request, out: Path, measure: Me
     key = json.dumps({**request.described(), "content": content}, sort_keys=True)
     folder = out / f".{request.name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(out / f".{request.name}.lock"):
+    at_it = f"another process is preparing {out}; wait for it or stop it"
+    with alone(out / f".{request.name}.lock", at_it, seconds=0):
         plan, repeated = _plan(source, request.limit)
         shards = {split: _shards(split, rows) for split, rows in plan.items()}
         for split, parts in shards.items():
@@ -141,16 +141,6 @@ def build(source: Source, content: str, request: Request, out: Path, measure: Me
         for leftover in out.glob(".*.parquet.*"):  # half-written by a process that was killed
             leftover.unlink()
     return report
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PrepareError(f"another process is preparing {path.parent}; wait for it or stop it") from error
-        yield
 
 
 def _plan(source: Source, limit: int | None) -> tuple[dict[str, list[tuple[int, str]]], list[Dropped]]:

@@ -6,19 +6,19 @@ that dies in between leaves no job of which nobody knows what it works on.
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kawhi.base import locks
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.queue.slurm import Task
@@ -87,14 +87,13 @@ def alone(runs: Path) -> Iterator[None]:
         CellError: the folder cannot be written or locked.
     """
     path = runs / FOLDER / "lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a")  # noqa: SIM115
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError as error:
-        sentence = f"{path} cannot be locked ({error.strerror}): set paths.runs to a folder that you may write to"
-        raise CellError(sentence) from error
-    with file:
+    with ExitStack() as turn:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            turn.enter_context(locks.alone(path))
+        except OSError as error:
+            sentence = f"{path} cannot be locked ({error.strerror}): set paths.runs to a folder that you may write to"
+            raise CellError(sentence) from error
         yield
 
 

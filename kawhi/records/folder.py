@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kawhi.records.contradictions import contradictions
-from kawhi.records.schema import STUDIES, Record
-from kawhi.records.upgrade import upgraded
+from kawhi.records.schema import STUDIES, VERSION, Record
 
 
 @dataclass(frozen=True)
@@ -80,14 +79,12 @@ def parse_record(content: Any, text: str | None = None) -> Record:
     """As :func:`read_record`, of what a file holds; ``text`` is its JSON, where it is at hand."""
     if not isinstance(content, dict):
         raise RecordError("it is no record: not a JSON object")
+    if content.get("schema") != VERSION:
+        raise RecordError(f"the schema version is {content.get('schema')!r}; this program knows {VERSION}")
+    if content.get("study") not in STUDIES:
+        raise RecordError(f"its study is {content.get('study')!r}; known are {', '.join(STUDIES)}")
     try:
-        new = upgraded(content)
-    except ValueError as error:
-        raise RecordError(str(error)) from error
-    if new.get("study") not in STUDIES:
-        raise RecordError(f"its study is {new.get('study')!r}; known are {', '.join(STUDIES)}")
-    try:
-        record = STUDIES[new["study"]].model_validate_json(text if text and new is content else json.dumps(new))
+        record = STUDIES[content["study"]].model_validate_json(text or json.dumps(content))
     except ValidationError as error:
         raise RecordError(_sentence(error)) from error
     if found := contradictions(record):

@@ -6,6 +6,7 @@ that block's hash, so a record proves which configuration it is of.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -122,24 +123,30 @@ class Benchmark(Part):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Benchmark:
+        for fine, sentence in self._checks():
+            if not fine:
+                raise ValueError(sentence)
+        return self
+
+    def _checks(self) -> Iterator[tuple[bool, str]]:
+        """What must hold, and the sentence where it does not."""
         if self.metric == "accuracy":
-            if self.correct is None:
-                raise ValueError("an accuracy needs the number of correct answers")
-            if self.correct > self.n or abs(self.score - 100 * self.correct / self.n) > ROUNDING:
-                raise ValueError(f"the score {self.score} is not {self.correct} of {self.n}")
-        if self.judge_errors:
-            raise ValueError(f"the judge failed on {self.judge_errors} samples, so the score is of the others only")
-        if max(self.truncated, self.empty) > self.n:
-            raise ValueError(f"{self.truncated} truncated and {self.empty} empty responses of {self.n}")
-        if self.interval is not None and not self.interval[0] - 1e-9 <= self.score <= self.interval[1] + 1e-9:
-            raise ValueError(f"the score {self.score} is outside its own interval {list(self.interval)}")
+            yield self.correct is not None, "an accuracy needs the number of correct answers"
+            correct = self.correct or 0
+            near = correct <= self.n and abs(self.score - 100 * correct / self.n) <= ROUNDING
+            yield near, f"the score {self.score} is not {correct} of {self.n}"
+        failed = f"the judge failed on {self.judge_errors} samples, so the score is of the others only"
+        yield not self.judge_errors, failed
+        cut = f"{self.truncated} truncated and {self.empty} empty responses of {self.n}"
+        yield max(self.truncated, self.empty) <= self.n, cut
+        low, high = self.interval or (self.score, self.score)
+        outside = f"the score {self.score} is outside its own interval {[low, high]}"
+        yield low - 1e-9 <= self.score <= high + 1e-9, outside
         if self.verdicts is not None:
             scores = self.verdicts.scores()
-            if len(scores) != self.n:
-                raise ValueError(f"{len(scores)} verdicts of {self.n} samples")
-            if self.correct is not None and int((scores == 1).sum()) != self.correct:
-                raise ValueError(f"{int((scores == 1).sum())} verdicts are right and the record says {self.correct}")
-        return self
+            yield len(scores) == self.n, f"{len(scores)} verdicts of {self.n} samples"
+            right = int((scores == 1).sum())
+            yield self.correct in (None, right), f"{right} verdicts are right and the record says {self.correct}"
 
 
 class Paragraph(Part):

@@ -9,8 +9,9 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,12 +60,26 @@ class Status:
     def set(self, stage: str, **more: Any) -> None:
         write_json(self.run.status, {"stage": stage, "steps": self.steps, "time": time.time(), **more})
 
+    @contextlib.contextmanager
+    def until(self, end: str) -> Iterator[Status]:
+        """Says how the work ended: ``end``, ``failed`` or ``stopped``, with the reason."""
+        try:
+            yield self
+        except CellError as error:
+            self.set("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
+            raise
+        except KeyboardInterrupt:
+            self.set("stopped", reason="interrupted")
+            raise
+        self.set(end)
 
-def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
+
+def run_cell(cell: DictConfig, part: str | None = None, overrides: Sequence[str] | None = None) -> RunDirectory:
     """Runs what is missing of a cell, or of one part of it; returns at once when its record exists.
 
     Args:
         part: ``train``, ``evaluate`` or ``None`` for both (:data:`kawhi.base.stage.PARTS`).
+        overrides: that the cell was composed with, for its record; ``None`` where they were noted before.
 
     Raises:
         CellError: something the user can mend.
@@ -72,17 +87,10 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     """
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # stages and views must not depend on where they run
-    if cell.study.name not in STAGES:
-        raise CellError(f"study.name={cell.study.name} is not one of {', '.join(STAGES)}")
-    stages = stages_of(cell.study.name, part)
     run_directory = directory_of(cell)
     if run_directory.record.exists():
         return run_directory
-    earlier = STAGES[cell.study.name][: STAGES[cell.study.name].index(stages[0])] if stages else ()
-    if unfinished := [stage for stage in earlier if not run_directory.stage(stage).exists()]:
-        raise CellError(
-            f"the part {part} comes after {', '.join(unfinished)}, which {run_directory.path} does not have"
-        )
+    stages = _stages(cell.study.name, part, run_directory)
     require_pinned(trains=trains(cell), evaluates=evaluates(cell))
     resources.require(
         memory_gib=resources.memory_needed(cell), disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
@@ -91,30 +99,37 @@ def run_cell(cell: DictConfig, part: str | None = None) -> RunDirectory:
     with run_directory.locked(), fork_server.running(environment, wanted=cell.scale.device == "cpu"):
         end_stragglers(run_directory.path)  # of a run that was killed
         run_directory.stop_request.unlink(missing_ok=True)  # it was for an earlier run
-        run_directory.save_config(cell)
-        status = Status(run_directory, cell.steps)
-        try:
+        run_directory.save_config(cell, overrides)
+        with Status(run_directory, cell.steps).until("done" if "record" in stages else "trained") as status:
             for stage in stages:
                 if not run_directory.stage(stage).exists():
-                    if run_directory.stop_request.exists():
-                        raise Stopped(f"before {stage}")
-                    status.set(stage)
-                    run_directory.add_launch(launch_note(stage))
-                    done = _WORK[stage](cell, run_directory, status)
-                    marker = {"seconds": round(done.seconds, 3), "memory_gib": done.memory_gib or None}
-                    write_json(run_directory.stage(stage), marker)
-        except CellError as error:
-            status.set("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
-            raise
-        except KeyboardInterrupt:
-            status.set("stopped", reason="interrupted")
-            raise
-        status.set("done" if run_directory.record.exists() else "trained")
+                    _run_stage(stage, cell, run_directory, status)
     return run_directory
 
 
-def _prepare(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
-    return _module(cell, run_directory, "prepare", "kawhi.runs.prepare")
+def _stages(study: str, part: str | None, run_directory: RunDirectory) -> tuple[str, ...]:
+    """Stages of the study, or of its part.
+
+    Raises:
+        CellError: what comes before the part was not done.
+    """
+    stages = stages_of(study, part)
+    earlier = STAGES[study][: STAGES[study].index(stages[0])] if stages else ()
+    if unfinished := [stage for stage in earlier if not run_directory.stage(stage).exists()]:
+        raise CellError(
+            f"the part {part} comes after {', '.join(unfinished)}, which {run_directory.path} does not have"
+        )
+    return stages
+
+
+def _run_stage(stage: str, cell: DictConfig, run_directory: RunDirectory, status: Status) -> None:
+    """Runs a stage, and leaves a marker when it is done."""
+    if run_directory.stop_request.exists():
+        raise Stopped(f"before {stage}")
+    status.set(stage)
+    run_directory.add_launch(launch_note(stage))
+    done = _WORK[stage](cell, run_directory, status)
+    write_json(run_directory.stage(stage), {"seconds": round(done.seconds, 3), "memory_gib": done.memory_gib or None})
 
 
 def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
@@ -207,33 +222,7 @@ def _refuse_to_go_on(run_directory: RunDirectory, problems: list[str], log: Path
     raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")
 
 
-def _merge(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
-    return _module(cell, run_directory, "merge", "kawhi.runs.merge")
-
-
-def _evaluate(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
-    return _module(cell, run_directory, "evaluate", "kawhi.evaluation.evaluate")
-
-
-def _grounding(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
-    return _module(cell, run_directory, "grounding", "kawhi.probes.grounding_study")
-
-
-def _record(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
-    return _module(cell, run_directory, "record", "kawhi.runs.record")
-
-
-_WORK: dict[str, Callable[[DictConfig, RunDirectory, Status], Ended]] = {
-    "prepare": _prepare,
-    "train": _train,
-    "merge": _merge,
-    "evaluate": _evaluate,
-    "grounding": _grounding,
-    "record": _record,
-}
-
-
-def _module(cell: DictConfig, run_directory: RunDirectory, stage: str, module: str) -> Ended:
+def _module(cell: DictConfig, run_directory: RunDirectory, status: Status, *, stage: str, module: str) -> Ended:
     log = run_directory.log(stage)
     log.unlink(missing_ok=True)
     limit = cell.scale.limits[stage]
@@ -249,6 +238,21 @@ def _module(cell: DictConfig, run_directory: RunDirectory, stage: str, module: s
         raise Stopped(f"in {stage}")
     _require_success(stage, ended, log, limit)
     return ended
+
+
+_WORK: dict[str, Callable[[DictConfig, RunDirectory, Status], Ended]] = {
+    "train": _train,
+    **{
+        stage: partial(_module, stage=stage, module=module)
+        for stage, module in {
+            "prepare": "kawhi.runs.prepare",
+            "merge": "kawhi.runs.merge",
+            "evaluate": "kawhi.evaluation.evaluate",
+            "grounding": "kawhi.probes.grounding_study",
+            "record": "kawhi.runs.record",
+        }.items()
+    },
+}
 
 
 def _require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:

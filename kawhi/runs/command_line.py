@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from kawhi.base.errors import CellError
+from kawhi.base.errors import CellError, sentence
 from kawhi.runs.cell import run_cell
 from kawhi.runs.plan import print_plan
 from kawhi.runs.record import scores_of
@@ -32,8 +32,7 @@ def main(conf: Path) -> None:
             print("\n# The cells that -m would run:")
             sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
     except (HydraException, OmegaConfBaseException, TableError, CellError) as error:
-        sentence = str(error).split("Config search path")[0]
-        sys.exit(f"error: {' '.join(sentence.split())}")
+        sys.exit(f"error: {sentence(error)}")
 
 
 def one_cell(cell: DictConfig) -> None:
@@ -41,7 +40,7 @@ def one_cell(cell: DictConfig) -> None:
     try:
         refuse_a_table()
         refuse_slurm()
-        run = run_cell(cell)
+        run = run_cell(cell, overrides=HydraConfig.get().overrides.task)
         print(f"done: {run.record}")
         for line in scores_of(json.loads(run.record.read_text())):
             print(line)

@@ -48,10 +48,7 @@ def _pass_gate(cell: DictConfig, run_directory: RunDirectory, baseline: RunDirec
     try:
         if not baseline.record.exists():
             raise CellError(f"the untrained model was not evaluated: {baseline.path} has no record")
-        found = gate.findings(cell, baseline)
-        print("\n".join(str(finding) for finding in found), flush=True)
-        if cell.gate.stop:
-            gate.refuse(found, baseline.path / "eval")
+        gate.compare(cell, baseline)
     except CellError as error:
         Status(run_directory, cell.steps).set("failed", reason=str(error))
         raise

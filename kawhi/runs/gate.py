@@ -79,6 +79,18 @@ def findings(cell: DictConfig, baseline: RunDirectory) -> list[Finding]:
     return found
 
 
+def compare(cell: DictConfig, baseline: RunDirectory) -> None:
+    """Prints the findings.
+
+    Raises:
+        CellError: a score outside its interval, and ``gate.stop``.
+    """
+    found = findings(cell, baseline)
+    print("\n".join(str(finding) for finding in found), flush=True)
+    if cell.gate.stop:
+        refuse(found, baseline.path / "eval")
+
+
 def refuse(found: Sequence[Finding], where: Path) -> None:
     """Raises:
     CellError: a score outside its interval.

@@ -23,19 +23,25 @@ def where_to_look(paths: Iterable[Path], *, status: bool = True) -> list[str]:
         status: whether to name ``kawhi status``, too.
     """
     done = sorted((path for path in paths if (path / "record.json").exists()), key=_finished, reverse=True)[:_LOOKS]
-    lines = []
-    if done and status:
-        runs = done[0].parent.parent
-        usual = runs.resolve() == Path(os.environ.get("KAWHI_RUNS", "results/runs")).resolve()
-        more = [] if usual else ["--runs", _short(runs)]
-        lines.append(_line("every cell and its score", "status", done[0].parent.name, *more))
-    if sampled := [path for path in done if any(path.glob("eval/*/samples.parquet"))]:
-        lines.append(_line("a page of its samples", "samples", _short(sampled[0])))
-    if recorded := [(path, steps) for path in done if (steps := sorted(path.glob("train/steps/[0-9]*.json")))]:
-        path, steps = next((each for each in recorded if _has_alpha(each[1][-1])), recorded[0])
-        step = str(int(steps[-1].stem))
-        lines.append(_line("what its answers looked at", "explain", _short(path), "--step", step))
+    lines = [_status(done[0])] if done and status else []
+    if sampled := next((path for path in done if any(path.glob("eval/*/samples.parquet"))), None):
+        lines.append(_line("a page of its samples", "samples", _short(sampled)))
+    steps = list(filter(None, map(_last_step, done)))
+    if step := next(filter(_has_alpha, steps), steps[0] if steps else None):
+        words = _short(step.parents[2]), "--step", str(int(step.stem))
+        lines.append(_line("what its answers looked at", "explain", *words))
     return ["where to look next:", *lines] if lines else []
+
+
+def _last_step(path: Path) -> Path | None:
+    return max(path.glob("train/steps/[0-9]*.json"), default=None)
+
+
+def _status(path: Path) -> str:
+    runs = path.parent.parent
+    usual = runs.resolve() == Path(os.environ.get("KAWHI_RUNS", "results/runs")).resolve()
+    more = [] if usual else ["--runs", _short(runs)]
+    return _line("every cell and its score", "status", path.parent.name, *more)
 
 
 def _finished(path: Path) -> float:

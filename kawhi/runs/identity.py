@@ -85,23 +85,37 @@ def identity(cell: DictConfig) -> dict[str, Any]:
         _remove(part, key.split("."))
     for block in ("credit", "algorithm"):
         part.get(block, {}).pop("label", None)
-    for benchmark in part.get("benchmarks", []):
+    _fingerprint_benchmarks(part)
+    _fingerprint_data(part, drawn=resolved["data"]["name"] == "tiny")
+    part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
+    return part
+
+
+def _fingerprint_benchmarks(part: dict[str, Any]) -> None:
+    """Puts the hash of a benchmark's file in its path's place, and leaves of the judge what decides a verdict."""
+    benchmarks = part.get("benchmarks", [])
+    for benchmark in benchmarks:
         benchmark.pop("title", None)
         if benchmark.get("data_file"):
             path = Path(benchmark["data_file"])
             if not path.is_file():
                 raise CellError(f"the data_file {path} of {benchmark['task']} does not exist")
-            benchmark["data_file"] = _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
-    judge = _judge(part.pop("judge", None), [benchmark["task"] for benchmark in part.get("benchmarks", [])])
-    if judge is not None:
+            benchmark["data_file"] = _file_fingerprint(path)
+    if judge := _judge(part.pop("judge", None), [benchmark["task"] for benchmark in benchmarks]):
         part["judge"] = judge
-    for name in ("train_file", "validation_file"):
-        if part.get("data", {}).get(name):
-            part["data"][name] = _file_fingerprint(Path(part["data"][name]), part["data"]["name"])
-    if resolved["data"]["name"] == "tiny":
+
+
+def _fingerprint_data(part: dict[str, Any], *, drawn: bool) -> None:
+    """Puts the hashes of data files in their paths' places, or that of what draws them."""
+    if drawn:
         part.setdefault("data", {})["generator"] = generator_fingerprint()
-    part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
-    return part
+    data = part.get("data", {})
+    for name in ("train_file", "validation_file"):
+        if data.get(name):
+            path = Path(data[name])
+            if not path.is_file():
+                raise no_data_file(path, data["name"])
+            data[name] = _file_fingerprint(path)
 
 
 def _judge(judge: dict[str, Any] | None, tasks: list[str]) -> dict[str, Any] | None:
@@ -152,9 +166,7 @@ def no_data_file(path: Path, data: str) -> DataMissing:
     return DataMissing(f"the data file {path} does not exist; {mend}")
 
 
-def _file_fingerprint(path: Path, data: str) -> str:
-    if not path.is_file():
-        raise no_data_file(path, data)
+def _file_fingerprint(path: Path) -> str:
     state = path.stat()
     return _sha256(path, state.st_size, state.st_mtime_ns)
 
@@ -173,28 +185,35 @@ def weights_fingerprint(model: str) -> str:
     Raises:
         CellError: a local folder that does not exist or is no checkpoint.
     """
-    try:
-        folder = Path(resolve_package_paths(model))
-    except ModuleNotFoundError as error:
-        raise CellError(f"{model} names a package that is not installed ({error.name}); set model.path") from error
-    if not folder.is_dir():
-        if model.startswith(("pkg://", "/", ".")):
-            raise CellError(f"the model folder {folder} does not exist; set model.path")
+    folder = _local_model(model)
+    if folder is None:
         return f"hub:{model}"
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     if not weights:
         raise CellError(f"the model folder {folder} has no weights (*.safetensors); set model.path to one that has")
     if not (folder / "config.json").is_file():
         raise CellError(f"the model folder {folder} has no config.json; set model.path to a complete checkpoint")
+    read = Path.read_bytes if sum(path.stat().st_size for path in weights) <= _SMALL else _sampled
+    beside = sorted({file for pattern in _BESIDE_WEIGHTS for file in folder.glob(pattern)})
     digest = hashlib.sha256()
-    small = sum(path.stat().st_size for path in weights) <= _SMALL
-    for path in weights:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes() if small else _sampled(path))
-    for path in sorted({file for pattern in _BESIDE_WEIGHTS for file in folder.glob(pattern)}):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+    for files, content in ((weights, read), (beside, Path.read_bytes)):
+        for path in files:
+            digest.update(path.name.encode())
+            digest.update(content(path))
     return digest.hexdigest()
+
+
+def _local_model(model: str) -> Path | None:
+    """The folder of a model; ``None`` for one of the hub."""
+    try:
+        folder = Path(resolve_package_paths(model))
+    except ModuleNotFoundError as error:
+        raise CellError(f"{model} names a package that is not installed ({error.name}); set model.path") from error
+    if folder.is_dir():
+        return folder
+    if model.startswith(("pkg://", "/", ".")):
+        raise CellError(f"the model folder {folder} does not exist; set model.path")
+    return None
 
 
 def _sampled(path: Path) -> bytes:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from kawhi.base.checkout import configuration_folder
-from kawhi.base.errors import CellError, DataMissing
+from kawhi.base.errors import DataMissing
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import evaluates, trains
+from kawhi.base.stage import trains
+from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.identity import cell_name, directory_of
-from kawhi.runs.launcher import labels
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
-from kawhi.runs.table_rows import refuse_two_tables, rows_of
-from kawhi.runs.validation import validate_algorithm, validate_benchmarks, validate_credit
+from kawhi.runs.validation import validate_numbers
 from kawhi.runs.verl_command import command, own_environment
 
 
@@ -53,22 +50,6 @@ class PlannedCell:
     device: str
 
 
-def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig], list[list[str]]]:
-    """The cells of ``experiments/run.py -m OVERRIDES`` and the overrides of each.
-
-    Raises:
-        hydra.errors.HydraException, TableError: an override that does not exist.
-    """
-    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        parser = OverridesParser.create()
-        given = parser.parse_overrides(list(overrides))
-        refuse_two_tables(given)
-        fixed = [str(o.input_line) for o in given if not o.is_sweep_override()]
-        master = compose("run", overrides=fixed, return_hydra_config=True)
-        rows = rows_of(master, given, parser)
-        return [compose("run", overrides=row) for row in rows], rows
-
-
 def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
     """A plan; nothing is started and nothing written.
 
@@ -87,13 +68,9 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
 
 def _directory(cell: DictConfig) -> RunDirectory | None:
     """Of a cell that could run; ``None`` while its data file, on which its hash depends, is missing."""
-    if trains(cell):
-        validate_algorithm(cell)
-        validate_credit(cell)
+    validate_numbers(cell)
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
-    if evaluates(cell):
-        validate_benchmarks(cell)
     try:
         return directory_of(cell)
     except DataMissing:
@@ -162,30 +139,30 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool
     Args:
         short: without the command lines.
     """
-    hours = [cell.device_hours for cell in plan if cell.device_hours is not None]
-    left = [
-        cell.device_hours for cell in plan if cell.device_hours is not None and cell.state not in ("done", "trained")
-    ]
-    done, busy, missing = (sum(cell.fate == fate for cell in plan) for fate in ("done", "busy", "missing"))
-    width = max(len(cell.label) for cell in plan)
-    lines = []
-    for number, cell in enumerate(plan, 1) if not short else ():
-        lines += [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides)]
-        lines += [cell.command or "no verl command: the cell trains nothing", ""]
-    counted = f"{len(plan)} cells, {done} done, {busy} queued or running, {missing} missing"
+    lines = [] if short else [line for number, cell in enumerate(plan, 1) for line in _described(number, cell)]
+    fates = Counter(cell.fate for cell in plan)
+    counted = f"{len(plan)} cells, {fates['done']} done, {fates['busy']} queued or running, {fates['missing']} missing"
     lines += [f"{' '.join(overrides) or 'defaults'}: {counted}", ""]
+    width = max(len(cell.label) for cell in plan)
     lines += [
         f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {_stands(cell)}"
         for number, cell in enumerate(plan, 1)
     ]
+    return "\n".join([*lines, "", *_sum(plan)])
+
+
+def _described(number: int, cell: PlannedCell) -> list[str]:
+    told = cell.command or "no verl command: the cell trains nothing"
+    return [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides), told, ""]
+
+
+def _sum(plan: Sequence[PlannedCell]) -> list[str]:
     unit = "device-hours" if plan[0].device == "cpu" else "GPU-hours"
-    lines += [
-        "",
-        f"{unit} of training: {sum(hours):.2f} in all, {sum(left):.2f} still to do",
-    ]
-    sources = dict.fromkeys(cell.source for cell in plan if cell.command)
-    lines += ["seconds per step:"] * bool(sources) + [f"  {source}" for source in sources]
-    return "\n".join(lines)
+    hours = sum(cell.device_hours or 0 for cell in plan)
+    left = sum(cell.device_hours or 0 for cell in plan if cell.state not in ("done", "trained"))
+    sources = dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command)
+    said = f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"
+    return [said, "seconds per step:", *sources] if sources else [said]
 
 
 def _stands(cell: PlannedCell) -> str:
@@ -198,18 +175,11 @@ def _hours(hours: float | None) -> str:
     return "–" if hours is None else f"{hours:.2f} h"
 
 
-def print_plan(overrides: Sequence[str], prefix: str = "", *, short: bool = False) -> int:
-    """``kawhi plan``; returns the exit code."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+def print_plan(overrides: Sequence[str], prefix: str = "", *, short: bool = False) -> None:
+    """Prints the plan of a command.
 
-    from kawhi.runs.table_rows import TableError
-
-    try:
-        text = render(make_plan(configuration_folder(), overrides), overrides, short=short)
-    except (CellError, TableError, HydraException, OmegaConfBaseException) as error:
-        sentence = str(error).split("Config search path")[0]
-        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
-        return 1
+    Raises:
+        CellError, TableError, hydra.errors.HydraException: as :func:`make_plan`.
+    """
+    text = render(make_plan(configuration_folder(), overrides), overrides, short=short)
     print("\n".join(f"{prefix}{line}".rstrip() for line in text.splitlines()))
-    return 0

@@ -17,8 +17,7 @@ from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.data import schema
 from kawhi.evaluation.benchmark import load
 from kawhi.runs.identity import no_data_file
-from kawhi.runs.loggers import validate_logger
-from kawhi.runs.validation import require_benchmarks, validate_algorithm, validate_benchmarks, validate_credit
+from kawhi.runs.validation import require_benchmarks, validate, validate_credit
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
 
@@ -29,14 +28,11 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     Raises:
         CellError: a file that is missing or that training cannot use; the message names the row.
     """
-    if trains(cell):
-        validate_algorithm(cell)
-    validate_credit(cell)
+    validate(cell)
     if evaluates(cell):
-        validate_benchmarks(cell)
         require_benchmarks(cell)
-    validate_logger(cell)
     if cell.study.name == "grounding":
+        validate_credit(cell)
         files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     else:
         files = (training_files(cell) if trains(cell) else {}) | (benchmark_files(cell) if evaluates(cell) else {})

@@ -1,6 +1,7 @@
 """Stage ``record``: everything a table needs from a run, in one small JSON file, written last.
 
-Two runs of a cell on one machine give the same record but for the block ``run``, which says when, where and how fast.
+Two runs of a cell on one machine give the same record but for the block ``run``, which says when, where and how fast,
+and for the ``command`` where the cell was asked for in other words.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from kawhi.base.checkout import configuration_folder
 from kawhi.base.devices import gpus_needed
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
@@ -23,7 +23,6 @@ from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.records.schema import VERSION
 from kawhi.runs.identity import cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
-from kawhi.runs.own_command import own_command
 from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
 
 KAWHI_TIMERS = tuple(
@@ -51,7 +50,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
         "cell": {"experiment": cell.folder, "name": cell_name(cell), "hash": cell_hash(cell)},
         "provenance": cell.scale.provenance,
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
-        "command": own_command(cell, configuration_folder()),
+        "command": run_directory.command(),
         "datasets": data_sets(run_directory, part),
         "config": part,
     }
@@ -88,40 +87,55 @@ def _benchmark(folder: Path, title: str) -> dict[str, Any]:
 
 
 def _run(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, Any]]) -> dict[str, Any]:
-    """When, where and how fast; what worked is what was noted when it was launched, not what writes the record."""
-    files = sorted((run_directory.path / "stages").glob("*.json"))
-    # Without this stage itself, which a record that is written for the first time does not know yet.
-    stages = {file.stem: json.loads(file.read_text()) for file in files if file.stem != "record"}
-    launches = json.loads(run_directory.launches.read_text()) if run_directory.launches.exists() else []
-    worked = [note for note in launches if note["stage"] != "record"] or launches or [launch_note("record")]
-    commits = list(dict.fromkeys(note["git"]["commit"] for note in worked))
-    last = worked[-1]
-    seconds = {name: stage["seconds"] for name, stage in stages.items()}
-    memory = [stage["memory_gib"] for stage in stages.values() if stage.get("memory_gib")]
-    device = [row[DEVICE_MEMORY] for row in metrics if row.get(DEVICE_MEMORY)]
-    duration = round(sum(seconds.values()), 3)
-    gpus = int(cell.verl.trainer.nnodes) * gpus_needed(cell)
-    run = {
-        "started": _utc(launches[0]["time"]) if launches else None,
-        "ended": _utc(launches[-1]["time"]) if launches else None,  # when the last stage, this one, began
-        "seconds": seconds,
-        "duration_s": duration,
-        "gpu_hours": round(duration * gpus / 3600, 4) if gpus else None,
-        "peak_memory_gib": max(memory, default=None),
-        "peak_device_memory_gib": round(max(device) / 1.073741824, 3) if device else None,
-        "hardware": last["hardware"],
-        "versions": last["versions"],
-        "git": {
-            "commit": last["git"]["commit"],
-            "dirty": any(note["git"]["dirty"] for note in worked) if last["git"]["dirty"] is not None else None,
-            "others": [commit for commit in commits if commit not in (None, last["git"]["commit"])],
-        },
-        "launches": len(launches) or None,
-    }
+    """When, where and how fast."""
+    run = _launched(run_directory) | _took(cell, run_directory, metrics)
     if not metrics:
         return run
     step_seconds = [row.get("timing_s/step") for row in metrics]
     return run | {"step_seconds": step_seconds, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}
+
+
+def _launched(run_directory: RunDirectory) -> dict[str, Any]:
+    """When and on what; what worked is what was noted when it was launched, not what writes the record."""
+    launches = run_directory.launch_notes()
+    # Without this stage itself, unless there is nothing else.
+    worked = [note for note in launches if note["stage"] != "record"] or launches or [launch_note("record")]
+    last = worked[-1]
+    times: list[str | None] = [_utc(note["time"]) for note in launches] or [None]
+    return {
+        "started": times[0],
+        "ended": times[-1],  # when the last stage, this one, began
+        "hardware": last["hardware"],
+        "versions": last["versions"],
+        "git": _git([note["git"] for note in worked]),
+        "launches": len(launches) or None,
+    }
+
+
+def _git(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last launch's commit, whether any had changes, and the commits of earlier ones."""
+    commit, dirty = states[-1]["commit"], states[-1]["dirty"]
+    others = dict.fromkeys(state["commit"] for state in states if state["commit"] not in (None, commit))
+    if dirty is not None:
+        dirty = any(state["dirty"] for state in states)
+    return {"commit": commit, "dirty": dirty, "others": list(others)}
+
+
+def _took(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """Seconds and memory; without this stage, which a record that is written for the first time does not know yet."""
+    files = sorted((run_directory.path / "stages").glob("*.json"))
+    stages = {file.stem: json.loads(file.read_text()) for file in files if file.stem != "record"}
+    seconds = {name: stage["seconds"] for name, stage in stages.items()}
+    duration = round(sum(seconds.values()), 3)
+    gpus = int(cell.verl.trainer.nnodes) * gpus_needed(cell)
+    device = max((row.get(DEVICE_MEMORY) or 0 for row in metrics), default=0)
+    return {
+        "seconds": seconds,
+        "duration_s": duration,
+        "gpu_hours": round(duration * gpus / 3600, 4) if gpus else None,
+        "peak_memory_gib": max((stage.get("memory_gib") or 0 for stage in stages.values()), default=0) or None,
+        "peak_device_memory_gib": round(device / 1.073741824, 3) if device else None,
+    }
 
 
 def _utc(seconds: float) -> str:

@@ -33,9 +33,7 @@ def verdict_parts(folder: Path) -> dict[str, Any]:
     samples = read_samples(folder / "samples.parquet")
     score = json.loads((folder / "score.json").read_text())["score"]
     values = np.array([sample.score for sample in samples], np.float64)
-    named = [str(sample.facts["id"]) for sample in samples]
-    number = {name: i for i, name in enumerate(dict.fromkeys(named))}
-    problems = [number[name] for name in named] if len(number) < len(samples) else None
+    problems = _problems(samples)
     binary = set(values.tolist()) <= {0.0, 1.0}
     verdicts = {
         "dataset": dataset_fingerprint(samples),
@@ -47,6 +45,13 @@ def verdict_parts(folder: Path) -> dict[str, Any]:
         low, high = _interval(values, problems if problems or not binary else None)
         interval = [round(min(100 * low, score), 4), round(max(100 * high, score), 4)]
     return {"verdicts": verdicts, "interval": interval, "judge_errors": sum(bool(s.judge_error) for s in samples)}
+
+
+def _problems(samples: Sequence[Sample]) -> list[int] | None:
+    """Which problem each item belongs to, counted from 0; ``None`` where each is one of its own."""
+    named = [str(sample.facts["id"]) for sample in samples]
+    number = {name: i for i, name in enumerate(dict.fromkeys(named))}
+    return [number[name] for name in named] if len(number) < len(samples) else None
 
 
 def dataset_fingerprint(samples: Sequence[Sample]) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kawhi.base.errors import CellError
+from kawhi.base.errors import CellError, sentence
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES, evaluates
 from kawhi.data.schema import atomically
-from kawhi.evaluation.benchmark import Benchmark, load
-from kawhi.evaluation.judge_server import preflight
+from kawhi.evaluation.benchmark import load
+from kawhi.evaluation.judge_server import judging, preflight
 from kawhi.evaluation.results import SAMPLES, SCORE, samples_of, score_of
 from kawhi.evaluation.samples import Sample, write_samples
 from kawhi.evaluation.scoring import score as score_samples
@@ -39,9 +39,6 @@ ORIGIN = "rejudged.json"
 
 JUDGED = ("judge", "errors")
 """Folders in ``eval/<task>`` that follow from the run's own judge: its replies, and the errors in wrong answers."""
-
-MakeJudge = Callable[[DictConfig, Path], AbstractContextManager[Any]]
-Score = Callable[[Path, Benchmark, Any], dict[str, Any]]
 
 
 @dataclass
@@ -74,31 +71,33 @@ def judge_config(conf: Path, name: str, overrides: list[str]) -> DictConfig:
     known = sorted(file.stem for file in (conf / "judge").glob("*.yaml"))
     if name not in known:
         raise CellError(f"there is no judge {name}; conf/judge has {', '.join(known) or 'none'}")
-    given = {key.removeprefix("judge."): value for key, _, value in (each.partition("=") for each in overrides)}
+    _, *words = judge_overrides(name, overrides)
     try:
         with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
             block = compose(f"judge/{name}").judge
             if block is None:
                 others = ", ".join(each for each in known if each != name)
                 raise CellError(f"{name} is no judge: choose one of {others}")
-            if unknown := [key for key in given if key.split(".")[0] not in block]:
+            keys = [re.split("[=.]", word)[1] for word in words]
+            if unknown := [key for key in keys if key not in block]:
                 raise CellError(f"the judge {name} has no {', '.join(unknown)}; it has {', '.join(block)}")
-            return compose(f"judge/{name}", overrides=[f"judge.{key}={value}" for key, value in given.items()]).judge
+            return compose(f"judge/{name}", overrides=words).judge
     except HydraException as error:
-        raise CellError(" ".join(str(error).split())) from error
+        raise CellError(sentence(error)) from error
 
 
-def rejudge(
-    run: RunDirectory, judge: DictConfig, make_judge: MakeJudge | None = None, score: Score | None = None
-) -> Rejudged:
+def judge_overrides(name: str, settings: Sequence[str]) -> list[str]:
+    """What ``experiments/run.py`` is given for a judge of ``conf/judge`` with other values of its settings."""
+    return [f"judge={name}", *(f"judge.{each.removeprefix('judge.')}" for each in settings)]
+
+
+def rejudge(run: RunDirectory, judge: DictConfig, overrides: Sequence[str] = ()) -> Rejudged:
     """Judges the responses of a run by another judge.  When it was interrupted, the same call goes on.
 
     Args:
         run: with the responses to all its benchmarks, judged or not.
         judge: the block of the configuration.
-        make_judge: (block, log of a server that is started for it) -> the judge, for as long as it is needed; the
-            package's own when left out.
-        score: (folder, benchmark, judge) -> the score; the package's own when left out.
+        overrides: that give this judge, for the record's command.
 
     Raises:
         CellError: the responses are not complete, the judge failed, or another process is at work.
@@ -109,24 +108,14 @@ def rejudge(
     if target.record.exists():
         return Rejudged(target, already=True)
     _refuse(run, target, cell)
-    if make_judge is None:
-        preflight(OmegaConf.to_container(judge, resolve=True))
-    with target.locked():
-        status = Status(target, cell.steps)
+    preflight(OmegaConf.to_container(cell.judge, resolve=True))
+    with target.locked(), Status(target, cell.steps).until("done") as status:
         status.set("evaluate")
-        try:
-            copy_responses(run, target, cell)
-            scores = _judge_all(run, target, cell, make_judge or _make_judge, score or score_samples)
-            start = time.monotonic()
-            record(cell, target)
-            write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
-        except CellError as error:
-            status.set("failed", reason=str(error))
-            raise
-        except KeyboardInterrupt:
-            status.set("stopped", reason="interrupted")
-            raise
-        status.set("done")
+        copy_responses(run, target, cell, overrides)
+        scores = _judge_all(run, target, cell)
+        start = time.monotonic()
+        record(cell, target)
+        write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
     return Rejudged(target, already=False, scores=scores)
 
 
@@ -141,7 +130,7 @@ def judged_cell(run: RunDirectory, judge: DictConfig) -> DictConfig:
     try:
         OmegaConf.resolve(cell)
     except OmegaConfBaseException as error:
-        raise CellError(f"the judge's settings do not fit this run: {' '.join(str(error).split())}") from error
+        raise CellError(f"the judge's settings do not fit this run: {sentence(error)}") from error
     is_at, was_at = run.path.resolve().parents[1], Path(cell.paths.runs).resolve()
     for name in cell.paths:
         moved = os.path.relpath(Path(cell.paths[name]).resolve(), was_at)
@@ -159,8 +148,7 @@ def _refuse_unjudged(run: RunDirectory, cell: DictConfig) -> None:
 def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
     if target.path.resolve() == run.path.resolve():
         raise CellError(f"{run.path} has this judge already but is not finished: run its own command again")
-    stages = STAGES[cell.study.name]
-    for stage in stages[: stages.index("evaluate")]:
+    for stage in before_evaluation(cell):
         if not run.stage(stage).exists():
             raise CellError(f"{run.path} has not finished its stage {stage}: run its own command again first")
     for each in cell.benchmarks:
@@ -177,31 +165,43 @@ def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
             raise CellError(f"{target.path} was begun with the responses of {begun}: rejudge that run to finish it")
 
 
+def before_evaluation(cell: DictConfig) -> tuple[str, ...]:
+    """The stages that a rejudged run has from the first one."""
+    stages = STAGES[cell.study.name]
+    return stages[: stages.index("evaluate")]
+
+
 def _name(run: RunDirectory) -> str:
     return f"{run.path.resolve().parent.name}/{run.path.resolve().name}"
 
 
-def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
+def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig, overrides: Sequence[str]) -> None:
     """Everything of a run but its weights, verdicts, scores and record; what was copied before stays as it is."""
     write_json(target.path / ORIGIN, {"from": _name(run)})
-    target.save_config(cell)
-    train = [*sorted((run.path / "train").glob("metrics-*.jsonl")), run.merge_report]
-    for source in (run.path / "data.json", *train):
+    target.save_config(cell, _other_judge(run, overrides))
+    stages = [run.stage(stage) for stage in before_evaluation(cell)]
+    metrics = sorted((run.path / "train").glob("metrics-*.jsonl"))
+    for source in (run.path / "data.json", *metrics, run.merge_report, *stages):
         if source.exists():
             _copy(source, target.path / source.relative_to(run.path))
     for each in cell.benchmarks:
         folder, to = run.evaluation(each.task), target.evaluation(each.task)
         if (to / SAMPLES).exists():
             continue  # perhaps judged in part
-        for source in sorted(folder.rglob("*")):
+        for source in filter(Path.is_file, sorted(folder.rglob("*"))):
             name = source.relative_to(folder)
-            hidden = any(part.startswith(".") for part in name.parts)  # left by a writer that was killed
-            if source.is_file() and not hidden and name.parts[0] not in (SAMPLES, SCORE, *JUDGED):
+            # A dot: left by a writer that was killed.
+            if name.parts[0] not in (SAMPLES, SCORE, *JUDGED) and not any(part[0] == "." for part in name.parts):
                 _copy(source, to / name)
         write_samples(to / SAMPLES, [without_verdict(sample) for sample in samples_of(run, each.task)])
-    stages = STAGES[cell.study.name]
-    for stage in stages[: stages.index("evaluate")]:
-        _copy(run.stage(stage), target.stage(stage))
+
+
+def _other_judge(run: RunDirectory, overrides: Sequence[str]) -> list[str] | None:
+    """The run's own overrides with another judge; ``None`` where either is not known."""
+    if not overrides or not run.overrides.exists():
+        return None
+    own = json.loads(run.overrides.read_text())
+    return [*(each for each in own if not re.match(r"[+~]*judge[.=@]", each)), *overrides]
 
 
 def _copy(source: Path, to: Path) -> None:
@@ -214,17 +214,15 @@ def without_verdict(sample: Sample) -> Sample:
     return replace(sample, score=None, extraction="", parts={}, replies=[])
 
 
-def _judge_all(
-    run: RunDirectory, target: RunDirectory, cell: DictConfig, make_judge: MakeJudge, score: Score
-) -> dict[str, tuple[float | None, float]]:
+def _judge_all(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> dict[str, tuple[float | None, float]]:
     """Scores every benchmark that has no score yet; score before and after of all."""
     start = time.monotonic()
     missing = [each.task for each in cell.benchmarks if score_of(target, each.task) is None]
     if missing:
-        with make_judge(cell.judge, target.log("judge")) as judge:
+        with judging(cell.judge, log=target.log("judge")) as judge:
             for number, task in enumerate(missing, 1):
                 print(f"[{number}/{len(missing)}] {task}", flush=True)
-                score(target.evaluation(task), load(task), judge)
+                score_samples(target.evaluation(task), load(task), judge)
     write_json(target.stage("evaluate"), {"seconds": round(time.monotonic() - start, 3)})
     scores = {}
     for each in cell.benchmarks:
@@ -233,9 +231,3 @@ def _judge_all(
             raise CellError(f"{each.task} has no score after it was judged; run the same command again")
         scores[each.task] = None if before is None else before["score"], after["score"]
     return scores
-
-
-def _make_judge(settings: DictConfig, log: Path) -> AbstractContextManager[Any]:
-    from kawhi.evaluation.judge_server import judging
-
-    return judging(settings, log=log)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.table import Column, Table
 from rich.text import Text
 
 from kawhi.runs.hints import where_to_look
@@ -29,8 +30,8 @@ _COLOURS = {
 }
 _BROKEN = ("failed", "lost", "stopped")
 _DETAILS = 20  # a sweep of which everything failed must not scroll its table away
-_HEAD = ("cell", "state", "step", "reward", "left", "")
-_NOTE = 24
+_PROGRESS = ("step", "reward", "left")
+_UNCUT = 10_000  # columns of a pipe, which has no width to fit into
 
 
 def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, watch: bool = False) -> int:
@@ -49,11 +50,12 @@ def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, wat
     console = Console(highlight=False)
     if watch:
         return _watch(console, runs, experiment, failed)
-    width = console.width if console.is_terminal else None  # a pipe has no width to fit into
+    width = console.width if console.is_terminal else None
+    console.width = width or _UNCUT
     for name, cells in seen.cells.items():
-        chosen = [cell for cell in cells if not failed or cell.state in _BROKEN]
-        if chosen:
-            console.print(Text(str(runs / name), style="bold"), *table(chosen, width), "", sep="\n", soft_wrap=True)
+        if chosen := _chosen(cells, failed):
+            console.print(Text(str(runs / name), style="bold"), soft_wrap=True)
+            console.print(table(chosen, width), "")
     done = [cell.path for cells in seen.cells.values() for cell in cells if cell.state == "done"]
     hints = [] if failed else where_to_look(done, status=False)
     lines = [*summary(seen), *details(seen, everything=failed), *hints]
@@ -68,60 +70,62 @@ def _watch(console: Console, runs: Path, experiment: str, failed: bool) -> int:
     try:
         with Live(console=console, auto_refresh=False) as live:
             while True:
-                lines = frame(survey(runs, experiment), console.width, console.height, failed)
-                live.update(Text("\n").join(lines), refresh=True)
+                live.update(frame(survey(runs, experiment), console.width, console.height, failed), refresh=True)
                 time.sleep(REFRESH_SECONDS)
     except KeyboardInterrupt:
         return 0
 
 
-def frame(seen: Survey, width: int, height: int, failed: bool = False) -> list[Text]:
+def frame(seen: Survey, width: int, height: int, failed: bool = False) -> Group:
     """What fits a terminal: the most urgent cells, how many others there are, and the summary."""
-    every = [cell for cells in seen.cells.values() for cell in cells if not failed or cell.state in _BROKEN]
+    every = _chosen((cell for cells in seen.cells.values() for cell in cells), failed)
     every.sort(key=lambda cell: STATES.index(cell.state))
     below = [*summary(seen), time.strftime(f"%H:%M:%S, every {REFRESH_SECONDS} s, Ctrl-C ends")]
     taken = sum(1 + len(line) // width for line in below)
     room = max(1, height - taken - 4)
     more = [f"and {len(every) - room} more"] if len(every) > room else []
     shown = table(every[:room], width, experiments=len(seen.cells) > 1)
-    return [*shown, *map(Text, [*more, "", *below])]
+    return Group(shown, *map(Text, [*more, "", *below]))
 
 
-def table(cells: Sequence[CellState], width: int | None = None, *, experiments: bool = False) -> list[Text]:
+def _chosen(cells: Iterable[CellState], failed: bool) -> list[CellState]:
+    return [cell for cell in cells if not failed or cell.state in _BROKEN]
+
+
+def table(cells: Sequence[CellState], width: int | None = None, *, experiments: bool = False) -> Table:
     """A line for the head and one for each cell; columns that no cell fills are left out.
 
     Args:
         width: columns of the terminal; names and notes give way, not what changes.  ``None`` shows everything.
         experiments: whether a name says its experiment, too.
     """
+    half = _UNCUT if width is None else width // 2
     names = [cell.path.name for cell in cells]
-    rows = [[cell.shown, *progress_of(cell.status if cell.state == "running" else {})] for cell in cells]
-    filled = [0, *(i for i in range(1, 4) if any(row[i] for row in rows))]
-    rows = [[row[i] for i in filled] for row in rows]
-    head = [_HEAD[1 + i] for i in filled]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    room = None if width is None else width - sum(widths) - 2 * len(widths) - 2
-    if room is not None and max(map(len, names), default=0) > room - _NOTE:
+    if _longest(names) > half:
         names = short_names(names)
     if experiments:
         names = [f"{cell.path.parent.name}/{name}" for cell, name in zip(cells, names, strict=True)]
-    widest = max(map(len, [*names, _HEAD[0]]))
-    widest = widest if room is None else min(widest, max(room - _NOTE, room // 2))
-    lines = [_line(_HEAD[0], head, "", widest, widths, "bold", "bold")]
-    for cell, name, row in zip(cells, names, rows, strict=True):
-        lines.append(_line(name, row, without_log(cell.note), widest, widths, "", _COLOURS[cell.state]))
-    for line in lines:
-        line.rstrip()
-        if width is not None:
-            line.truncate(width, overflow="ellipsis")
-    return lines
+    progress = [progress_of(cell.status if cell.state == "running" else {}) for cell in cells]
+    filled = [i for i in range(len(_PROGRESS)) if any(row[i] for row in progress)]
+    # As long as names take less than half of the width, the notes alone give way.
+    first, second = Column("cell", no_wrap=_longest(names) <= half), Column("state", no_wrap=True)
+    view = Table(first, second, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i in filled:
+        view.add_column(_PROGRESS[i], no_wrap=True, justify="right")
+    view.add_column("")
+    for cell, name, row in zip(cells, names, progress, strict=True):
+        state = Text(cell.shown, style=_COLOURS[cell.state])
+        view.add_row(_one_line(name), state, *(row[i] for i in filled), _one_line(without_log(cell.note)))
+    return view
 
 
-def _line(name: str, row: list[str], note: str, widest: int, widths: list[int], style: str, colour: str) -> Text:
-    first = Text(name, style=style)
-    first.truncate(widest, overflow="ellipsis", pad=True)
-    numbers = "".join(f"  {text:>{width}}" for text, width in zip(row[1:], widths[1:], strict=True))
-    return Text.assemble(first, "  ", (f"{row[0]:{widths[0]}}", colour), numbers, "  ", note)
+def _longest(names: Iterable[str]) -> int:
+    return max(map(len, names), default=0)
+
+
+def _one_line(text: str) -> Text:
+    """Cut where the terminal is too narrow; not wrapped, so that a cell is one line."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def without_log(note: str) -> str:

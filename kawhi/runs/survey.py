@@ -101,57 +101,74 @@ def _state(path: Path, cluster: Cluster) -> CellState:
     if run.record.exists():
         record = read_json(run.record) or {}
         return CellState(path, "done", "done", scores(record), device_hours=_device_hours(record))
-    status = read_json(run.status) or {}
-    found = _in_the_queue(run, status, cluster) or _at_rest(run, status, cluster)
-    if found.state == "lost" and ((read_json(run.status) or {}) != status or run.record.exists()):
+    look = _Look(run, cluster)
+    found = look.works() or look.waits() or look.broke_off() or look.rests()
+    if found.state == "lost" and ((read_json(run.status) or {}) != look.status or run.record.exists()):
         return _state(path, cluster)  # it ended while we looked
     return found
 
 
-def _in_the_queue(run: RunDirectory, status: dict[str, Any], cluster: Cluster) -> CellState | None:
-    """What a cell does that a process works on or that Slurm will start; ``None`` for any other."""
-    stage, last = status.get("stage", "waiting"), cluster.last_attempt(run.path)
-    tasks = cluster.tasks_of(run.path)
-    works = next((task for _, task in tasks if task.state != "PENDING"), None)
-    if works and works.state == "COMPLETING" and stage not in ACTIVE:
-        works = None  # it has said how it ended
-    said_since = status.get("time", 0) >= last.get("time", 0)  # by this job, not by one before it
-    if works and not (stage in ("failed", "stopped") and said_since):
-        shown = stage if stage in ACTIVE else "starting"
-        return CellState(run.path, "running", shown, f"job {works.job_id} on {works.nodes}", status)
-    if stage in ACTIVE and run.held():
-        return CellState(run.path, "running", stage, "", status)
-    part, waits = next(((part, task) for part, task in tasks if task.state == "PENDING"), (None, None))
-    if waits is None or (stage == "failed" and part == "evaluate" and waits.reason.startswith("Dependency")):
-        return None
-    note = f"{waits.reason} (job {waits.job_id})"
-    if stage == "trained":
-        return CellState(run.path, "trained", "trained", f"its evaluation is queued: {note}", status, awaited=True)
-    return CellState(run.path, "queued", "queued", note + (f"; {last['ended']}" if last.get("ended") else ""), status)
+class _Look:
+    """What the files of an unfinished cell say, beside what Slurm says of it."""
 
+    def __init__(self, run: RunDirectory, cluster: Cluster):
+        self.run, self.cluster = run, cluster
+        self.status = read_json(run.status) or {}
+        self.stage = self.status.get("stage", "waiting")
+        self.active = self.stage in ACTIVE
+        self.last = cluster.last_attempt(run.path)
+        self.tasks = cluster.tasks_of(run.path)
+        self.job_is_newer = self.last.get("time", 0) > self.status.get("time", 0)  # it has said nothing yet
 
-def _at_rest(run: RunDirectory, status: dict[str, Any], cluster: Cluster) -> CellState:
-    """What became of a cell that nobody works on and nobody will, as far as anybody wrote it down."""
-    stage, last = status.get("stage", "waiting"), cluster.last_attempt(run.path)
-    ended = " ".join((last.get("ended") or "").split())
-    if stage in ("failed", "stopped"):
-        reason = " ".join(status.get("reason", ended).split())
-        job = last.get("job") if stage == "stopped" else None
-        return CellState(run.path, stage, stage, reason, status, _log(run, reason, last), job=job)
-    if stage in ACTIVE or last.get("time", 0) > status.get("time", 0):
-        where = f"in {stage}" if stage in ACTIVE else "before its first stage"
-        if cluster.complaint and last and not ended:
-            note = f"job {last['job']}, said {_ago(status.get('time', last['time']))} ago"
-            return CellState(run.path, "running", stage if stage in ACTIVE else "starting", note, status)
-        state = "failed" if ended.startswith("exit code") else "lost"
+    def _found(self, state: str, note: str, shown: str = "", **more: Any) -> CellState:
+        return CellState(self.run.path, state, shown or state, note, self.status, **more)
+
+    def works(self) -> CellState | None:
+        """A cell that a process works on."""
+        task = next((task for _, task in self.tasks if task.state != "PENDING"), None)
+        starting = self.job_is_newer or self.stage not in ("failed", "stopped")
+        if task and starting and (self.active or task.state != "COMPLETING"):  # which has said how it ended
+            return self._found("running", f"job {task.job_id} on {task.nodes}", self._stage_or_starting())
+        return self._found("running", "", self.stage) if self.active and self.run.held() else None
+
+    def waits(self) -> CellState | None:
+        """A cell that Slurm will start."""
+        part, task = next(((part, task) for part, task in self.tasks if task.state == "PENDING"), (None, None))
+        if task is None or (self.stage == "failed" and part == "evaluate" and task.reason.startswith("Dependency")):
+            return None
+        note = f"{task.reason} (job {task.job_id})"
+        if self.stage == "trained":
+            return self._found("trained", f"its evaluation is queued: {note}", awaited=True)
+        return self._found("queued", "; ".join(filter(None, [note, self.last.get("ended")])))
+
+    def broke_off(self) -> CellState | None:
+        """A cell that nobody works on any more and that has not come to the end of its work."""
+        ended = " ".join((self.last.get("ended") or "").split())
+        if self.stage in ("failed", "stopped"):
+            reason = " ".join(self.status.get("reason", ended).split())
+            job = self.last.get("job") if self.stage == "stopped" else None
+            return self._found(self.stage, reason, log=_log(self.run, reason, self.last), job=job)
+        if not (self.active or self.job_is_newer):
+            return None
+        if self.cluster.complaint and self.last and not ended:
+            note = f"job {self.last['job']}, said {_ago(self.status.get('time', self.last['time']))} ago"
+            return self._found("running", note, self._stage_or_starting())
+        where = f"in {self.stage}" if self.active else "before its first stage"
         note = f"{where}: {ended or 'nothing works on it; the same command goes on from here'}"
-        return CellState(run.path, state, state, note, status, _log(run, "", last), job=last.get("job"))
-    job = cluster.submitted.get((run.path, "evaluate" if stage == "trained" else "train"))
-    if stage == "trained":
-        return CellState(run.path, "trained", "trained", "its evaluation is not queued", status, job=job)
-    job = job or cluster.submitted.get((run.path, "evaluate"))  # of a study that trains nothing
-    note = f"submitted as job {job}" + ("" if cluster.complaint else ", which is gone: launch it again")
-    return CellState(run.path, "waiting", "waiting", note if job else "not started", job=job)
+        state = "failed" if ended.startswith("exit code") else "lost"
+        return self._found(state, note, log=_log(self.run, "", self.last), job=self.last.get("job"))
+
+    def rests(self) -> CellState:
+        """A cell whose turn has not come: what became of the jobs it was given."""
+        submitted, path = self.cluster.submitted, self.run.path
+        if self.stage == "trained":
+            return self._found("trained", "its evaluation is not queued", job=submitted.get((path, "evaluate")))
+        job = submitted.get((path, "train")) or submitted.get((path, "evaluate"))  # of a study that trains nothing
+        note = f"submitted as job {job}" + ("" if self.cluster.complaint else ", which is gone: launch it again")
+        return CellState(path, "waiting", "waiting", note if job else "not started", job=job)
+
+    def _stage_or_starting(self) -> str:
+        return self.stage if self.active else "starting"
 
 
 def _explained(states: dict[Path, CellState], cluster: Cluster) -> dict[Path, CellState]:

@@ -8,7 +8,7 @@ table (``main``, ``geometry``, ``math``); ``scale.names`` says which file that i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -67,39 +67,36 @@ def jobs(
     Raises:
         TableError: nothing is left.
     """
-    values: dict[str, list[str]] = {}
-    for override in given:
-        key = override.get_key_element()
-        several = override.is_discrete_sweep()
-        values[key] = list(override.sweep_string_iterator()) if several else [override.get_value_element_as_str()]
-    restricted = values.keys() & {key for block in blocks for key in block}
-    rows: dict[tuple[str, ...], None] = {}
-    for block in blocks:
-        if not restricted <= block.keys():
-            continue
-        own = {key: [_named(names, key, value) for value in _listed(entry)] for key, entry in block.items()}
-        kept = {
-            key: [value for value in its if value in values[key]] if key in values else its for key, its in own.items()
-        }
-        rest = {key: its for key, its in values.items() if key not in own}
-        axes = [[f"{key}={value}" for value in its] for key, its in (rest | kept).items()]
-        rows |= dict.fromkeys(itertools.product(*axes))
+    values = {override.get_key_element(): _values(override) for override in given}
+    table = [{key: _listed(entry, names.get(key, {})) for key, entry in block.items()} for block in blocks]
+    restricted = values.keys() & {key for block in table for key in block}
+    rows = [row for block in table if restricted <= block.keys() for row in _product(block, values)]
     if not rows:
-        asked = ", ".join(f"{key}={','.join(values[key])}" for key in sorted(restricted))
-        known = {
-            key: sorted({_named(names, key, v) for b in blocks for v in _listed(b.get(key, []))})
-            for b in blocks
-            for key in b
-        }
-        raise TableError(
-            f"the table has no cell with {asked}; it has {'; '.join(f'{key} {its}' for key, its in known.items())}"
-        )
-    return [list(row) for row in rows]
+        raise TableError(_no_cell({key: values[key] for key in sorted(restricted)}, table))
+    return [list(row) for row in dict.fromkeys(rows)]
 
 
-def _listed(entry: Any) -> list[str]:
-    return [str(entry)] if isinstance(entry, str | int | float) else [str(value) for value in entry]
+def _product(block: Mapping[str, list[str]], values: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
+    """The cells of a block, restricted and multiplied by the ``values`` of the command line."""
+    multiplied = {key: its for key, its in values.items() if key not in block}
+    kept = {key: [each for each in its if each in values.get(key, its)] for key, its in block.items()}
+    return itertools.product(*([f"{key}={value}" for value in its] for key, its in (multiplied | kept).items()))
 
 
-def _named(names: Mapping[str, Mapping[str, str]], key: str, value: str) -> str:
-    return names.get(key, {}).get(value, value)
+def _values(override: Override) -> list[str]:
+    if override.is_discrete_sweep():
+        return list(override.sweep_string_iterator())
+    return [override.get_value_element_as_str()]
+
+
+def _listed(entry: Any, names: Mapping[str, str]) -> list[str]:
+    """The values of an entry, each as the file that it is at this scale."""
+    several = [entry] if isinstance(entry, str | int | float) else entry
+    return [names.get(str(value), str(value)) for value in several]
+
+
+def _no_cell(asked: Mapping[str, list[str]], table: Sequence[Mapping[str, list[str]]]) -> str:
+    words = ", ".join(f"{key}={','.join(its)}" for key, its in asked.items())
+    keys = dict.fromkeys(key for block in table for key in block)
+    known = [f"{key} {sorted({each for block in table for each in block.get(key, [])})}" for key in keys]
+    return f"the table has no cell with {words}; it has {'; '.join(known)}"

@@ -111,10 +111,8 @@ def to_override(value: Any) -> str:
     """A value in the grammar of Hydra's command-line overrides."""
     if value is None:
         return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(value).lower()  # true and false, too
     if isinstance(value, list):
         return "[" + ",".join(to_override(item) for item in value) + "]"
     if isinstance(value, dict):

@@ -117,6 +117,12 @@ def _left(status: dict[str, Any]) -> str:
     return f"{seconds / 60:.1f} min"
 
 
+def _progress(status: dict[str, Any]) -> str:
+    """As part of a line, whatever the stage is."""
+    step = f" step {status['step']}/{status['steps']}" if "step" in status else ""
+    return step + (f" reward {status['reward']:.3f}" if status.get("reward") is not None else "")
+
+
 class SweepView:
     """A live table on a terminal; elsewhere a line whenever a cell changes stage, and now and then the table."""
 
@@ -160,9 +166,8 @@ class SweepView:
             stage = _stage(status, i in running)
             if (i in running or stage in ("done", "failed")) and self._printed.get(i) != stage:
                 self._printed[i] = stage
-                step = f" step {status['step']}/{status['steps']}" if "step" in status else ""
-                reward = f" reward {status['reward']:.3f}" if status.get("reward") is not None else ""
-                print(f"{self._clock()} cell {i + 1}/{len(self.cells)} {cell.label}: {stage}{step}{reward}", flush=True)
+                told = f"{stage}{_progress(status)}"
+                print(f"{self._clock()} cell {i + 1}/{len(self.cells)} {cell.label}: {told}", flush=True)
         if now - self._drawn >= max(TABLE_SECONDS, (now - self._start) / 20):
             self._draw(running)
 

@@ -37,7 +37,7 @@ def record(
 ) -> dict[str, Any]:
     """A training record; ``options`` are the credit method's, ``changes`` replaces top-level keys.
 
-    ``verdicts`` is one digit per item; without it the record has none, as those of version 1 had.
+    ``verdicts`` is one digit per item; without it the record has none.
     """
     benchmark = accuracy("Tiny world", n, correct)
     if verdicts is not None:

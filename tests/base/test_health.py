@@ -32,7 +32,8 @@ FAREWELL = "(vLLMHttpServer pid=7) ERROR 11-22 10:00:00 [async_llm.py:724] Async
 TRAINED = "(KawhiTaskRunner pid=12) 'Final validation metrics: None'\n"
 
 
-def test_vllm_may_die_after_the_last_step_but_not_before():
+def test_a_healthy_run_has_no_problems_and_vllm_may_die_after_the_last_step_but_not_before():
+    assert problems(rows()) == []
     assert problems(rows(), log=GOOD_LOG + TRAINED + FAREWELL) == []
     assert problems(rows(), log=GOOD_LOG + FAREWELL + TRAINED) == [f"a worker logged an error: {FAREWELL.strip()}"]
     assert problems(rows(), log=FAREWELL) == [f"a worker logged an error: {FAREWELL.strip()}"]
@@ -40,10 +41,6 @@ def test_vllm_may_die_after_the_last_step_but_not_before():
     assert problems(rows(), log=GOOD_LOG + stopped + FAREWELL) == []
     other = "(WorkerDict pid=9) ERROR:2026-11-22 10:00:00,000:dtype mismatch"
     assert problems(rows(), log=TRAINED + FAREWELL + other) == [f"a worker logged an error: {other}"]
-
-
-def test_a_healthy_run_has_no_problems():
-    assert problems(rows()) == []
 
 
 @pytest.mark.parametrize(
@@ -63,19 +60,15 @@ def test_one_bad_step_is_a_problem(name, value, sentence):
     assert problems(rows(**{name: value})) == [sentence]
 
 
-@pytest.mark.parametrize("name", [CORRELATION, KL, GRADIENT])
-def test_verl_writes_nan_as_null(name):
-    (sentence,) = problems(rows(**{name: None}))
-    assert sentence.startswith(f"{name} is nan at step 2 ")
-
-
 def test_bad_steps_are_counted():
     bad = [metrics_row(step, **{KL: 1.0}) for step in (1, 2, 3)]
     assert problems(bad) == [f"{KL} is 1 at step 1 (3 such steps); it must be within ±0.02"]
 
 
 @pytest.mark.parametrize("name", [CORRELATION, KL, GRADIENT])
-def test_a_metric_that_was_not_logged_is_a_problem(name):
+def test_a_metric_that_was_not_logged_is_a_problem_and_verl_writes_nan_as_null(name):
+    (sentence,) = problems(rows(**{name: None}))
+    assert sentence.startswith(f"{name} is nan at step 2 ")
     metrics = rows()
     del metrics[1][name]
     assert problems(metrics) == [f"{name} was not logged"]

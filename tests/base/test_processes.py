@@ -40,15 +40,12 @@ def wait_until(condition, seconds: float = 120) -> bool:
     return False
 
 
-@pytest.mark.parametrize("code", [0, 1, 75])
-def test_exit_codes_come_through(tmp_path, code):
-    ended = python(tmp_path, f"raise SystemExit({code})")
+@pytest.mark.parametrize("code", [0, 1, 75, -9])
+def test_exit_codes_come_through_and_a_signal_is_a_negative_one(tmp_path, code):
+    ended = python(tmp_path, f"import os; os._exit({code}) if {code} >= 0 else os.kill(os.getpid(), {-code})")
     assert ended.code == code
+    assert not ended.asked
     assert 0 < ended.seconds < 300
-
-
-def test_a_signal_is_a_negative_code(tmp_path):
-    assert python(tmp_path, "import os; os.kill(os.getpid(), 9)").code == -signal.SIGKILL
 
 
 def test_both_streams_are_appended_to_the_log(tmp_path):
@@ -105,10 +102,6 @@ def test_who_does_not_stop_when_asked_is_ended(tmp_path, patience):
     assert (ended.code, ended.asked) == (None, True)
     assert patience < ended.seconds < 300
     assert gone(int((tmp_path / "log").read_text()))
-
-
-def test_nobody_has_asked(tmp_path):
-    assert not start(["true"], tmp_path, stop=tmp_path / "stop").asked
 
 
 def test_the_notice_before_a_jobs_end_kills_neither_the_command_nor_its_children(tmp_path):

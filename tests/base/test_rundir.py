@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import subprocess
-import sys
+import shlex
 
 import pytest
 
-from kawhi.base import rundir
-from kawhi.base.errors import CellError
-from kawhi.base.files import write_atomically, write_json
+from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.runs.identity import cell_hash, directory_of
 from tests.cells import cell
@@ -21,73 +16,6 @@ from tests.cells import cell
 @pytest.fixture
 def run_directory(tmp_path):
     return RunDirectory(tmp_path / "run")
-
-
-def test_text_is_replaced_and_folders_are_made(tmp_path):
-    path = tmp_path / "new" / "folder" / "x.txt"
-    write_atomically(path, "old, and longer")
-    write_atomically(path, "new")
-    assert path.read_text() == "new"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_writer_that_fails_leaves_the_old_text_and_nothing_else(tmp_path, monkeypatch, step):
-    path = tmp_path / "x.txt"
-    write_atomically(path, "old")
-
-    def fail(*_):
-        assert path.read_text() == "old"
-        raise OSError(errno.EIO, "broken disk")
-
-    monkeypatch.setattr(rundir.os, step, fail)
-    with pytest.raises(OSError, match="broken disk"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["disk", "quota"])
-def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, number):
-    def full(*_):
-        raise OSError(number, "full")
-
-    path = tmp_path / "x.txt"
-    write_atomically(path, "old")
-    monkeypatch.setattr(rundir.os, "fsync", full)
-    with pytest.raises(CellError, match=r"^the disk that holds .* is full: free some space and run again$"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 64 KiB, where the system allows one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "kawhi-test", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_disk_that_is_really_full(small_disk):
-    path = small_disk / "x.txt"
-    write_atomically(path, "old")
-    with pytest.raises(CellError, match="is full: free some space"):
-        write_atomically(path, "new" * 40_000)
-    assert path.read_text() == "old"
-    assert list(small_disk.iterdir()) == [path]
-    write_atomically(path, "there is room for this")
-    assert path.read_text() == "there is room for this"
-
-
-def test_json_has_one_form(tmp_path):
-    write_json(tmp_path / "a", {"b": 1, "a": [2]})
-    write_json(tmp_path / "b", {"a": [2], "b": 1})
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert json.loads((tmp_path / "a").read_text()) == {"a": [2], "b": 1}
 
 
 def test_the_folder_carries_experiment_name_and_hash(tmp_path):
@@ -114,20 +42,17 @@ def test_a_saved_cell_is_the_same_cell(tmp_path):
     assert "${" not in run_directory.config.read_text()
 
 
-def test_a_second_process_is_refused_with_a_sentence(run_directory):
-    script = (
-        "import sys; from pathlib import Path; from kawhi.base.rundir import RunDirectory\n"
-        "try:\n    with RunDirectory(Path(sys.argv[1])).locked(): print('mine')\n"
-        "except RuntimeError as error: print(error)"
-    )
-
-    def second() -> str:
-        command = [sys.executable, "-c", script, str(run_directory.path)]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    with run_directory.locked():
-        assert second() == f"another process is running this cell ({run_directory.path}); wait for it or stop it"
-    assert second() == "mine"
+def test_the_command_is_what_the_cell_was_composed_with_by_who_asked_first(tmp_path):
+    words = ("credit=uniform", "+verl_new.trainer.note='a b: c'", "steps=5", f"paths.runs={tmp_path / 'runs'}")
+    asked = cell(tmp_path, *words)
+    run_directory = directory_of(asked)
+    run_directory.save_config(asked)
+    assert run_directory.command() is None
+    for overrides in (words, ("credit=uniform", "steps=5")):
+        run_directory.save_config(asked, overrides)
+        program, script, *found = shlex.split(run_directory.command())
+        assert (program, script, found) == ("python", "experiments/run.py", list(words[:-1]))
+    assert cell_hash(cell(tmp_path, *found)) == cell_hash(asked)
 
 
 def write_metrics(run_directory, launch: str, *lines) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kawhi import __version__
 from kawhi.base.rundir import RunDirectory
 from kawhi.commands.cli import main
 from kawhi.doctor import machine as doctor
@@ -36,9 +38,6 @@ def test_status_lists_the_runs_of_all_experiments(runs, capsys):
     assert "prepare" in printed
     assert "evaluate" in printed
     assert "no run at all" not in printed
-
-
-def test_status_of_one_experiment(runs, capsys):
     assert main(["status", "second", "--runs", str(runs)]) == 0
     printed = capsys.readouterr().out
     assert "evaluate" in printed
@@ -78,7 +77,20 @@ def test_a_mistyped_command_is_told(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    assert "usage: kawhi" in capsys.readouterr().err
+    assert "Usage: kawhi" in capsys.readouterr().err
+
+
+def test_the_version_is_the_package_s(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"kawhi {__version__}\n"
+
+
+def test_a_shell_completes_commands():
+    asked = {"_KAWHI_COMPLETE": "bash_complete", "COMP_WORDS": "kawhi re", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "kawhi"], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["plain,records", "plain,rejudge"]
 
 
 def test_a_package_that_is_missing_is_told(monkeypatch, capsys):
@@ -88,11 +100,18 @@ def test_a_package_that_is_missing_is_told(monkeypatch, capsys):
     assert capsys.readouterr().err == f"error: kawhi prepare needs pyarrow: {remedy}\n"
 
 
-def test_it_starts_as_a_program_without_importing_torch(runs):
-    """`kawhi status` is typed often; torch takes seconds to import."""
-    code = (
-        "import sys; from kawhi.commands.cli import main; code = main(sys.argv[1:]); "
-        "sys.exit(code or ('torch was imported' if 'torch' in sys.modules else 0))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, "status", "--runs", str(runs)], capture_output=True, text=True)
+HEAVY = {
+    "--help": "torch PIL matplotlib jinja2 rich hydra",
+    "samples --help": "torch sklearn pyarrow hydra jinja2",
+    "status --runs RUNS": "torch verl hydra numpy ray transformers submitit",
+}
+
+
+@pytest.mark.parametrize(("words", "heavy"), HEAVY.items(), ids=HEAVY)
+def test_what_is_typed_often_starts_without_heavy_imports(runs, words, heavy):
+    """Torch alone takes seconds."""
+    code = "import sys; from kawhi.commands.cli import main; code = main(sys.argv[2:]); "
+    code += "sys.exit(code or ' '.join(set(sys.argv[1].split()) & set(sys.modules)) or 0)"
+    typed = [str(runs) if word == "RUNS" else word for word in words.split()]
+    done = subprocess.run([sys.executable, "-c", code, heavy, *typed], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -122,7 +122,7 @@ def test_what_verl_reads_is_what_was_prepared(tmp_path):
 
 SLOW = """
 import sys, time
-from kawhi.data import build, command
+from kawhi.data import build
 build.SHARD_ROWS = 4
 check = build.check
 def slowly(*arguments):

@@ -8,6 +8,7 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
+from kawhi.base.errors import CellError
 from kawhi.data import build as module
 from kawhi.data import places, schema
 from kawhi.data.build import Request, build, finished
@@ -239,7 +240,7 @@ def test_only_one_process_prepares_a_folder(tmp_path):
     refused = []
 
     def second(*_):
-        with pytest.raises(PrepareError, match="another process is preparing") as error:
+        with pytest.raises(CellError, match="another process is preparing") as error:
             run(source, out)
         refused.append(error)
 

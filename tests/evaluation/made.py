@@ -152,7 +152,7 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
         write_score(at)
     for stage in STAGES["baseline"]:
         write_json(run.stage(stage), {"seconds": 1.0})
-    write_json(run.record, {"schema": 1})
+    write_json(run.record, {"schema": 2})
     return run
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from PIL import Image
 
@@ -107,19 +104,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, image_file, capsys):
 
 
 def test_help_shows_both_ways(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["explain", "--help"])
-    assert stopped.value.code == 0
+    assert main(["explain", "--help"]) == 0
     printed = capsys.readouterr().out
     for expected in ("--step", "--response", "chart.png", "from 1"):
         assert expected in printed
-
-
-def test_other_commands_import_nothing_of_it():
-    code = (
-        "import sys; from kawhi.commands.cli import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: sys.exit(', '.join({'torch', 'PIL', 'matplotlib', 'jinja2'} & set(sys.modules)) or 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")

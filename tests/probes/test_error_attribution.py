@@ -205,7 +205,7 @@ def stub_configuration(tmp_path, monkeypatch):
             name="${judge.model}", model=MODEL, base_url=base_url, concurrency=4, attempts=2, timeout=2, patience=1
         )
         block |= dict(temperature=0, seed=0, api_key_env=None)
-        (tmp_path / "conf" / "judge" / "stub.yaml").write_text(json.dumps({"judge": block}))
+        (tmp_path / "conf" / "judge" / "stub.yaml").write_text(json.dumps(block))
 
     return configure
 
@@ -233,7 +233,7 @@ def test_the_command_writes_counts_pictures_and_a_record(tmp_path, stub_configur
         (["run", "--judge", "nobody"], "there is no judge nobody; conf/judge has stub"),
         (["run", "--judge", "stub", "--benchmark", "kawhi_mme"], "kawhi_mme was not evaluated"),
         (["nowhere", "--judge", "stub"], "name the folder of an evaluated run"),
-        (["run", "--judge", "none"], "there is no judge none"),
+        (["run", "--judge", "none"], "there is no judge none; conf/judge has stub"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path, stub_configuration, capsys, arguments, sentence):

@@ -9,12 +9,9 @@ from typing import Any
 import pytest
 
 from kawhi.records.folder import RecordError, parse_record, read_folder
-from kawhi.records.hashing import config_hash
-from kawhi.records.schema import VERSION
 from tests.analysis.synthetic import changed, digits, grounding_record, hashed, record, timing_record
 
 AT = ("benchmarks", "kawhi_tiny")
-EXAMPLES = Path(__file__).parent / "examples"
 
 
 def broken(*path: str, value: Any) -> dict[str, Any]:
@@ -39,6 +36,7 @@ CONFIG = {"config", "hash"}
 BROKEN = {
     "cut off": ('{"schema": 2', "cannot be read"),
     "a list": ("[1]", "not a JSON object"),
+    "past": (broken("schema", value=1), "schema version is 1; this program knows 2"),
     "future": (broken("schema", value=3), "schema version is 3"),
     "no version": (broken("schema", value=KeyError), "schema version is None"),
     "unknown study": (broken("study", value="drawing"), "study is 'drawing'"),
@@ -154,21 +152,3 @@ def test_verdicts_are_numbers() -> None:
     partly = judged(values=[0.25] * 20)
     partly["benchmarks"]["kawhi_tiny"] |= {"metric": "score", "correct": None, "score": 25.0}
     assert parse_record(partly).benchmarks["kawhi_tiny"].verdicts.scores().tolist() == [0.25] * 20
-
-
-@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("schema_1_*.json")), ids=lambda file: file.stem)
-def test_records_of_version_1_still_load(file: Path) -> None:
-    """They were written by the program of that time and are kept as they were."""
-    old = json.loads(file.read_text())
-    found = parse_record(old)
-    assert found.schema_version == VERSION
-    assert found.cell.hash == config_hash(old["config"])
-    assert found.run.duration_s == pytest.approx(sum(old["run"]["seconds"].values()), abs=1e-3)
-    assert found.command is None  # nothing that an old record does not say is guessed
-    for task, benchmark in getattr(found, "benchmarks", {}).items():
-        assert benchmark.score == old["benchmarks"][task]["score"]
-        assert benchmark.verdicts is None
-
-
-def test_there_are_records_of_version_1() -> None:
-    assert len(list(EXAMPLES.glob("schema_1_*.json"))) >= 2

@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kawhi.base.errors import CellError
+from kawhi.base.health import BASE_REWARD
 from kawhi.runs import checkpoints as module
 from kawhi.runs.checkpoints import TRACKER, is_complete, settle, thin, usable_steps
 from tests.cells import metrics_row
 
 PARTS = ("model", "optim", "extra_state")
+REWARD = "critic/rewards/mean"
 
 
 def archive(path: Path) -> None:
@@ -183,19 +185,19 @@ def test_a_reward_does_not_depend_on_what_was_removed(checkpoints):
     assert kept(checkpoints) == [4, 6]
 
 
-def test_of_equals_the_later_stays(checkpoints):
-    for step in (1, 2, 3):
-        save(checkpoints, step)
-    thin(checkpoints, rows(0.5, 0.5, 0.1))
-    assert kept(checkpoints) == [2, 3]
+BEST = {
+    "of equals the later": ([{REWARD: 0.5}, {REWARD: 0.5}, {REWARD: 0.1}], [2, 3]),
+    "the base reward where a method shapes it": ([{REWARD: s, BASE_REWARD: -s} for s in (1, 2, 3)], [1, 3]),
+    "an unknown reward is never the best": ([{}, {REWARD: None}, {}], [3]),
+}
 
 
-def test_the_base_reward_decides_where_a_method_shapes_it(checkpoints):
+@pytest.mark.parametrize(("logged", "stay"), BEST.values(), ids=BEST)
+def test_which_is_the_best(checkpoints, logged, stay):
     for step in (1, 2, 3):
         save(checkpoints, step)
-    shaped = [metrics_row(step, **{"critic/rewards/mean": step, "kawhi/base_reward/mean": -step}) for step in (1, 2, 3)]
-    thin(checkpoints, shaped)
-    assert kept(checkpoints) == [1, 3]
+    thin(checkpoints, [metrics_row(step, **row) for step, row in enumerate(logged, 1)])
+    assert kept(checkpoints) == stay
 
 
 def test_what_is_being_written_and_what_would_be_resumed_from_are_not_touched(checkpoints):
@@ -219,13 +221,6 @@ def test_what_was_discarded_does_not_divide_the_steps_any_more(checkpoints):
     save(checkpoints, 2)
     settle(checkpoints, 2)
     assert json.loads((checkpoints.parent / "checkpoints.json").read_text())["saved"] == [2]
-
-
-def test_an_unknown_reward_is_never_the_best(checkpoints):
-    for step in (1, 2, 3):
-        save(checkpoints, step)
-    thin(checkpoints, [metrics_row(1), metrics_row(2, **{"critic/rewards/mean": None}), metrics_row(3)])
-    assert kept(checkpoints) == [3]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,6 +15,7 @@ from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.resources import GIB
 from kawhi.runs import launcher
+from kawhi.runs.composing import labels
 from kawhi.runs.identity import directory_of
 from kawhi.runs.views import CellView
 from tests.cells import ROOT, cell, gone, options, status_file
@@ -54,7 +55,7 @@ def test_a_finished_sweep_does_nothing(tmp_path, finished):
 
 def test_cells_are_called_by_what_tells_them_apart(tmp_path):
     def names(*lists: tuple[str, ...]) -> list[str]:
-        return launcher.labels([cell(tmp_path, *overrides) for overrides in lists])
+        return labels([cell(tmp_path, *overrides) for overrides in lists])
 
     assert names(("credit=kawhi",), ("credit=uniform",)) == ["GRPO + KAWHI", "GRPO"]
     assert names(("credit=kawhi",)) == ["GRPO + KAWHI"]
@@ -98,10 +99,8 @@ def loop(tmp_path, monkeypatch):
 
     def run(codes: dict[str, str], parallel: int = 2, gpus: str = "", needs: dict[str, int] | None = None) -> int:
         views = [CellView(name, tmp_path / name) for name in codes]
-        overrides_of = {tmp_path / name: [code] for name, code in codes.items()}
-        needed = {path: (needs or {}).get(path.name, 0) for path in overrides_of}
-        devices = Devices(gpus.split())
-        return launcher._run(list(overrides_of), overrides_of, views, "sweep", parallel, devices, needed)
+        works = [launcher.Work(tmp_path / name, [code], (needs or {}).get(name, 0)) for name, code in codes.items()]
+        return launcher._run(works, views, "sweep", parallel, Devices(gpus.split()))
 
     return run
 
@@ -119,17 +118,17 @@ def test_a_cell_that_fails_does_not_stop_the_others(tmp_path, loop, capsys):
     assert capsys.readouterr().err.splitlines() == ["failed: a: error: no luck", "failed: b: no message"]
 
 
-def test_the_exit_code_says_that_trying_again_may_help(loop):
-    assert loop({"a": "raise SystemExit(75)"}) == 75
-
-
-def test_a_cell_that_was_killed_counts_as_failed(loop):
-    assert loop({"a": "import os; os.kill(os.getpid(), 9)"}) == 1
-
-
-def test_a_talkative_cell_is_not_held_up(loop):
-    """More than a pipe holds."""
-    assert loop({"a": "import sys; sys.stderr.write('x' * 500_000)"}) == 0
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("raise SystemExit(75)", 75),  # trying again may help
+        ("import os; os.kill(os.getpid(), 9)", 1),
+        ("import sys; sys.stderr.write('x' * 500_000)", 0),  # more than a pipe holds
+    ],
+    ids=["75", "killed", "talkative"],
+)
+def test_the_exit_code_is_the_cell_s(loop, code, expected):
+    assert loop({"a": code}) == expected
 
 
 @pytest.mark.parametrize(("parallel", "patience"), [(1, 0.2), (3, 30)])

@@ -8,8 +8,9 @@ import pytest
 
 from kawhi.base.files import write_json
 from kawhi.commands.cli import main
+from kawhi.runs.composing import compose_cells
 from kawhi.runs.identity import directory_of
-from kawhi.runs.plan import compose_cells, make_plan
+from kawhi.runs.plan import make_plan
 from kawhi.runs.verl_command import command
 from tests.cells import CONF, status_file
 

@@ -5,32 +5,37 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
 
 from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.results import samples_of, score_of
 from kawhi.evaluation.samples import read_images
+from kawhi.runs import rejudge as module
 from kawhi.runs.identity import directory_of
-from kawhi.runs.rejudge import judge_config, rejudge, without_verdict
+from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge, without_verdict
 from tests.evaluation.made import JUDGE, MADE, OTHER_JUDGE, TINY, judging, known, make_run, responses
 
 SECOND = OmegaConf.create(OTHER_JUDGE)
 
 
 @pytest.fixture(autouse=True)
-def _known(monkeypatch):
+def verdict(monkeypatch):
+    """What the judge says of a sample; set ``verdict.of`` to something else."""
     known(monkeypatch)
-
-
-def name_of(judge, log):
-    return nullcontext(judge.name)
+    verdict = SimpleNamespace(of=lambda sample: "1")
+    monkeypatch.setattr(module, "preflight", lambda block: None)
+    monkeypatch.setattr(module, "judging", lambda judge, log: nullcontext(judge.name))
+    monkeypatch.setattr(module, "score_samples", lambda *given: judging(verdict.of)(*given))
+    return verdict
 
 
 def all_right(run, judge=SECOND):
-    return rejudge(run, judge, name_of, judging(lambda sample: "1"))
+    return rejudge(run, judge)
 
 
 def files(run):
@@ -51,6 +56,15 @@ def test_another_judge_makes_another_run_and_leaves_the_first_alone(tmp_path):
     assert done.scores == {TINY: (25.0, 25.0), MADE: (pytest.approx(35.714, abs=1e-3), pytest.approx(85.714, abs=1e-3))}
     assert done.run == directory_of(done.run.load_config())
     assert done.run.load_config().judge == OTHER_JUDGE
+
+
+def test_its_command_is_that_of_the_run_with_the_other_judge(tmp_path):
+    run = make_run(tmp_path)
+    write_json(run.overrides, ["steps=3", "judge=first", "judge.seed=1"])
+    words = judge_overrides("second", ["seed=2", "judge.model=x y"])
+    target = rejudge(run, SECOND, words).run
+    said = json.loads(target.record.read_text())["command"]
+    assert said == "python experiments/run.py steps=3 judge=second judge.seed=2 'judge.model=x y'"
 
 
 def test_responses_images_and_generation_files_are_those_of_the_first(tmp_path):
@@ -86,23 +100,25 @@ def test_a_run_that_was_judged_so_is_left_alone(tmp_path):
     run = make_run(tmp_path)
     done = all_right(run)
     before = files(done.run)
-    again = rejudge(run, SECOND, None, None)  # nothing is made or asked
+    again = rejudge(run, SECOND)  # nothing is made or asked
     assert (again.already, again.run.path) == (True, done.run.path)
     assert files(done.run) == before
     assert rejudge(run, OmegaConf.create(JUDGE)).already
 
 
-def test_the_same_command_goes_on_after_the_judge_failed(tmp_path):
+def test_the_same_command_goes_on_after_the_judge_failed(tmp_path, verdict):
     run = make_run(tmp_path)
+    verdict.of = lambda sample: "nonsense" if sample.id == "3" else "1"
     with pytest.raises(CellError, match="1 samples of kawhi_made have no verdict"):
-        rejudge(run, SECOND, name_of, judging(lambda sample: "nonsense" if sample.id == "3" else "1"))
+        all_right(run)
     target = RunDirectory(next(path.parent for path in tmp_path.glob("runs/*/*/rejudged.json")))
     assert not target.record.exists()
     assert score_of(target, MADE) is None
     assert json.loads(target.status.read_text())["stage"] == "failed"
     scored = (target.evaluation(TINY) / "score.json").stat().st_mtime_ns
     asked = []
-    done = rejudge(run, SECOND, name_of, judging(lambda sample: asked.append(sample) or "0"))
+    verdict.of = lambda sample: asked.append(sample) or "0"
+    done = all_right(run)
     assert done.run.path == target.path
     assert done.scores[MADE][1] == 0
     assert (target.evaluation(TINY) / "score.json").stat().st_mtime_ns == scored
@@ -231,16 +247,17 @@ def test_a_judge_is_composed_with_its_overrides(conf, name):
     assert judge_config(conf, name, ["judge.seed=3"]).name == name
 
 
-def test_no_judge_is_refused(conf):
-    with pytest.raises(CellError, match="none is no judge: choose one of packed, plain"):
-        judge_config(conf, "none", [])
-
-
-def test_unknown_judges_and_settings_are_refused(conf):
-    with pytest.raises(CellError, match="there is no judge nobody; conf/judge has none, packed, plain"):
-        judge_config(conf, "nobody", [])
-    with pytest.raises(CellError, match="the judge plain has no m; it has name, model"):
-        judge_config(conf, "plain", ["m=1"])
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("none", [], "none is no judge: choose one of packed, plain"),
+        ("nobody", [], "there is no judge nobody; conf/judge has none, packed, plain"),
+        ("plain", ["m=1"], "the judge plain has no m; it has name, model"),
+    ],
+)
+def test_judges_and_settings_that_do_not_exist_are_refused(conf, name, settings, sentence):
+    with pytest.raises(CellError, match=sentence):
+        judge_config(conf, name, settings)
 
 
 def test_a_judge_s_settings_can_refer_to_the_run(conf, tmp_path):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
@@ -91,6 +91,12 @@ def told(runs: Path) -> tuple[str, str, str]:
     return state.state, state.shown, state.note
 
 
+def printed(view, width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO())
+    console.print(view)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
 def test_a_record_is_what_makes_a_cell_done(tmp_path, says):
     stub = says(silent=True)
     folder = made(tmp_path, "kawhi", "train", **TRAINING)
@@ -107,15 +113,14 @@ def test_a_local_cell_runs_while_its_lock_is_held(tmp_path):
     folder = made(tmp_path, "kawhi", "train", **TRAINING)
     with RunDirectory(folder).locked():
         assert told(tmp_path) == ("running", "train", "")
-    assert told(tmp_path) == ("lost", "lost", "in train: nothing works on it; the same command goes on from here")
+    assert told(tmp_path) == ("lost", "lost", NOTHING_WORKS)
 
 
 def test_looking_leaves_no_file(tmp_path):
-    folder = made(tmp_path, "kawhi", "train", **TRAINING)
+    made(tmp_path, "kawhi", "train", **TRAINING)
     before = sorted(tmp_path.rglob("*"))
     survey.survey(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
-    assert not (folder / ".lock").exists()
 
 
 def test_a_cell_that_ends_while_we_look_is_not_lost(tmp_path, monkeypatch):
@@ -129,16 +134,17 @@ def test_a_cell_that_ends_while_we_look_is_not_lost(tmp_path, monkeypatch):
     assert told(tmp_path)[0] == "done"
 
 
-@pytest.mark.parametrize(
-    ("stage", "more", "expected"),
-    [
-        (None, {}, ("waiting", "waiting", "not started")),
-        ("failed", {"reason": "train failed: [/INST]"}, ("failed", "failed", "train failed: [/INST]")),
-        ("stopped", {"reason": "interrupted"}, ("stopped", "stopped", "interrupted")),
-        ("trained", {}, ("trained", "trained", "its evaluation is not queued")),
-    ],
-    ids=lambda value: str(value)[:20],
-)
+AGAIN = "stopped as Slurm asked, queued again"
+NOTHING_WORKS = "in train: nothing works on it; the same command goes on from here"
+CASES = {
+    "nothing happened": (None, {}, ("waiting", "waiting", "not started")),
+    "failed": ("failed", {"reason": "train failed: [/INST]"}, ("failed", "failed", "train failed: [/INST]")),
+    "stopped": ("stopped", {"reason": "interrupted"}, ("stopped", "stopped", "interrupted")),
+    "trained": ("trained", {}, ("trained", "trained", "its evaluation is not queued")),
+}
+
+
+@pytest.mark.parametrize(("stage", "more", "expected"), CASES.values(), ids=CASES)
 def test_at_rest(tmp_path, stage, more, expected):
     made(tmp_path, "kawhi", stage, **more)
     assert told(tmp_path) == expected
@@ -179,27 +185,40 @@ def test_a_failure_of_an_earlier_job_does_not_hide_the_one_that_runs(tmp_path, s
     assert told(tmp_path) == ("failed", "failed", "out of luck")
 
 
-def test_queued_again_says_why(tmp_path, says):
-    folder = made(tmp_path, "a", "train", **TRAINING)
-    submitted(tmp_path, folder)
-    attempt(folder, ended="stopped as Slurm asked, queued again")
-    says(task(state="PENDING", reason="BeginTime"))
-    assert told(tmp_path) == ("queued", "queued", "BeginTime (job 12_0); stopped as Slurm asked, queued again")
+QUEUED = {
+    "a job that was queued again says why": (
+        ("train", TRAINING, "train", {"ended": AGAIN}),
+        task(state="PENDING", reason="BeginTime"),
+        ("queued", "queued", f"BeginTime (job 12_0); {AGAIN}"),
+    ),
+    "a trained cell waits for its evaluation": (
+        ("trained", {}, "evaluate", None),
+        task(None, "PENDING", "Resources", part="evaluate"),
+        ("trained", "trained", "its evaluation is queued: Resources (job 12)"),
+    ),
+    "a failed training is failed although its evaluation still waits": (
+        ("failed", {"reason": "no"}, "evaluate", None),
+        task(None, "PENDING", "DependencyNeverSatisfied", part="evaluate"),
+        ("failed", "failed", "no"),
+    ),
+    "a job that ended before the first stage": (
+        (None, {}, "train", {"ended": "exit code 1"}),
+        None,
+        ("failed", "failed", "before its first stage: exit code 1"),
+    ),
+}
 
 
-def test_trained_waits_for_its_evaluation(tmp_path, says):
-    folder = made(tmp_path, "a", "trained")
-    submitted(tmp_path, folder, part="evaluate")
-    says(task(None, "PENDING", "Resources", part="evaluate"))
-    assert told(tmp_path) == ("trained", "trained", "its evaluation is queued: Resources (job 12)")
-    assert seen(tmp_path).awaited
-
-
-def test_a_failed_training_is_failed_although_its_evaluation_still_waits(tmp_path, says):
-    folder = made(tmp_path, "a", "failed", reason="no")
-    submitted(tmp_path, folder, part="evaluate")
-    says(task(None, "PENDING", "DependencyNeverSatisfied", part="evaluate"))
-    assert told(tmp_path) == ("failed", "failed", "no")
+@pytest.mark.parametrize(("files", "queue", "expected"), QUEUED.values(), ids=QUEUED)
+def test_files_and_the_queue_together(tmp_path, says, files, queue, expected):
+    stage, more, part, job = files
+    folder = made(tmp_path, "a", stage, **more)
+    submitted(tmp_path, folder, part=part)
+    if job:
+        attempt(folder, **job)
+    says(*filter(None, [queue]))
+    assert told(tmp_path) == expected
+    assert seen(tmp_path).awaited == (expected[0] == "trained")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +228,7 @@ def test_a_failed_training_is_failed_although_its_evaluation_still_waits(tmp_pat
         (("NODE_FAIL", 1, 0), "failed", "in train, job 12: its node failed (NODE_FAIL, exit code 1)"),
         (("FAILED", 7, 0), "failed", "in train, job 12: FAILED, exit code 7"),
         (("CANCELLED", 0, 0), "stopped", "in train, job 12: it was cancelled (CANCELLED)"),
-        (("COMPLETED", 0, 0), "lost", "in train: nothing works on it; the same command goes on from here"),
+        (("COMPLETED", 0, 0), "lost", NOTHING_WORKS),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -220,14 +239,6 @@ def test_a_job_that_could_not_say_how_it_ended(tmp_path, says, account, state, n
     stub = says(accounts=[Accounted("12", *account)])
     assert told(tmp_path) == (state, state, note)
     assert stub.asked == ["squeue", "sacct"]
-
-
-def test_a_job_that_ended_before_the_first_stage(tmp_path, says):
-    folder = made(tmp_path, "a")
-    submitted(tmp_path, folder)
-    attempt(folder, ended="exit code 1")
-    says()
-    assert told(tmp_path) == ("failed", "failed", "before its first stage: exit code 1")
 
 
 def test_a_job_that_never_started(tmp_path, says):
@@ -252,7 +263,7 @@ def test_without_slurm_s_answer_files_are_believed(tmp_path, says, capsys):
     assert print_status(tmp_path) == 0
     printed = capsys.readouterr()
     assert "job 12_0, said" in printed.out
-    assert "submitted as job 12_1\n" in printed.out
+    assert "submitted as job 12_1 " in printed.out
     assert "from files alone: Slurm did not answer squeue within 5 s" in printed.out
     assert printed.err == ""
 
@@ -301,11 +312,11 @@ def test_a_pipe_gets_everything_and_a_narrow_terminal_what_changes(tmp_path):
         for path in sorted((tmp_path / "exp").iterdir())
         for text in [(path / "status.json").read_text()]
     ]
-    wide = [line.plain for line in table(states)]
+    wide = printed(table(states), 10_000)
     assert wide[0].split() == ["cell", "state", "step", "reward", "left"]
     assert wide[1].split("  ")[0] == states[0].path.name
     assert wide[1].endswith("on a node with a long name")
-    narrow = [line.plain for line in table(states, 60)]
+    narrow = printed(table(states, 60), 60)
     assert narrow[1].split()[:6] == ["inverse", "train", "5/20", "0.125", "2.5", "min"]
     assert max(map(len, narrow)) <= 60
     assert narrow[1].endswith("…")
@@ -322,7 +333,7 @@ def test_a_terminal_s_frame_shows_the_most_urgent_cells(tmp_path):
     for i in range(30):
         made(tmp_path, f"cell{i:02}", "trained")
     made(tmp_path, "zz", "failed", reason="no")
-    lines = [line.plain for line in frame(survey.survey(tmp_path), 80, 20)]
+    lines = printed(frame(survey.survey(tmp_path), 80, 20), 80)
     assert len(lines) <= 19
     assert "zz" in lines[1]
     assert any(line.startswith("and ") for line in lines)
@@ -332,21 +343,6 @@ def test_watching_needs_a_terminal(tmp_path, capsys):
     made(tmp_path, "a")
     assert print_status(tmp_path, watch=True) == 1
     assert capsys.readouterr().err.startswith("error: --watch draws on a terminal")
-
-
-def test_it_imports_nothing_heavy(tmp_path):
-    """It is typed often, and watched."""
-    folder = made(tmp_path, "a", "train", **TRAINING)
-    submitted(tmp_path, folder)
-    heavy = {"torch", "verl", "hydra", "numpy", "ray", "transformers", "submitit"}
-    code = (
-        "import sys; from kawhi.commands.cli import main; main(sys.argv[1:]); "
-        f"print('imported:', *sorted({heavy!r} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "status", "--runs", str(tmp_path)], capture_output=True, text=True
-    )
-    assert done.stdout.splitlines()[-1] == "imported:"
 
 
 def test_half_a_task_list_of_the_accounting_is_every_task(monkeypatch):

@@ -45,15 +45,22 @@ def test_a_status_file_of_a_cell_that_nobody_works_on_is_old(cells):
     assert [row[2] for row in shown(cells, running=set())][:2] == ["done", "waiting"]
 
 
-def test_training_before_its_first_step_has_no_numbers(tmp_path):
-    path = status_file(tmp_path / "x", "train")
-    assert shown([CellView("x", path)]) == [["1/1", "x", "train", "", "", ""]]
+ROWS = {
+    "before its first step training has no numbers": ({}, ["train", "", "", ""]),
+    "the time until the first step is start-up": (
+        {"step": 1, "reward": 0.5, "first_step": 1, "first_time": 99.0},
+        ["train", "1/20", "0.500", "..."],
+    ),
+    "a step may have no reward": (
+        {"step": 20, "reward": None, "first_step": 1, "first_time": 0.0},
+        ["train", "20/20", "", "0.0 min"],
+    ),
+}
 
 
-def test_one_step_does_not_tell_how_long_a_step_takes(tmp_path):
-    """The time until then is start-up."""
-    path = status_file(tmp_path / "x", "train", step=1, reward=0.5, first_step=1, first_time=99.0)
-    assert shown([CellView("x", path)]) == [["1/1", "x", "train", "1/20", "0.500", "..."]]
+@pytest.mark.parametrize(("status", "row"), ROWS.values(), ids=ROWS)
+def test_what_a_training_cell_shows(tmp_path, status, row):
+    assert shown([CellView("x", status_file(tmp_path / "x", "train", **status))]) == [["1/1", "x", *row]]
 
 
 def test_on_a_narrow_terminal_the_name_gives_way(cells):
@@ -61,11 +68,6 @@ def test_on_a_narrow_terminal_the_name_gives_way(cells):
     console.print(table([CellView("a" * 80, cells[1].path)]))
     text = console.file.getvalue()
     assert all(word in text for word in ("train", "5/20", "0.125", "2.5 min"))
-
-
-def test_a_step_may_have_no_reward(tmp_path):
-    path = status_file(tmp_path / "x", "train", step=20, reward=None, first_step=1, first_time=0.0)
-    assert shown([CellView("x", path)]) == [["1/1", "x", "train", "20/20", "", "0.0 min"]]
 
 
 def test_brackets_are_text(tmp_path):

@@ -101,7 +101,7 @@ class Sweep:
 
 def obstacle(folder: Path, runs: Path) -> Path:
     """A folder in the place of the first cell's ``data.json``, so that its first stage fails until it is removed."""
-    from kawhi.runs.plan import compose_cells
+    from kawhi.runs.composing import compose_cells
 
     cells, _ = compose_cells(CONF, [*OVERRIDES, f"paths.runs={runs}"])
     place = directory_of(cells[0]).path / "data.json"

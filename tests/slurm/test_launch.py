@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from benchmarks import launch_speed
+from kawhi.base.rundir import RunDirectory
 from kawhi.queue import slurm, submission
 from tests.cells import ROOT
 
@@ -50,6 +51,10 @@ def test_two_launches_at_once_submit_every_cell_once(closed, tmp_path):
         tasks = [task for task in queue if (its := submission.cells_of(runs, task)) and its[0] == part]
         cells = {submission.cells_of(runs, task)[1][0] for task in tasks}
         assert len(tasks) == len(cells) == CELLS
+        # What a record says of how to get the cell, noted where it was asked for.
+        commands = {RunDirectory(each).command() for each in cells}
+        assert len(commands) == CELLS
+        assert "python experiments/run.py credit=kawhi ablation=region_selection seeds.rollout=3" in commands
     assert len(submission.tables_at_work(runs, queue)) == 1
     form = rf"{CELLS} cells: 0 done, (\d+) queued or running already, (\d+) submitted"
     counts = [re.search(form, text) for text in told]

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from kawhi.base.errors import CellError
 
-class PrepareError(RuntimeError):
+
+class PrepareError(CellError):
     """Something the user can mend; its text is one sentence that says how."""
 
 
