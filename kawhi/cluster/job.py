@@ -99,30 +99,32 @@ class CellJob:
         return command + (["--baseline", str(self.baseline)] if self.baseline else [])
 
     def _run(self, diary: Diary) -> int:
-        # The notice goes to every process of a step, and one that does not know it would die of it.
         # A fork server that the submitting process has is none of this job's, which starts its own.
-        environment = {
-            name: value for name, value in os.environ.items() if name != fork_server.VARIABLE or value == "0"
-        }
+        environment = dict(os.environ)
+        if environment.get(fork_server.VARIABLE) != "0":
+            environment.pop(fork_server.VARIABLE, None)
         child = subprocess.Popen(
             self.command(), env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child
         )
-        told = ended = False
+        asked = ended = False
         while child.poll() is None:
             if NOTICE in self._signals:
                 # Again and again: a cell that has only just started takes what it finds for an old request.
                 RunDirectory(self.run_directory).stop_request.touch()
-                if not told:
-                    told = True
+                if not asked:
                     print("Slurm asked to stop: saving", flush=True)
+                asked = True
             if signal.SIGTERM in self._signals and not ended:
                 ended = True
                 child.terminate()
-                if _time_is_up() and not diary.standstill(diary.step()):
-                    # The notice came too late, or was too short to save.  Slurm leaves a few seconds.
-                    self._ask_again(diary, _LATE, diary.step())
+                self._ask_again_if_late(diary)
             time.sleep(_POLL_SECONDS)
         return child.returncode if child.returncode >= 0 else TRY_AGAIN
+
+    def _ask_again_if_late(self, diary: Diary) -> None:
+        """Where the notice came too late, or was too short to save.  Slurm leaves a few seconds."""
+        if _time_is_up() and not diary.standstill(diary.step()):
+            self._ask_again(diary, _LATE, diary.step())
 
     def _queue_again(self, diary: Diary, why: str, code: int, step: int | None) -> int:
         if self._ask_again(diary, why, step):
@@ -159,7 +161,7 @@ def _time_is_up() -> bool:
 
 def _in_child() -> None:
     die_with_parent()
-    signal.signal(NOTICE, signal.SIG_IGN)
+    signal.signal(NOTICE, signal.SIG_IGN)  # it goes to every process of a step, and who does not know it dies of it
 
 
 class Diary:

@@ -66,9 +66,8 @@ def _answers() -> Finding:
         said = slurm.ask("scontrol", "ping", timeout=ASK_SECONDS).partition("\n")[0]
     except CellError as error:
         said = str(error)
-    ok = " is UP" in said
-    remedy = "" if ok else "ask the cluster's administrators: slurmctld is down or cannot be reached from here"
-    return Finding("Slurm", ok, said, remedy)
+    remedy = "ask the cluster's administrators: slurmctld is down or cannot be reached from here"
+    return Finding("Slurm", " is UP" in said, said, remedy)
 
 
 def _partition(nodes: int | None) -> tuple[Finding, int]:
@@ -77,22 +76,22 @@ def _partition(nodes: int | None) -> tuple[Finding, int]:
         found = slurm.partitions(timeout=ASK_SECONDS)
     except CellError as error:
         return Finding("partition", False, str(error), "ask the cluster's administrators why sinfo fails"), 0
-    wanted = os.environ.get("SBATCH_PARTITION", "")
-    names = wanted.split(",") if wanted else [name for name, its in found.items() if its.default]
-    missing = [name for name in names if name not in found]
+    names = list(filter(None, os.environ.get("SBATCH_PARTITION", "").split(",")))
+    names = names or [name for name, its in found.items() if its.default]
+    missing = sorted(set(names) - found.keys())
     if missing or not names:
         seen = f"there is no {', '.join(missing)}" if missing else "none is named, and the cluster has no default"
         remedy = f"set SBATCH_PARTITION in slurm/site.env to one of {', '.join(sorted(found)) or 'none'}"
         return Finding("partition", False, seen, remedy), 0
-    usable = sum(found[name].usable for name in names if found[name].up)
-    seen = ", ".join(
-        f"{n} ({'up' if found[n].up else 'down'}, {found[n].usable} of {found[n].nodes} nodes)" for n in names
-    )
+    return _usable([found[name] for name in names], nodes)
+
+
+def _usable(partitions: list[slurm.Partition], nodes: int | None) -> tuple[Finding, int]:
+    usable = sum(its.usable for its in partitions if its.up)
     number = nodes or min(2, usable)
-    if not number or usable < number:
-        remedy = f"wait until {number or 1} nodes are up, name another SBATCH_PARTITION, or ask for fewer: --nodes"
-        return Finding("partition", False, seen, remedy), 0
-    return Finding("partition", True, seen), number
+    enough = 0 < number <= usable
+    remedy = f"wait until {number or 1} nodes are up, name another SBATCH_PARTITION, or ask for fewer: --nodes"
+    return Finding("partition", enough, ", ".join(map(str, partitions)), remedy), number if enough else 0
 
 
 def _accepted(needs: Needs, number: int) -> Finding:

@@ -63,14 +63,13 @@ class Cluster:
         """(run directory, part) -> the task that it was last submitted as."""
         found = {}
         told = [read_json(file) for file in (self.runs / submission.FOLDER).glob("*/submission.json")]
-        for content in sorted((c for c in told if c), key=lambda content: content["time"]):
+        for content in sorted(filter(None, told), key=lambda content: content["time"]):
             jobs = read_json(self.runs / submission.FOLDER / content["id"] / "jobs.json") or {}
-            for name, block in content["arrays"].items():
-                if name in jobs and block["part"] != submission.TABLE:
-                    alone = len(block["cells"]) == 1  # of one task submitit makes a plain job
-                    for place, cell in enumerate(block["cells"]):
-                        task = jobs[name] if alone else f"{jobs[name]}_{place}"
-                        found[self.runs / cell, block["part"]] = task
+            cells = {name: block for name, block in content["arrays"].items() if block["part"] != submission.TABLE}
+            for name in cells.keys() & jobs.keys():
+                alone = len(cells[name]["cells"]) == 1  # of one task submitit makes a plain job
+                for place, cell in enumerate(cells[name]["cells"]):
+                    found[self.runs / cell, cells[name]["part"]] = jobs[name] if alone else f"{jobs[name]}_{place}"
         return found
 
     def accounts(self, jobs: Iterable[str]) -> dict[str, Accounted]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kawhi.base.errors import CellError
@@ -118,6 +118,9 @@ class Partition:
     nodes: int
     usable: int
 
+    def __str__(self) -> str:
+        return f"{self.name} ({'up' if self.up else 'down'}, {self.usable} of {self.nodes} nodes)"
+
 
 _UNUSABLE = (
     "down",
@@ -144,14 +147,9 @@ def partitions(timeout: float = _TIMEOUT) -> dict[str, Partition]:
     for line in ask("sinfo", "--noheader", "--format", "%P|%a|%D|%T", timeout=timeout).splitlines():
         name, up, number, state = line.split("|")
         usable = 0 if state.lower().startswith(_UNUSABLE) or state.endswith("*") else int(number)
-        before = found.get(name.rstrip("*"))
-        found[name.rstrip("*")] = Partition(
-            name.rstrip("*"),
-            name.endswith("*"),
-            up == "up",
-            int(number) + (before.nodes if before else 0),
-            usable + (before.usable if before else 0),
-        )
+        plain = name.rstrip("*")
+        before = found.get(plain, Partition(plain, name.endswith("*"), up == "up", 0, 0))
+        found[plain] = replace(before, nodes=before.nodes + int(number), usable=before.usable + usable)
     return found
 
 
@@ -187,24 +185,31 @@ def accounting(job_ids: Iterable[str], timeout: float = _TIMEOUT) -> dict[str, A
     wanted = set(job_ids)
     if not wanted:
         return {}
-    # Tasks that never ran are kept as one entry, 123_[4-9], which asking for 123_4 does not find; and without a start
-    # time those that could not have run yet are left out.
-    ids = ",".join(sorted({job_id.split("_")[0] for job_id in wanted}))
-    command = ("sacct", "--noheader", "--allocations", "--parsable2", "--starttime", "2000-01-01", "--jobs", ids)
-    try:
-        text = ask(*command, "--format", "JobID,State,ExitCode", timeout=timeout)
-    except CellError as error:
-        if "accounting storage is disabled" in str(error):
-            return {}
-        raise
     found = {}
-    for line in text.splitlines():
+    for line in _accounts(sorted({job_id.split("_")[0] for job_id in wanted}), timeout):
         entry, state, codes = line.split("|")
         code, _, number = codes.partition(":")
+        started = "[" not in entry
         for job_id in _tasks(entry):
-            if job_id in wanted or ("[" not in entry and job_id.split("_")[0] in wanted):
+            if job_id in wanted or (started and job_id.split("_")[0] in wanted):
                 found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
     return found
+
+
+def _accounts(ids: Sequence[str], timeout: float) -> list[str]:
+    """sacct's lines about jobs and arrays.
+
+    Tasks that never ran are kept as one entry, 123_[4-9], which asking for 123_4 does not find; and without a start
+    time those that could not have run yet are left out.
+    """
+    command = ("sacct", "--noheader", "--allocations", "--parsable2", "--starttime", "2000-01-01")
+    try:
+        text = ask(*command, "--jobs", ",".join(ids), "--format", "JobID,State,ExitCode", timeout=timeout)
+    except CellError as error:
+        if "accounting storage is disabled" in str(error):
+            return []
+        raise
+    return text.splitlines()
 
 
 def _tasks(entry: str) -> Iterator[str]:
