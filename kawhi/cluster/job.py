@@ -40,16 +40,16 @@ class CellJob:
 
     Attributes:
         run_directory: prepared: its ``config.yaml`` is there.
-        part: ``train``, ``evaluate`` or ``None`` for both.
+        part: ``train`` or ``evaluate``.
         attempts: how often exit code 75 queues the job again.
         submission: id of the submission that the job belongs to.
         baseline: run directory of the untrained model that must have the paper's score first.
     """
 
     run_directory: Path
-    part: str | None
+    part: str
     attempts: int
-    submission: str | None = None
+    submission: str
     baseline: Path | None = None
     _signals: list[int] = field(default_factory=list, repr=False)
 
@@ -94,8 +94,7 @@ class CellJob:
 
     def command(self) -> list[str]:
         """The child that works on the cell."""
-        command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory)]
-        command += [self.part] if self.part else []
+        command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory), self.part]
         return command + (["--baseline", str(self.baseline)] if self.baseline else [])
 
     def _run(self, diary: Diary) -> int:
@@ -173,7 +172,7 @@ class Diary:
     def entries(self) -> list[dict[str, Any]]:
         return json.loads(self.run.attempts.read_text()) if self.run.attempts.exists() else []
 
-    def begin(self, part: str | None, submission: str | None) -> None:
+    def begin(self, part: str, submission: str) -> None:
         environment = os.environ
         entry = {
             "job": slurm.this_job(),
@@ -224,10 +223,8 @@ class Diary:
 
 def _log() -> str | None:
     """The file that this job's errors go to."""
-    if folder := os.environ.get("SUBMITIT_FOLDER"):
-        from submitit.core.job_environment import JobEnvironment
+    if "SUBMITIT_FOLDER" not in os.environ:
+        return None
+    from submitit.core.job_environment import JobEnvironment
 
-        assert folder
-        return str(JobEnvironment().paths.stdout)
-    target = os.readlink("/proc/self/fd/1")
-    return target if Path(target).is_file() else None
+    return str(JobEnvironment().paths.stdout)

@@ -1,4 +1,4 @@
-"""``slurm/site.env``: what one cluster needs, read once by the launcher and by every script of ``slurm/``."""
+"""``slurm/site.env``: what one cluster needs, for the launcher and every script of ``slurm/``."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from typing import Any
 from kawhi.base.errors import CellError
 
 _TIMEOUT = 60
-_FIELDS = ("%i", "%A", "%F", "%K", "%T", "%k", "%P", "%N", "%r", "%L", "%j", "%u")
-# Names and comments are anybody's and may have tabs and line breaks in them.
+_FIELDS = ("%i", "%F", "%K", "%T", "%k", "%N", "%r")  # in the order of a task's attributes
+# Comments are anybody's and may have tabs and line breaks in them.
 _RECORD, _FIELD = "\x1e", "\x1f"
 
 
@@ -22,29 +22,22 @@ class Task:
     """One job, or one task of an array, that is queued or running.
 
     Attributes:
-        job_id: ``123`` or ``123_4``, what people type.
-        raw_id: number of this task alone once it has started, the array's before.  The last task of an array keeps the
-            array's number for good, so a request by this number may be one to all tasks: use ``job_id``.
+        job_id: ``123`` or ``123_4``, what people type.  A task's number of its own is no name for it: that of an
+            array's last task is the array's, so a request by it may be one to all tasks.
         array_id: number of the array, or of the job.
         index: place in the array; ``None`` for a job that is none.
         state: Slurm's long name, e.g. ``PENDING``, ``RUNNING``, ``COMPLETING``.
         comment: what the submitter said of it.
         reason: why it waits.
-        time_left: as Slurm writes it, ``D-HH:MM:SS``.
     """
 
     job_id: str
-    raw_id: str
     array_id: str
     index: int | None
     state: str
     comment: str
-    partition: str
     nodes: str
     reason: str
-    time_left: str
-    name: str
-    user: str
 
 
 def installed() -> bool:
@@ -68,7 +61,7 @@ def ask(*command: str, timeout: float = _TIMEOUT) -> str:
     environment["SLURM_BITSTR_LEN"] = "0"  # else lists of tasks end in "..." after 64 letters
     options: dict[str, Any] = {"env": environment, "stdin": subprocess.DEVNULL, "timeout": timeout}
     try:
-        # Anybody's job may have a name that is no UTF-8.
+        # Anybody's job may have a comment that is no UTF-8.
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", **options)
     except FileNotFoundError as error:
         raise CellError(
@@ -93,11 +86,8 @@ def queue(timeout: float = _TIMEOUT) -> list[Task]:
     records = ask(*command, timeout=timeout).split(_RECORD)[1:]
     tasks = []
     for record in records:
-        job_id, raw, array, index, state, comment, partition, nodes, reason, left, name, user = record.split(_FIELD)
-        place = int(index) if index.isdigit() else None
-        tasks.append(
-            Task(job_id, raw, array, place, state, comment, partition, nodes, reason, left, name, user.strip())
-        )
+        job_id, array, index, *others = record.rstrip("\n").split(_FIELD)
+        tasks.append(Task(job_id, array, int(index) if index.isdigit() else None, *others))
     return tasks
 
 

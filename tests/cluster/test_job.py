@@ -26,7 +26,7 @@ class Job(job.CellJob):
     def command(self):
         return [sys.executable, "-c", sys.argv[2], str(self.run_directory)]
 
-sys.exit(Job(Path(sys.argv[1]), "train", attempts=2).main())
+sys.exit(Job(Path(sys.argv[1]), "train", attempts=2, submission="one").main())
 """
 WAIT_FOR_STOP = """
 import os, sys, time
