@@ -1,20 +1,12 @@
 #!/bin/bash
 # Table 2 of the paper: chart understanding.
 #
-#   sbatch slurm/chart_table.sh                      # or, on a login node, bash slurm/chart_table.sh
-#   sbatch slurm/chart_table.sh steps=100            # words after the script are Hydra overrides
-#   KAWHI_SCALE=cpu sbatch slurm/chart_table.sh      # in the tiny world
+#   sbatch slurm/chart_table.sh steps=100      # words after the script are Hydra overrides
+#   bash slurm/chart_table.sh                  # the same on a login node; KAWHI_SCALE=cpu is the tiny world
 #
 # A short job: it submits what is missing as jobs of their own, says how to follow them, and ends (docs/cluster.md).
-#SBATCH --job-name=chart_table
-#SBATCH --nodes=1
-#SBATCH --ntasks=1
-#SBATCH --cpus-per-task=1
-#SBATCH --mem=2G
-#SBATCH --time=0:30:00
-#SBATCH --requeue
-#SBATCH --open-mode=append
-#SBATCH --output=results/runs/.slurm/%x-%j.log
+#SBATCH --job-name=chart_table --output=results/runs/.slurm/%x-%j.log --open-mode=append
+#SBATCH --nodes=1 --cpus-per-task=1 --mem=2G --time=0:30:00 --requeue
 folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool folder, Slurm knows the original
 [ -f "$folder/common.sh" ] ||
   folder=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/chart_table\.sh.*|\1|p' | head -n 1)

@@ -1,20 +1,12 @@
 #!/bin/bash
 # The ToR paper: its claim in one table and tables 1 to 5, one after the other; a cell of several tables once.
 #
-#   sbatch slurm/tor_tables.sh                      # or, on a login node, bash slurm/tor_tables.sh
-#   sbatch slurm/tor_tables.sh steps=100            # words after the script are Hydra overrides
-#   KAWHI_SCALE=cpu sbatch slurm/tor_tables.sh      # in the tiny world
+#   sbatch slurm/tor_tables.sh steps=100      # words after the script are Hydra overrides
+#   bash slurm/tor_tables.sh                  # the same on a login node; KAWHI_SCALE=cpu is the tiny world
 #
 # A short job: it submits what is missing as jobs of their own, says how to follow them, and ends (docs/cluster.md).
-#SBATCH --job-name=tor_tables
-#SBATCH --nodes=1
-#SBATCH --ntasks=1
-#SBATCH --cpus-per-task=1
-#SBATCH --mem=2G
-#SBATCH --time=0:30:00
-#SBATCH --requeue
-#SBATCH --open-mode=append
-#SBATCH --output=results/runs/.slurm/%x-%j.log
+#SBATCH --job-name=tor_tables --output=results/runs/.slurm/%x-%j.log --open-mode=append
+#SBATCH --nodes=1 --cpus-per-task=1 --mem=2G --time=0:30:00 --requeue
 folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool folder, Slurm knows the original
 [ -f "$folder/common.sh" ] ||
   folder=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/tor_tables\.sh.*|\1|p' | head -n 1)

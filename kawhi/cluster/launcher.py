@@ -6,7 +6,6 @@ comes after all of it.  What is queued or running already, whoever submitted it,
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +30,10 @@ from kawhi.cluster.snapshot import take
 from kawhi.cluster.submit import resources, submit_array
 from kawhi.cluster.table_job import TableJob
 from kawhi.queue import slurm, submission
-from kawhi.queue.site import SITE, read_site
+from kawhi.queue.site import SITE, use_site
 from kawhi.runs import gate
 from kawhi.runs.identity import directory_of
 from kawhi.runs.launcher import composed, labels, validate
-
-_OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
 
 
 def launch(
@@ -51,8 +48,7 @@ def launch(
         options = Options(**{**given, "site": Path(given["site"])})
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
-        site = read_site(options.site)
-        os.environ.update({k: v for k, v in site.items() if not (k.startswith(_OURS) and k in os.environ)})
+        use_site(options.site)
         console = Console(stderr=True)
         shown = track(job_overrides, "composing", console=console, transient=True, disable=not console.is_terminal)
         cells = [composed(loader, sweep, list(overrides)) for overrides in shown]

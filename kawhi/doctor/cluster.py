@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from kawhi.doctor.node_findings import Needs, clocks, gpus, ray, same_versions, 
 from kawhi.doctor.nodes import Nodes, NoNodes
 from kawhi.doctor.probe import RAY_SECONDS
 from kawhi.queue import slurm, submission
-from kawhi.queue.site import SITE, read_site
+from kawhi.queue.site import SITE, use_site
 
 ASK_SECONDS = 30
 
@@ -28,21 +29,13 @@ Tell = Callable[[str], None]
 """Called before whatever may take long."""
 
 
-def examine(needs: Needs, nodes: int | None, runs: Path, site: Path, tell: Tell) -> Iterator[Finding]:
+def examine(needs: Needs, nodes: int | None, runs: Path, tell: Tell) -> Iterator[Finding]:
     """All checks, in the order in which they can be made; those that need an earlier one are left out when it fails.
 
     Args:
         nodes: how many to look at; ``None`` for two, or the only one.
         runs: ``paths.runs``.
-        site: ``slurm/site.env``.
     """
-    try:
-        given = read_site(site)
-    except CellError as error:
-        yield Finding("site", False, str(error), f"mend {site}: it is a bash file of exports")
-        return
-    os.environ.update(given)
-    yield Finding("site", True, f"{site}: {', '.join(sorted(given)) or 'nothing'}" if site.is_file() else f"no {site}")
     answers = _answers()
     yield answers
     if not answers.ok:
@@ -179,14 +172,15 @@ def report_cluster(scale: str | None, nodes: int | None, runs: Path | None, site
         scale, runs: what is not given comes from ``site``.
     """
     try:
-        given = {**os.environ, **read_site(site)}
-        needs = Needs.of(configuration_folder(), scale or given.get("KAWHI_SCALE", "h200x8"))
+        given = use_site(site)
+        needs = Needs.of(configuration_folder(), scale or os.environ.get("KAWHI_SCALE", "h200x8"))
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    runs = runs or Path(given.get("KAWHI_RUNS", "results/runs"))
+    runs = runs or Path(os.environ.get("KAWHI_RUNS", "results/runs"))
+    seen = f"{site}: {', '.join(sorted(given)) or 'nothing'}" if site.is_file() else f"no {site}"
     with progress() as tell:
-        return print_findings(examine(needs, nodes, runs, site, tell))
+        return print_findings(chain([Finding("site", True, seen)], examine(needs, nodes, runs, tell)))
 
 
 @contextmanager

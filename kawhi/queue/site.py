@@ -30,6 +30,19 @@ def read_site(file: Path) -> dict[str, str]:
     return {key: value for key, value in after.items() if before.get(key) != value and key not in ("_", "SHLVL")}
 
 
+def use_site(file: Path = SITE) -> dict[str, str]:
+    """Puts what the file sets into the environment, and returns it.
+
+    What the shell sets already of the names that are ours or sbatch's wins; to others (PATH) the file may well add.
+
+    Raises:
+        CellError: bash cannot read the file.
+    """
+    site = read_site(file)
+    os.environ.update({k: v for k, v in site.items() if not (k.startswith(("KAWHI_", "SBATCH_")) and k in os.environ)})
+    return site
+
+
 def use_folders(file: Path = SITE) -> None:
     """Puts the site's folders into the environment, where the shell has not set them: looking uses what launching used.
 
