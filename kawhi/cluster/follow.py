@@ -20,7 +20,7 @@ def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str, table
     Ctrl-C leaves the jobs alone.
 
     Args:
-        table: the stamp that a finished table leaves; ``None`` when no table was submitted.
+        table: the stamp that a finished table leaves; ``None`` when there is to be none.
     """
     views = [CellView(label, path) for label, path in cells]
     try:

@@ -101,12 +101,18 @@ class Launch:
         if not self.options.wait:
             return 0
         views = [(label, wanted.folder.path) for label, wanted in zip(self.labels, self.wanted, strict=True)]
-        return until_ended(views, self.runs, self.name, table=self.stamp if submission.TABLE in jobs else None)
+        return until_ended(views, self.runs, self.name, table=self.stamp if self._tabled else None)
 
     @property
     def stamp(self) -> Path:
         """Says of which cells the table was made."""
         return self.runs / submission.FOLDER / "tables" / f"{self.name}.json"
+
+    @property
+    def _tabled(self) -> bool:
+        """Whether there is to be a table."""
+        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
+        return known and self.options.table != "none"
 
     def _look_again(self) -> None:
         """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
@@ -127,8 +133,7 @@ class Launch:
 
     def _table(self, division: Division, queue: list[slurm.Task]) -> TableJob | None:
         """The table's job, where one is asked for and neither made nor queued for the same cells."""
-        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
-        if self.options.table == "none" or not known:
+        if not self._tabled:
             return None
         records = Path(self.cells[0].paths.records)
         folders = [wanted.folder.path for wanted in self.wanted]
