@@ -1,28 +1,15 @@
 #!/bin/bash
-# Table 2 of the paper: chart understanding; one cell per task.
+# Table 2 of the paper: chart understanding.
 #
-#   sbatch slurm/chart_table.sh                                 # 8 GPUs of one node per cell; slurm/site.env.example says how
-#   sbatch --array=0,3 slurm/chart_table.sh steps=100           # some cells; words after the script are Hydra overrides
-#   KAWHI_SCALE=cpu sbatch --gpus-per-node=0 slurm/chart_table.sh   # in the tiny world
+#   sbatch slurm/chart_table.sh steps=100      # words after the script are Hydra overrides
+#   bash slurm/chart_table.sh                  # the same on a login node; KAWHI_SCALE=cpu is the tiny world
 #
-# A cell that has a record is not run again; the table in results/tables is made anew whenever a cell is done.
-#SBATCH --job-name=chart_table
-#SBATCH --array=0-2%4
-#SBATCH --signal=B:USR2@1800  # half an hour to finish a step and save, then the job is queued again
-#SBATCH --nodes=1
-#SBATCH --ntasks-per-node=1
-#SBATCH --gpus-per-node=8
-#SBATCH --exclusive
-#SBATCH --mem=0
-#SBATCH --time=1-00:00:00
-#SBATCH --requeue
-#SBATCH --open-mode=append
-#SBATCH --output=results/runs/.slurm/%x-%A_%a.log
-[ -n "${SLURM_JOB_ID:-}" ] || { echo "error: this is a job for Slurm: type sbatch slurm/chart_table.sh" >&2; exit 2; }
-# A job's script is a copy in Slurm's spool folder: the checkout is where sbatch found the original.
-folder=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's|^ *Command=||p' | head -n 1)
-folder=${folder%%/chart_table.sh*} # without its name and its arguments
-[ -f "$folder/common.sh" ] || folder=$SLURM_SUBMIT_DIR/slurm
+# A short job: it submits what is missing as jobs of their own, says how to follow them, and ends (docs/cluster.md).
+#SBATCH --job-name=chart_table --output=results/runs/.slurm/%x-%j.log --open-mode=append
+#SBATCH --nodes=1 --cpus-per-task=1 --mem=2G --time=0:30:00 --requeue
+folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool folder, Slurm knows the original
+[ -f "$folder/common.sh" ] ||
+  folder=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/chart_table\.sh.*|\1|p' | head -n 1)
 # shellcheck source=common.sh
-source "$folder/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
-python_job -m kawhi.cluster.array_task chart_table "$@"
+source "${folder:=$SLURM_SUBMIT_DIR/slurm}/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
+launch chart_table "$@"

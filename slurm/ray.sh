@@ -21,13 +21,12 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --output=results/runs/.slurm/%x-%j.log
-[ -n "${SLURM_JOB_ID:-}" ] || { echo "error: this is a job for Slurm: type sbatch slurm/ray.sh" >&2; exit 2; }
-# A job's script is a copy in Slurm's spool folder: the checkout is where sbatch found the original.
-folder=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's|^ *Command=||p' | head -n 1)
-folder=${folder%%/ray.sh*} # without its name and its arguments
-[ -f "$folder/common.sh" ] || folder=$SLURM_SUBMIT_DIR/slurm
+folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool folder, Slurm knows the original
+[ -f "$folder/common.sh" ] ||
+  folder=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/ray\.sh.*|\1|p' | head -n 1)
 # shellcheck source=common.sh
-source "$folder/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
+source "${folder:=$SLURM_SUBMIT_DIR/slurm}/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
+in_job
 [ $# -gt 0 ] || fail "say what to run: sbatch --nodes=2 slurm/ray.sh python my_driver.py"
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")

@@ -1,32 +1,23 @@
-"""``slurm/*.sh`` without a Slurm: their arrays are as long as their tables, and they refuse to be run by hand."""
+"""``slurm/*.sh`` without a Slurm: what the launching ones type, and that the others refuse to be run by hand."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from kawhi.runs.identity import directory_of
-
 pytest.importorskip("hydra", reason="the training extra is not installed")
 
-from kawhi.cluster.array_task import TableCell, table_cells
 from kawhi.cluster.heads_task import table_models
-from tests.cells import ROOT
+from tests.cells import ROOT, options
 
 FOLDER = ROOT / "slurm"
 SCRIPTS = sorted(file.name for file in FOLDER.glob("*.sh") if file.name != "common.sh")
-ARRAYS = ("ablations.sh", "chart_table.sh", "main_table.sh", "skip_ratio.sh", "tor_tables.sh", "visionzip.sh")
-
-
-@cache
-def cells_of(script: str) -> list[TableCell]:
-    """At full scale, for which the arrays are made."""
-    return table_cells(experiments(script), ["scale=h200x8"])
+JOBS = ("head_attribution.sh", "judge.sh", "ray.sh")
+TABLES = tuple(script for script in SCRIPTS if script not in JOBS)
 
 
 def lines(script: str, start: str) -> list[str]:
@@ -34,81 +25,94 @@ def lines(script: str, start: str) -> list[str]:
 
 
 def experiments(script: str) -> list[str]:
-    (line,) = lines(script, "python_job -m kawhi.cluster.array_task ")
-    return line.split()[3].split(",")
+    (line,) = lines(script, "launch ")
+    return re.findall(r"[a-z]\w+", line)[1:]
 
 
-def bounds(script: str) -> tuple[int, int, int | None]:
-    (line,) = lines(script, "#SBATCH --array=")
-    first, last, at_once = re.fullmatch(r"#SBATCH --array=(\d+)-(\d+)(?:%(\d+))?", line).groups()
-    return int(first), int(last), at_once and int(at_once)
+@pytest.fixture
+def typed(tmp_path):
+    """Runs a script with a Python that only notes what it is given; it fails for one of the tables."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\ncase $3 in *tor_main) exit 7;; esac\n')
+    python.chmod(0o755)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "KAWHI"))}
+    environment = clean | {"KAWHI_PYTHON": str(python), "KAWHI_RUNS": str(tmp_path / "runs")}
+
+    def run(script: str, *words: str, **more: str) -> tuple[subprocess.CompletedProcess, list[str]]:
+        (tmp_path / "calls").unlink(missing_ok=True)
+        command = ["bash", str(FOLDER / script), *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment | more, cwd=tmp_path)
+        return done, (tmp_path / "calls").read_text().splitlines() if (tmp_path / "calls").exists() else []
+
+    return run
 
 
-def test_every_script_is_here():
-    assert {*ARRAYS, "head_attribution.sh", "judge.sh", "ray.sh"} == set(SCRIPTS)
-    assert [script for script in SCRIPTS if lines(script, "python_job -m kawhi.cluster.array_task")] == list(ARRAYS)
+@pytest.mark.parametrize("script", TABLES)
+def test_it_launches_its_tables_at_the_sites_scale(typed, script):
+    assert set(experiments(script)) <= set(options("experiment"))
+    done, calls = typed(script, "steps=3", KAWHI_SCALE="cpu")
+    words = "hydra/launcher=slurm scale=cpu steps=3"
+    assert calls == [f"experiments/run.py -m experiment={name} {words}" for name in experiments(script)]
+    # A table that cannot be launched does not keep the others from it, and gives the exit code.
+    assert (done.returncode, done.stderr) == (7 if script == "tor_tables.sh" else 0, "")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("script", ARRAYS)
-def test_an_array_is_as_long_as_its_tables(script):
-    cells = cells_of(script)
-    first, last, at_once = bounds(script)
-    assert (first, last) == (0, len(cells) - 1)
-    assert at_once  # a cluster is not ours alone
+def test_the_command_line_has_the_last_word_on_the_scale(typed):
+    assert typed("visionzip.sh", "steps=3", "scale=cpu")[1][0].endswith("hydra/launcher=slurm steps=3 scale=cpu")
+    assert typed("visionzip.sh")[1][0].endswith("hydra/launcher=slurm scale=h200x8")
 
 
-@pytest.mark.slow
-def test_a_cell_of_several_tables_is_one_task():
-    (shared,) = [cell for cell in cells_of("tor_tables.sh") if len(cell.tables) == 6]
-    assert (shared.config.algorithm.name, shared.config.credit.name) == ("grpo", "uniform")
-    # In the tiny world the data is always there, so the hashes can be compared, too.
-    cells = table_cells(["tor_main", "tor_table5"], ["scale=cpu"])
-    assert len({directory_of(cell.config).path.name for cell in cells}) == len(cells) == 7
+def test_an_array_is_refused(typed):
+    done, calls = typed("visionzip.sh", SLURM_ARRAY_TASK_ID="3")
+    assert (done.returncode, calls) == (1, [])
+    assert done.stderr == "error: --array chooses no cells: say which by overrides, as in credit=kawhi\n"
+
+
+def test_a_python_that_is_missing_is_one_sentence(typed):
+    done, _ = typed("visionzip.sh", KAWHI_PYTHON="/nowhere/python")
+    assert done.returncode == 1
+    sentence = rf"error: node \S+ has no /nowhere/python: type make setup in {ROOT}, or set KAWHI_PYTHON in .*\n"
+    assert re.fullmatch(sentence, done.stderr)
 
 
 def test_the_heads_of_every_model_of_the_main_table():
-    models = [cell.model.name for cell in table_models(["scale=h200x8"])]
-    assert models == list(dict.fromkeys(cell.config.model.name for cell in cells_of("main_table.sh")))
-    assert bounds("head_attribution.sh")[:2] == (0, len(models) - 1)
+    (line,) = lines("head_attribution.sh", "#SBATCH --array=")
+    assert line == f"#SBATCH --array=0-{len(table_models(['scale=h200x8'])) - 1}"
 
 
-def test_comments_name_the_untrained_models():
-    untrained = [str(i) for i, cell in enumerate(cells_of("main_table.sh")) if cell.config.study.name == "baseline"]
-    assert f"# Tasks {' and '.join(untrained)} are the untrained models" in (FOLDER / "main_table.sh").read_text()
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_it_is_a_job(script):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
-    done = subprocess.run(["bash", str(FOLDER / script)], capture_output=True, text=True, env=environment)
+@pytest.mark.parametrize("script", JOBS)
+def test_it_is_a_job(typed, script):
+    done, _ = typed(script)
     assert done.returncode == 2
     assert done.stderr == f"error: this is a job for Slurm: type sbatch slurm/{script}\n"
     assert done.stdout == ""
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_it_asks_for_a_node_with_eight_gpus(script):
-    asked = set(lines(script, "#SBATCH"))
-    assert {f"#SBATCH --{word}" for word in ("nodes=1", "gpus-per-node=8", "requeue", "open-mode=append")} <= asked
-    assert f"#SBATCH --job-name={Path(script).stem}" in asked
-    (output,) = lines(script, "#SBATCH --output=")
+def test_what_it_asks_for(script):
+    asked = [word for line in lines(script, "#SBATCH") for word in line.split() if word.startswith("--")]
+    node = (
+        {"--gpus-per-node=8", "--exclusive"} if script in JOBS else {"--cpus-per-task=1", "--mem=2G", "--time=0:30:00"}
+    )
+    assert {f"--job-name={Path(script).stem}", "--nodes=1", "--requeue", "--open-mode=append"} | node <= set(asked)
+    assert not [word for word in asked if "gpu" in word and script in TABLES]
+    assert f"/{Path(script).stem}" in "".join(lines(script, "  folder="))
+    (output,) = (word for word in asked if word.startswith("--output="))
     # Slurm makes no folder, so a clone must have it.
     folder = Path(output.split("=", 1)[1]).parent
     tracked = subprocess.run(["git", "ls-files", str(folder)], cwd=ROOT, capture_output=True, text=True)
     assert tracked.returncode or tracked.stdout
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "common.sh", "site.env.example"])
+@pytest.mark.parametrize("script", [*SCRIPTS, "common.sh"])
 def test_bash_reads_it(script):
     done = subprocess.run(["bash", "-n", str(FOLDER / script)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_example_of_the_site_says_every_name():
+def test_the_example_of_the_site_is_bash_and_says_every_name():
     text = (FOLDER / "site.env.example").read_text()
-    used = set(
-        re.findall(r"KAWHI_(?:SCALE|PYTHON|RUNS|RECORDS|DATA|MME|SETUP|SRUN_ARGS)", (FOLDER / "common.sh").read_text())
-    )
-    assert used
+    subprocess.run(["bash", "-n", str(FOLDER / "site.env.example")], check=True)
+    used = set(re.findall(r"\$\{(KAWHI_[A-Z_]+):", (FOLDER / "common.sh").read_text())) | {"KAWHI_MME"}
+    assert len(used) > 6
     assert {name for name in used if f"export {name}=" not in text} == set()

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import stages_of
+from kawhi.base.stage import PARTS, stages_of
 from kawhi.queue.slurm import Task
+
+
+def number(count: int, what: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,16 @@ class Wanted:
     folder: RunDirectory
     study: str
     baseline: RunDirectory | None = None
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether its study has an evaluation, which is a job of its own."""
+        return bool(stages_of(self.study, "evaluate"))
+
+    @property
+    def trained(self) -> bool:
+        """Whether only its evaluation is left."""
+        return all(self.folder.stage(stage).exists() for stage in stages_of(self.study, "train"))
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,10 @@ class Array:
     after_each: str | None = None
     after_all: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        after = ", each after its training" if self.after_each else ", after others" if self.after_all else ""
+        return f"{self.name}: {number(len(self.cells), 'job')}{after}"
+
 
 @dataclass
 class Division:
@@ -60,35 +80,54 @@ def divide(cells: Sequence[Wanted], queue: Mapping[tuple[Path, str], Task]) -> D
         queue: (run directory, part) -> the task that is queued for it or works on it.
     """
     division = Division()
-    train: list[Wanted] = []
-    evaluate: list[Wanted] = []
+    missing: list[Wanted] = []
     later: dict[Wanted, Task] = {}
     for cell in {cell.folder: cell for cell in cells}.values():
-        tasks = {part: queue[key] for part in ("train", "evaluate") if (key := (cell.folder.path, part)) in queue}
+        tasks = _tasks(cell.folder, queue)
         if cell.folder.record.exists():
             division.done.append(cell)
         elif tasks:
             division.queued[cell.folder] = list(tasks.values())
-            if "evaluate" not in tasks and stages_of(cell.study, "evaluate"):
+            if "evaluate" not in tasks and cell.evaluated:
                 later[cell] = tasks["train"]
         elif cell.folder.held():
             division.held.append(cell)
-        elif all(cell.folder.stage(stage).exists() for stage in stages_of(cell.study, "train")):
-            evaluate.append(cell)
         else:
-            train.append(cell)
+            missing.append(cell)
+    division.arrays = [array for array in _arrays(missing, later, queue) if array.cells]
+    return division
+
+
+def _arrays(missing: list[Wanted], later: dict[Wanted, Task], queue: Mapping[tuple[Path, str], Task]) -> list[Array]:
+    """In the order in which they are submitted; some of them empty.
+
+    Args:
+        missing: cells of which nothing is queued.
+        later: cells to evaluate after a task that is queued.
+    """
     # Those that are evaluated come first, so that a task has its training's index.
-    train.sort(key=lambda cell: not stages_of(cell.study, "evaluate"))
-    gates = {c.baseline: None for c in train if c.baseline and not c.baseline.record.exists()}
-    queued_gates = [queue[g.path, "evaluate"].job_id for g in gates if (g.path, "evaluate") in queue]
-    new_gates = [Wanted(gate, "baseline") for gate in gates if (gate.path, "evaluate") not in queue]
-    gate_array = ["baseline"] * bool(new_gates)
-    division.arrays = [
-        Array("baseline", "evaluate", new_gates),
-        Array("evaluate", "evaluate", [cell for cell in evaluate if cell.folder not in gates]),
-        Array("train", "train", train, after_all=(*gate_array, *queued_gates)),
-        Array("evaluate-trained", "evaluate", [c for c in train if stages_of(c.study, "evaluate")], after_each="train"),
+    train = sorted((cell for cell in missing if not cell.trained), key=attrgetter("evaluated"), reverse=True)
+    gates, queued = _gates(train, queue)
+    new = [Wanted(gate, "baseline") for gate in gates if gate not in queued]
+    evaluate = [cell for cell in missing if cell.trained and cell.folder not in gates]
+    return [
+        Array("baseline", "evaluate", new),
+        Array("evaluate", "evaluate", evaluate),
+        Array("train", "train", train, after_all=(*["baseline"] * bool(new), *queued.values())),
+        Array("evaluate-trained", "evaluate", list(filter(attrgetter("evaluated"), train)), after_each="train"),
         Array("evaluate-later", "evaluate", list(later), after_all=tuple(task.job_id for task in later.values())),
     ]
-    division.arrays = [array for array in division.arrays if array.cells]
-    return division
+
+
+def _gates(
+    train: list[Wanted], queue: Mapping[tuple[Path, str], Task]
+) -> tuple[list[RunDirectory], dict[RunDirectory, str]]:
+    """Untrained models that have no record yet; the jobs of those that are queued."""
+    baselines = dict.fromkeys(cell.baseline for cell in train if cell.baseline)
+    gates = [gate for gate in baselines if not gate.record.exists()]
+    return gates, {gate: tasks["evaluate"].job_id for gate in gates if "evaluate" in (tasks := _tasks(gate, queue))}
+
+
+def _tasks(folder: RunDirectory, queue: Mapping[tuple[Path, str], Task]) -> dict[str, Task]:
+    """By the part of the cell that they do."""
+    return {part: queue[folder.path, part] for part in PARTS if (folder.path, part) in queue}

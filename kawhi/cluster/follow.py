@@ -20,27 +20,24 @@ def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str, table
     Ctrl-C leaves the jobs alone.
 
     Args:
-        table: the stamp that a finished table leaves; ``None`` when no table was submitted.
+        table: the stamp that a finished table leaves; ``None`` when there is to be none.
     """
     views = [CellView(label, path) for label, path in cells]
     try:
         with SweepView(views, title) as shown:
             while True:
-                try:
-                    queue = slurm.queue()
-                except CellError:  # a controller that is started anew; the jobs do not mind
-                    time.sleep(_POLL_SECONDS)
-                    continue
-                busy = {path for path, _ in submission.at_work(runs, queue)}
-                waiting = [its for _, its in submission.tables_at_work(runs, queue)]
+                busy, waits = _in_queue({path for _, path in cells}, runs, table is not None)
                 shown.update({i for i, (_, path) in enumerate(cells) if path in busy})
-                paths = {path for _, path in cells}
-                if not paths & busy and not (table and any(paths == its for its in waiting)):
+                if not waits:
                     break
                 time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         print("the jobs stay queued; kawhi status shows them", file=sys.stderr)
         return 130
+    return _verdict(views, title, table)
+
+
+def _verdict(views: Sequence[CellView], title: str, table: Path | None) -> int:
     missing = [view for view in views if view.status()["stage"] != "done"]
     for view in missing:
         print(f"not done: {view.label}: {view.status().get('reason', 'no reason given')}", file=sys.stderr)
@@ -48,3 +45,16 @@ def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str, table
         print(f"the table was not made: kawhi status {title} and the logs of its job say why", file=sys.stderr)
         return 1
     return 1 if missing else 0
+
+
+def _in_queue(cells: set[Path], runs: Path, table: bool) -> tuple[set[Path], bool]:
+    """Those of the cells that are in the queue; whether one of them is, or, if there is to be one, their table."""
+    while True:
+        try:
+            queue = slurm.queue()
+            break
+        except CellError:  # a controller that is started anew; the jobs do not mind
+            time.sleep(_POLL_SECONDS)
+    busy = cells & {path for path, _ in submission.at_work(runs, queue)}
+    tables = [its for _, its in submission.tables_at_work(runs, queue)] if table else []
+    return busy, bool(busy) or cells in tables

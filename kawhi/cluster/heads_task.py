@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from omegaconf import DictConfig
 from kawhi.base.checkout import ROOT, resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.processes import die_with_parent
-from kawhi.cluster.array_task import chosen, site_overrides
 from kawhi.runs.composing import compose_cells
 
 TABLE = "main_table"
@@ -30,6 +29,23 @@ TINY_MODEL = "kawhi/tiny/checkpoints/qwen2_5_vl_yes_no"
 def table_models(overrides: Sequence[str], conf: Path = ROOT / "conf") -> list[DictConfig]:
     """One cell for each model of the main table, in its order; the table has each of them untrained."""
     return compose_cells(conf, [f"experiment={TABLE}", *overrides, "study=baseline"])[0]
+
+
+def chosen(count: int, environment: Mapping[str, str]) -> int:
+    """The index that Slurm gave this task; says so when the array leaves models out.
+
+    Raises:
+        CellError: there is none, or no model has it.
+    """
+    text, every = environment.get("SLURM_ARRAY_TASK_ID"), f"--array=0-{count - 1}"
+    if text is None:
+        raise CellError(f"this is no task of an array: submit the script with sbatch {every}, which is all models")
+    if int(text) >= count:
+        raise CellError(f"there are {count} models, 0 to {count - 1}, and this is task {text}: say sbatch {every}")
+    tasks = int(environment.get("SLURM_ARRAY_TASK_COUNT", count))
+    if tasks < count:
+        print(f"warning: this array has {tasks} of {count} models; {every} is all of them", flush=True)
+    return int(text)
 
 
 def heads_command(cell: DictConfig, mme: str | None, words: Sequence[str]) -> list[str]:
@@ -80,7 +96,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """The exit code of ``kawhi heads``."""
     given = list(sys.argv[1:] if words is None else words)
     try:
-        cells = table_models(site_overrides(os.environ, []))
+        cells = table_models([f"scale={os.environ['KAWHI_SCALE']}"])
         cell = cells[chosen(len(cells), os.environ)]
         command = heads_command(cell, os.environ.get("KAWHI_MME"), given)
         devices = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]

@@ -40,16 +40,16 @@ class CellJob:
 
     Attributes:
         run_directory: prepared: its ``config.yaml`` is there.
-        part: ``train``, ``evaluate`` or ``None`` for both.
+        part: ``train`` or ``evaluate``.
         attempts: how often exit code 75 queues the job again.
         submission: id of the submission that the job belongs to.
         baseline: run directory of the untrained model that must have the paper's score first.
     """
 
     run_directory: Path
-    part: str | None
+    part: str
     attempts: int
-    submission: str | None = None
+    submission: str
     baseline: Path | None = None
     _signals: list[int] = field(default_factory=list, repr=False)
 
@@ -94,35 +94,36 @@ class CellJob:
 
     def command(self) -> list[str]:
         """The child that works on the cell."""
-        command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory)]
-        command += [self.part] if self.part else []
+        command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory), self.part]
         return command + (["--baseline", str(self.baseline)] if self.baseline else [])
 
     def _run(self, diary: Diary) -> int:
-        # The notice goes to every process of a step, and one that does not know it would die of it.
         # A fork server that the submitting process has is none of this job's, which starts its own.
-        environment = {
-            name: value for name, value in os.environ.items() if name != fork_server.VARIABLE or value == "0"
-        }
+        environment = dict(os.environ)
+        if environment.get(fork_server.VARIABLE) != "0":
+            environment.pop(fork_server.VARIABLE, None)
         child = subprocess.Popen(
             self.command(), env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_child
         )
-        told = ended = False
+        asked = ended = False
         while child.poll() is None:
             if NOTICE in self._signals:
                 # Again and again: a cell that has only just started takes what it finds for an old request.
                 RunDirectory(self.run_directory).stop_request.touch()
-                if not told:
-                    told = True
+                if not asked:
                     print("Slurm asked to stop: saving", flush=True)
+                asked = True
             if signal.SIGTERM in self._signals and not ended:
                 ended = True
                 child.terminate()
-                if _time_is_up() and not diary.standstill(diary.step()):
-                    # The notice came too late, or was too short to save.  Slurm leaves a few seconds.
-                    self._ask_again(diary, _LATE, diary.step())
+                self._ask_again_if_late(diary)
             time.sleep(_POLL_SECONDS)
         return child.returncode if child.returncode >= 0 else TRY_AGAIN
+
+    def _ask_again_if_late(self, diary: Diary) -> None:
+        """Where the notice came too late, or was too short to save.  Slurm leaves a few seconds."""
+        if _time_is_up() and not diary.standstill(diary.step()):
+            self._ask_again(diary, _LATE, diary.step())
 
     def _queue_again(self, diary: Diary, why: str, code: int, step: int | None) -> int:
         if self._ask_again(diary, why, step):
@@ -159,7 +160,7 @@ def _time_is_up() -> bool:
 
 def _in_child() -> None:
     die_with_parent()
-    signal.signal(NOTICE, signal.SIG_IGN)
+    signal.signal(NOTICE, signal.SIG_IGN)  # it goes to every process of a step, and who does not know it dies of it
 
 
 class Diary:
@@ -171,7 +172,7 @@ class Diary:
     def entries(self) -> list[dict[str, Any]]:
         return json.loads(self.run.attempts.read_text()) if self.run.attempts.exists() else []
 
-    def begin(self, part: str | None, submission: str | None) -> None:
+    def begin(self, part: str, submission: str) -> None:
         environment = os.environ
         entry = {
             "job": slurm.this_job(),
@@ -222,10 +223,8 @@ class Diary:
 
 def _log() -> str | None:
     """The file that this job's errors go to."""
-    if folder := os.environ.get("SUBMITIT_FOLDER"):
-        from submitit.core.job_environment import JobEnvironment
+    if "SUBMITIT_FOLDER" not in os.environ:
+        return None
+    from submitit.core.job_environment import JobEnvironment
 
-        assert folder
-        return str(JobEnvironment().paths.stdout)
-    target = os.readlink("/proc/self/fd/1")
-    return target if Path(target).is_file() else None
+    return str(JobEnvironment().paths.stdout)

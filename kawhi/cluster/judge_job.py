@@ -25,7 +25,6 @@ from omegaconf import OmegaConf
 from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
-from kawhi.cluster.array_task import site_overrides
 from kawhi.evaluation.judge_server import judge_served
 from kawhi.runs.composing import compose_cells
 
@@ -107,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        block, runs = judge_block(site_overrides(os.environ, words))
+        block, runs = judge_block(words)
         stay(block, runs / ".slurm" / "judge.json", log=runs / ".slurm" / "judge-server.log")
     except (CellError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {' '.join(str(error).split('Config search path')[0].split())}", file=sys.stderr)

@@ -6,8 +6,6 @@ comes after all of it.  What is queued or running already, whoever submitted it,
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,21 +22,19 @@ from rich.progress import track
 from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
-from kawhi.cluster.arrays import Array, Division, Wanted, divide
+from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
 from kawhi.cluster.job import CellJob
 from kawhi.cluster.snapshot import take
 from kawhi.cluster.submit import resources, submit_array
-from kawhi.cluster.table_job import TableJob, stamp_content
+from kawhi.cluster.table_job import TableJob
 from kawhi.queue import slurm, submission
-from kawhi.queue.site import SITE, read_site
+from kawhi.queue.site import SITE, use_site
 from kawhi.runs import gate
 from kawhi.runs.composing import composed, labels, untrained
 from kawhi.runs.identity import directory_of
 from kawhi.runs.validation import validate
-
-_OURS = ("KAWHI_", "SBATCH_")  # what the shell sets of these wins; of others (PATH) the site file may well add to it
 
 
 def launch(
@@ -53,8 +49,7 @@ def launch(
         options = Options(**{**given, "site": Path(given["site"])})
         if not slurm.installed():
             raise CellError("Slurm's commands are not here: type this on a login node, or use hydra/launcher=local")
-        site = read_site(options.site)
-        os.environ.update({k: v for k, v in site.items() if not (k.startswith(_OURS) and k in os.environ)})
+        use_site(options.site)
         console = Console(stderr=True)
         shown = track(job_overrides, "composing", console=console, transient=True, disable=not console.is_terminal)
         cells = [composed(loader, sweep, list(overrides)) for overrides in shown]
@@ -109,12 +104,18 @@ class Launch:
         if not self.options.wait:
             return 0
         views = [(label, wanted.folder.path) for label, wanted in zip(self.labels, self.wanted, strict=True)]
-        return until_ended(views, self.runs, self.name, table=self.stamp if "table" in jobs else None)
+        return until_ended(views, self.runs, self.name, table=self.stamp if self._tabled else None)
 
     @property
     def stamp(self) -> Path:
         """Says of which cells the table was made."""
         return self.runs / submission.FOLDER / "tables" / f"{self.name}.json"
+
+    @property
+    def _tabled(self) -> bool:
+        """Whether there is to be a table."""
+        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
+        return known and self.options.table != "none"
 
     def _look_again(self) -> None:
         """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
@@ -136,119 +137,88 @@ class Launch:
 
     def _table(self, division: Division, queue: list[slurm.Task]) -> TableJob | None:
         """The table's job, where one is asked for and neither made nor queued for the same cells."""
-        cell, folders = self.cells[0], [wanted.folder.path for wanted in self.wanted]
-        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
-        if self.options.table == "none" or not known:
+        if not self._tabled:
             return None
-        records = Path(cell.paths.records)
-        out = records.parent / "tables"
-        if not division.arrays:
-            made = (
-                self.stamp.exists() and (out / f"{self.name}.md").exists()
-            )  # which may have been removed, or be elsewhere
-            if made and json.loads(self.stamp.read_text()) == stamp_content(folders):
-                return None
-            waiting = submission.tables_at_work(self.runs, queue)
-            if any(cells == frozenset(folders) for _, cells in waiting):
-                return None
-        return TableJob(self.name, folders, records, out, self.stamp, partial=self.options.table == "partial")
+        records = Path(self.cells[0].paths.records)
+        folders = [wanted.folder.path for wanted in self.wanted]
+        partial = self.options.table == "partial"
+        table = TableJob(self.name, folders, records, records.parent / "tables", self.stamp, partial)
+        if division.arrays:
+            return table
+        waiting = [cells for _, cells in submission.tables_at_work(self.runs, queue)]
+        return None if table.made() or frozenset(folders) in waiting else table
 
     def _submit(self, division: Division, queue: list[slurm.Task]) -> dict[str, str]:
         """Array's name -> job id."""
         table = self._table(division, queue)
         if not division.arrays and table is None:
             return {}
-        arrays = {array.name: self._told(array.part, [w.folder.path for w in array.cells]) for array in division.arrays}
-        if table is not None:
-            arrays["table"] = self._told(submission.TABLE, table.cells)
-        data = [Path(path) for path in self.cells[0].paths.values()]
-        snapshot = take(ROOT, self.runs / submission.FOLDER / "code", without=data)
-        new = submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
-        if table is not None:
-            table.stamp.unlink(missing_ok=True)  # of an earlier table: it would hide that this one was not made
+        new = self._announce(division, table)
         jobs: dict[str, str] = {}
         try:
-            self._submit_each(division, table, new, jobs, snapshot)
+            for array in division.arrays:
+                jobs[array.name] = self._submit_cells(array, dependency_of(array, division.arrays, jobs), new)
+            if table is not None:
+                jobs[submission.TABLE] = self._submit_table(table, division, new, jobs)
         except CellError as error:
-            already = (
-                f"; {', '.join(jobs.values())} are queued and stay, the same command submits the rest" if jobs else ""
-            )
-            raise CellError(f"{error}{already}") from error
+            if not jobs:
+                raise
+            already = f"{', '.join(jobs.values())} are queued and stay, the same command submits the rest"
+            raise CellError(f"{error}; {already}") from error
         finally:
             new.queued(jobs)
         return jobs
 
-    def _submit_each(
-        self,
-        division: Division,
-        table: TableJob | None,
-        new: submission.Submission,
-        jobs: dict[str, str],
-        snapshot: Path,
-    ) -> None:
-        """Adds to ``jobs`` what Slurm has accepted."""
-        for array in division.arrays:
-            jobs[array.name] = self._submit_cells(array, division, new, jobs, snapshot)
+    def _announce(self, division: Division, table: TableJob | None) -> submission.Submission:
+        """Copies the code, and notes what the jobs will work on, before there are any."""
+
+        def told(part: str, folders: list[Path]) -> dict[str, Any]:
+            return {"part": part, "cells": [str(folder.relative_to(self.runs)) for folder in folders]}
+
+        arrays = {array.name: told(array.part, [w.folder.path for w in array.cells]) for array in division.arrays}
+        data = [Path(path) for path in self.cells[0].paths.values()]
+        snapshot = take(ROOT, self.runs / submission.FOLDER / "code", without=data)
         if table is not None:
-            ids = [*jobs.values(), *(task.job_id for tasks in division.queued.values() for task in tasks)]
-            kind = "afterany" if table.partial else "afterok"
-            jobs["table"] = submit_array(
-                new,
-                "table",
-                [table],
-                job_name=f"{self.name}-table",
-                parameters=resources(self.cells[0], self.cells[0].scale.slurm.minutes.table, devices=False),
-                at_once=1,
-                dependency=f"{kind}:{':'.join(dict.fromkeys(ids))}" if ids else None,
-                snapshot=snapshot,
-            )
+            arrays[submission.TABLE] = told(submission.TABLE, table.cells)
+            table.stamp.unlink(missing_ok=True)  # of an earlier table: it would hide that this one was not made
+        return submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
 
-    def _told(self, part: str, folders: list[Path]) -> dict[str, Any]:
-        return {"part": part, "cells": [str(folder.relative_to(self.runs)) for folder in folders]}
-
-    def _submit_cells(
-        self, array: Array, division: Division, new: submission.Submission, jobs: dict[str, str], snapshot: Path
-    ) -> str:
+    def _submit_cells(self, array: Array, dependency: str | None, new: submission.Submission) -> str:
         for wanted in array.cells:
             wanted.folder.save_config(self.config[wanted.folder], self.overrides[wanted.folder])
         config = self.config[array.cells[0].folder]
-        ids = [jobs.get(name, name) for name in array.after_all]
-        dependency = f"afterok:{':'.join(ids)}" if ids else None
-        if array.after_each:
-            # Of an array of one, submitit makes a plain job, which has no index of its own.
-            before = next(other for other in division.arrays if other.name == array.after_each)
-            first = f"{jobs[before.name]}_0" if len(before.cells) > 1 else jobs[before.name]
-            dependency = f"aftercorr:{jobs[before.name]}" if len(array.cells) > 1 else f"afterok:{first}"
         work = [
             CellJob(w.folder.path, array.part, self.options.attempts, new.id, w.baseline.path if w.baseline else None)
             for w in array.cells
         ]
-        return submit_array(
-            new,
-            array.name,
-            work,
-            job_name=f"{self.name}-{array.name}",
-            parameters=resources(config, config.scale.slurm.minutes[array.part]),
-            at_once=self.options.at_once,
-            dependency=dependency,
-            snapshot=snapshot,
-        )
+        parameters = resources(config, config.scale.slurm.minutes[array.part])
+        parameters |= {"job_name": f"{self.name}-{array.name}", "array_parallelism": self.options.at_once}
+        return submit_array(new, array.name, work, parameters, dependency)
+
+    def _submit_table(
+        self, table: TableJob, division: Division, new: submission.Submission, jobs: dict[str, str]
+    ) -> str:
+        ids = [*jobs.values(), *(task.job_id for tasks in division.queued.values() for task in tasks)]
+        kind = "afterany" if table.partial else "afterok"
+        dependency = f"{kind}:{':'.join(dict.fromkeys(ids))}" if ids else None
+        parameters = resources(self.cells[0], self.cells[0].scale.slurm.minutes.table, devices=False)
+        parameters["job_name"] = f"{self.name}-table"
+        return submit_array(new, submission.TABLE, [table], parameters, dependency)
 
     def _report(self, division: Division, jobs: dict[str, str]) -> None:
         """Says what happened, in a few lines."""
-        submitted = {wanted.folder for array in division.arrays for wanted in array.cells}
-        queued = division.queued.keys() - submitted
-        counts = [f"{len(division.done)} done", f"{len(queued)} queued or running already"]
-        counts += [f"{len(division.held)} worked on outside Slurm"] * bool(division.held)
-        print(f"{_number(len(self.wanted), 'cell')}: {', '.join(counts)}, {len(submitted)} submitted", flush=True)
+        print(self._counts(division), flush=True)
         for array in division.arrays:
-            after = ", each after its training" if array.after_each else ", after others" if array.after_all else ""
-            print(f"  {jobs[array.name]:>8}  {array.name}: {_number(len(array.cells), 'job')}{after}")
-        if "table" in jobs:
-            print(f"  {jobs['table']:>8}  table, after all")
+            print(f"  {jobs[array.name]:>8}  {array}")
+        if submission.TABLE in jobs:
+            print(f"  {jobs[submission.TABLE]:>8}  table, after all")
         elsewhere = sorted({task.array_id for tasks in division.queued.values() for task in tasks} - {*jobs.values()})
         if elsewhere:
             print(f"  of earlier launches: {', '.join(elsewhere)}")
+        self._hint(jobs, bool(elsewhere))
+
+    def _hint(self, jobs: dict[str, str], elsewhere: bool) -> None:
+        """How to go on."""
         if jobs or elsewhere:
             print(f"look:  kawhi status {self.name} --runs {self.runs}")
         elif self.stamp.exists():
@@ -258,9 +228,30 @@ class Launch:
         if jobs:
             print(f"stop:  scancel {' '.join(jobs.values())}", flush=True)
 
+    def _counts(self, division: Division) -> str:
+        submitted = {wanted.folder for array in division.arrays for wanted in array.cells}
+        queued = division.queued.keys() - submitted
+        held = [f"{len(division.held)} worked on outside Slurm"] * bool(division.held)
+        counts = [f"{len(division.done)} done", f"{len(queued)} queued or running already", *held]
+        return f"{number(len(self.wanted), 'cell')}: {', '.join(counts)}, {len(submitted)} submitted"
 
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
+
+def dependency_of(array: Array, arrays: Sequence[Array], jobs: Mapping[str, str]) -> str | None:
+    """What Slurm is told that an array waits for.
+
+    Args:
+        arrays: of the same launch.
+        jobs: the ids of those that were submitted before it.
+    """
+    if array.after_each:
+        job = jobs[array.after_each]
+        if len(array.cells) > 1:
+            return f"aftercorr:{job}"
+        # Of an array of one, submitit makes a plain job, which has no index of its own.
+        alone = next(len(other.cells) for other in arrays if other.name == array.after_each) == 1
+        return f"afterok:{job}" if alone else f"afterok:{job}_0"
+    ids = [jobs.get(name, name) for name in array.after_all]
+    return f"afterok:{':'.join(ids)}" if ids else None
 
 
 @contextmanager
@@ -270,5 +261,5 @@ def _undisturbed() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for which, handler in before.items():
+            signal.signal(which, handler)

@@ -2,7 +2,9 @@
 
 Started once on every node of the job.  The first one starts Ray's head, waits for the other nodes, runs the driver and
 leaves its exit code in a file, at which the others go.  Ray runs in block mode below this process: nothing of it
-outlives the job, and no other Ray is touched, as ``ray stop`` would do.
+outlives the job, and no other Ray is touched.  Ray's own ``ray symmetric-run`` is not used, because it refuses to start
+beside another Ray, ends with ``ray stop``, which ends every Ray of the user, hands on no signals, and takes all of
+several nodes on one host for heads.
 """
 
 from __future__ import annotations
@@ -211,14 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         node = Node.of(os.environ)
         ray = Ray(node)
-        if node.rank == 0:
-            ray.wait_for_all()
-            print(f"Ray is up at {node.head} with {len(node.addresses)} nodes", flush=True)
-            code = run_driver(driver, ray)
-        else:
-            while ray.process.poll() is None and not node.exit_file.exists():
-                time.sleep(_POLL_SECONDS)
-            code = 0
+        code = _work(node, ray, driver)
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -231,6 +226,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if ray is not None:
             ray.end()
     return code
+
+
+def _work(node: Node, ray: Ray, driver: Sequence[str]) -> int:
+    if node.rank == 0:
+        ray.wait_for_all()
+        print(f"Ray is up at {node.head} with {len(node.addresses)} nodes", flush=True)
+        return run_driver(driver, ray)
+    while ray.process.poll() is None and not node.exit_file.exists():
+        time.sleep(_POLL_SECONDS)
+    return 0
 
 
 def _leave(number: int, frame: object) -> None:

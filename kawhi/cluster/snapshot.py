@@ -1,4 +1,7 @@
-"""The code that queued jobs run: a copy made when they are submitted, so that later edits do not reach them."""
+"""The code that queued jobs run: a copy made when they are submitted, so that later edits do not reach them.
+
+submitit's own ``RsyncSnapshot`` leaves out files that nobody has added yet, and copies at each launch.
+"""
 
 from __future__ import annotations
 
@@ -27,20 +30,9 @@ def take(root: Path, folder: Path, without: Sequence[Path] = ()) -> Path:
         without: folders of data, wherever they are.
 
     Raises:
-        CellError: ``root`` is no git checkout.
+        CellError: ``root`` is no git checkout, or there is no git.
     """
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
-    if listed.returncode:
-        raise CellError(f"{root} is no git checkout, so there is no list of the files that a job needs: clone it")
-    data = [f"{path.relative_to(root)}/" for path in without if path.is_relative_to(root) and path != root]
-    left_out = (*_WITHOUT, *data)
-    names = sorted({name for name in listed.stdout.split("\0") if name and not name.startswith(left_out)})
-    files = [name for name in names if (root / name).is_file()]
+    files = _files(root, without)
     digest = hashlib.sha256()
     for name in files:
         content = (root / name).read_bytes()
@@ -62,3 +54,21 @@ def take(root: Path, folder: Path, without: Sequence[Path] = ()) -> Path:
             raise
         shutil.rmtree(temporary)
     return target
+
+
+def _files(root: Path, without: Sequence[Path]) -> list[str]:
+    data = [f"{path.relative_to(root)}/" for path in without if path.is_relative_to(root) and path != root]
+    names = {name for name in _known(root) if not name.startswith((*_WITHOUT, *data))}
+    return sorted(name for name in names if (root / name).is_file())
+
+
+def _known(root: Path) -> list[str]:
+    """What git knows or would know."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise CellError("git is not installed here, and it has the list of the files that a job needs") from error
+    if listed.returncode:
+        raise CellError(f"{root} is no git checkout, so there is no list of the files that a job needs: clone it")
+    return listed.stdout.rstrip("\0").split("\0")

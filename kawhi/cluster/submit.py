@@ -24,17 +24,17 @@ def resources(cell: DictConfig, minutes: int, *, devices: bool = True) -> dict[s
     """submitit's parameters for a job of this cell's scale."""
     wanted: Any = OmegaConf.to_container(cell.scale.slurm, resolve=True)
     parameters: dict[str, Any] = {
-        "slurm_time": minutes,
-        "slurm_nodes": cell.verl.trainer.nnodes if devices else 1,
-        "slurm_ntasks_per_node": 1,
-        "slurm_cpus_per_task": wanted["cpus"] if devices else 1,
+        "time": minutes,
+        "nodes": cell.verl.trainer.nnodes if devices else 1,
+        "ntasks_per_node": 1,
+        "cpus_per_task": wanted["cpus"] if devices else 1,
         # A table saves nothing, and its limit may be shorter than the notice, which would then come at its start.
-        "slurm_signal_delay_s": wanted["notice"] if devices else 1,
+        "signal_delay_s": wanted["notice"] if devices else 1,
     }
     if devices:
-        parameters["slurm_mem"] = f"{wanted['memory_gib']}G" if wanted["memory_gib"] else "0"
+        parameters["mem"] = f"{wanted['memory_gib']}G" if wanted["memory_gib"] else "0"
     if devices and cell.scale.device != "cpu":
-        parameters["slurm_gpus_per_node"] = cell.verl.trainer.n_gpus_per_node
+        parameters["gpus_per_node"] = cell.verl.trainer.n_gpus_per_node
     return parameters
 
 
@@ -42,12 +42,8 @@ def submit_array(
     submission: Submission,
     name: str,
     work: Sequence[Callable[[], None]],
-    *,
-    job_name: str,
     parameters: dict[str, Any],
-    at_once: int,
     dependency: str | None,
-    snapshot: Path,
 ) -> str:
     """Submits one array, or one job where there is only one; returns its id.
 
@@ -55,25 +51,21 @@ def submit_array(
         CellError: Slurm refuses it.
     """
     executor = submitit.SlurmExecutor(submission.logs, python=f"{_DEAF} {shlex.quote(sys.executable)}")
-    more: dict[str, Any] = {"chdir": str(snapshot), "requeue": True, "kill-on-invalid-dep": "yes"}
+    more = {"chdir": str(submission.snapshot), "requeue": True, "kill-on-invalid-dep": "yes"}
     setup = os.environ.get("KAWHI_SETUP")
-    arguments = shlex.split(os.environ.get("KAWHI_SRUN_ARGS", ""))
     executor.update_parameters(
-        job_name=job_name,
         comment=submission.comment(name),
-        array_parallelism=at_once,
         stderr_to_stdout=True,
         # srun does not hand the job's processors to its step by itself since Slurm 22.05.
         setup=[*([setup] if setup else []), 'export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"'],
-        srun_args=arguments or None,
+        srun_args=shlex.split(os.environ.get("KAWHI_SRUN_ARGS", "")) or None,
         additional_parameters=more | ({"dependency": dependency} if dependency else {}),
-        **{key.removeprefix("slurm_"): value for key, value in parameters.items()},
+        **parameters,
     )
     try:
-        with _environment(snapshot):
-            with executor.batch():
-                jobs = [executor.submit(one) for one in work]
-            first = str(jobs[0].job_id)
+        with _environment(submission.snapshot), executor.batch():
+            jobs = [executor.submit(one) for one in work]
+        first = str(jobs[0].job_id)
     except submitit.core.utils.FailedJobError as error:
         raise CellError(f"Slurm refused the jobs of {name}: {' '.join(str(error).split())[-400:]}") from error
     return first.split("_")[0]

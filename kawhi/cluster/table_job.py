@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class TableJob:
     stamp: Path
     partial: bool
 
+    def made(self) -> bool:
+        """Whether there is a table of all these cells; it may have been removed, or be elsewhere."""
+        there = self.stamp.exists() and (self.out / f"{self.name}.md").exists()
+        return there and json.loads(self.stamp.read_text()) == self._names()
+
     def __call__(self) -> None:
         """Ends with the exit code of analysis/make_tables.py."""
         missing = [cell for cell in self.cells if not RunDirectory(cell).record.exists()]
@@ -37,19 +43,20 @@ class TableJob:
             print(f"{len(missing)} of {len(self.cells)} cells have no record:", *missing, sep="\n  ", file=sys.stderr)
             if not self.partial:
                 sys.exit(1)
-        done = [cell for cell in self.cells if cell not in missing]
-        if lost := [cell for cell in done if not (self.records / f"{cell.name}.json").exists()]:
-            print(f"{len(lost)} records are not in {self.records}, which tables are made from; copy:", file=sys.stderr)
-            print(*(f"  {cell / 'record.json'} as {cell.name}.json" for cell in lost), sep="\n", file=sys.stderr)
-            sys.exit(1)
+        self._find_records([cell for cell in self.cells if cell not in missing])
         script = Path(__file__).parents[2] / "analysis" / "make_tables.py"
         command = [sys.executable, str(script), self.name, "--records", str(self.records), "--out", str(self.out)]
         if code := subprocess.run(command).returncode:
             sys.exit(code)
         if not missing:
-            write_json(self.stamp, stamp_content(self.cells))
+            write_json(self.stamp, self._names())
 
+    def _find_records(self, done: list[Path]) -> None:
+        """Ends when a record is not where tables look."""
+        if lost := [cell for cell in done if not (self.records / f"{cell.name}.json").exists()]:
+            print(f"{len(lost)} records are not in {self.records}, which tables are made from; copy:", file=sys.stderr)
+            print(*(f"  {cell / 'record.json'} as {cell.name}.json" for cell in lost), sep="\n", file=sys.stderr)
+            sys.exit(1)
 
-def stamp_content(cells: list[Path]) -> list[str]:
-    """What a stamp says of the table of these cells."""
-    return sorted({cell.name for cell in cells})
+    def _names(self) -> list[str]:
+        return sorted({cell.name for cell in self.cells})

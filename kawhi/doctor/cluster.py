@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from kawhi.doctor.node_findings import Needs, clocks, gpus, ray, same_versions, 
 from kawhi.doctor.nodes import Nodes, NoNodes
 from kawhi.doctor.probe import RAY_SECONDS
 from kawhi.queue import slurm, submission
-from kawhi.queue.site import SITE, read_site
+from kawhi.queue.site import SITE, use_site
 
 ASK_SECONDS = 30
 
@@ -28,21 +29,13 @@ Tell = Callable[[str], None]
 """Called before whatever may take long."""
 
 
-def examine(needs: Needs, nodes: int | None, runs: Path, site: Path, tell: Tell) -> Iterator[Finding]:
+def examine(needs: Needs, nodes: int | None, runs: Path, tell: Tell) -> Iterator[Finding]:
     """All checks, in the order in which they can be made; those that need an earlier one are left out when it fails.
 
     Args:
         nodes: how many to look at; ``None`` for two, or the only one.
         runs: ``paths.runs``.
-        site: ``slurm/site.env``.
     """
-    try:
-        given = read_site(site)
-    except CellError as error:
-        yield Finding("site", False, str(error), f"mend {site}: it is a bash file of exports")
-        return
-    os.environ.update(given)
-    yield Finding("site", True, f"{site}: {', '.join(sorted(given)) or 'nothing'}" if site.is_file() else f"no {site}")
     answers = _answers()
     yield answers
     if not answers.ok:
@@ -66,9 +59,8 @@ def _answers() -> Finding:
         said = slurm.ask("scontrol", "ping", timeout=ASK_SECONDS).partition("\n")[0]
     except CellError as error:
         said = str(error)
-    ok = " is UP" in said
-    remedy = "" if ok else "ask the cluster's administrators: slurmctld is down or cannot be reached from here"
-    return Finding("Slurm", ok, said, remedy)
+    remedy = "ask the cluster's administrators: slurmctld is down or cannot be reached from here"
+    return Finding("Slurm", " is UP" in said, said, remedy)
 
 
 def _partition(nodes: int | None) -> tuple[Finding, int]:
@@ -77,22 +69,22 @@ def _partition(nodes: int | None) -> tuple[Finding, int]:
         found = slurm.partitions(timeout=ASK_SECONDS)
     except CellError as error:
         return Finding("partition", False, str(error), "ask the cluster's administrators why sinfo fails"), 0
-    wanted = os.environ.get("SBATCH_PARTITION", "")
-    names = wanted.split(",") if wanted else [name for name, its in found.items() if its.default]
-    missing = [name for name in names if name not in found]
+    names = list(filter(None, os.environ.get("SBATCH_PARTITION", "").split(",")))
+    names = names or [name for name, its in found.items() if its.default]
+    missing = sorted(set(names) - found.keys())
     if missing or not names:
         seen = f"there is no {', '.join(missing)}" if missing else "none is named, and the cluster has no default"
         remedy = f"set SBATCH_PARTITION in slurm/site.env to one of {', '.join(sorted(found)) or 'none'}"
         return Finding("partition", False, seen, remedy), 0
-    usable = sum(found[name].usable for name in names if found[name].up)
-    seen = ", ".join(
-        f"{n} ({'up' if found[n].up else 'down'}, {found[n].usable} of {found[n].nodes} nodes)" for n in names
-    )
+    return _usable([found[name] for name in names], nodes)
+
+
+def _usable(partitions: list[slurm.Partition], nodes: int | None) -> tuple[Finding, int]:
+    usable = sum(its.usable for its in partitions if its.up)
     number = nodes or min(2, usable)
-    if not number or usable < number:
-        remedy = f"wait until {number or 1} nodes are up, name another SBATCH_PARTITION, or ask for fewer: --nodes"
-        return Finding("partition", False, seen, remedy), 0
-    return Finding("partition", True, seen), number
+    enough = 0 < number <= usable
+    remedy = f"wait until {number or 1} nodes are up, name another SBATCH_PARTITION, or ask for fewer: --nodes"
+    return Finding("partition", enough, ", ".join(map(str, partitions)), remedy), number if enough else 0
 
 
 def _accepted(needs: Needs, number: int) -> Finding:
@@ -180,14 +172,15 @@ def report_cluster(scale: str | None, nodes: int | None, runs: Path | None, site
         scale, runs: what is not given comes from ``site``.
     """
     try:
-        given = {**os.environ, **read_site(site)}
-        needs = Needs.of(configuration_folder(), scale or given.get("KAWHI_SCALE", "h200x8"))
+        given = use_site(site)
+        needs = Needs.of(configuration_folder(), scale or os.environ.get("KAWHI_SCALE", "h200x8"))
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    runs = runs or Path(given.get("KAWHI_RUNS", "results/runs"))
+    runs = runs or Path(os.environ.get("KAWHI_RUNS", "results/runs"))
+    seen = f"{site}: {', '.join(sorted(given)) or 'nothing'}" if site.is_file() else f"no {site}"
     with progress() as tell:
-        return print_findings(examine(needs, nodes, runs, site, tell))
+        return print_findings(chain([Finding("site", True, seen)], examine(needs, nodes, runs, tell)))
 
 
 @contextmanager

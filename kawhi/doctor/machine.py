@@ -19,12 +19,16 @@ NEEDS_MEMORY, NEEDS_DISK, NEEDS_SHM = 4, 1, 0.25  # GiB: measured for one cell o
 
 @dataclass(frozen=True)
 class Finding:
-    """One check. ``remedy`` is empty when ``ok``."""
+    """One check; ``remedy`` is what to do, and nothing when all is well."""
 
     name: str
     ok: bool
     seen: str
     remedy: str = ""
+
+    def __post_init__(self):
+        if self.ok:
+            object.__setattr__(self, "remedy", "")
 
 
 def examine(folder: Path) -> Iterator[Finding]:
@@ -42,7 +46,7 @@ def examine(folder: Path) -> Iterator[Finding]:
 def _python() -> Finding:
     seen = platform.python_version()
     ok = sys.version_info[:2] == (3, 11)
-    return Finding("Python", ok, seen, "" if ok else "install Python 3.11 and run `make clean setup PYTHON=python3.11`")
+    return Finding("Python", ok, seen, "install Python 3.11 and run `make clean setup PYTHON=python3.11`")
 
 
 def _processor() -> Finding:
@@ -51,7 +55,7 @@ def _processor() -> Finding:
     except OSError:
         return Finding("processor", False, platform.machine(), "use Linux: vLLM's CPU build needs it")
     best = next((f for f in ("avx512f", "avx2") if f in flags), None)
-    remedy = "" if best else "use an x86-64 processor with AVX2 (2013 or later): vLLM's CPU kernels need it"
+    remedy = "use an x86-64 processor with AVX2 (2013 or later): vLLM's CPU kernels need it"
     return Finding("processor", best is not None, best or platform.machine(), remedy)
 
 
@@ -59,17 +63,15 @@ def _memory() -> Finding:
     from kawhi.base.resources import available_memory
 
     free = available_memory() / GIB
-    ok = free >= NEEDS_MEMORY
-    remedy = "" if ok else f"free {NEEDS_MEMORY} GiB: close other programs or use a larger machine"
-    return Finding("memory", ok, f"{free:.1f} GiB available", remedy)
+    remedy = f"free {NEEDS_MEMORY} GiB: close other programs or use a larger machine"
+    return Finding("memory", free >= NEEDS_MEMORY, f"{free:.1f} GiB available", remedy)
 
 
 def _disk(folder: Path) -> Finding:
     from kawhi.base.resources import free_disk
 
     free = free_disk(folder.resolve()) / GIB
-    ok = free >= NEEDS_DISK
-    return Finding("disk", ok, f"{free:.1f} GiB free", "" if ok else f"free {NEEDS_DISK} GiB, or set paths.runs")
+    return Finding("disk", free >= NEEDS_DISK, f"{free:.1f} GiB free", f"free {NEEDS_DISK} GiB, or set paths.runs")
 
 
 def _shared_memory() -> Finding:
@@ -77,9 +79,8 @@ def _shared_memory() -> Finding:
         free = shutil.disk_usage("/dev/shm").free / GIB
     except OSError:
         return Finding("shared memory", False, "no /dev/shm", "mount a tmpfs on /dev/shm: weights travel through it")
-    ok = free >= NEEDS_SHM
-    remedy = "" if ok else "enlarge /dev/shm (docker: --shm-size=1g): weights and Ray objects travel through it"
-    return Finding("shared memory", ok, f"{free:.1f} GiB in /dev/shm", remedy)
+    remedy = "enlarge /dev/shm (docker: --shm-size=1g): weights and Ray objects travel through it"
+    return Finding("shared memory", free >= NEEDS_SHM, f"{free:.1f} GiB in /dev/shm", remedy)
 
 
 def _ports() -> Finding:
@@ -95,18 +96,17 @@ def _ports() -> Finding:
 
 def _versions() -> Iterator[Finding]:
     for package, wanted, seen, ok in compared():
-        yield Finding(package, ok, seen, "" if ok else f"run `make clean setup`: it installs {package} {wanted}")
+        yield Finding(package, ok, seen, f"run `make clean setup`: it installs {package} {wanted}")
     torch, other = version("torch"), version("torchvision")
     if MISSING not in (torch, other):
         # torch 2.N goes with torchvision 0.(N + 15); our shim would hide it if they did not match.
         ok = int(torch.split(".")[1]) + 15 == int(other.split(".")[1])
-        remedy = "" if ok else "run `make clean setup`: these two must match"
-        yield Finding("torch and torchvision", ok, f"{torch}, {other}", remedy)
+        yield Finding("torch and torchvision", ok, f"{torch}, {other}", "run `make clean setup`: these two must match")
 
 
 def _imports() -> Finding:
     told = importable.trouble()
-    remedy = "run `make clean setup`: it ends only when they can be imported" if told else ""
+    remedy = "run `make clean setup`: it ends only when they can be imported"
     return Finding("imports", not told, told or ", ".join(importable.PACKAGES), remedy)
 
 

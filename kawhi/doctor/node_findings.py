@@ -71,16 +71,14 @@ def gpus(facts: list[dict[str, Any]], needs: Needs) -> Finding:
         f"jobs on {', '.join(short)} see fewer than the {needs.gpus} GPUs they are given: look at `nvidia-smi` and "
         "CUDA_VISIBLE_DEVICES there, and at KAWHI_SETUP and KAWHI_SRUN_ARGS in slurm/site.env"
     )
-    return Finding("GPUs", not short, told, remedy if short else "")
+    return Finding("GPUs", not short, told, remedy)
 
 
 def space(facts: list[dict[str, Any]], key: str, name: str, least: float, remedy: str) -> Finding:
     """Whether every node has at least so many GiB free."""
     short = [fact["node"] for fact in facts if fact[key] / GIB < least]
     told = ", ".join(f"{fact['node']}: {fact[key] / GIB:.1f} GiB" for fact in facts)
-    return Finding(
-        name, not short, f"{told} free", f"{', '.join(short)}: {least:g} GiB are needed; {remedy}" if short else ""
-    )
+    return Finding(name, not short, f"{told} free", f"{', '.join(short)}: {least:g} GiB are needed; {remedy}")
 
 
 def same_versions(facts: list[dict[str, Any]]) -> Finding:
@@ -99,7 +97,7 @@ def same_versions(facts: list[dict[str, Any]]) -> Finding:
         "(slurm/site.env)"
     )
     same = ", ".join(f"{package} {version}" for package, version in here.items())
-    return Finding("versions", not others, "; ".join(others) or f"as here: {same}", remedy if others else "")
+    return Finding("versions", not others, "; ".join(others) or f"as here: {same}", remedy)
 
 
 def clocks(facts: list[dict[str, Any]]) -> Finding:
@@ -107,22 +105,25 @@ def clocks(facts: list[dict[str, Any]]) -> Finding:
     skew = {fact["node"]: fact["time"] - fact["arrived"] for fact in facts}
     off = [node for node, seconds in skew.items() if abs(seconds) > SKEW_SECONDS]
     told = ", ".join(f"{node}: {seconds:+.1f} s" for node, seconds in skew.items())
-    return Finding("clocks", not off, told, f"have the clock of {', '.join(off)} set (chrony, ntp)" if off else "")
+    return Finding("clocks", not off, told, f"have the clock of {', '.join(off)} set (chrony, ntp)")
 
 
 def shared(facts: list[dict[str, Any]], looks: list[dict[str, Any]], here: list[str], runs: Path) -> Finding:
     """Whether each node writes where this machine and every other node reads."""
-    node = {fact["id"]: fact["node"] for fact in facts}
-    problems = [f"{fact['node']} cannot write: {fact['unwritable']}" for fact in facts if fact["unwritable"]]
-    wrote = [fact["id"] for fact in facts if not fact["unwritable"]]
-    problems += [f"what {node[i]} writes is not seen here" for i in wrote if f"node-{i}" not in here]
-    for look in looks:
-        unseen = [node[i] for i in wrote if i not in look["seen"]]
-        problems += [f"{look['node']} does not see what {', '.join(unseen)} writes"] if unseen else []
+    problems = list(_unshared(facts, looks, here))
     remedy = (
         f"{runs} must be one folder for all machines, writable by you: set KAWHI_RUNS in slurm/site.env to such a one"
     )
-    return Finding("shared folder", not problems, "; ".join(problems) or str(runs), remedy if problems else "")
+    return Finding("shared folder", not problems, "; ".join(problems) or str(runs), remedy)
+
+
+def _unshared(facts: list[dict[str, Any]], looks: list[dict[str, Any]], here: list[str]) -> Iterator[str]:
+    wrote = {fact["id"]: fact["node"] for fact in facts if not fact["unwritable"]}
+    yield from (f"{fact['node']} cannot write: {fact['unwritable']}" for fact in facts if fact["unwritable"])
+    yield from (f"what {node} writes is not seen here" for i, node in wrote.items() if f"node-{i}" not in here)
+    for look in looks:
+        if unseen := sorted(wrote.keys() - set(look["seen"])):
+            yield f"{look['node']} does not see what {', '.join(wrote[i] for i in unseen)} writes"
 
 
 def ray(answer: dict[str, Any], number: int) -> Iterator[Finding]:
@@ -134,11 +135,11 @@ def ray(answer: dict[str, Any], number: int) -> Iterator[Finding]:
     remedy = (
         "let the nodes reach each other on all ports (firewall, network), or train on one node (verl.trainer.nnodes=1)"
     )
-    yield Finding("Ray", ok, seen, "" if ok else remedy)
+    yield Finding("Ray", ok, seen, remedy)
     left = answer["left"]
     yield Finding(
         "Ray's processes",
         not left,
         "; ".join(f"{count} left on {node}" for node, count in left.items()) or "all ended",
-        f"end them on {', '.join(left)}: they have KAWHI_DOCTOR in their environment" if left else "",
+        f"end them on {', '.join(left)}: they have KAWHI_DOCTOR in their environment",
     )

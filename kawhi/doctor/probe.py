@@ -66,7 +66,7 @@ def gpus() -> dict[str, object]:
     A driver counts what is in the node; the job sees those that ``CUDA_VISIBLE_DEVICES`` names, if it is set.
     """
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    named = [name for name in (given or "").split(",") if name]
+    named = list(filter(None, (given or "").split(",")))
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -76,7 +76,7 @@ def gpus() -> dict[str, object]:
         return {"visible": 0, "names": [], "trouble": str(error)}
     if done.returncode:
         return {"visible": 0, "names": [], "trouble": " ".join((done.stderr or done.stdout).split())}
-    names = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    names = list(filter(None, map(str.strip, done.stdout.splitlines())))
     return {"visible": len(names) if given is None else min(len(named), len(names)), "names": names, "trouble": ""}
 
 
@@ -227,6 +227,26 @@ class Ray:
         return len(self.own())
 
 
+def obey(asked: dict[str, str], ray: Ray, folder: str, number: int) -> None:
+    """What one line of the input asks for."""
+    if asked["do"] == "look":
+        say(what="look", seen=seen(folder, number))
+    elif asked["do"] == "ray":
+        ray.admit(asked["token"])
+        if node_id() == 0:
+            address = f"{own_address()}:{free_port(own_address())}"
+            ray.start(address, head=True)
+            say(what="head", address=address)
+    elif asked["do"] == "join" and node_id():
+        ray.start(asked["address"], head=False)
+    elif asked["do"] == "join":
+        answered, trouble = ray.tasks(asked["address"], number)
+        say(what="ray", answered=answered, trouble=trouble, seconds=time.time() - ray.began)
+    elif asked["do"] == "end":
+        trouble = ray.last_line() if ray.process and ray.process.poll() is not None else ""
+        say(what="end", left=ray.end(), trouble=trouble)
+
+
 def main(folder: str, number: int, name: str) -> None:
     """Facts first, then what the input asks for, until it ends.
 
@@ -241,23 +261,7 @@ def main(folder: str, number: int, name: str) -> None:
     ray = Ray(name)
     try:
         for line in sys.stdin:
-            asked = json.loads(line)
-            if asked["do"] == "look":
-                say(what="look", seen=seen(folder, number))
-            elif asked["do"] == "ray":
-                ray.admit(asked["token"])
-                if node_id() == 0:
-                    address = f"{own_address()}:{free_port(own_address())}"
-                    ray.start(address, head=True)
-                    say(what="head", address=address)
-            elif asked["do"] == "join" and node_id():
-                ray.start(asked["address"], head=False)
-            elif asked["do"] == "join":
-                answered, trouble = ray.tasks(asked["address"], number)
-                say(what="ray", answered=answered, trouble=trouble, seconds=time.time() - ray.began)
-            elif asked["do"] == "end":
-                trouble = ray.last_line() if ray.process and ray.process.poll() is not None else ""
-                say(what="end", left=ray.end(), trouble=trouble)
+            obey(json.loads(line), ray, folder, number)
     finally:
         ray.end()
 

@@ -43,7 +43,6 @@ class Cluster:
         self._by_cell: dict[Path, list[tuple[str, Task]]] = {}
         for (path, part), task in submission.at_work(runs, self.tasks).items():
             self._by_cell.setdefault(path, []).append((part, task))
-        self._by_number = {task.raw_id: task for task in self.tasks}
 
     def last_attempt(self, path: Path) -> dict[str, Any]:
         """The last entry of a cell's ``jobs.json``; empty for a cell that no job has worked on."""
@@ -51,26 +50,20 @@ class Cluster:
 
     def tasks_of(self, path: Path) -> list[tuple[str, Task]]:
         """Parts and tasks that are queued for a cell or work on it, those that run first."""
-        found = list(self._by_cell.get(path, []))
-        last = self.last_attempt(path)
-        task = self._by_number.get(last.get("raw", ""))
-        if task and all(task != other for _, other in found):  # of a job without a submission
-            found.append((last["part"] or "train", task))
-        return sorted(found, key=lambda its: (its[1].state == "PENDING", its[0] == "evaluate"))
+        return sorted(self._by_cell.get(path, []), key=lambda its: (its[1].state == "PENDING", its[0] == "evaluate"))
 
     @cached_property
     def submitted(self) -> dict[tuple[Path, str], str]:
         """(run directory, part) -> the task that it was last submitted as."""
         found = {}
         told = [read_json(file) for file in (self.runs / submission.FOLDER).glob("*/submission.json")]
-        for content in sorted((c for c in told if c), key=lambda content: content["time"]):
+        for content in sorted(filter(None, told), key=lambda content: content["time"]):
             jobs = read_json(self.runs / submission.FOLDER / content["id"] / "jobs.json") or {}
-            for name, block in content["arrays"].items():
-                if name in jobs and block["part"] != submission.TABLE:
-                    alone = len(block["cells"]) == 1  # of one task submitit makes a plain job
-                    for place, cell in enumerate(block["cells"]):
-                        task = jobs[name] if alone else f"{jobs[name]}_{place}"
-                        found[self.runs / cell, block["part"]] = task
+            cells = {name: block for name, block in content["arrays"].items() if block["part"] != submission.TABLE}
+            for name in cells.keys() & jobs.keys():
+                alone = len(cells[name]["cells"]) == 1  # of one task submitit makes a plain job
+                for place, cell in enumerate(cells[name]["cells"]):
+                    found[self.runs / cell, cells[name]["part"]] = jobs[name] if alone else f"{jobs[name]}_{place}"
         return found
 
     def accounts(self, jobs: Iterable[str]) -> dict[str, Accounted]:

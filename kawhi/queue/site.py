@@ -1,4 +1,4 @@
-"""``slurm/site.env``: what one cluster needs, read once by the launcher and by every script of ``slurm/``."""
+"""``slurm/site.env``: what one cluster needs, for the launcher and every script of ``slurm/``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ def read_site(file: Path) -> dict[str, str]:
         dict(entry.split("=", 1) for entry in part.split("\0") if "=" in entry) for part in done.stdout.split("\0\0", 1)
     )
     return {key: value for key, value in after.items() if before.get(key) != value and key not in ("_", "SHLVL")}
+
+
+def use_site(file: Path = SITE) -> dict[str, str]:
+    """Puts what the file sets into the environment, and returns it.
+
+    What the shell sets already of the names that are ours or sbatch's wins; to others (PATH) the file may well add.
+
+    Raises:
+        CellError: bash cannot read the file.
+    """
+    site = read_site(file)
+    os.environ.update({k: v for k, v in site.items() if not (k.startswith(("KAWHI_", "SBATCH_")) and k in os.environ)})
+    return site
 
 
 def use_folders(file: Path = SITE) -> None:

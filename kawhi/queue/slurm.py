@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kawhi.base.errors import CellError
 
 _TIMEOUT = 60
-_FIELDS = ("%i", "%A", "%F", "%K", "%T", "%k", "%P", "%N", "%r", "%L", "%j", "%u")
-# Names and comments are anybody's and may have tabs and line breaks in them.
+_FIELDS = ("%i", "%F", "%K", "%T", "%k", "%N", "%r")  # in the order of a task's attributes
+# Comments are anybody's and may have tabs and line breaks in them.
 _RECORD, _FIELD = "\x1e", "\x1f"
 
 
@@ -22,29 +22,22 @@ class Task:
     """One job, or one task of an array, that is queued or running.
 
     Attributes:
-        job_id: ``123`` or ``123_4``, what people type.
-        raw_id: number of this task alone once it has started, the array's before.  The last task of an array keeps the
-            array's number for good, so a request by this number may be one to all tasks: use ``job_id``.
+        job_id: ``123`` or ``123_4``, what people type.  A task's number of its own is no name for it: that of an
+            array's last task is the array's, so a request by it may be one to all tasks.
         array_id: number of the array, or of the job.
         index: place in the array; ``None`` for a job that is none.
         state: Slurm's long name, e.g. ``PENDING``, ``RUNNING``, ``COMPLETING``.
         comment: what the submitter said of it.
         reason: why it waits.
-        time_left: as Slurm writes it, ``D-HH:MM:SS``.
     """
 
     job_id: str
-    raw_id: str
     array_id: str
     index: int | None
     state: str
     comment: str
-    partition: str
     nodes: str
     reason: str
-    time_left: str
-    name: str
-    user: str
 
 
 def installed() -> bool:
@@ -68,7 +61,7 @@ def ask(*command: str, timeout: float = _TIMEOUT) -> str:
     environment["SLURM_BITSTR_LEN"] = "0"  # else lists of tasks end in "..." after 64 letters
     options: dict[str, Any] = {"env": environment, "stdin": subprocess.DEVNULL, "timeout": timeout}
     try:
-        # Anybody's job may have a name that is no UTF-8.
+        # Anybody's job may have a comment that is no UTF-8.
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", **options)
     except FileNotFoundError as error:
         raise CellError(
@@ -93,11 +86,8 @@ def queue(timeout: float = _TIMEOUT) -> list[Task]:
     records = ask(*command, timeout=timeout).split(_RECORD)[1:]
     tasks = []
     for record in records:
-        job_id, raw, array, index, state, comment, partition, nodes, reason, left, name, user = record.split(_FIELD)
-        place = int(index) if index.isdigit() else None
-        tasks.append(
-            Task(job_id, raw, array, place, state, comment, partition, nodes, reason, left, name, user.strip())
-        )
+        job_id, array, index, *others = record.rstrip("\n").split(_FIELD)
+        tasks.append(Task(job_id, array, int(index) if index.isdigit() else None, *others))
     return tasks
 
 
@@ -117,6 +107,9 @@ class Partition:
     up: bool
     nodes: int
     usable: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({'up' if self.up else 'down'}, {self.usable} of {self.nodes} nodes)"
 
 
 _UNUSABLE = (
@@ -144,14 +137,9 @@ def partitions(timeout: float = _TIMEOUT) -> dict[str, Partition]:
     for line in ask("sinfo", "--noheader", "--format", "%P|%a|%D|%T", timeout=timeout).splitlines():
         name, up, number, state = line.split("|")
         usable = 0 if state.lower().startswith(_UNUSABLE) or state.endswith("*") else int(number)
-        before = found.get(name.rstrip("*"))
-        found[name.rstrip("*")] = Partition(
-            name.rstrip("*"),
-            name.endswith("*"),
-            up == "up",
-            int(number) + (before.nodes if before else 0),
-            usable + (before.usable if before else 0),
-        )
+        plain = name.rstrip("*")
+        before = found.get(plain, Partition(plain, name.endswith("*"), up == "up", 0, 0))
+        found[plain] = replace(before, nodes=before.nodes + int(number), usable=before.usable + usable)
     return found
 
 
@@ -187,24 +175,31 @@ def accounting(job_ids: Iterable[str], timeout: float = _TIMEOUT) -> dict[str, A
     wanted = set(job_ids)
     if not wanted:
         return {}
-    # Tasks that never ran are kept as one entry, 123_[4-9], which asking for 123_4 does not find; and without a start
-    # time those that could not have run yet are left out.
-    ids = ",".join(sorted({job_id.split("_")[0] for job_id in wanted}))
-    command = ("sacct", "--noheader", "--allocations", "--parsable2", "--starttime", "2000-01-01", "--jobs", ids)
-    try:
-        text = ask(*command, "--format", "JobID,State,ExitCode", timeout=timeout)
-    except CellError as error:
-        if "accounting storage is disabled" in str(error):
-            return {}
-        raise
     found = {}
-    for line in text.splitlines():
+    for line in _accounts(sorted({job_id.split("_")[0] for job_id in wanted}), timeout):
         entry, state, codes = line.split("|")
         code, _, number = codes.partition(":")
+        started = "[" not in entry
         for job_id in _tasks(entry):
-            if job_id in wanted or ("[" not in entry and job_id.split("_")[0] in wanted):
+            if job_id in wanted or (started and job_id.split("_")[0] in wanted):
                 found[job_id] = Accounted(job_id, state.split()[0], int(code), int(number or 0))
     return found
+
+
+def _accounts(ids: Sequence[str], timeout: float) -> list[str]:
+    """sacct's lines about jobs and arrays.
+
+    Tasks that never ran are kept as one entry, 123_[4-9], which asking for 123_4 does not find; and without a start
+    time those that could not have run yet are left out.
+    """
+    command = ("sacct", "--noheader", "--allocations", "--parsable2", "--starttime", "2000-01-01")
+    try:
+        text = ask(*command, "--jobs", ",".join(ids), "--format", "JobID,State,ExitCode", timeout=timeout)
+    except CellError as error:
+        if "accounting storage is disabled" in str(error):
+            return []
+        raise
+    return text.splitlines()
 
 
 def _tasks(entry: str) -> Iterator[str]:

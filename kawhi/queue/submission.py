@@ -29,9 +29,10 @@ TABLE = "table"
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission's folder."""
+    """A submission's folder, and the copy of the code that its jobs run."""
 
     path: Path
+    snapshot: Path
 
     @property
     def id(self) -> str:
@@ -40,9 +41,6 @@ class Submission:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
-
-    def read(self) -> dict[str, Any]:
-        return json.loads((self.path / "submission.json").read_text())
 
     def queued(self, jobs: dict[str, str]) -> None:
         """Notes the job ids for people; the queue is found by its comments."""
@@ -63,7 +61,7 @@ def new(
         arrays: name -> ``part`` and ``cells``, the latter relative to ``runs``.
     """
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    submission = Submission(runs / FOLDER / name)
+    submission = Submission(runs / FOLDER / name, snapshot)
     submission.logs.mkdir(parents=True)
     content = {
         "id": submission.id,

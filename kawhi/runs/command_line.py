@@ -30,7 +30,7 @@ def main(conf: Path) -> None:
         hydra.main(config_path=str(conf.resolve()), config_name="run", version_base="1.3")(one_cell)()
         if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
             print("\n# The cells that -m would run:")
-            sys.exit(print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# "))
+            print_plan([word for word in sys.argv[1:] if "=" in word], prefix="# ")
     except (HydraException, OmegaConfBaseException, TableError, CellError) as error:
         sys.exit(f"error: {sentence(error)}")
 

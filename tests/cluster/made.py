@@ -14,7 +14,7 @@ def task(job_id: str = "7_0", comment: str = "", state: str = "PENDING") -> Task
     """A task of the queue."""
     array, _, index = job_id.partition("_")
     place = int(index) if index else None
-    return Task(job_id, array, array, place, state, comment, "main", "", "Resources", "1:00:00", "name", "somebody")
+    return Task(job_id, array, place, state, comment, "", "Resources")
 
 
 def run_directory(folder: Path, *, study: str = "training", until: str | None = None) -> RunDirectory:

@@ -26,7 +26,7 @@ class Job(job.CellJob):
     def command(self):
         return [sys.executable, "-c", sys.argv[2], str(self.run_directory)]
 
-sys.exit(Job(Path(sys.argv[1]), "train", attempts=2).main())
+sys.exit(Job(Path(sys.argv[1]), "train", attempts=2, submission="one").main())
 """
 WAIT_FOR_STOP = """
 import os, sys, time
@@ -34,6 +34,7 @@ open(sys.argv[1] + '/up', 'w')
 while not os.path.exists(sys.argv[1] + '/stop'):
     time.sleep(0.05)
 """
+WAIT = "import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)"
 SCONTROL = """#!/bin/sh
 [ -e {folder}/refuse ] && {{ echo no >&2; exit 1; }}
 echo "$@" >>{asked}
@@ -71,13 +72,23 @@ class Job:
         process.communicate(timeout=600)
         return process.returncode
 
-    def signalled(self, code: str, number: int) -> tuple[int, str]:
-        process = self.start(code)
-        deadline = time.monotonic() + 600
+    def up(self, code: str) -> subprocess.Popen:
+        """A job whose cell has said that it is up."""
+        process, deadline = self.start(code), time.monotonic() + 600
         while not (self.folder / "up").exists():
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
+        return process
+
+    def left(self, time: str) -> None:
+        """What squeue says of the job's time."""
+        squeue = self.folder.parent / "bin" / "squeue"
+        squeue.write_text(f"#!/bin/sh\necho {time}\n")
+        squeue.chmod(0o755)
+
+    def signalled(self, code: str, number: int) -> tuple[int, str]:
+        process = self.up(code)
         process.send_signal(number)
         output, _ = process.communicate(timeout=600)
         (self.folder / "up").unlink()
@@ -164,9 +175,7 @@ def test_an_evaluation_that_gets_nowhere_ends_and_one_that_gets_on_does_not(job)
 
 
 def test_a_second_job_that_finds_the_cell_taken_leaves_the_first_ones_entry_alone(job):
-    first = job.start(WAIT_FOR_STOP + "raise SystemExit(75)")
-    while not (job.folder / "up").exists():
-        time.sleep(0.05)
+    first = job.up(WAIT_FOR_STOP + "raise SystemExit(75)")
     job.environment["SLURM_ARRAY_TASK_ID"] = "4"
     assert job.run("raise SystemExit(1)") == 1
     (job.folder / "stop").touch()
@@ -190,7 +199,7 @@ def test_a_cell_that_fails_after_the_notice_has_failed(job):
 
 def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
     """scancel must not bring a job back."""
-    code, _ = job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)", signal.SIGTERM)
+    code, _ = job.signalled(WAIT, signal.SIGTERM)
     assert code == 143
     assert job.diary()[-1]["ended"] == "ended by Slurm"
     assert job.requeued() == []
@@ -200,21 +209,16 @@ def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
     ("left", "again"), [("0:00", True), ("0:42", True), ("INVALID", True), ("1:00:00", False), ("1-00:00:00", False)]
 )
 def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, again):
-    squeue = job.folder.parent / "bin" / "squeue"
-    squeue.write_text(f"#!/bin/sh\necho {left}\n")
-    squeue.chmod(0o755)
-    job.signalled("import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)", signal.SIGTERM)
+    job.left(left)
+    job.signalled(WAIT, signal.SIGTERM)
     assert job.requeued() == ["requeue 12_3"] * again
     assert job.diary()[-1]["ended"] == ("out of time, queued again" if again else "ended by Slurm")
 
 
 def test_a_job_out_of_time_that_slurm_does_not_queue_again_says_so(job):
-    squeue = job.folder.parent / "bin" / "squeue"
-    squeue.write_text("#!/bin/sh\necho 0:42\n")
-    squeue.chmod(0o755)
+    job.left("0:42")
     (job.folder.parent / "refuse").touch()
-    waits = "import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)"
-    assert job.signalled(waits, signal.SIGTERM)[0] == 143
+    assert job.signalled(WAIT, signal.SIGTERM)[0] == 143
     assert job.diary()[-1]["ended"].startswith("out of time; could not be queued again")
 
 
@@ -231,11 +235,7 @@ import subprocess, sys
 child = subprocess.Popen(['sleep', '900'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 open(sys.argv[1] + '/pid', 'w').write(str(child.pid))
 """
-    process = job.start(start + WAIT_FOR_STOP + "raise SystemExit(75 if child.poll() is None else 5)")
-    deadline = time.monotonic() + 600
-    while not (job.folder / "up").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    process = job.up(start + WAIT_FOR_STOP + "raise SystemExit(75 if child.poll() is None else 5)")
     child = int((job.folder / "pid").read_text())
     os.kill(child, signal.SIGUSR2)
     process.send_signal(signal.SIGUSR2)

@@ -8,7 +8,7 @@ import pytest
 
 from kawhi.base.errors import CellError
 from kawhi.commands.cli import main
-from kawhi.queue.site import read_site, use_folders
+from kawhi.queue.site import read_site, use_folders, use_site
 
 
 def test_exports_are_read_as_bash_reads_them(tmp_path, monkeypatch):
@@ -27,6 +27,18 @@ def test_a_file_that_bash_cannot_read_is_one_sentence(tmp_path, text):
     (tmp_path / "site.env").write_text(text)
     with pytest.raises(CellError, match=r"bash cannot read .*site.env"):
         read_site(tmp_path / "site.env")
+
+
+def test_what_the_shell_sets_of_ours_wins_and_a_path_may_be_added_to(tmp_path, monkeypatch):
+    file = tmp_path / "site.env"
+    file.write_text("export KAWHI_SCALE=h200x8 SBATCH_PARTITION=gpu SBATCH_QOS=normal PATH=/opt/bin:$PATH\n")
+    before = {"PATH": "/usr/bin:/bin", "KAWHI_SCALE": "cpu", "SBATCH_PARTITION": "mine", "SBATCH_QOS": "x"}
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SBATCH_QOS")
+    assert use_site(file).keys() == before.keys()
+    after = {"PATH": "/opt/bin:/usr/bin:/bin", "SBATCH_QOS": "normal"}
+    assert {name: os.environ[name] for name in before} == before | after
 
 
 def test_looking_uses_the_folders_of_the_site_but_for_what_the_shell_says(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import time
@@ -24,7 +25,7 @@ def made(tmp_path):
 
 
 def test_a_submission_says_who_submitted_what(made):
-    content = made.read()
+    content = json.loads((made.path / "submission.json").read_text())
     assert content["folder"] == "sweep"
     assert content["arrays"] == ARRAYS
     assert content["command"] == ["run.py"]

@@ -45,8 +45,7 @@ def submitted(runs: Path, *folders: Path, part: str = "train", name: str = "one"
 
 def task(index: int | None = 0, state: str = "RUNNING", reason: str = "None", part: str = "train") -> Task:
     job_id = "12" if index is None else f"12_{index}"
-    more = ("main", "node1", reason, "1:00", "exp", "me")
-    return Task(job_id, "15", "12", index, state, f"kawhi:one:{part}", *more)
+    return Task(job_id, "12", index, state, f"kawhi:one:{part}", "node1", reason)
 
 
 class Slurm:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 
-import pytest
-
 LISTENER = """
 import os, signal, subprocess, sys, time
 folder, role, restart = sys.argv[1], sys.argv[2], os.environ.get("SLURM_RESTART_COUNT", "0")
@@ -29,28 +27,21 @@ while True:
 """
 
 
-@pytest.mark.parametrize(
-    ("notice", "start", "heard_by"),
-    [
-        ("B:USR2@30", "exec", {"main"}),
-        # Without B: every process of the steps, whatever its session; the batch script is none of them.
-        ("USR2@30", "srun", {"main", "child", "session"}),
-    ],
-)
-def test_a_preempted_job_gets_its_signal_at_once_and_may_queue_itself_again(lab, tmp_path, notice, start, heard_by):
+def test_a_preempted_job_gets_its_signal_at_once_and_may_queue_itself_again(lab, tmp_path):
+    """Every process of the steps gets it, whatever its session; the batch script is none of them."""
     program = tmp_path / "listener.py"
     program.write_text(LISTENER)
-    script = f"#!/bin/bash\necho a start\n{start} {sys.executable} {program} {tmp_path} main\n"
+    script = f"#!/bin/bash\necho a start\nsrun {sys.executable} {program} {tmp_path} main\n"
     log = tmp_path / "log"
     job = lab.submit(
-        "--partition=scavenge", "--requeue", "--array=0", f"--signal={notice}", "--open-mode=append", "--mem=100",
+        "--partition=scavenge", "--requeue", "--array=0", "--signal=USR2@30", "--open-mode=append", "--mem=100",
         f"--output={log}", input=script,
     )  # fmt: skip
     lab.wait((tmp_path / "main-up-0").exists)
     urgent = [lab.submit("--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap", "sleep 2") for _ in "12"]
     lab.wait((tmp_path / "main-up-1").exists)
     heard = {path.name.removesuffix("-heard"): path.read_text() for path in tmp_path.glob("*-heard")}
-    assert heard == {role: f"0 {signal.SIGUSR2.name}\n" for role in heard_by}
+    assert heard == {role: f"0 {signal.SIGUSR2.name}\n" for role in ("main", "child", "session")}
     assert log.read_text().count("a start") == 2
     lab.run("scancel", job, *urgent)
 

@@ -24,21 +24,16 @@ def places(lab, tmp_path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_two_cells_fill_their_rows_of_the_table(lab, places, tmp_path):
-    # The untrained models: nothing is trained, and each is a job on a node of its own.
-    words = ["benchmarks.0.problems=16", "evaluation.batch_size=16", "scale.needs.memory_gib=2"]
-    options = ["--array=0,10,17", f"--output={tmp_path}/%a.log"]
-    job = lab.submit(*options, MAIN_TABLE, *words, env=places, cwd=tmp_path)
-    lab.wait(lambda: not lab.squeue(f"--jobs={job}"))
-    said = {index: (tmp_path / f"{index}.log").read_text() for index in (0, 10, 17)}
-    lab.wait(lambda: all(state not in ("PENDING", "RUNNING") for state, _ in lab.sacct(job).values()))
-    assert lab.sacct(job) == {
-        f"{job}_0": ("COMPLETED", "0:0"),
-        f"{job}_10": ("COMPLETED", "0:0"),
-        f"{job}_17": ("FAILED", "1:0"),
-    }, said
-    assert "error: there are 17 cells, 0 to 16, and this is task 17: say sbatch --array=0-16" in said[17]
-    assert "warning: this array has 3 of 17 cells" in said[0]
-    assert any("table main_table: 2 of 17 cells have a record" in said[index] for index in (0, 10))
+    """A job launches one of the untrained models, a shell both; nothing is trained."""
+    words = ["study=baseline", "benchmarks.0.problems=16", "evaluation.batch_size=16", "scale.slurm.cpus=1"]
+    log = tmp_path / "log"
+    job = lab.submit(f"--output={log}", MAIN_TABLE, "model=tiny_qwen2_5_vl", *words, env=places, cwd=tmp_path)
+    lab.wait(lambda: lab.sacct(job).get(job) == ("COMPLETED", "0:0"))
+    assert "1 cell: 0 done, 0 queued or running already, 1 submitted" in log.read_text()
+    assert f"look:  kawhi status main_table --runs {tmp_path}/runs" in log.read_text()
+    done = lab.run("bash", MAIN_TABLE, "hydra.launcher.wait=true", *words, env=places, cwd=tmp_path, timeout=1200)
+    (counts,) = re.findall(r"2 cells: (\d) done, (\d) queued or running already, 1 submitted", done.stdout)
+    assert sorted(counts) == ["0", "1"], "what the job has submitted is not submitted again"
     with open(tmp_path / "tables" / "main_table.csv") as file:
         rows = {(row["Block"], row["Experiment"]): row for row in csv.DictReader(file)}
     assert len(rows) == 17
@@ -48,19 +43,19 @@ def test_two_cells_fill_their_rows_of_the_table(lab, places, tmp_path):
         assert rows[model, "GRPO+KAWHI (Ours)"][scores] == "–"
 
 
-def test_another_partition_than_the_sites_is_named(lab, places, tmp_path, monkeypatch):
+def test_another_partition_than_the_sites_is_named(lab, places, tmp_path):
     checkout = tmp_path / "checkout"
     (checkout / "slurm").mkdir(parents=True)
-    for name in ("common.sh", "main_table.sh"):
+    for name in ("common.sh", "judge.sh"):
         (checkout / "slurm" / name).write_text((ROOT / "slurm" / name).read_text())
     (checkout / "slurm" / "site.env").write_text(
         "export SBATCH_PARTITION=urgent\nexport KAWHI_PYTHON=/nowhere/python\nexport KAWHI_SETUP='echo set up; true'\n"
     )
     environment = {key: value for key, value in places.items() if key != "KAWHI_PYTHON"}
-    script = str(checkout / "slurm" / "main_table.sh")
-    job = lab.submit("--array=0", f"--output={tmp_path}/log", script, env=environment, cwd=tmp_path)
+    script = str(checkout / "slurm" / "judge.sh")
+    job = lab.submit("--mem=100", f"--output={tmp_path}/log", script, env=environment, cwd=tmp_path)
     lab.wait(lambda: not lab.squeue(f"--jobs={job}"))
-    submit, made, refused = (tmp_path / "log").read_text().splitlines()
+    made, submit, refused = (tmp_path / "log").read_text().splitlines()
     assert submit == (
         "warning: this job runs in the partition main and slurm/site.env names urgent: source slurm/site.env before "
         "sbatch"
@@ -68,4 +63,4 @@ def test_another_partition_than_the_sites_is_named(lab, places, tmp_path, monkey
     assert made == "set up"
     sentence = f"error: node node[12] has no /nowhere/python: type make setup in {checkout}, or set KAWHI_PYTHON in .*"
     assert re.fullmatch(sentence, refused)
-    assert lab.wait(lambda: lab.sacct(job).get(f"{job}_0") == ("FAILED", "1:0"))
+    assert lab.wait(lambda: lab.sacct(job).get(job) == ("FAILED", "1:0"))

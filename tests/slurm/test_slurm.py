@@ -17,27 +17,21 @@ def test_the_queue_has_every_task_of_an_array_with_its_comment(in_lab):
     assert [tasks[f"{array}_{index}"].index for index in (2, 3)] == [2, 3]
     assert {task.array_id for task in tasks.values()} == {array}
     running, waiting = tasks[f"{array}_2"], tasks[f"{array}_3"]
-    assert (running.state, running.partition, running.user) == ("RUNNING", "main", "root")
+    assert running.state == "RUNNING"
     assert running.nodes in ("node1", "node2")
     assert (waiting.state, waiting.reason, waiting.nodes) == ("PENDING", "JobArrayTaskLimit", "")
     in_lab.run("scancel", array)
     in_lab.wait(lambda: slurm.queue() == [])
 
 
-def test_names_with_tabs_and_line_breaks_do_not_hide_anybodys_jobs(in_lab):
-    odd = in_lab.submit("--hold", "--job-name", "two\nlines\tand a tab", "--comment", "a\tb", "--wrap", "true")
+def test_comments_with_tabs_line_breaks_and_letters_of_another_encoding_hide_nobodys_jobs(in_lab):
+    odd = in_lab.submit("--hold", "--comment", b"two\nlines\ta tab and a caf\xe9", "--wrap", "true")
     plain = in_lab.submit("--hold", "--wrap", "true")
     tasks = {task.job_id: task for task in slurm.queue()}
     assert sorted(tasks) == [odd, plain]
     assert tasks[odd].index is None
-    assert tasks[odd].comment == "a\tb"
+    assert tasks[odd].comment.startswith("two\nlines\ta tab")
     in_lab.run("scancel", odd, plain)
-
-
-def test_a_name_that_is_no_utf_8_hides_nobodys_jobs(in_lab):
-    odd = in_lab.submit("--hold", "--job-name", b"caf\xe9", "--wrap", "true")
-    assert [task.job_id for task in slurm.queue()] == [odd]
-    in_lab.run("scancel", odd)
 
 
 def test_the_users_settings_of_squeue_do_not_hide_jobs(in_lab, monkeypatch):
