@@ -1,12 +1,12 @@
 """Cards: what they say of each study's record, en dashes for what it does not say, and text that stays text."""
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from lxml import html
 
 from analysis.card import curve_text
 from analysis.card_html import bars, sparkline
@@ -33,32 +33,17 @@ def made(*contents: dict[str, Any]) -> dict[str, str]:
     return card_files(records, Path("r/cards"))
 
 
-class Words(HTMLParser):
-    """The text of a page and its elements."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.text, self.tags = "", []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_a_card_says_what_the_record_says() -> None:
     files = made(talkative())
     assert set(files) == {"0.md", "0.html", INDEX}
-    page = Words(files["0.html"])
+    page = html.fromstring(files["0.html"])
     said = ["Tiny world", "52.00", "2000", "CPU world", "0123abc with changes that are not committed", "12.5 s", "1.25"]
     said += ["3.50 GiB", "0.25 (step 1) to 0.5 (step 4), best 0.75 (step 3)", "1: 3; 4: 20", "0.9.1", "-0.125"]
     said += ["Problem 7, step 3: reward 0.5, advantage -0.75"]
-    for text in (files["0.md"], page.text):
+    for text in (files["0.md"], page.text_content()):
         assert [words for words in said if words not in text] == []
-    assert "svg" in page.tags
-    assert "details" in page.tags
+    assert page.xpath("//svg")
+    assert page.xpath("//details")
     assert files["0.md"].splitlines()[0].startswith("# Training, tiny ")
     assert "../records/0.json" in files["0.html"]
     assert "(<../records/0.json>)" in files["0.md"]
@@ -130,9 +115,9 @@ def test_the_judge_is_told() -> None:
 
 def test_hostile_text_is_only_text() -> None:
     files = made(talkative())
-    page = Words(files["0.html"])
-    assert "script" not in page.tags
-    assert page.text.count(HOSTILE) >= 4
+    page = html.fromstring(files["0.html"])
+    assert not page.xpath("//script")
+    assert page.text_content().count(HOSTILE) >= 4
     outside = "\n".join(part for i, part in enumerate(files["0.md"].split("```")) if i % 2 == 0)
     assert "<script" not in outside.replace("\\<script", "")
     tables = [line for line in outside.splitlines() if line.startswith("|")]

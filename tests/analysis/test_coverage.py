@@ -59,8 +59,9 @@ def mean(seeds: int, sizes: Sequence[int] = (300,)) -> tuple[Callable[[np.random
     """Of benchmarks of these sizes."""
 
     def table(rng: np.random.Generator) -> Interval:
+        benchmarks = [draw_items(rng, n) for n in sizes]
         luck = seed_effects(rng, seeds, sd)
-        return mean_interval([(answers(rng, draw_items(rng, n), OURS, luck), None) for n in sizes])
+        return mean_interval([(answers(rng, items, OURS, luck), None) for items in benchmarks])
 
     sd = SEED_SD if seeds > 1 else 0.0
     return table, true_score(OURS, np.hypot(LIKING_SD, sd))
