@@ -16,13 +16,13 @@ from analysis.make_report import write_cards
 from analysis.report import gather
 from kawhi.records.folder import parse_record
 from kawhi.records.schema import Record
+from tests.analysis.figure_records import heads_record
 from tests.analysis.paper_records import HOSTILE, talkative
 from tests.analysis.synthetic import (
     Folder,
     baseline_record,
     changed,
     grounding_record,
-    hashed,
     record,
     timing_record,
 )
@@ -70,20 +70,13 @@ def test_a_clean_commit_and_one_of_which_nothing_is_known() -> None:
 
 
 def test_each_study_has_a_card() -> None:
-    content = hashed(
-        changed(changed(baseline_record(900), "study", value="heads"), "config", "study", "name", value="heads")
-    )
-    heads = {key: value for key, value in content.items() if key != "benchmarks"}
-    heads |= {
-        "heads": {"critical_heads": [1, 2], "baseline": {"total": 5.5}, "heads": [{"head": i} for i in range(40)]}
-    }
-    files = made(baseline_record(900), timing_record("vppo"), grounding_record("blank"), heads)
+    files = made(baseline_record(900), timing_record("vppo"), grounding_record("blank"), heads_record("tiny"))
     assert files["0.md"].startswith("# Evaluation of the untrained model, tiny-qwen2.5-vl (tiny): Tiny world 45.00 %\n")
     assert "3.00 s per step" in files["1.md"]
     assert "blank: alpha -0.0123" in files["2.md"]
-    assert "| critical_heads | \\[1, 2\\] |" in files["3.md"]
-    assert "| baseline.total | 5.5 |" in files["3.md"]
-    assert "40 entries, in the record" in files["3.md"]
+    assert "| critical_heads | \\[2, 3, 6, 7," in files["3.md"]
+    assert "| baseline.total | 2100 |" in files["3.md"]
+    assert "28 entries, in the record" in files["3.md"]
     index = files[INDEX]
     for study in ("baseline", "timing", "grounding", "heads"):
         assert f"## tiny: {study} (CPU world, not comparable with the paper)" in index

@@ -11,8 +11,8 @@ from analysis import chance
 from analysis.paper import paper_tables
 from kawhi.records.folder import parse_record
 from kawhi.records.schema import Benchmark
-from tests.analysis.paper_records import benchmark, measured
-from tests.analysis.synthetic import Folder, column
+from tests.analysis.paper_records import measured
+from tests.analysis.synthetic import Folder, accuracy, column, digits
 
 PAPER = paper_tables()["kawhi_1"]
 COLUMNS = ("MathVista", "MathVerse", "MathVision", "WeMath")
@@ -84,7 +84,7 @@ def test_the_interval_against_a_printed_number_has_the_noise_of_both_sides() -> 
 
 def test_the_luck_of_a_seed_goes_into_all_benchmarks_of_a_mean() -> None:
     one, other = (
-        [Benchmark.model_validate(benchmark("T", 300, right, seed + right)) for right in (90, 150, 210)]
+        [Benchmark.model_validate(accuracy("T", 300, n, digits(300, n, seed + n))) for n in (90, 150, 210)]
         for seed in (0, 1)
     )
     (low, high), alone = chance.interval(one, other), chance.interval(one)
