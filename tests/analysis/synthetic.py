@@ -191,6 +191,11 @@ class Folder:
         assert self.make(table) == 0
         return self.rows(table)
 
+    def made_text(self, table: str) -> str:
+        """The Markdown of a table that is made without a complaint."""
+        assert self.make(table) == 0
+        return self.text("md", table)
+
     def rows(self, table: str = "region_selection") -> list[dict[str, str]]:
         return list(csv.DictReader(self.text("csv", table).splitlines()))
 
