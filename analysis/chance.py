@@ -10,14 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import norm
 
-from analysis.significance import (
-    McNemar,
-    difference_interval,
-    holm,
-    mcnemar,
-    mean_interval,
-    wilson_interval,
-)
+from analysis.significance import McNemar, difference_interval, holm, mcnemar, mean_interval, wilson_interval
 from analysis.table import EMPTY
 from kawhi.records.schema import Benchmark, Verdicts
 
@@ -52,11 +45,16 @@ def score(seeds: Seeds) -> float:
     return sum(each.score for each in seeds) / len(seeds)
 
 
-def interval(seeds: Seeds) -> tuple[float, float] | None:
-    """Of the mean over seeds; ``None`` where the score is no mean over items, or the records do not have them."""
-    if (verdicts := _verdicts(seeds)) is not None:
-        return _mean_interval(verdicts)
-    if all(each.correct is not None for each in seeds):
+def interval(*benchmarks: Seeds) -> tuple[float, float] | None:
+    """Of the mean over seeds, and over benchmarks where there are several, which share the luck of a training seed.
+
+    ``None`` where a score is no mean over items, or the records do not have them.
+    """
+    found = [own for seeds in benchmarks if (own := _verdicts(seeds)) is not None]
+    if len(found) == len(benchmarks):
+        return _mean_interval(tuple(found))
+    seeds, *further = benchmarks
+    if not further and all(each.correct is not None for each in seeds):
         low, high = wilson_interval(sum(each.correct or 0 for each in seeds), sum(each.n for each in seeds))
         return 100 * low, 100 * high
     return None
@@ -74,18 +72,14 @@ def against_printed(columns: Sequence[Seeds], printed: float, ours: float) -> Co
     A paper prints no interval and no seeds.  Its number is taken as one draw of answers to the same number of problems
     that is right with the printed probability; what its training seed did is unknown and not in the interval.
     """
-    variance = 0.0
-    for seeds in columns:
-        bounds = interval(seeds)
-        share = printed / 100
-        if bounds is None or not 0 <= share <= 1:
-            return None
-        theirs = 100 * math.sqrt(share * (1 - share) / (seeds[0].problems or seeds[0].n))
-        variance += ((bounds[1] - bounds[0]) / 2 / norm.ppf(0.975)) ** 2 + theirs**2
-    half = float(norm.ppf(0.975)) * math.sqrt(variance) / len(columns)
-    gap = ours - printed
-    p_value = float(2 * norm.sf(abs(gap) / (half / norm.ppf(0.975)))) if half else float(gap == 0)
-    return Compared(gap, gap - half, gap + half, p_value)
+    bounds, share = interval(*columns), printed / 100
+    if bounds is None or not 0 <= share <= 1:
+        return None
+    z, gap = float(norm.ppf(0.975)), ours - printed
+    one_draw = sum(share * (1 - share) / (seeds[0].problems or seeds[0].n) for seeds in columns) / len(columns) ** 2
+    error = math.hypot((bounds[1] - bounds[0]) / 2 / z, 100 * math.sqrt(one_draw))
+    p_value = float(2 * norm.sf(abs(gap) / error)) if error else float(gap == 0)
+    return Compared(gap, gap - z * error, gap + z * error, p_value)
 
 
 def rate(results: Seeds) -> float | None:
@@ -161,8 +155,8 @@ def single_runs(ours: Benchmark, base: Benchmark) -> McNemar | None:
 
 
 @lru_cache(maxsize=10_000)
-def _mean_interval(verdicts: tuple[Verdicts, ...]) -> tuple[float, float]:
-    found = mean_interval(_matrix(verdicts), verdicts[0].problems)
+def _mean_interval(benchmarks: tuple[tuple[Verdicts, ...], ...]) -> tuple[float, float]:
+    found = mean_interval([(_matrix(verdicts), verdicts[0].problems) for verdicts in benchmarks])
     return 100 * found.low, 100 * found.high
 
 

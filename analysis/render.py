@@ -109,14 +109,8 @@ def _columns(group: Group, links: Links | None) -> Iterator[tuple[str, list[str]
         further = {"difference": [cell.delta for cell in column], "gain": [cell.gain for cell in column]}
         yield from ((f"{name}, {what}", texts) for what, texts in further.items() if any(texts))
     if links:
-        yield from _told(
-            [next((cell.source for cell in line if cell.source), Source("")) for line in group.cells], links
-        )
-
-
-def _source_of(line: tuple[Value, ...]) -> Source:
-    """That of its first number."""
-    return next((cell.source for cell in line if cell.source), Source(""))
+        firsts = [next((cell.source for cell in line if cell.source), Source("")) for line in group.cells]
+        yield from _told(firsts, links)
 
 
 def _told(sources: list[Source], links: Links) -> Iterator[tuple[str, list[str]]]:

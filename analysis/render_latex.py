@@ -68,12 +68,8 @@ def _panels(table: Table) -> list[list[Group]]:
             panels[-1].append(group)
         else:
             panels.append([group])
-    filled = [panel for panel in panels if any(map(_has_numbers, panel))]
+    filled = [panel for panel in panels if any(group.numbers for group in panel)]
     return filled or panels[:1]
-
-
-def _has_numbers(group: Group) -> bool:
-    return any(cell.source is not None for line in group.cells for cell in line)
 
 
 def _float(table: Table, panels: list[list[Group]], notes: list[str]) -> list[str]:

@@ -159,7 +159,7 @@ def _parts(tables: list[Table]) -> list[Part]:
 
 def _shortened(table: Table, shared: list[str]) -> Table:
     """Without shared notes; of groups in which nothing was run the note remains, where others have numbers."""
-    filled = [group for group in table.groups if _numbers(group)] or table.groups
+    filled = [group for group in table.groups if group.numbers] or table.groups
     left = [group.note for group in table.groups if group not in filled and group.note]
     notes = [note for note in table.notes if note not in shared]
     return dataclasses.replace(table, groups=filled, notes=(*left, *notes))
@@ -177,7 +177,7 @@ def _kind(name: str) -> str:
 def _worth_showing(table: Table) -> bool:
     """A comparison without a number of ours repeats the paper's table; any other without a number says nothing."""
     groups = table.groups[1:] if table.name.endswith(COMPARED) else table.groups
-    return any(map(_numbers, groups))
+    return any(group.numbers for group in groups)
 
 
 def _absent(tables: list[Table]) -> list[tuple[str, str]]:
@@ -190,11 +190,6 @@ def _absent(tables: list[Table]) -> list[tuple[str, str]]:
         if not table.name.endswith(COMPARED):
             found.append((f"{table.caption.rstrip('.')}: nothing was run. The command for it:", table.command))
     return found
-
-
-def _numbers(group: Group) -> int:
-    """Rows that have one."""
-    return sum(any(cell.source is not None for cell in line) for line in group.cells)
 
 
 def _overview(tables: list[Table]) -> Table:
@@ -212,10 +207,8 @@ def _overview(tables: list[Table]) -> Table:
 
 
 def _counts(table: Table) -> tuple[Value, ...]:
-    kinds = [group.name.partition(":")[0] for group in table.groups]
-    numbers = [*map(_numbers, table.groups)]
     most = [
-        max((n for own, n in zip(kinds, numbers, strict=True) if own == kind), default=0)
+        max((group.numbers for group in table.groups if group.name.partition(":")[0] == kind), default=0)
         for kind in ("paper", *PROVENANCES)
     ]
     return plain(str(len(table.rows)), *(str(count) if count else EMPTY for count in most))

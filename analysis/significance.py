@@ -8,15 +8,13 @@ belong to one problem and are resampled together.  The standard errors come from
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
-from scipy.stats import binomtest, nct, norm
-from scipy.stats import t as student
+from scipy.stats import binomtest, norm
 
 from analysis.resampling import RESAMPLES, SEED, Benchmark, estimate_and_spread
 
@@ -66,21 +64,6 @@ def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[flo
 
 
 def mean_interval(
-    verdicts: ArrayLike,
-    clusters: ArrayLike | None = None,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Interval:
-    """Interval of a cell's score, the mean over seeds and items.
-
-    One seed of right-or-wrong verdicts without clusters gets Wilson's interval, all else that of
-    ``mean_of_benchmarks_interval``.  Raises ValueError for verdicts or clusters that do not fit.
-    """
-    return mean_of_benchmarks_interval([(verdicts, clusters)], confidence, resamples, seed)
-
-
-def mean_of_benchmarks_interval(
     benchmarks: Sequence[tuple[ArrayLike, ArrayLike | None]],
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
@@ -88,7 +71,8 @@ def mean_of_benchmarks_interval(
 ) -> Interval:
     """Interval of the unweighted mean score of benchmarks, each (verdicts, clusters), with the same seeds on all.
 
-    All values π that are near enough, |p − π| ≤ h √(π (1 − π) / (p (1 − p))), where h = t_ν · standard error of the
+    One benchmark with one seed of right-or-wrong verdicts and no clusters gets Wilson's interval.  Else it is all
+    values π that are near enough, |p − π| ≤ h √(π (1 − π) / (p (1 − p))), where h = t_ν · standard error of the
     bootstrap.  This is Wilson's interval with the sample size that gives this error, p (1 − p) / error²; it stays in
     [0, 1].  When nothing varies (all right or all wrong) the sample size is K² / Σ 1 / C_k for K benchmarks of C_k
     clusters.  A single item gives [0, 1] unless Wilson's own interval applies.
@@ -126,46 +110,23 @@ def difference_interval(
 ) -> Difference:
     """Interval and p of the score of ``ours`` (S_a, n) less that of ``base`` (S_b, n), items paired, seeds not.
 
-    With one seed on each side this is the paired bootstrap over items.  See ``difference_of_benchmarks_interval``.
+    d ± t_ν · standard error of the bootstrap, cut to [−1, 1]; with one seed on each side this is the paired bootstrap
+    over items.  When nothing varies (the same difference on every item) that would have no width; then there are two
+    made-up items, one won by each side (Bonett and Price, "Adjusted Wald confidence interval for a difference of
+    binomial proportions based on paired data", 2012).  A single item shows nothing: [−1, 1] and p = 1.
+
+    Raises ValueError for verdicts or clusters that do not fit.
     """
-    return difference_of_benchmarks_interval([(ours, base, clusters)], confidence, resamples, seed)
-
-
-def difference_of_benchmarks_interval(
-    benchmarks: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike | None]],
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Difference:
-    """Interval and p of the difference of unweighted mean scores; each benchmark is (ours, base, clusters).
-
-    d ± t_ν · standard error of the bootstrap, cut to [−1, 1].  When nothing varies (the same difference on every item)
-    that would have no width; then every benchmark gets two made-up items, one won by each side (Bonett and Price,
-    "Adjusted Wald confidence interval for a difference of binomial proportions based on paired data", 2012).  A single
-    item shows nothing: [−1, 1] and p = 1.
-
-    Raises ValueError for verdicts or clusters that do not fit, and for seeds that differ between benchmarks.
-    """
-    tables = [Benchmark.of([ours, base], clusters) for ours, base, clusters in benchmarks]
-    d, spread = estimate_and_spread(tables, resamples, seed)
+    table = Benchmark.of([ours, base], clusters)
+    d, spread = estimate_and_spread([table], resamples, seed)
     half, p_value, centre = spread.half_width(confidence), spread.p_value(d), d
     if half == 0:
-        centre, error = _with_two_made_up_items(tables)
+        n = len(table.sizes)
+        centre = n * d / (n + 2)
+        error = math.sqrt(((n * d**2 + 2) / (n + 2) - centre**2) / (n + 2))
         half, p_value = norm.ppf((1 + confidence) / 2) * error, 2 * norm.sf(abs(centre) / error)
     low, high = max(-1.0, min(d, centre - half)), min(1.0, max(d, centre + half))
     return Difference(d, float(low), float(high), spread.covers_seeds, float(p_value))
-
-
-def _with_two_made_up_items(tables: Sequence[Benchmark]) -> tuple[float, float]:
-    """Mean difference and standard error when every benchmark has one more item at +1 and one at −1."""
-    centre, variance = 0.0, 0.0
-    for table in tables:
-        n = len(table.sizes)
-        ours, base = (float(scores.mean()) for scores in table.scores)
-        mean = n * (ours - base) / (n + 2)
-        centre += mean / len(tables)
-        variance += ((n * (ours - base) ** 2 + 2) / (n + 2) - mean**2) / (n + 2) / len(tables) ** 2
-    return centre, math.sqrt(variance)
 
 
 def mcnemar(ours: ArrayLike, base: ArrayLike) -> McNemar:
@@ -221,42 +182,6 @@ def detectable_paired_difference(discordance: float, n: int, confidence: float =
     if not 0 < discordance <= 1:
         raise ValueError(f"the discordance is a share of items above 0, got {discordance}")
     return _quantiles(confidence, power) * math.sqrt(discordance / n)
-
-
-def seeds_needed(
-    difference: float, seed_sd: float, item_variance: float, n: int, confidence: float = 0.95, power: float = 0.80
-) -> int | None:
-    """Fewest training seeds per method, two or more, that find a ``difference`` of scores with the given power.
-
-    ``seed_sd`` is the standard deviation of the benchmark's score over training seeds, as a table shows it: on the same
-    items, the noise of answers included.  ``item_variance`` is the variance over items of the difference that all seeds
-    share; more seeds do not average it away.  With L = 2 seed_sd² / S, V = item_variance / n + L and Satterthwaite's
-    ν = V² / ((item_variance / n)² / (n − 1) + L² / (2 (S − 1))), the power is
-
-        P(|T| > t_{1−α/2, ν}),        T noncentral t with ν degrees of freedom around difference / √V.
-
-    None when no number of seeds is enough because the items alone are too few.  Raises ValueError for a difference of 0
-    or a variance that cannot be.
-    """
-    if difference == 0 or seed_sd <= 0 or item_variance < 0 or n < 2:
-        raise ValueError("needs a difference other than 0, a seed_sd above 0, an item_variance of 0 or more, two items")
-    effect, items = abs(difference), item_variance / n
-
-    def reached(seeds: float) -> bool:
-        luck = 2 * seed_sd**2 / seeds
-        v = items + luck
-        if v == 0:
-            return True
-        df = v**2 / (items**2 / (n - 1) + luck**2 / (2 * (seeds - 1)))
-        critical, shift = student.ppf((1 + confidence) / 2, df), effect / math.sqrt(v)
-        return bool(nct.sf(critical, df, shift) + nct.sf(critical, df, -shift) >= power)
-
-    if not reached(math.inf):
-        return None
-    enough = 2
-    while not reached(enough):
-        enough *= 2
-    return bisect_left(range(enough), True, lo=2, key=reached)
 
 
 def _quantiles(confidence: float, power: float) -> float:

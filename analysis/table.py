@@ -64,6 +64,11 @@ class Group:
         """The name with the caution, on one line."""
         return f"{self.name} ({self.caution})" if self.caution else self.name
 
+    @property
+    def numbers(self) -> int:
+        """Rows that have one."""
+        return sum(any(cell.source is not None for cell in line) for line in self.cells)
+
 
 @dataclass(frozen=True)
 class Table:

@@ -35,10 +35,7 @@ def radar(records: Records) -> Drawn:
     found = _measured(records)
     firsts = [by_task[next(iter(CHARTS))] for by_task in found]
     figure, (paper, *own) = _panels(1 + len(found))
-    table = paper_tables()["kawhi_2"]
-    _draw(
-        paper, {key: [table.row(row).cells[name].value for name in CHARTS.values()] for key, row in PAPER_ROWS.items()}
-    )
+    _draw(paper, {key: _printed(row) for key, row in PAPER_ROWS.items()})
     _title(paper, "paper: Qwen2.5-VL-7B-Instruct\ntable 2")
     for axes, by_task, first in zip(own, found, firsts, strict=True):
         _draw(axes, {key: _values(by_task, key) for key in METHODS})

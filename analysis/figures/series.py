@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.methods import ALGORITHMS
 from analysis.records import canonical, method_of, shared_setting
+from analysis.table import differing
 from kawhi.records.contradictions import dotted
 from kawhi.records.schema import PROVENANCES, Record, TimingRecord, TrainingRecord
 
@@ -246,8 +247,7 @@ def _apart(own: str, alike: list[str]) -> tuple[int, str]:
     if len(alike) < 2:
         return 0, ""
     settings = [json.loads(each) for each in alike]
-    keys = sorted({key for setting in settings for key in setting})
-    keys = [key for key in keys if len({json.dumps(setting.get(key)) for setting in settings}) > 1]
+    keys = differing(settings)
     mine = json.loads(own)
     values = [f"{key} = {json.dumps(mine.get(key))}" for key in keys[:NAMED]]
     more = [f"{len(keys) - NAMED} more"] if len(keys) > NAMED else []

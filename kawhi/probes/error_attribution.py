@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from PIL import Image
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
@@ -117,13 +118,13 @@ def attribute(folder: Path, task: str, judge: Judge) -> dict[str, Any]:
             f"{len(failed)} of {len(wrong)} wrong answers have no category, the first is {failed[0].id} "
             f"({failed[0].judge_error}); the same command asks only for those again"
         )
-    shown = {key: images[key] for sample in wrong for key in sample.images}
+    sides = (Image.open(io.BytesIO(images[key])).size for sample in wrong for key in sample.images)
     found = {
         "benchmark": task,
         "judge": {"name": judge.settings.name, "model": judge.settings.model},
         "rubric": prompts_of(NAME).version,
         "samples": total,
-        "largest_image_side": max((max(_size(image)) for image in shown.values()), default=0),
+        "largest_image_side": max(map(max, sides), default=0),
         **shares([sample.extraction for sample in sorted_ones]),
     }
     write_json(out / "errors.json", found)
@@ -189,10 +190,3 @@ def wrong_answers(folder: Path, task: str) -> tuple[list[Sample], int]:
     if not wrong:
         raise CellError(f"none of the {len(samples)} answers to {task} is wrong: there is nothing to sort")
     return wrong, len(samples)
-
-
-def _size(image: bytes) -> tuple[int, int]:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(image)) as opened:
-        return opened.size

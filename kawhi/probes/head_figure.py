@@ -19,6 +19,8 @@ from kawhi.probes.critical_heads import SUBTASKS
 from kawhi.style.figures import STYLE, save
 from kawhi.style.overlays import BLUE, INK, VERMILION
 
+THRESHOLD: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+
 
 def draw(found: Mapping[str, Any], name: str, files: tuple[Path, ...]) -> None:
     """Writes the figure, one file per suffix.
@@ -35,7 +37,8 @@ def figure_of(found: Mapping[str, Any], name: str) -> Figure:
     """Bars of the drops over a heat map of heads and subtasks."""
     figure = Figure(figsize=(min(12.0, max(7.0, 3.0 + 0.28 * len(found["heads"]))), 6.4))
     bars, heat = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.4))
-    _draw_drops(bars, found)
+    draw_drops(bars, found)
+    bars.grid(axis="y")
     _draw_subtasks(heat, found)
     total, most = found["baseline"]["total"], 200 * len(SUBTASKS)
     figure.suptitle(f"{name}: MME without each head, b = {total:.1f} of {most} points")
@@ -48,18 +51,16 @@ def figure_of(found: Mapping[str, Any], name: str) -> Figure:
     return figure
 
 
-def _draw_drops(axes: Axes, found: Mapping[str, Any]) -> None:
+def draw_drops(axes: Axes, found: Mapping[str, Any], width: float = 0.72) -> None:
+    """The drop without each head, with its interval, and the threshold."""
     rows = found["heads"]
-    drops = np.array([row["drop"] for row in rows])
-    ends = np.array([row["drop_interval"] for row in rows])
-    axes.bar(range(len(rows)), drops, color=[VERMILION if row["critical"] else BLUE for row in rows], width=0.72)
-    axes.vlines(range(len(rows)), ends[:, 0], ends[:, 1], color=INK, linewidth=1.0)
-    axes.axhline(0, color=INK, linewidth=0.8)
-    axes.axhline(found["threshold"], color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
-    axes.grid(axis="y")
-    axes.set_ylabel("drop of MME's total (points)")
-    low, high = min(0.0, drops.min(), ends.min()), max(found["threshold"], drops.max(), ends.max())
-    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    places, colours = range(len(rows)), [VERMILION if row["critical"] else BLUE for row in rows]
+    axes.bar(places, [row["drop"] for row in rows], width=width, color=colours)
+    axes.vlines(places, *zip(*(row["drop_interval"] for row in rows), strict=True), color=INK, linewidth=0.9)
+    axes.axhline(0, color=INK, linewidth=0.6)
+    axes.axhline(found["threshold"], **THRESHOLD)
+    axes.set_xticks(places, [str(row["head"]) for row in rows])
+    axes.set_ylabel("drop of MME's total\n(points)")
 
 
 def _draw_subtasks(axes: Axes, found: Mapping[str, Any]) -> None:
@@ -69,7 +70,6 @@ def _draw_subtasks(axes: Axes, found: Mapping[str, Any]) -> None:
     shown = axes.imshow(change, cmap="RdBu", norm=TwoSlopeNorm(0, -limit, limit), aspect="auto")
     axes.axhline(len(PERCEPTION) - 0.5, color=INK, linewidth=1.0)
     axes.set_yticks(range(len(SUBTASKS)), [f"{each}  {base[each]:.0f}" for each in SUBTASKS])
-    axes.set_xticks(range(len(rows)), [str(row["head"]) for row in rows])
     axes.tick_params(length=0)
     for label, row in zip(axes.get_xticklabels(), rows, strict=True):
         label.set_color(VERMILION if row["critical"] else INK)

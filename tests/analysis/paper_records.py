@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 
 from analysis.experiment import experiments
-from analysis.grounding_table import NAME as GROUNDING
 from analysis.methods import ALGORITHMS, METHODS
 from analysis.training_tables import ablations
 from tests.analysis.synthetic import (
     FAMILIES,
+    accuracy,
     baseline_record,
-    changed,
     digits,
     grounding_record,
-    hashed,
     record,
     timing_record,
 )
@@ -40,19 +38,14 @@ def needs(*programs: str) -> None:
         pytest.skip(f"no {', '.join(missing)} here")
 
 
-def benchmark(title: str, n: int, correct: int, seed: int) -> dict[str, Any]:
-    verdicts = {"dataset": "0123456789abcdef", "values": digits(n, correct, seed), "problems": None}
-    score = {"metric": "accuracy", "n": n, "correct": correct, "score": 100 * correct / n}
-    return {"title": title, **score, "verdicts": verdicts}
-
-
 def measured() -> list[dict[str, Any]]:
     """Every row of the KAWHI paper's table 1, at full scale."""
     experiment = experiments()["main_table"]
     found = []
     for i, row in enumerate(experiment.rows):
         tasks = experiment.tasks("h200x8")
-        scores = {task: benchmark(task, 300, 120 + 3 * i + j, seed=i + j) for j, task in enumerate(tasks)}
+        right = {task: 120 + 3 * i + j for j, task in enumerate(tasks)}
+        scores = {task: accuracy(task, 300, n, digits(300, n, n - 120 - 2 * i)) for task, n in right.items()}
         same = {"provenance": "measured", "benchmarks": scores, "model": FULL[row.model], "data": "geo3k", "steps": 60}
         if row.base:
             found.append(baseline_record(0, **same))
@@ -70,7 +63,6 @@ def tiny() -> list[dict[str, Any]]:
             found.append(record(credit, 200 + 5 * i, n=500, family=family, verdicts=digits(500, 200 + 5 * i, seed=i)))
         found += [grounding_record(image, family=family) for image in IMAGES]
     found += [timing_record(credit, algorithm) for algorithm in ALGORITHMS for credit in METHODS]
-    assert GROUNDING == "grounding"
     return found
 
 
@@ -102,5 +94,5 @@ def talkative(**changes: Any) -> dict[str, Any]:
         },
         **changes,
     )
-    content = changed(content, "credit", "label", value=HOSTILE)
-    return hashed(content)
+    content["credit"]["label"] = HOSTILE
+    return content

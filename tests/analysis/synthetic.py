@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,6 @@ def record(
 
     ``verdicts`` is one digit per item; without it the record has none.
     """
-    benchmark = accuracy("Tiny world", n, correct)
-    if verdicts is not None:
-        benchmark["verdicts"] = {"dataset": "0123456789abcdef", "values": verdicts, "problems": None}
     content = {
         "schema": 2,
         "study": "training",
@@ -53,16 +51,18 @@ def record(
         "data": "tiny",
         "seeds": {"data": 1, "rollout": rollout, "regions": 0},
         "steps": 20,
-        "benchmarks": {"kawhi_tiny": benchmark},
+        "benchmarks": {"kawhi_tiny": accuracy("Tiny world", n, correct, verdicts)},
         **{key: {} for key in ("training", "health", "run")},
         **changes,
     }
     return hashed({"config": _config(content, learning_rate, options or {}), **content})
 
 
-def accuracy(title: str, n: int, correct: int) -> dict[str, Any]:
+def accuracy(title: str, n: int, correct: int, verdicts: str | None = None) -> dict[str, Any]:
     """A benchmark whose score is a share of its items."""
-    return {"title": title, "metric": "accuracy", "n": n, "correct": correct, "score": 100 * correct / n}
+    items = verdicts and {"dataset": "0123456789abcdef", "values": verdicts, "problems": None}
+    score = {"metric": "accuracy", "n": n, "correct": correct, "score": 100 * correct / n}
+    return {"title": title, **score, "verdicts": items}
 
 
 def digits(n: int, correct: int, seed: int = 0) -> str:
@@ -105,29 +105,30 @@ def _config(content: dict[str, Any], learning_rate: float, options: dict[str, An
     }
 
 
+def _study(name: str, content: dict[str, Any], without: Iterable[str], **block: Any) -> dict[str, Any]:
+    """A training record as one of another study; neither it nor its configuration has what is ``without``."""
+    config = {key: value for key, value in content["config"].items() if key not in without} | {"study": {"name": name}}
+    kept = {key: value for key, value in content.items() if key not in without}
+    return hashed(kept | {"study": name, "config": config} | block)
+
+
 def baseline_record(correct: int, *, n: int = 2000, family: str = "qwen2_5_vl", **changes: Any) -> dict[str, Any]:
     """A record of an untrained model."""
-    content = record("uniform", correct, n=n, family=family, **changes)
-    for key in ("algorithm", "credit", "data", "seeds", "steps", "training", "health"):
-        content.pop(key, None)
-        content["config"].pop(key, None)
-    content["study"] = content["config"]["study"]["name"] = "baseline"
-    for key in ("verl", "kawhi"):
-        del content["config"][key]
-    return hashed(content)
+    trained = ("algorithm", "credit", "data", "seeds", "steps", "training", "health", "verl", "kawhi")
+    return _study("baseline", record("uniform", correct, n=n, family=family, **changes), trained)
 
 
 def timing_record(credit: str, algorithm: str = "grpo", *, steps: int = 3, **seconds: float) -> dict[str, Any]:
     """A record of the timing study; ``seconds`` adds or replaces timers."""
-    content = record(credit, 0, algorithm=algorithm, steps=steps)
-    del content["benchmarks"]
-    content["study"] = content["config"]["study"]["name"] = "timing"
-    content["training"] = {
-        "weight_mean": [0.25, 0.5, 0.75, 1.0][:steps],
-        "weight_zero_share": [0.5, 0.25, 0.0, 0.0][:steps],
-    }
-    content["run"] = {"timing_s": {"timing_s/step": 3.0, "timing_s/kawhi_weights": 0.25} | seconds}
-    return hashed(content)
+    weights = {"weight_mean": [0.25, 0.5, 0.75, 1.0], "weight_zero_share": [0.5, 0.25, 0.0, 0.0]}
+    timers = {"timing_s/step": 3.0, "timing_s/kawhi_weights": 0.25} | seconds
+    return _study(
+        "timing",
+        record(credit, 0, algorithm=algorithm, steps=steps),
+        ["benchmarks"],
+        training={name: curve[:steps] for name, curve in weights.items()},
+        run={"timing_s": timers},
+    )
 
 
 def grounding_record(
@@ -138,17 +139,15 @@ def grounding_record(
     numbers = {"responses": 200, "paragraphs": 650, "alpha": -0.0123, "order": 1.0 if true else 0.87}
     numbers |= {"same_top": 1.0 if true else 0.905, "weight_shift": 0.0 if true else 0.0214}
     numbers |= {"log_prob": -0.512 if true else -1.25}
-    content = record("kawhi", 0, family=family)
-    for key in ("algorithm", "steps", "benchmarks", "training", "health"):
-        del content[key]
-    content |= {"study": "grounding", "grounding": {"image": image, **numbers, **changes}}
-    content["credit"]["label"] = "GRPO + KAWHI"
-    content["config"] = {
-        **{key: content["config"][key] for key in ("credit", "seeds")},
-        "kawhi": {"options": {"temperature": temperature}},
-        "model": FAMILIES[family],
-        "study": {"name": "grounding", "image": image, "seed": 0},
-    }
+    untrained = ("algorithm", "steps", "benchmarks", "training", "health", "verl", "scale")
+    content = _study(
+        "grounding",
+        record("kawhi", 0, family=family, options={"temperature": temperature}),
+        untrained,
+        grounding={"image": image, **numbers, **changes},
+        credit={"name": "kawhi", "label": "GRPO + KAWHI"},
+    )
+    content["config"]["study"] |= {"image": image, "seed": 0}
     return hashed(content)
 
 
@@ -170,6 +169,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.records, self.out = path / "records", path / "tables"
         self.records.mkdir()
+        self.places = ["--records", str(self.records), "--out", str(self.out)]
 
     def add(self, *contents: dict[str, Any] | str, name: str = "") -> None:
         for content in contents:
@@ -178,7 +178,7 @@ class Folder:
             (self.records / file).write_text(text, encoding="utf-8")
 
     def make(self, *arguments: str) -> int:
-        return main([*arguments, "--records", str(self.records), "--out", str(self.out)])
+        return main([*arguments, *self.places])
 
     def made(self) -> set[str]:
         return {file.name for file in self.out.glob("*")}
@@ -190,6 +190,11 @@ class Folder:
         """Of a table that is made without a complaint."""
         assert self.make(table) == 0
         return self.rows(table)
+
+    def made_text(self, table: str) -> str:
+        """The Markdown of a table that is made without a complaint."""
+        assert self.make(table) == 0
+        return self.text("md", table)
 
     def rows(self, table: str = "region_selection") -> list[dict[str, str]]:
         return list(csv.DictReader(self.text("csv", table).splitlines()))

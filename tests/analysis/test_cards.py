@@ -1,12 +1,12 @@
 """Cards: what they say of each study's record, en dashes for what it does not say, and text that stays text."""
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from lxml import html
 
 from analysis.card import curve_text
 from analysis.card_html import bars, sparkline
@@ -16,13 +16,13 @@ from analysis.make_report import write_cards
 from analysis.report import gather
 from kawhi.records.folder import parse_record
 from kawhi.records.schema import Record
+from tests.analysis.figure_records import heads_record
 from tests.analysis.paper_records import HOSTILE, talkative
 from tests.analysis.synthetic import (
     Folder,
     baseline_record,
     changed,
     grounding_record,
-    hashed,
     record,
     timing_record,
 )
@@ -33,32 +33,17 @@ def made(*contents: dict[str, Any]) -> dict[str, str]:
     return card_files(records, Path("r/cards"))
 
 
-class Words(HTMLParser):
-    """The text of a page and its elements."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.text, self.tags = "", []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_a_card_says_what_the_record_says() -> None:
     files = made(talkative())
     assert set(files) == {"0.md", "0.html", INDEX}
-    page = Words(files["0.html"])
+    page = html.fromstring(files["0.html"])
     said = ["Tiny world", "52.00", "2000", "CPU world", "0123abc with changes that are not committed", "12.5 s", "1.25"]
     said += ["3.50 GiB", "0.25 (step 1) to 0.5 (step 4), best 0.75 (step 3)", "1: 3; 4: 20", "0.9.1", "-0.125"]
     said += ["Problem 7, step 3: reward 0.5, advantage -0.75"]
-    for text in (files["0.md"], page.text):
+    for text in (files["0.md"], page.text_content()):
         assert [words for words in said if words not in text] == []
-    assert "svg" in page.tags
-    assert "details" in page.tags
+    assert page.xpath("//svg")
+    assert page.xpath("//details")
     assert files["0.md"].splitlines()[0].startswith("# Training, tiny ")
     assert "../records/0.json" in files["0.html"]
     assert "(<../records/0.json>)" in files["0.md"]
@@ -85,20 +70,13 @@ def test_a_clean_commit_and_one_of_which_nothing_is_known() -> None:
 
 
 def test_each_study_has_a_card() -> None:
-    content = hashed(
-        changed(changed(baseline_record(900), "study", value="heads"), "config", "study", "name", value="heads")
-    )
-    heads = {key: value for key, value in content.items() if key != "benchmarks"}
-    heads |= {
-        "heads": {"critical_heads": [1, 2], "baseline": {"total": 5.5}, "heads": [{"head": i} for i in range(40)]}
-    }
-    files = made(baseline_record(900), timing_record("vppo"), grounding_record("blank"), heads)
+    files = made(baseline_record(900), timing_record("vppo"), grounding_record("blank"), heads_record("tiny"))
     assert files["0.md"].startswith("# Evaluation of the untrained model, tiny-qwen2.5-vl (tiny): Tiny world 45.00 %\n")
     assert "3.00 s per step" in files["1.md"]
     assert "blank: alpha -0.0123" in files["2.md"]
-    assert "| critical_heads | \\[1, 2\\] |" in files["3.md"]
-    assert "| baseline.total | 5.5 |" in files["3.md"]
-    assert "40 entries, in the record" in files["3.md"]
+    assert "| critical_heads | \\[2, 3, 6, 7," in files["3.md"]
+    assert "| baseline.total | 2100 |" in files["3.md"]
+    assert "28 entries, in the record" in files["3.md"]
     index = files[INDEX]
     for study in ("baseline", "timing", "grounding", "heads"):
         assert f"## tiny: {study} (CPU world, not comparable with the paper)" in index
@@ -130,9 +108,9 @@ def test_the_judge_is_told() -> None:
 
 def test_hostile_text_is_only_text() -> None:
     files = made(talkative())
-    page = Words(files["0.html"])
-    assert "script" not in page.tags
-    assert page.text.count(HOSTILE) >= 4
+    page = html.fromstring(files["0.html"])
+    assert not page.xpath("//script")
+    assert page.text_content().count(HOSTILE) >= 4
     outside = "\n".join(part for i, part in enumerate(files["0.md"].split("```")) if i % 2 == 0)
     assert "<script" not in outside.replace("\\<script", "")
     tables = [line for line in outside.splitlines() if line.startswith("|")]

@@ -4,39 +4,31 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from analysis import make_figures
 from analysis.figures import FIGURES
 from tests.analysis.figure_records import trained
-from tests.analysis.synthetic import changed
+from tests.analysis.synthetic import Folder, changed
 
 ROOT = Path(make_figures.__file__).parents[1]
 
 
-def write(folder: Path, *contents: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    for i, content in enumerate(contents):
-        (folder / f"{i:03}.json").write_text(json.dumps(content), encoding="utf-8")
-    return folder
-
-
 @pytest.mark.slow
-def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
-    records = write(tmp_path / "records", trained("kawhi"), trained("uniform"), trained("kawhi_visionzip"))
+def test_equal_records_give_equal_bytes(folder: Folder, tmp_path: Path) -> None:
+    folder.add(trained("kawhi"), trained("uniform"), trained("kawhi_visionzip"))
     for out in ("a", "b"):
-        command = [sys.executable, "analysis/make_figures.py", "--records", records, "--out", tmp_path / out]
+        command = [sys.executable, "analysis/make_figures.py", "--records", folder.records, "--out", tmp_path / out]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     files = sorted(file.name for file in (tmp_path / "a").iterdir())
     assert files == sorted(["captions.json"] + [f"{n}.{e}" for n in FIGURES if n != "figure_3" for e in ("pdf", "png")])
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
 
 
-def test_captions_name_the_records_and_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    records, out = write(tmp_path / "records", trained("kawhi"), trained("uniform")), tmp_path / "out"
-    arguments = ["--records", str(records), "--out", str(out)]
+def test_captions_name_the_records_and_the_command(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.add(trained("kawhi"), trained("uniform"))
+    out, arguments = folder.out, folder.places
     assert make_figures.main(["figure_6", "figure_3", *arguments]) == 0
     assert make_figures.main(["training_curves", *arguments]) == 0
     captions = json.loads((out / "captions.json").read_text())
@@ -46,21 +38,19 @@ def test_captions_name_the_records_and_the_command(tmp_path: Path, capsys: pytes
     printed = capsys.readouterr()
     assert "figure_6.pdf and .png, from 1 record\n" in printed.out
     assert "skipped figure_3: it needs a record of the study heads" in printed.err
-    (records / "000.json").unlink()
+    (folder.records / "000.json").unlink()
     assert make_figures.main(["figure_6", *arguments]) == 0
     assert set(json.loads((out / "captions.json").read_text())) == {"training_curves"}
     assert not list(out.glob("figure_6*"))
 
 
-def test_refused_records_are_named_and_the_others_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    broken = changed(trained("uniform"), "steps", value=7)
-    records = write(tmp_path / "records", trained("kawhi"), broken, {"study": "sorcery", "schema": 2})
-    out = tmp_path / "out"
-    assert make_figures.main(["training_curves", "--records", str(records), "--out", str(out)]) == 1
+def test_refused_records_are_named_and_the_others_drawn(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.add(trained("kawhi"), changed(trained("uniform"), "steps", value=7), {"study": "sorcery", "schema": 2})
+    assert make_figures.main(["training_curves", *folder.places]) == 1
     printed = capsys.readouterr().err
     assert "001.json: " in printed
     assert "002.json: its study is 'sorcery'" in printed
-    assert json.loads((out / "captions.json").read_text())["training_curves"]["records"] == ["000.json"]
+    assert json.loads((folder.out / "captions.json").read_text())["training_curves"]["records"] == ["000.json"]
 
 
 def test_an_unknown_figure_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

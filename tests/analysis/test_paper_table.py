@@ -10,8 +10,9 @@ from scipy.stats import norm
 from analysis import chance
 from analysis.paper import paper_tables
 from kawhi.records.folder import parse_record
+from kawhi.records.schema import Benchmark
 from tests.analysis.paper_records import measured
-from tests.analysis.synthetic import Folder, column
+from tests.analysis.synthetic import Folder, accuracy, column, digits
 
 PAPER = paper_tables()["kawhi_1"]
 COLUMNS = ("MathVista", "MathVerse", "MathVision", "WeMath")
@@ -79,3 +80,15 @@ def test_the_interval_against_a_printed_number_has_the_noise_of_both_sides() -> 
     half = norm.ppf(0.975) * math.hypot(ours, theirs)
     assert found.difference == pytest.approx(result.score - 45.94)
     assert (found.low, found.high) == pytest.approx((found.difference - half, found.difference + half))
+
+
+def test_the_luck_of_a_seed_goes_into_all_benchmarks_of_a_mean() -> None:
+    one, other = (
+        [Benchmark.model_validate(accuracy("T", 300, n, digits(300, n, seed + n))) for n in (90, 150, 210)]
+        for seed in (0, 1)
+    )
+    (low, high), alone = chance.interval(one, other), chance.interval(one)
+    assert high - low == pytest.approx(alone[1] - alone[0], rel=0.02)  # and not less by the root of two
+    without = [each.model_copy(update={"verdicts": None}) for each in other]
+    assert chance.interval(one, without) is None
+    assert chance.interval(without) is not None

@@ -1,10 +1,10 @@
 """Markdown, LaTeX, CSV and the terminal show one table."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from lxml import html
 from rich.console import Console
 
 from analysis import render
@@ -31,36 +31,11 @@ def test_lines_have_equal_numbers_of_cells(full: Folder, name: str) -> None:
     rows = full.rows(name)
     blocks = len({row["Block"] for row in rows} - {""}) if "Block" in rows[0] else 0
     assert len(table) == len(rows) + 3 + blocks
-    cells = page_cells(full.text("html", name))
+    cells = [row.xpath("count(td)") for row in html.fromstring(full.text("html", name)).xpath("//tbody/tr[td]")]
     assert len(cells) == len(rows)
     assert len(set(cells)) == 1
     if name in ablations():
         assert text.count("| **GRPO + KAWHI (Ours)**") + text.count("(default)**") == 1
-
-
-class _Rows(HTMLParser):
-    """Numbers of the cells of every row of a page's table, but its head and its blocks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: list[int] = []
-        self.inside = False
-
-    def handle_starttag(self, tag, attributes) -> None:
-        self.inside |= tag == "tbody"
-        if self.inside and tag == "tr":
-            self.counts.append(0)
-        elif self.inside and tag == "td":
-            self.counts[-1] += 1
-
-    def handle_endtag(self, tag) -> None:
-        self.inside &= tag != "tbody"
-
-
-def page_cells(page: str) -> list[int]:
-    parser = _Rows()
-    parser.feed(page)
-    return [count for count in parser.counts if count]
 
 
 def test_names_are_escaped(folder: Folder) -> None:

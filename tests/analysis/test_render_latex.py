@@ -10,8 +10,7 @@ from analysis.make_tables import make_tables
 from analysis.pdf import LatexError, compile_pdf, problems
 from analysis.render_latex import PACKAGES, fragment, to_latex
 from analysis.table import Group, Source, Table, Value, plain
-from kawhi.records.folder import parse_record
-from kawhi.records.schema import Record
+from tests.analysis.figure_records import parsed
 from tests.analysis.paper_records import HOSTILE, measured, needs, tiny
 
 
@@ -45,10 +44,7 @@ def table(label: str = "GRPO", columns: int = 2, rows: int = 2, text: str = "50.
 
 @pytest.fixture(scope="module")
 def full() -> list[Table]:
-    records: dict[Path, Record] = {
-        Path(f"records/{i:03}.json"): parse_record(content) for i, content in enumerate([*tiny(), *measured()])
-    }
-    tables, refused = make_tables(records, [])
+    tables, refused = make_tables(parsed([*tiny(), *measured()]), [])
     assert not refused
     return tables
 

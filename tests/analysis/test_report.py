@@ -3,10 +3,10 @@
 import json
 import re
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from lxml import html
 
 from analysis import make_report, pdf
 from analysis.make_report import main
@@ -22,25 +22,6 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
     "0000000049454e44ae426082"
 )
-
-
-class Links(HTMLParser):
-    """Names and links of a page, and everything that it would load."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.hrefs: list[str] = []
-        self.loads: list[str] = []
-        self.titles: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        self.ids += [found["id"]] if "id" in found else []
-        self.hrefs += [found["href"]] if tag == "a" else []
-        self.loads += [found[name] for name in ("src", "href") if name in found and tag != "a"]
-        self.titles += [found["title"]] if "title" in found else []
 
 
 def figures(folder: Path, caption: str = "A caption.", records: tuple[str, ...] = ()) -> Path:
@@ -71,15 +52,14 @@ def words_of(file: Path) -> str:
     return done.stdout
 
 
-def assert_links_resolve(out: Path) -> Links:
-    page = Links((out / "report.html").read_text(encoding="utf-8"))
-    assert len(page.ids) == len(set(page.ids))
-    for href in page.hrefs:
-        if href.startswith("#"):
-            assert href[1:] in page.ids
-        else:
-            assert (out / href).exists(), href
-    assert all(each.startswith("data:") for each in page.loads)
+def resolved(out: Path) -> html.HtmlElement:
+    """The page, all of whose links lead somewhere, and which loads nothing."""
+    page = html.fromstring((out / "report.html").read_text(encoding="utf-8"))
+    ids = page.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    for href in page.xpath("//a/@href"):
+        assert href[1:] in ids if href.startswith("#") else (out / href).exists(), href
+    assert all(each.startswith("data:") for each in page.xpath("//@src | //*[not(self::a)]/@href"))
     return page
 
 
@@ -108,7 +88,7 @@ def test_a_report_without_records(folder: Folder, capsys: pytest.CaptureFixture[
     assert "None was drawn" in words
     assert "Nothing was run at full scale, so there is no comparison with" in words
     assert "but GRPO+KAWHI (Ours) has 57.84 on WeMath" in " ".join(words.split())
-    assert_links_resolve(out)
+    resolved(out)
 
 
 def test_numbers_of_all_provenances_are_in_the_pdf(full: Path) -> None:
@@ -137,9 +117,9 @@ def test_every_number_leads_to_its_command(full: Path) -> None:
     targets = re.findall(r"\\hypertarget\{([^}]+)\}", text)
     assert len(targets) == len(set(targets))
     assert set(re.findall(r"\\hyperlink\{([^}]+)\}", text)) <= set(targets)
-    page = assert_links_resolve(full)
-    assert any("experiment=main_table" in title for title in page.titles)
-    assert {href for href in page.hrefs if href.startswith("#main_table_compared-")}
+    page = resolved(full)
+    assert page.xpath("//a[contains(@title, 'experiment=main_table')]")
+    assert page.xpath("//a[starts-with(@href, '#main_table_compared-')]")
 
 
 def test_what_is_left_out_is_named_without_folders(full: Path) -> None:
@@ -175,7 +155,7 @@ def test_hostile_text_is_only_text(folder: Folder) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "<i>" not in page
-    assert_links_resolve(out)
+    resolved(out)
 
 
 def seeds(rollout: int) -> dict[str, int]:

@@ -13,12 +13,7 @@ from scipy.stats import bootstrap
 from scipy.stats import t as student
 
 from analysis.resampling import RESAMPLES, draw_counts
-from analysis.significance import (
-    difference_interval,
-    difference_of_benchmarks_interval,
-    mean_interval,
-    mean_of_benchmarks_interval,
-)
+from analysis.significance import difference_interval, mean_interval
 
 
 def verdicts(rng: np.random.Generator, seeds: int, n: int, rate: float = 0.5) -> NDArray[np.float64]:
@@ -96,16 +91,12 @@ def literal_spread(
 @pytest.mark.parametrize("clustered", [False, True])
 def test_difference_is_that_of_the_literal_bootstrap(seeds: tuple[int, int], clustered: bool) -> None:
     rng = np.random.default_rng(7)
-    benchmarks, literal = [], []
     for n in (6, 9):
-        ours, base = rng.random((seeds[0], n)), rng.random((seeds[1], n))
+        sides = [rng.random((side, n)) for side in seeds]
         labels = rng.permutation(np.arange(n) % 4) if clustered else np.arange(n)
-        benchmarks.append((ours, base, labels if clustered else None))
-        literal.append(((ours.tolist(), base.tolist()), labels.tolist()))
-    for count in (1, 2):
-        estimate, error, df = literal_spread(literal[:count], 40, 3)
+        estimate, error, df = literal_spread([(sides, labels.tolist())], 40, 3)
         half = student.ppf(0.95, df) * error
-        found = difference_of_benchmarks_interval(benchmarks[:count], confidence=0.9, resamples=40, seed=3)
+        found = difference_interval(*sides, labels if clustered else None, confidence=0.9, resamples=40, seed=3)
         assert found.estimate == pytest.approx(estimate)
         assert (found.low, found.high) == pytest.approx((max(-1, estimate - half), min(1, estimate + half)), abs=1e-6)
         assert found.p_value == pytest.approx(2 * student.sf(abs(estimate) / error, df), rel=1e-5)
@@ -113,11 +104,12 @@ def test_difference_is_that_of_the_literal_bootstrap(seeds: tuple[int, int], clu
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_mean_is_that_of_the_literal_bootstrap(seeds: int) -> None:
+@pytest.mark.parametrize("sizes", [(8,), (6, 9)])
+def test_mean_is_that_of_the_literal_bootstrap(seeds: int, sizes: tuple[int, ...]) -> None:
     rng = np.random.default_rng(8)
-    table = rng.random((seeds, 8))
-    p, error, df = literal_spread([((table.tolist(),), list(range(8)))], 40, 3)
-    found = mean_interval(table, resamples=40, seed=3)
+    tables = [rng.random((seeds, n)) for n in sizes]
+    p, error, df = literal_spread([([table], list(range(table.shape[1]))) for table in tables], 40, 3)
+    found = mean_interval([(table, None) for table in tables], resamples=40, seed=3)
     assert found.estimate == pytest.approx(p)
     for end in (found.low, found.high):  # the score equation |p − π| = h √(π (1 − π) / (p (1 − p)))
         reach = student.ppf(0.975, df) * error * math.sqrt(end * (1 - end) / (p * (1 - p)))
@@ -161,12 +153,12 @@ def test_items_of_one_problem_count_once() -> None:
 
 def test_benchmarks_count_alike_and_share_their_seeds() -> None:
     small, large = np.tile([[1.0], [0.0]], 10), np.tile([[1.0], [0.0]], 1000)
-    together = mean_of_benchmarks_interval([(small, None), (large, None)])
-    alone = mean_interval(small)
+    together = mean_interval([(small, None), (large, None)])
+    alone = mean_interval([(small, None)])
     assert together.estimate == 0.5
     # Nothing but the seed matters and it is the same on both, so a second benchmark tells nothing new.
     assert (together.low, together.high) == pytest.approx((alone.low, alone.high))
-    unequal = mean_of_benchmarks_interval([(np.eye(10)[:1], None), (np.ones((1, 1000)), None)])
+    unequal = mean_interval([(np.eye(10)[:1], None), (np.ones((1, 1000)), None)])
     assert unequal.estimate == pytest.approx((0.1 + 1) / 2)
 
 
@@ -189,7 +181,7 @@ def test_intervals_hold_their_estimate_and_agree_with_p(table: Any, confidence: 
     assert 0 <= found.p_value <= 1
     if abs(found.p_value - (1 - confidence)) > 1e-6:
         assert (found.p_value < 1 - confidence) == (found.low > 0 or found.high < 0)
-    mean = mean_interval(ours, clusters, confidence, resamples=200)
+    mean = mean_interval([(ours, clusters)], confidence, resamples=200)
     assert 0 <= mean.low <= mean.estimate <= mean.high <= 1
     assert mean.high > mean.low
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from kawhi.base.checkout import resolve_package_paths
@@ -42,9 +44,12 @@ def test_the_dtype_is_the_one_asked_for(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_model_is_there_after_an_evaluation(family):
+    from lmms_eval import evaluator
+
     original = originals(family)
     original.clean()
     assert not hasattr(original, "_model")
+    assert "lm.clean()" in inspect.getsource(evaluator.evaluate)
     kept = ours(family)
     kept.clean()
     assert kept.model is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -181,18 +179,6 @@ def test_a_file_that_is_not_mme_s_is_refused(tmp_path):
     pq.write_table(pa.table({"question": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(CellError, match="columns question_id, answer, category"):
         check_data([tmp_path / "other.parquet"])
-
-
-def test_lmms_eval_still_deletes_the_model_after_every_run():
-    """Else ``head_ablation._keep`` can go."""
-    from lmms_eval import evaluator
-    from lmms_eval.api.model import lmms
-    from torch import nn
-
-    holder = SimpleNamespace(_model=nn.Linear(1, 1))
-    lmms.clean(holder)
-    assert not hasattr(holder, "_model")
-    assert "lm.clean()" in inspect.getsource(evaluator.evaluate)
 
 
 def command(out: Path, *more: str) -> list[str]:

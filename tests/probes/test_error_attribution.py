@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
@@ -163,13 +164,9 @@ def test_intervals_hold_for_all_five_shares_at_once():
     found = shares(["VP"] * 49 + ["CE"] * 51)
     assert found["counts"] == {"VP": 49, "AO": 0, "CE": 51, "RAE": 0, "Others": 0}
     vp, none = found["shares"]["VP"], found["shares"]["AO"]
-    # Wilson's score interval at 99 %: 1 - 0.05 / 5, z = 2.5758
-    z, p, n = 2.5758293, 0.49, 100
-    centre, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
-    half /= 1 + z**2 / n
-    assert (vp["low"], vp["high"]) == pytest.approx((centre - half, centre + half), abs=1e-5)
-    assert none["share"] == none["low"] == 0
-    assert none["high"] == pytest.approx(z**2 / (n + z**2), abs=1e-5)
+    for own, count in ((vp, 49), (none, 0)):  # at 99 %: 1 - 0.05 / 5
+        low_and_high = proportion_confint(count, 100, alpha=0.01, method="wilson")
+        assert (own["share"], own["low"], own["high"]) == pytest.approx((count / 100, *low_and_high), abs=1e-5)
 
 
 def test_an_unknown_category_is_not_counted():
