@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from kawhi.base.errors import CellError
+
+_POLL_SECONDS = 0.1
 
 
 @contextmanager
@@ -20,12 +25,18 @@ def alone(file: Path, refusal: str = "", seconds: float = -1) -> Iterator[None]:
         CellError: with that sentence.
         OSError: the file cannot be made or locked.
     """
-    from filelock import FileLock, Timeout  # `kawhi status` takes no lock
-
-    try:
-        # Where a disk knows no locks this fails: a file that only has to exist would outlive a process that is killed.
-        lock = FileLock(file, timeout=seconds, fallback_to_soft=False).acquire(poll_interval=0.1)
-    except Timeout as error:
-        raise CellError(refusal) from error
-    with lock:
+    with open(file, "a") as held:
+        end = time.monotonic() + seconds
+        while not _taken(held):
+            if 0 <= seconds and time.monotonic() >= end:
+                raise CellError(refusal)
+            time.sleep(_POLL_SECONDS)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
