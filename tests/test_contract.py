@@ -190,11 +190,11 @@ def test_a_module_has_the_name_of_its_own(name):
 
 def ours() -> list[type]:
     from hydra_plugins.kawhi_sweeper.table_sweeper import TableSweeper
-    from kawhi.verl_plugin import agent_loop, dataset, engine, main, replay_buffer, trainer, weight_sync
+    from kawhi.verl_plugin import agent_loop, engine, main, picture_dataset, replay_buffer, trainer, weight_sync
     from kawhi.verl_plugin.cpu import platform, vllm_worker
 
     plugin = [agent_loop.SeededAgentLoop, agent_loop.KawhiAgentLoop, engine.KawhiEngine, trainer.KawhiTrainer]
-    plugin += [dataset.PictureDataset]
+    plugin += [picture_dataset.PictureDataset]
     plugin += [replay_buffer.OrderedReplayBuffer, weight_sync.WorkerExtension, vllm_worker.CpuWorkerExtension]
     plugin += [platform.CpuPlatform, main.KawhiTaskRunner.__ray_metadata__.modified_class]
     return [*plugin, TableSweeper]

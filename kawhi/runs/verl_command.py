@@ -31,7 +31,7 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
         "data": {
             "train_files": str(train_file),
             "val_files": str(validation_file),
-            "custom_cls": {"path": "pkg://kawhi.verl_plugin.dataset", "name": "PictureDataset"},
+            "custom_cls": {"path": "pkg://kawhi.verl_plugin.picture_dataset", "name": "PictureDataset"},
         },
         "actor_rollout_ref": {
             "model": {

@@ -50,36 +50,31 @@ def drawing(width: int, height: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def files(width: int, height: int) -> dict[str, Odd]:
-    """The drawing in every kind of file, by name."""
-    return {**_turned(width, height), **_transparent(width, height), **_deep(width, height), **_others(width, height)}
+def files(image: Image.Image) -> dict[str, Odd]:
+    """An RGB image in every kind of file, by name."""
+    return {**_turned(image), **_transparent(image), **_deep(image), **_others(image)}
 
 
-def plain(width: int, height: int) -> bytes:
-    return _encoded(drawing(width, height), "PNG")
+def plain(image: Image.Image) -> bytes:
+    return _encoded(image, "PNG")
 
 
-def photograph(width: int, height: int, orientation: int) -> Odd:
+def photograph(image: Image.Image, orientation: int) -> Odd:
     """A JPEG whose EXIF block has this orientation."""
-    image = drawing(width, height)
     options = {"quality": 100, "subsampling": 0, "exif": _exif(orientation)}
     return Odd(_encoded(_stored(image, orientation), "JPEG", **options), np.asarray(image), 4)
 
 
-def transparent(width: int, height: int, mode: str) -> Odd:
-    """Black strokes, a half-transparent patch in them, on a transparent page, which is black underneath."""
-    strokes = np.asarray(drawing(width, height)).min(axis=2) == 0
-    alpha = np.where(strokes, 255, 0).astype(np.uint8)
-    alpha[: height // 8, : width // 8] = 128
-    grey = Image.fromarray(np.zeros((height, width), np.uint8))
-    image = Image.merge("LA", (grey, Image.fromarray(alpha))).convert(mode)
-    return Odd(_encoded(image, "PNG"), np.repeat(255 - alpha[..., None], 3, axis=2))
+def transparent(image: Image.Image, mode: str) -> Odd:
+    """Black ink, thinner where the image is lighter, on a transparent page, which is black underneath."""
+    grey = image.convert("L")
+    page = Image.merge("LA", (Image.new("L", image.size, 0), grey.point(lambda value: 255 - value)))
+    return Odd(_encoded(page.convert(mode), "PNG"), np.asarray(grey.convert("RGB")))
 
 
-def _turned(width: int, height: int) -> dict[str, Odd]:
-    image = drawing(width, height)
+def _turned(image: Image.Image) -> dict[str, Odd]:
     seen = np.asarray(image)
-    found = {f"JPEG, orientation {each}": photograph(width, height, each) for each in STORED}
+    found = {f"JPEG, orientation {each}": photograph(image, each) for each in STORED}
     options = {"lossless": True, "exif": _exif(8)}
     found["WebP, orientation 8"] = Odd(_encoded(_stored(image, 8), "WEBP", **options), seen)
     found["PNG, orientation 6"] = Odd(_encoded(_stored(image, 6), "PNG", exif=_exif(6)), seen)
@@ -94,16 +89,15 @@ def _turned(width: int, height: int) -> dict[str, Odd]:
     return found
 
 
-def _transparent(width: int, height: int) -> dict[str, Odd]:
-    image = drawing(width, height)
-    found = {f"PNG, {mode}": transparent(width, height, mode) for mode in ("RGBA", "LA")}
-    page = transparent(width, height, "RGBA")
+def _transparent(image: Image.Image) -> dict[str, Odd]:
+    found = {f"PNG, {mode}": transparent(image, mode) for mode in ("RGBA", "LA")}
+    page = transparent(image, "RGBA")
     rgba = Image.open(io.BytesIO(page.content))
     turned = _encoded(_stored(rgba, 6), "WEBP", lossless=True, exact=True, exif=_exif(6))
     found["WebP, RGBA, orientation 6"] = Odd(turned, page.seen)
     found["TIFF, RGBA"] = Odd(_encoded(rgba, "TIFF"), page.seen)
     # An index for the page beside black's own, which is black, too.
-    strokes = np.asarray(image).min(axis=2) == 0
+    strokes = np.asarray(image).min(axis=2) < 128
     indexed = Image.fromarray(np.where(strokes, 0, 1).astype(np.uint8), "P")
     indexed.putpalette([0, 0, 0, 0, 0, 0])
     seen = np.repeat(np.where(strokes, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
@@ -118,13 +112,13 @@ def _transparent(width: int, height: int) -> dict[str, Odd]:
     return found
 
 
-def _deep(width: int, height: int) -> dict[str, Odd]:
-    grey = drawing(width, height).convert("L")
+def _deep(image: Image.Image) -> dict[str, Odd]:
+    grey = image.convert("L")
     values = np.asarray(grey)
     seen = np.asarray(grey.convert("RGB"))
     sixteen = values.astype(np.uint16) * 257
     big = Image.frombytes("I;16B", grey.size, sixteen.astype(">u2").tobytes())
-    colours = np.asarray(drawing(width, height))
+    colours = np.asarray(image)
     _, rgb = cv2.imencode(".png", colours[..., ::-1].astype(np.uint16) * 257)  # PIL writes no such file
     shifted = Image.fromarray(values.astype(np.float32) * 3 - 400)
     return {
@@ -140,8 +134,7 @@ def _deep(width: int, height: int) -> dict[str, Odd]:
     }
 
 
-def _others(width: int, height: int) -> dict[str, Odd]:
-    image = drawing(width, height)
+def _others(image: Image.Image) -> dict[str, Odd]:
     seen = np.asarray(image)
     bits = image.convert("L").point(lambda value: 255 * (value > 100), "1")
     lab = ImageCms.profileToProfile(
@@ -150,7 +143,7 @@ def _others(width: int, height: int) -> dict[str, Odd]:
     quality = {"quality": 100, "subsampling": 0}
     frames = {"save_all": True, "append_images": [Image.new("RGB", image.size, "green")]}
     return {
-        "PNG, RGB": Odd(plain(width, height), seen),
+        "PNG, RGB": Odd(plain(image), seen),
         "PNG, 1 bit": Odd(_encoded(bits, "PNG"), np.asarray(bits.convert("RGB"))),
         "PNG, palette": Odd(_encoded(image.quantize(8), "PNG"), seen),
         "PNG, grey": Odd(_encoded(image.convert("L"), "PNG"), np.asarray(image.convert("L").convert("RGB"))),

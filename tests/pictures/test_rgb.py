@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageFile
 
 from kawhi.pictures.rgb import picture
-from tests.pictures.odd import files, photograph, plain
+from tests.pictures.odd import drawing, files, photograph, plain
 
-ODD = files(56, 84)
+ODD = files(drawing(56, 84))
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -31,7 +31,7 @@ def test_a_file_is_shown_as_a_viewer_shows_it(name, tmp_path):
 
 
 def test_a_plain_file_has_the_pixels_that_it_always_had():
-    content = plain(40, 30)
+    content = plain(drawing(40, 30))
     assert picture(content).tobytes() == Image.open(io.BytesIO(content)).convert("RGB").tobytes()
 
 
@@ -65,7 +65,7 @@ def test_white_is_the_least_depth_that_holds_all_values(values, seen):
 
 @given(st.data())
 def test_a_damaged_exif_block_stops_nothing(data):
-    content = bytearray(photograph(8, 12, 6).content)
+    content = bytearray(photograph(drawing(8, 12), 6).content)
     start = content.index(b"Exif\0\0") + 6
     for _ in range(data.draw(st.integers(1, 5))):
         content[start + data.draw(st.integers(0, 25))] = data.draw(st.integers(0, 255))
@@ -77,7 +77,7 @@ def test_a_damaged_exif_block_stops_nothing(data):
 
 
 def test_a_block_that_is_no_exif_says_nothing():
-    image = Image.open(io.BytesIO(plain(8, 12)))
+    image = Image.open(io.BytesIO(plain(drawing(8, 12))))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", exif=b"no EXIF")
     assert picture(buffer.getvalue()).tobytes() == image.tobytes()

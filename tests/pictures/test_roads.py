@@ -28,9 +28,9 @@ from kawhi.models.inspection import Inspector
 from kawhi.models.seen import seen_by_model
 from kawhi.pictures.rgb import picture
 from kawhi.probes.grounding_study import read_examples
-from kawhi.verl_plugin.dataset import PictureDataset
+from kawhi.verl_plugin.picture_dataset import PictureDataset
 from tests.evaluation.examples import examples, tasks
-from tests.pictures.odd import files
+from tests.pictures.odd import drawing, files
 
 SIZES = {"qwen2_5_vl": (112, 252), "qwen3_vl": (128, 288)}
 """4 x 9 visual tokens, as many as the tiny models' images have; their processors leave them as they are."""
@@ -41,7 +41,7 @@ def world(request, tmp_path_factory):
     """A tiny model's processor, the odd files, and what it makes of their pictures."""
     folder = tmp_path_factory.mktemp(request.param)
     inspector = Inspector(resolve_package_paths(f"pkg://kawhi.tiny/checkpoints/{request.param}"))
-    contents = [odd.content for odd in files(*SIZES[request.param]).values()]
+    contents = [odd.content for odd in files(drawing(*SIZES[request.param])).values()]
     rows = [
         schema.example(
             source="odd",

@@ -79,7 +79,7 @@ def test_keys_that_verl_knows_and_keys_that_it_does_not(tmp_path):
     assert "+kawhi.method=kawhi" in lines
     assert "+kawhi.regions.sigma=1.0" in lines
     assert "actor_rollout_ref.model.external_lib=kawhi.verl_plugin.worker" in lines
-    by_verl = "data.custom_cls.path=pkg://kawhi.verl_plugin.dataset"
+    by_verl = "data.custom_cls.path=pkg://kawhi.verl_plugin.picture_dataset"
     assert [line for line in lines if "pkg:" in line or "${" in line] == [by_verl]
     keys = [line.split("=")[0].lstrip("+") for line in lines]
     assert len(keys) == len(set(keys))

@@ -12,8 +12,8 @@ from PIL import Image
 from verl.utils.dataset.rl_dataset import RLHFDataset, get_dataset_class
 from vllm.multimodal.parse import MultiModalDataParser
 
-from kawhi.verl_plugin.dataset import PictureDataset
-from tests.pictures.odd import photograph, transparent
+from kawhi.verl_plugin.picture_dataset import PictureDataset
+from tests.pictures.odd import drawing, photograph, transparent
 
 SIZE = 56, 84
 
@@ -35,12 +35,12 @@ def by_vllm(image: Image.Image) -> Image.Image:
 
 def test_verl_s_own_data_set_shows_actor_and_rollout_different_images():
     """When one of these is no longer so, look whether ours is still needed."""
-    sideways = photograph(*SIZE, 6).content
+    sideways = photograph(drawing(*SIZE), 6).content
     actor = shown(RLHFDataset, {"bytes": sideways})
     assert (actor.size, by_vllm(actor).size) == (SIZE[::-1], SIZE)
     ours = shown(PictureDataset, {"bytes": sideways})
     assert ours.size == by_vllm(ours).size == SIZE
-    for content in (transparent(*SIZE, "LA").content,):
+    for content in (transparent(drawing(*SIZE), "LA").content,):
         decoded = Encoded().decode_example({"bytes": content, "path": None})
         for image in ({"bytes": content}, decoded):
             assert np.asarray(shown(RLHFDataset, dict(image) if isinstance(image, dict) else image)).max() == 0
@@ -48,13 +48,13 @@ def test_verl_s_own_data_set_shows_actor_and_rollout_different_images():
 
 
 def test_it_is_the_class_that_verl_is_told():
-    named = {"path": "pkg://kawhi.verl_plugin.dataset", "name": "PictureDataset"}
+    named = {"path": "pkg://kawhi.verl_plugin.picture_dataset", "name": "PictureDataset"}
     assert get_dataset_class(OmegaConf.create({"custom_cls": named})) is PictureDataset
 
 
 def test_what_a_row_says_beside_the_image_stays(tmp_path):
     """qwen_vl_utils reads the size from there."""
-    content = photograph(*SIZE, 6).content
+    content = photograph(drawing(*SIZE), 6).content
     (tmp_path / "image").write_bytes(content)
     wanted = {"resized_width": 112, "resized_height": 140}
     assert shown(PictureDataset, {"bytes": content, "path": None, **wanted}).size == (112, 140)
