@@ -40,6 +40,7 @@ PARAMETERS = {
     f"{ENGINE}.prepare_model_inputs": "self micro_batch",
     f"{ENGINE}.prepare_model_outputs": "self output output_args micro_batch logits_processor_func",
     "verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop.run": "self sampling_params priority",
+    "verl.utils.dataset.rl_dataset.RLHFDataset._build_messages": "self example key",
     "verl.experimental.agent_loop.agent_loop.AgentLoopWorker._compute_multi_modal_inputs": "self output input_ids",
     f"{BUFFER}.sample": "self global_steps partition_id batch_size",
     f"{BUFFER}._sync_metadata_from_transfer_queue": "self",
@@ -189,10 +190,11 @@ def test_a_module_has_the_name_of_its_own(name):
 
 def ours() -> list[type]:
     from hydra_plugins.kawhi_sweeper.table_sweeper import TableSweeper
-    from kawhi.verl_plugin import agent_loop, engine, main, replay_buffer, trainer, weight_sync
+    from kawhi.verl_plugin import agent_loop, engine, main, picture_dataset, replay_buffer, trainer, weight_sync
     from kawhi.verl_plugin.cpu import platform, vllm_worker
 
     plugin = [agent_loop.SeededAgentLoop, agent_loop.KawhiAgentLoop, engine.KawhiEngine, trainer.KawhiTrainer]
+    plugin += [picture_dataset.PictureDataset]
     plugin += [replay_buffer.OrderedReplayBuffer, weight_sync.WorkerExtension, vllm_worker.CpuWorkerExtension]
     plugin += [platform.CpuPlatform, main.KawhiTaskRunner.__ray_metadata__.modified_class]
     return [*plugin, TableSweeper]

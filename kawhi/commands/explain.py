@@ -151,17 +151,16 @@ def _of_image(given: SimpleNamespace) -> tuple[Explanation, str]:
 
 
 def _image(path: Path) -> Image.Image:
-    from PIL import Image, ImageFile, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # lmms-eval sets it when it is imported, and half a picture would pass
+    from kawhi.pictures.rgb import picture
+
     try:
-        image = Image.open(path)
-        image.load()
+        return picture(path)
     except FileNotFoundError:
         raise ValueError(f"there is no image {path}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is not an image that can be read") from error
-    return image
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageFile
+from PIL import Image
+
+from kawhi.pictures.rgb import picture
 
 PREPARATION = b"kawhi_preparation"
 """Key of the parquet metadata that ``kawhi prepare`` adds."""
@@ -142,15 +144,12 @@ def check(path: Path) -> int:
 
 
 def decoded_size(content: bytes) -> tuple[int, int]:
-    """Width and height of an image that decodes to its last pixel.
+    """Width and height of the picture that an encoded image is, which decodes to its last pixel.
 
     Raises:
         Exception: one of the many kinds that PIL raises on broken files.
     """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # lmms-eval sets it when it is imported, and a file cut in two would pass
-    with Image.open(io.BytesIO(content)) as image:
-        image.load()  # verify() passes a JPEG that is cut off
-        return image.size
+    return picture(content).size
 
 
 def _check_row(row: dict[str, Any], where: str) -> None:

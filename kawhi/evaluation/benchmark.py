@@ -15,6 +15,8 @@ from typing import Any
 
 from PIL import Image
 
+from kawhi.pictures.rgb import picture
+
 Facts = Mapping[str, Any]
 """JSON-able.  ``id`` (unique text within one task run), ``question`` and ``answer`` (text) are always there; the rest
 is what the benchmark's own rule, judge and scores need."""
@@ -86,7 +88,7 @@ class Benchmark:
         data: where its rows are, in the keys of lmms-eval's tasks: ``dataset_path``, ``test_split``, ...; empty where
             they are drawn: the tiny world's held-out problems, as many and of the seed that the options say.
         facts: row -> facts.
-        images: row -> the images of the prompt, in order, RGB.
+        images: row -> the pictures of the prompt, in order.
         prompt: (row, options) -> the text of the prompt.
         rule: (facts, response) -> outcome by exact rules; never raises, whatever the response.
         runs: options of ``conf/benchmarks`` -> passes through lmms-eval; ``ValueError`` for an unknown option or value.
@@ -153,8 +155,8 @@ def visible(response: str) -> str:
 
 
 def one_image(column: str) -> Callable[[Mapping[str, Any]], list[Image.Image]]:
-    """``images`` of a benchmark whose rows have one."""
-    return lambda doc: [doc[column].convert("RGB")]
+    """``images`` of a benchmark whose rows have one, decoded or as encoded bytes."""
+    return lambda doc: [picture(doc[column])]
 
 
 def one_question(

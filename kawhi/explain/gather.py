@@ -18,6 +18,7 @@ from kawhi.explain.content import Control, Paragraph, Scene
 from kawhi.explain.settings import Settings
 from kawhi.models.inspection import Inspector, Look
 from kawhi.models.seen import seen_by_model
+from kawhi.pictures.rgb import picture
 from kawhi.probes.grounding import CONDITIONS, Condition, background_tokens, compare, look_under, paragraph_means
 from kawhi.regions.sguf import RegionMap, sguf
 from kawhi.style.overlays import image_uri
@@ -30,7 +31,7 @@ class Prompt:
     """What all answers of a page share.
 
     Attributes:
-        image: as given; the processor may resize it.
+        image: 8-bit RGB; the processor may resize it.
         inputs: of the model.
         seen: ``uint8 (H, W, 3)``, the pixels that reach the model.
         selected: visual tokens that alpha is computed with.
@@ -64,6 +65,7 @@ def read_prompt(
     """
     if inspector.processor.image_token in question:
         raise ValueError(f"the question holds {inspector.processor.image_token}, which stands for an image")
+    image, wrong_image = picture(image), picture(wrong_image)
     seen = seen_by_model(image, inspector.processor.image_processor)
     region_map = sguf(seen, inspector.token_pixels, **settings.regions)
     inputs = inspector.prompt(image, question)
@@ -209,13 +211,13 @@ def _controls(
 
 def choose_wrong_image(inspector: Inspector, image: Image.Image) -> tuple[Image.Image, str]:
     """An image of the same size with something else on it, and what it is in words."""
+    rgb = picture(image)
     if len(inspector.tokenizer) == VOCABULARY_SIZE:  # a model of the tiny world
-        rgb = image.convert("RGB")
         for problem in islice(problems("heldout", seed=1), 10):
-            other = problem.drawing.render(max(image.size)).resize(image.size)
+            other = problem.drawing.render(max(rgb.size)).resize(rgb.size)
             if ImageChops.difference(rgb, other).getbbox():
                 return other, "another drawing of the tiny world"
-    return ImageOps.flip(image.convert("RGB")), "the true image upside down, mirrored top to bottom"
+    return ImageOps.flip(rgb), "the true image upside down, mirrored top to bottom"
 
 
 def token_note(settings: Settings) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from kawhi.explain.checkpoint import averaged_heads, model_folder, open_inspecto
 from kawhi.explain.content import Answer, Explanation, Scene
 from kawhi.explain.gather import read_answer, read_prompt, scene, shown_unit, split, token_note
 from kawhi.explain.settings import Settings
+from kawhi.pictures.rgb import picture
 from kawhi.style.overlays import image_uri
 
 _CLOSE = 1e-3  # two float32 forward passes agree to 1e-5; a model in bfloat16 moves a cosine by less than this
@@ -135,7 +135,7 @@ def read_example(file: Path, index: int) -> Example:
         raw = images[at].as_py()[0]["bytes"]
         others = (images[(at + step) % len(infos)].as_py()[0]["bytes"] for step in range(1, len(infos)))
         other = next((found for found in others if found != raw), raw)
-        return Example(_open(raw), infos[at]["question"], _open(other))
+        return Example(picture(raw), infos[at]["question"], picture(other))
     raise ValueError(f"{file} has no row with index {index}: the run's data were replaced")
 
 
@@ -216,10 +216,6 @@ def _train_file(run: RunDirectory) -> Path:
     if not file.exists():
         raise ValueError(f"the training data {file} of this run are gone")
     return file
-
-
-def _open(raw: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(raw)).convert("RGB")
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -21,6 +21,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from kawhi.credit.alignment import AlignmentOptions, packed_head_alignment
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.vision_attention import VisionAttentionCapture
+from kawhi.pictures.rgb import picture
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Inspector:
         """Model inputs of the chat prompt that training and evaluation use: the image, then the question."""
         content = [{"type": "image"}, {"type": "text", "text": question}]
         text = self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        features = self.processor(images=[image.convert("RGB")], text=[text], return_tensors="pt")
+        features = self.processor(images=[picture(image)], text=[text], return_tensors="pt")
         return {name: value.to(self.device) for name, value in features.items()}
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
+from kawhi.pictures.rgb import picture
 from kawhi.regions.patches import unpatchify
 
 
@@ -19,7 +20,7 @@ def seen_by_model(image: Image.Image, processor) -> NDArray[np.uint8]:
     Returns:
         ``uint8 (H, W, 3)``, sides multiples of a merged patch.
     """
-    rgb = image.convert("RGB")
+    rgb = picture(image)
     factor = processor.patch_size * processor.merge_size
     limits = processor.size["shortest_edge"], processor.size["longest_edge"]
     if smart_resize(rgb.height, rgb.width, factor, *limits) == (rgb.height, rgb.width):

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from kawhi.credit.weights import paragraph_weights
 from kawhi.models.inspection import Inspector
+from kawhi.pictures.rgb import picture
 
 Condition = Literal["true_image", "blank", "wrong_image", "background_only"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
@@ -57,9 +58,10 @@ class Comparison:
 
 def blank_like(image: Image.Image) -> Image.Image:
     """A uniform RGB image of the same size in the mean colour."""
-    mean = np.asarray(image.convert("RGB"), dtype=np.float64).mean(axis=(0, 1))
+    seen = picture(image)
+    mean = np.asarray(seen, dtype=np.float64).mean(axis=(0, 1))
     red, green, blue = (int(channel) for channel in np.rint(mean))
-    return Image.new("RGB", image.size, (red, green, blue))
+    return Image.new("RGB", seen.size, (red, green, blue))
 
 
 def background_tokens(key_tokens: NDArray[np.bool_]) -> NDArray[np.int64]:

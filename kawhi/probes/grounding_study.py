@@ -6,7 +6,6 @@ responses, which the model samples beside the true image.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.segments import segment_response
 from kawhi.models.inspection import Inspector
 from kawhi.models.seen import seen_by_model
+from kawhi.pictures.rgb import picture
 from kawhi.probes.grounding import Comparison, background_tokens, compare, look_under
 from kawhi.regions.selectors import select_attended, select_tokens
 from kawhi.regions.sguf import sguf
@@ -132,7 +132,7 @@ def summary(image: str, found: list[Comparison], paragraphs: int) -> dict[str, A
 def read_examples(path: Path) -> Iterator[Example]:
     """The problems of a data file, in its order."""
     for row in pq.read_table(path).to_pylist():
-        image = Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")
+        image = picture(row["images"][0]["bytes"])
         yield Example(row["extra_info"]["index"], image, row["extra_info"]["question"])
 
 

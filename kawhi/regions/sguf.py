@@ -18,6 +18,8 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from kawhi.pictures.rgb import picture
+
 # sRGB (IEC 61966-2-1) decoding of all 256 byte values, times the luminance row of the sRGB -> XYZ (D65) matrix: the
 # share (1, 256, 3) that each byte of each channel has in Y.
 _BYTES = np.arange(256) / 255.0
@@ -143,7 +145,7 @@ def structure_eigenvalues(smooth: NDArray[np.float64], patch_size: int) -> NDArr
 
 
 def _as_rgb(image: Image.Image | NDArray[np.uint8], patch_size: int) -> NDArray[np.uint8]:
-    rgb = np.asarray(image.convert("RGB")) if isinstance(image, Image.Image) else np.asarray(image)
+    rgb = np.asarray(picture(image) if isinstance(image, Image.Image) else image)
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"expected a PIL image or uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
     for side, name in zip(rgb.shape[:2], ("height", "width"), strict=True):

@@ -95,6 +95,11 @@ def validate_algorithm(cell: DictConfig) -> None:
         raise CellError(f"scale.overlong_buffer={cell.scale.overlong_buffer} must be below the response's {longest}")
     if cell.verl.data.train_batch_size % actor.actor.ppo_mini_batch_size:
         raise CellError("verl.data.train_batch_size must be a multiple of actor.ppo_mini_batch_size")
+    if OmegaConf.select(cell, "verl.data.custom_cls.path"):
+        raise CellError(
+            "verl.data.custom_cls cannot be chosen: kawhi/verl_plugin/picture_dataset.py stands there, without which "
+            "actor and rollout see different pixels"
+        )
     key = "verl_new.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
     if (named := OmegaConf.select(cell, key)) not in RECEIVERS:
         raise CellError(

@@ -28,7 +28,11 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
     new = resolve_package_paths(OmegaConf.to_container(cell.verl_new, resolve=True))
     kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
     given = {
-        "data": {"train_files": str(train_file), "val_files": str(validation_file)},
+        "data": {
+            "train_files": str(train_file),
+            "val_files": str(validation_file),
+            "custom_cls": {"path": "pkg://kawhi.verl_plugin.picture_dataset", "name": "PictureDataset"},
+        },
         "actor_rollout_ref": {
             "model": {
                 "path": resolve_package_paths(cell.model.path),

@@ -217,9 +217,9 @@ def test_a_pil_image_is_its_rgb_pixels():
     drawing = next(problems("train", seed=3)).drawing.render(168)
     colour = sguf(drawing, 28)
     assert 0 < colour.key_tokens.mean() < 1
-    translucent = drawing.convert("RGBA")
-    translucent.putalpha(7)  # dropped, as the models' processors drop it
-    for other in (np.asarray(drawing), drawing.convert("L"), translucent, drawing.convert("LA")):
+    strokes = Image.new("L", drawing.size, 0)
+    strokes.putalpha(drawing.convert("L").point(lambda value: 255 - value))  # black on a transparent page
+    for other in (np.asarray(drawing), drawing.convert("L"), drawing.convert("RGBA"), strokes, strokes.convert("RGBA")):
         assert same(sguf(other, 28), colour)
     palette = drawing.quantize(4)
     assert same(sguf(palette, 28), sguf(palette.convert("RGB"), 28))

@@ -71,6 +71,11 @@ def test_a_vllm_that_would_listen_on_another_socket(tmp_path, change, method):
         validate_algorithm(cell(tmp_path, change, f"kawhi.method={method}"))
 
 
+def test_another_data_set_class_would_show_other_pixels(tmp_path):
+    with pytest.raises(CellError, match=r"custom_cls cannot be chosen: .*actor and rollout see different pixels"):
+        validate_algorithm(cell(tmp_path, "+verl.data.custom_cls.path=mine.py"))
+
+
 def test_it_is_one_sentence_before_anything_starts(tmp_path):
     paths = [f"paths.{name}={tmp_path / name}" for name in ("runs", "records", "data")]
     command = [

@@ -79,7 +79,8 @@ def test_keys_that_verl_knows_and_keys_that_it_does_not(tmp_path):
     assert "+kawhi.method=kawhi" in lines
     assert "+kawhi.regions.sigma=1.0" in lines
     assert "actor_rollout_ref.model.external_lib=kawhi.verl_plugin.worker" in lines
-    assert not [line for line in lines if "pkg:" in line or "${" in line]
+    by_verl = "data.custom_cls.path=pkg://kawhi.verl_plugin.picture_dataset"
+    assert [line for line in lines if "pkg:" in line or "${" in line] == [by_verl]
     keys = [line.split("=")[0].lstrip("+") for line in lines]
     assert len(keys) == len(set(keys))
 
@@ -92,6 +93,7 @@ def test_with_kawhi_off_verl_runs_alone(tmp_path, monkeypatch):
     monkeypatch.delenv("VERL_ENGINE_VENDOR", raising=False)
     off = cell(tmp_path, "credit=uniform", "kawhi.method=off")
     assert "actor_rollout_ref.model.external_lib=kawhi.verl_plugin.worker" in overrides(off, **FILES)  # corrections
+    assert "data.custom_cls.name=PictureDataset" in overrides(off, **FILES)
     assert "VERL_ENGINE_VENDOR" not in environment(off, Path("m"))
     assert environment(cell(tmp_path), Path("m"))["VERL_ENGINE_VENDOR"] == "kawhi"
 

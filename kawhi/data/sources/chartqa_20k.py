@@ -8,7 +8,6 @@ beside the data.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from kawhi.data.sampling import stratified
 from kawhi.data.sources.base import Example, PrepareError, Source, text
 from kawhi.data.sources.tables import Table, embedded, split_files
+from kawhi.pictures.rgb import picture
 
 SIZE = 20_000
 SEED = 0
@@ -217,5 +215,5 @@ def _pixels(read: Callable[[], bytes]) -> str:
     except FileNotFoundError:
         return "missing"
     with suppress(Exception):  # an image that is broken is its bytes; the checks report it
-        content = Image.open(io.BytesIO(content)).convert("RGB").tobytes()
+        content = picture(content).tobytes()
     return hashlib.sha256(content).hexdigest()[:8]

@@ -16,16 +16,14 @@ The rows have no names, so they are numbered.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anls import anls_score
-from PIL import Image
 
 from kawhi.evaluation.answer_text import chosen
-from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, numbered, one_run
+from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, numbered, one_image, one_run
 from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
 from kawhi.rewards.relaxed import TOLERANCE
 
@@ -45,12 +43,6 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
         "type": doc["Question Type"],
         "years": [str(each).upper() == "YES" for each in (years[-1:] if _conversation(doc) else years)],
     }
-
-
-def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    """The data set keeps encoded bytes, not images."""
-    image = doc["image"]
-    return [(Image.open(io.BytesIO(image)) if isinstance(image, bytes) else image).convert("RGB")]
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -127,7 +119,7 @@ BENCHMARK = Benchmark(
     "kawhi_chartqapro",
     {"dataset_path": "ahmed-masry/ChartQAPro", "test_split": "test"},
     facts,
-    images,
+    one_image("image"),
     prompt,
     rule,
     one_run(PROBLEMS),

@@ -15,6 +15,7 @@ from PIL import Image
 from kawhi.evaluation.answer_text import compare, listed_choices
 from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, one_question, one_run, right_if
 from kawhi.evaluation.parsing import exactly
+from kawhi.pictures.rgb import picture
 
 
 def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [doc["image"].convert("RGB")] if isinstance(doc["image"], Image.Image) else []
+    return [picture(doc["image"])] if isinstance(doc["image"], Image.Image) else []
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
 
 from kawhi.evaluation.benchmark import Benchmark, Outcome, TaskRun, mean_score, refuse_unknown
+from kawhi.pictures.rgb import picture
 from kawhi.rewards.boxed import boxed_answer, is_correct
 
 
@@ -23,7 +23,7 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def images(doc: Mapping[str, Any]) -> list[Image.Image]:
-    return [Image.open(io.BytesIO(doc["images"][0]["bytes"])).convert("RGB")]
+    return [picture(doc["images"][0]["bytes"])]
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:

@@ -1,0 +1,29 @@
+"""verl's data set, whose rows show pictures: what the agent loop gives to vLLM, the actor and region selection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from verl.utils.dataset.rl_dataset import RLHFDataset
+
+from kawhi.pictures.rgb import picture
+
+
+class PictureDataset(RLHFDataset):
+    """Makes every image a picture before verl looks at it.
+
+    verl leaves a photograph as its sensor saw it, and vLLM, to which it hands the EXIF block, turns it: actor and
+    rollout would see two images.
+    """
+
+    def _build_messages(self, example: dict, key: str):
+        images = example.get(self.image_key) or []
+        return super()._build_messages({**example, self.image_key: [_shown(image) for image in images]}, key)
+
+
+def _shown(image: Any) -> Any:
+    """An image of a row, decoded or not, as verl takes pictures; what else the row says of it stays."""
+    if not isinstance(image, dict):
+        return picture(image)
+    other = {name: value for name, value in image.items() if name not in ("bytes", "path", "image")}
+    return {**other, "image": picture(image.get("bytes") or image.get("image") or image["path"])}
