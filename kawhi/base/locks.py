@@ -28,7 +28,7 @@ def alone(file: Path, refusal: str = "", seconds: float = -1) -> Iterator[None]:
     with open(file, "a") as held:
         end = time.monotonic() + seconds
         while not _taken(held):
-            if 0 <= seconds and time.monotonic() >= end:
+            if seconds >= 0 and time.monotonic() >= end:
                 raise CellError(refusal)
             time.sleep(_POLL_SECONDS)
         yield
