@@ -184,8 +184,8 @@ def _embedded(image: Any, which: str) -> bytes:
     if isinstance(path, str):
         raise Unfit(
             "image form",
-            f"{which} is the path {path}: put the file's bytes into the row as {{'bytes': ...}}, since a cell is known "
-            "by its data file, which must hold all that it trains on",
+            f"{which} is the path {path!r}: put the file's bytes into the row as {{'bytes': ...}}, since a cell is "
+            "known by its data file, which must hold all that it trains on",
         )
     raise Unfit("image form", f"{which} is {_kind(image)}, not {{'bytes': ...}}")
 

@@ -98,4 +98,4 @@ def _check(row: dict[str, Any], sizes: Future[list[Size]], measure: Measure | No
 def _name(number: int, row: dict[str, Any]) -> str:
     about = row.get("extra_info")
     name = about.get("id") if isinstance(about, dict) else None
-    return f"row {number}" if name is None else f"row {number} (id {name})"
+    return f"row {number}" if name is None else f"row {number} (id {' '.join(str(name).split())})"

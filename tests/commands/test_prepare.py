@@ -252,6 +252,7 @@ def test_a_cell_with_another_model_or_limit_measures_the_prompts_again(tmp_path)
     stage(tmp_path, asked)
     asked.verl.data.max_prompt_length = 60
     with pytest.raises(
-        CellError, match=r"23 of 23 rows cannot .*: row 0 \(id train-00000\): \d+ tokens.* and 18 more.*kawhi prepare geo3k"
+        CellError,
+        match=r"23 of 23 rows cannot .*: row 0 \(id train-00000\): \d+ tokens.* and 18 more.*kawhi prepare geo3k",
     ):
         stage(tmp_path, asked)
