@@ -41,6 +41,9 @@ PARAMETERS = {
     f"{ENGINE}.prepare_model_outputs": "self output output_args micro_batch logits_processor_func",
     "verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop.run": "self sampling_params priority",
     "verl.experimental.agent_loop.agent_loop.AgentLoopWorker._compute_multi_modal_inputs": "self output input_ids",
+    "verl.experimental.agent_loop.agent_loop.AgentLoopWorker._run_agent_loop": (
+        "self sampling_params trajectory agent_name"
+    ),
     f"{BUFFER}.sample": "self global_steps partition_id batch_size",
     f"{BUFFER}._sync_metadata_from_transfer_queue": "self",
     f"{BUFFER}._clear_groups": "self partition_id uids",

@@ -19,6 +19,7 @@ from kawhi.data.file_checks import check_file
 from kawhi.data.prompt_length import PromptLength
 from kawhi.data.prompts import compose
 from kawhi.data.sources import chartqa_20k
+from kawhi.runs import prepare as prepare_stage
 from kawhi.runs.identity import cell_hash
 from tests.cells import cell
 from tests.data import layouts
@@ -245,11 +246,16 @@ def test_a_cell_trains_on_what_was_prepared(tmp_path):
     assert len(cell_hash(asked)) == 12
 
 
-def test_a_cell_with_another_model_or_limit_measures_the_prompts_again(tmp_path):
+def test_a_cell_with_another_model_or_limit_checks_the_rows_again(tmp_path, monkeypatch):
     asked = cell(tmp_path, "data=geo3k", "model=tiny_qwen3_vl")
     asked.benchmarks[0].problems = 2
     assert prepare(layouts.geo3k(tmp_path / "in"), tmp_path / "data" / "geo3k") == 0
     stage(tmp_path, asked)
+    with monkeypatch.context() as patch:  # and one with newer rules checks every row again
+        patch.setattr(prepare_stage, "RULES", 10**6)
+        patch.setattr(prepare_stage, "check_file", lambda path, *_, mend="", **__: pytest.fail(mend))
+        with pytest.raises(pytest.fail.Exception, match="run `kawhi prepare geo3k --model"):
+            stage(tmp_path, asked)
     asked.verl.data.max_prompt_length = 60
     with pytest.raises(
         CellError,

@@ -125,5 +125,20 @@ def test_a_prompt_longer_than_the_limit_is_refused_with_its_row(tmp_path):
     assert files(tmp_path, small(tmp_path, *asked_files(path), "verl.data.max_prompt_length=3000"))
 
 
+def test_checks_that_take_long_say_how_far_they_are(tmp_path, example, monkeypatch, capsys):
+    path = tmp_path / "own.parquet"
+    schema.write(path, [example] * 70)
+    monkeypatch.setattr(module, "_TOLD_EVERY", 0)
+    files(tmp_path, small(tmp_path, *asked_files(path)))
+    printed = capsys.readouterr().out
+    assert "64 of 70 rows checked" in printed
+    assert f"{path}: 70 rows" in printed
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["stage"], status["rows"]) == ("prepare", 4)
+    monkeypatch.undo()
+    files(tmp_path, small(tmp_path, *asked_files(path)))
+    assert "rows checked" not in capsys.readouterr().out
+
+
 def asked_files(path) -> list[str]:
     return [f"data.{name}_file={path}" for name in ("train", "validation")]
