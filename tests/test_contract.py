@@ -44,6 +44,7 @@ PARAMETERS = {
     "verl.experimental.agent_loop.agent_loop.AgentLoopWorker._run_agent_loop": (
         "self sampling_params trajectory agent_name"
     ),
+    "verl.trainer.ppo.v1.agent_loop_tq.AgentLoopManagerTQ.__init__": "self args",
     f"{BUFFER}.sample": "self global_steps partition_id batch_size",
     f"{BUFFER}._sync_metadata_from_transfer_queue": "self",
     f"{BUFFER}._clear_groups": "self partition_id uids",
@@ -128,6 +129,7 @@ KINDS = {
     "ray.dashboard.consts": types.ModuleType,
     "torchvision._meta_registrations": types.ModuleType,
     "verl.trainer.main_ppo.TaskRunnerV1": object,
+    "verl.trainer.ppo.v1.agent_loop_tq.AgentLoopWorkerTQ": object,
     "PIL.ImageFile.LOAD_TRUNCATED_IMAGES": bool,
     "submitit.core.utils.FailedJobError": type,
     "submitit.core.job_environment.JobEnvironment.paths": property,
@@ -142,6 +144,7 @@ KINDS = {
 IN_SOURCE = {
     f"{TRAINER}.total_training_steps": r"self\.global_steps >= self\.total_training_steps",
     "verl.trainer.main_ppo.TaskRunnerV1.__ray_metadata__": "",
+    "verl.trainer.ppo.v1.agent_loop_tq.AgentLoopWorkerTQ.__ray_metadata__": "",
     "lmms_eval.models.chat.qwen2_5_vl.Qwen2_5_VL._model": r"self\._model = .*\.from_pretrained\(",
     "lmms_eval.models.chat.qwen3_vl.Qwen3_VL._model": r"self\._model = .*\.from_pretrained\(",
     "lmms_eval.models.chat.qwen3_vl.Qwen3_VL.processor.apply_chat_template": r"self\.processor\.apply_chat_template\(",
@@ -192,13 +195,13 @@ def test_a_module_has_the_name_of_its_own(name):
 
 def ours() -> list[type]:
     from hydra_plugins.kawhi_sweeper.table_sweeper import TableSweeper
-    from kawhi.verl_plugin import agent_loop, engine, main, replay_buffer, trainer, weight_sync
+    from kawhi.verl_plugin import agent_loop, engine, lost_responses, main, replay_buffer, trainer, weight_sync
     from kawhi.verl_plugin.cpu import platform, vllm_worker
 
     plugin = [agent_loop.SeededAgentLoop, agent_loop.KawhiAgentLoop, engine.KawhiEngine, trainer.KawhiTrainer]
     plugin += [replay_buffer.OrderedReplayBuffer, weight_sync.WorkerExtension, vllm_worker.CpuWorkerExtension]
     plugin += [platform.CpuPlatform, main.KawhiTaskRunner.__ray_metadata__.modified_class]
-    return [*plugin, TableSweeper]
+    return [*plugin, lost_responses.NotingWorker, lost_responses.NotingManager, TableSweeper]
 
 
 @pytest.mark.parametrize("kind", ours(), ids=lambda kind: kind.__name__)

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+import ray
+from verl.trainer.ppo.v1 import agent_loop_tq
 
 from kawhi.base.lost import described, losses, note
 from kawhi.base.processes import RUN_DIRECTORY
 
+_StockWorker: Any = agent_loop_tq.AgentLoopWorkerTQ.__ray_metadata__.modified_class
 
-def note_lost_responses(worker: Any) -> None:
-    """Makes verl's agent loop worker write down which row a response was of that fails, and why; it fails as ever.
+
+class NotingWorker(_StockWorker):
+    """verl's agent loop worker, which writes down whose response fails, and why.
 
     verl catches the error, logs it with an id that is random, and pads the batch.
-
-    Args:
-        worker: class that is changed in place; a second call does nothing.
     """
-    original: Callable[..., Any] = worker._run_agent_loop
-    if hasattr(original, "__wrapped__"):
-        return
 
-    @functools.wraps(original)
-    async def noted(self, sampling_params, trajectory, **prompt):
+    async def _run_agent_loop(self, sampling_params, trajectory, **prompt):
         try:
-            return await original(self, sampling_params, trajectory, **prompt)
+            return await super()._run_agent_loop(sampling_params, trajectory, **prompt)
         except Exception as error:
             if folder := os.environ.get(RUN_DIRECTORY):
                 note(Path(folder), error, prompt)
             raise
 
-    worker._run_agent_loop = noted
+
+class NotingManager(agent_loop_tq.AgentLoopManagerTQ):
+    """``actor_rollout_ref.rollout.agent.agent_loop_manager_class`` of every run, stock ones included."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.agent_loop_workers_class = ray.remote(NotingWorker)
 
 
 def stop_for_lost(what: str) -> NoReturn:

@@ -11,13 +11,6 @@ import sys
 if "verl.trainer.ppo.core_algos" in sys.modules:
     import kawhi.verl_plugin.estimators
 
-if "verl.experimental.agent_loop.agent_loop" in sys.modules:
-    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
-
-    from kawhi.verl_plugin.lost_responses import note_lost_responses
-
-    note_lost_responses(AgentLoopWorker)
-
 if "verl.workers.engine_workers" in sys.modules:
     if os.environ.get("VERL_ENGINE_VENDOR") == "kawhi":
         import kawhi.verl_plugin.engine  # noqa: F401  (registers the engine)

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 
 import pytest
+from omegaconf import OmegaConf
 
 from kawhi.base.lost import losses
-from kawhi.verl_plugin.lost_responses import note_lost_responses, stop_for_lost
+from kawhi.runs.verl_command import _LOOPS
+from kawhi.verl_plugin.lost_responses import NotingManager, NotingWorker, stop_for_lost
 from tests.base.test_lost import prompt
 
 
-class Worker:
+@pytest.fixture(autouse=True)
+def loops(monkeypatch):
     """verl's agent loop worker, whose loop fails for one prompt."""
 
-    async def _run_agent_loop(self, sampling_params, trajectory, *, agent_name, trace=True, **kwargs):
+    async def stock(self, sampling_params, trajectory, *, agent_name, trace=True, **kwargs):
         if kwargs["index"] == 7:
             raise ValueError("2 placeholders, 1 image")
         return kwargs["index"]
 
+    monkeypatch.setattr(NotingWorker.__base__, "_run_agent_loop", stock)
+
 
 def run(index: int):
-    class Noted(Worker):
-        pass
+    worker = object.__new__(NotingWorker)
+    return asyncio.run(worker._run_agent_loop({}, {"step": 3}, agent_name="kawhi", **prompt(index, id=f"q{index}")))
 
-    for _ in range(2):  # twice is once
-        note_lost_responses(Noted)
-    return asyncio.run(Noted()._run_agent_loop({}, {"step": 3}, agent_name="kawhi", **prompt(index, id=f"q{index}")))
+
+def test_every_run_has_the_workers_that_note():
+    assert pkgutil.resolve_name(_LOOPS) is NotingManager
+    manager = NotingManager(OmegaConf.create({"actor_rollout_ref": {"rollout": {}, "model": {}}}), None)
+    assert issubclass(manager.agent_loop_workers_class.__ray_metadata__.modified_class, NotingWorker)
 
 
 def test_the_row_and_the_cause_are_noted_and_named(tmp_path, monkeypatch):
