@@ -42,6 +42,10 @@ PARAMETERS = {
     "verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop.run": "self sampling_params priority",
     "verl.utils.dataset.rl_dataset.RLHFDataset._build_messages": "self example key",
     "verl.experimental.agent_loop.agent_loop.AgentLoopWorker._compute_multi_modal_inputs": "self output input_ids",
+    "verl.experimental.agent_loop.agent_loop.AgentLoopWorker._run_agent_loop": (
+        "self sampling_params trajectory agent_name"
+    ),
+    "verl.trainer.ppo.v1.agent_loop_tq.AgentLoopManagerTQ.__init__": "self args",
     f"{BUFFER}.sample": "self global_steps partition_id batch_size",
     f"{BUFFER}._sync_metadata_from_transfer_queue": "self",
     f"{BUFFER}._clear_groups": "self partition_id uids",
@@ -126,6 +130,7 @@ KINDS = {
     "ray.dashboard.consts": types.ModuleType,
     "torchvision._meta_registrations": types.ModuleType,
     "verl.trainer.main_ppo.TaskRunnerV1": object,
+    "verl.trainer.ppo.v1.agent_loop_tq.AgentLoopWorkerTQ": object,
     "PIL.ImageFile.LOAD_TRUNCATED_IMAGES": bool,
     "submitit.core.utils.FailedJobError": type,
     "submitit.core.job_environment.JobEnvironment.paths": property,
@@ -140,6 +145,7 @@ KINDS = {
 IN_SOURCE = {
     f"{TRAINER}.total_training_steps": r"self\.global_steps >= self\.total_training_steps",
     "verl.trainer.main_ppo.TaskRunnerV1.__ray_metadata__": "",
+    "verl.trainer.ppo.v1.agent_loop_tq.AgentLoopWorkerTQ.__ray_metadata__": "",
     "lmms_eval.models.chat.qwen2_5_vl.Qwen2_5_VL._model": r"self\._model = .*\.from_pretrained\(",
     "lmms_eval.models.chat.qwen3_vl.Qwen3_VL._model": r"self\._model = .*\.from_pretrained\(",
     "lmms_eval.models.chat.qwen3_vl.Qwen3_VL.processor.apply_chat_template": r"self\.processor\.apply_chat_template\(",
@@ -190,14 +196,23 @@ def test_a_module_has_the_name_of_its_own(name):
 
 def ours() -> list[type]:
     from hydra_plugins.kawhi_sweeper.table_sweeper import TableSweeper
-    from kawhi.verl_plugin import agent_loop, engine, main, picture_dataset, replay_buffer, trainer, weight_sync
+    from kawhi.verl_plugin import (
+        agent_loop,
+        engine,
+        lost_responses,
+        main,
+        picture_dataset,
+        replay_buffer,
+        trainer,
+        weight_sync,
+    )
     from kawhi.verl_plugin.cpu import platform, vllm_worker
 
     plugin = [agent_loop.SeededAgentLoop, agent_loop.KawhiAgentLoop, engine.KawhiEngine, trainer.KawhiTrainer]
     plugin += [picture_dataset.PictureDataset]
     plugin += [replay_buffer.OrderedReplayBuffer, weight_sync.WorkerExtension, vllm_worker.CpuWorkerExtension]
     plugin += [platform.CpuPlatform, main.KawhiTaskRunner.__ray_metadata__.modified_class]
-    return [*plugin, TableSweeper]
+    return [*plugin, lost_responses.NotingWorker, lost_responses.NotingManager, TableSweeper]
 
 
 @pytest.mark.parametrize("kind", ours(), ids=lambda kind: kind.__name__)

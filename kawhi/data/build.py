@@ -13,13 +13,15 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kawhi.base.files import write_json
@@ -64,6 +66,8 @@ class _Shard:
     split: str
     number: int
     rows: list[tuple[int, str]]
+    round: int = 0
+    """Of the rows that are wanted from the beginning 0; of those in the places of dropped ones the next numbers."""
 
     def path(self, folder: Path) -> Path:
         return folder / f"{self.split}-{self.number:05d}.parquet"
@@ -122,9 +126,7 @@ def build(source: Source, content: str, request: Request, out: Path, measure: Me
     at_it = f"another process is preparing {out}; wait for it or stop it"
     with alone(out / f".{request.name}.lock", at_it, seconds=0):
         plan, repeated = _plan(source, request.limit)
-        shards = {split: _shards(split, rows) for split, rows in plan.items()}
-        for split, parts in shards.items():
-            _make(source, request, folder, split, parts, measure, tick)
+        shards = {split: _made(source, request, folder, split, plan, measure, tick) for split in plan}
         report = _report(request, folder, shards, repeated)
         for split in shards:
             if not report["splits"][split]["kept"]:
@@ -133,8 +135,8 @@ def build(source: Source, content: str, request: Request, out: Path, measure: Me
                     f"no row of {split} is left ({_listed(reasons)}): is this the right source and model?"
                 )
         for split, parts in shards.items():
-            _join(out / f"{split}.parquet", [part.path(folder) for part in parts], request, split)
-        report["notes"] = source.finish(out)
+            _join(out / f"{split}.parquet", folder, parts, request, split)
+        report["notes"] = source.finish(out, None if request.limit else _kept_of(source, folder, shards))
         write_json(report_path(request.name, out), report)
         for leftover in out.glob(f".{request.name}-*"):  # of earlier requests too, which this report now refuses
             shutil.rmtree(leftover)
@@ -164,11 +166,46 @@ def _without_repeats(source: Source, split: str, repeated: list[Dropped]) -> lis
     return [(number, name) for name, number in first.items()]
 
 
-def _shards(split: str, rows: list[tuple[int, str]]) -> list[_Shard]:
+def _shards(split: str, rows: list[tuple[int, str]], earlier: list[_Shard]) -> list[_Shard]:
+    number_of_round = earlier[-1].round + 1 if earlier else 0
     return [
-        _Shard(split, number, rows[start : start + SHARD_ROWS])
-        for number, start in enumerate(range(0, len(rows), SHARD_ROWS))
+        _Shard(split, number, rows[start : start + SHARD_ROWS], number_of_round)
+        for number, start in enumerate(range(0, len(rows), SHARD_ROWS), start=len(earlier))
     ]
+
+
+def _origin(source: Source, split: str) -> str:
+    """The split of the source that a split's rows come from."""
+    return split if split in source.splits else "train"
+
+
+def _made(
+    source: Source,
+    request: Request,
+    folder: Path,
+    split: str,
+    plan: dict[str, list[tuple[int, str]]],
+    measure: Measure,
+    tick: Tick,
+) -> list[_Shard]:
+    """Shards of the planned rows, then of those that take the places of dropped ones, until no place is left open.
+
+    Every round follows from what the earlier ones dropped, so that a process that goes on has the same ones.
+    """
+    taken = {name for other, rows in plan.items() if _origin(source, other) == split for _, name in rows}
+    shards: list[_Shard] = []
+    rows = plan[split]
+    while rows:
+        shards += _shards(split, rows, shards)
+        _make(source, request, folder, split, shards, measure, tick)
+        rows = [] if request.limit or split not in source.splits else _instead(source, folder, split, shards, taken)
+        taken.update(name for _, name in rows)
+    return shards
+
+
+def _instead(source: Source, folder: Path, split: str, shards: list[_Shard], taken: set[str]) -> list[tuple[int, str]]:
+    dropped = [row["id"] for shard in shards for row in _drops(shard.path(folder))]
+    return [row for row in source.instead(split, dropped) if row[1] not in taken]
 
 
 def _rows(shards: list[_Shard]) -> list[tuple[int, str]]:
@@ -179,7 +216,6 @@ def _make(
     source: Source, request: Request, folder: Path, split: str, shards: list[_Shard], measure: Measure, tick: Tick
 ) -> None:
     """Makes the shards that are not there yet, reading the source once."""
-    origin = split if split in source.splits else "train"
     made: list[_Shard] = []
     missing: list[_Shard] = []
     for shard in shards:
@@ -188,7 +224,7 @@ def _make(
     dropped = sum(len(_drops(shard.path(folder))) for shard in made)
     if done:
         tick(split, done, total, dropped)
-    examples = source.examples(origin, [number for number, _ in _rows(missing)])
+    examples = source.examples(_origin(source, split), [number for number, _ in _rows(missing)])
     for shard in missing:
         these = islice(examples, len(shard.rows))
         checked = [check(each, request.name, split, measure, request.max_prompt_length) for each in these]
@@ -223,17 +259,30 @@ def _report(request: Request, folder: Path, shards: dict[str, list[_Shard]], rep
     return {"request": request.described(), "splits": splits, "dropped": all_drops}
 
 
-def _join(path: Path, shards: list[Path], request: Request, split: str) -> None:
-    """The shards as one file, one in memory at a time."""
+def _join(path: Path, folder: Path, shards: list[_Shard], request: Request, split: str) -> None:
+    """The shards as one file in the source's order, one of each round in memory at a time."""
     about = {schema.PREPARATION: json.dumps({"request": request.described(), "split": split})}
-    with (
-        schema.atomically(path) as temporary,
-        pq.ParquetWriter(temporary, schema.SCHEMA.with_metadata(about)) as writer,
-    ):
-        for shard in shards:
-            table = pq.read_table(shard)
-            if table.num_rows:
-                writer.write_table(table.replace_schema_metadata(about))
+    described = schema.SCHEMA.with_metadata(about)
+    rounds = [_kept(folder, list(of_round)) for _, of_round in groupby(shards, key=lambda shard: shard.round)]
+    rows = merge(*rounds, key=lambda row: row["extra_info"]["index"])
+    with schema.atomically(path) as temporary, pq.ParquetWriter(temporary, described) as writer:
+        while some := list(islice(rows, SHARD_ROWS)):
+            writer.write_table(pa.Table.from_pylist(some, schema=described))
+
+
+def _kept(folder: Path, shards: list[_Shard]) -> Iterator[dict[str, Any]]:
+    for shard in shards:
+        yield from pq.read_table(shard.path(folder)).to_pylist()
+
+
+def _kept_of(source: Source, folder: Path, shards: dict[str, list[_Shard]]) -> list[str]:
+    """Ids of the rows of the source's training split that are in any file."""
+    ids: list[str] = []
+    for split, parts in shards.items():
+        for part in parts if _origin(source, split) == "train" else ():
+            about = pq.read_table(part.path(folder), columns=["extra_info"])["extra_info"]
+            ids += pc.struct_field(about, "id").to_pylist()
+    return ids
 
 
 def _listed(reasons: dict[str, int]) -> str:

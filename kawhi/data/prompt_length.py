@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from kawhi.data.prompts import IMAGE
+
+
+class Message(TypedDict):
+    """One message of a prompt; its content has an ``<image>`` for each image."""
+
+    role: str
+    content: str
 
 
 class Length(NamedTuple):
@@ -20,10 +27,15 @@ class PromptLength:
     """Counts what verl will: chat template, tokenizer and image sizes are those of the model's own processor.
 
     Qwen's helper resizes an image before the processor does, as in verl's data set, because both round.
+
+    Attributes:
+        special: texts that the tokenizer takes for a token of the model's own, among them those that stand for inputs.
     """
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
+        added = processor.tokenizer.added_tokens_decoder.values()
+        self.special = [token.content for token in added if token.special]
 
     @classmethod
     def of(cls, folder: str) -> PromptLength:
@@ -41,16 +53,16 @@ class PromptLength:
             raise ValueError(f"{folder} holds no processor for images")
         return cls(processor)
 
-    def __call__(self, prompt: str, sizes: Sequence[tuple[int, int]]) -> Length:
+    def __call__(self, messages: Sequence[Message], sizes: Sequence[tuple[int, int]]) -> Length:
         """
         Args:
-            prompt: the user's message, with one ``<image>`` per image.
+            messages: all of the prompt, with one ``<image>`` per image.
             sizes: width and height of each image, pixels.
         """
-        parts = [part for part in re.split(f"({IMAGE})", prompt) if part]
-        content = [{"type": "image"} if part == IMAGE else {"type": "text", "text": part} for part in parts]
         chat = self._processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            [{"role": message["role"], "content": _parts(message["content"])} for message in messages],
+            add_generation_prompt=True,
+            tokenize=False,
         )
         text = len(self._processor.tokenizer(chat)["input_ids"])
         image = sum(self._image_tokens(*size) for size in sizes)
@@ -62,3 +74,9 @@ class PromptLength:
         images = self._processor.image_processor
         resized = smart_resize(height, width, factor=images.patch_size * images.merge_size)
         return images.get_number_of_image_patches(*resized, {}) // images.merge_size**2
+
+
+def _parts(content: str) -> list[dict[str, str]]:
+    """A message's text and images, as verl's data set cuts it."""
+    parts = [part for part in re.split(f"({IMAGE})", content) if part]
+    return [{"type": "image"} if part == IMAGE else {"type": "text", "text": part} for part in parts]

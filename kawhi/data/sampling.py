@@ -12,8 +12,14 @@ def first_by_hash(ids: Iterable[str], count: int, seed: int) -> set[str]:
     return set(ranked[:count])
 
 
-def stratified(strata: Mapping[str, Iterable[str]], count: int, seed: int) -> set[str]:
-    """``count`` ids with the strata's own proportions, rounded by largest remainder (ties: the stratum's name)."""
+def stratified(
+    strata: Mapping[str, Iterable[str]], count: int, seed: int, more: Mapping[str, int] | None = None
+) -> set[str]:
+    """``count`` ids with the strata's own proportions, rounded by largest remainder (ties: the stratum's name).
+
+    Args:
+        more: ids to take of a stratum beyond its share, the next ones in the same order.
+    """
     sizes = {name: len(set(ids)) for name, ids in strata.items()}
     total = sum(sizes.values())
     if not total:
@@ -23,4 +29,5 @@ def stratified(strata: Mapping[str, Iterable[str]], count: int, seed: int) -> se
     by_remainder = sorted(sizes, key=lambda name: (-(count * sizes[name] % total), name))
     for name in by_remainder[: count - sum(shares.values())]:
         shares[name] += 1
-    return set().union(*(first_by_hash(ids, shares[name], seed) for name, ids in strata.items()))
+    wanted = {name: share + (more or {}).get(name, 0) for name, share in shares.items()}
+    return set().union(*(first_by_hash(ids, wanted[name], seed) for name, ids in strata.items()))

@@ -123,26 +123,6 @@ def preparation(path: Path) -> dict[str, Any] | None:
     return json.loads(metadata[PREPARATION]) if PREPARATION in metadata else None
 
 
-def check(path: Path) -> int:
-    """Number of rows of a data set that training can use.
-
-    Raises:
-        ValueError: a column is missing, a row's images do not match its ``<image>`` markers, an image does not decode,
-            or an answer is empty; the message names the row.
-    """
-    file = pq.ParquetFile(path)
-    columns = ["prompt", "images", "reward_model"]
-    missing = sorted(set(columns) - set(file.schema_arrow.names))
-    if missing:
-        raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
-    number = 0
-    for batch in file.iter_batches(64, columns=columns):  # a data set of photographs does not fit into memory
-        for row in batch.to_pylist():
-            _check_row(row, f"{path}, row {number}")
-            number += 1
-    return number
-
-
 def decoded_size(content: bytes) -> tuple[int, int]:
     """Width and height of the picture that an encoded image is, which decodes to its last pixel.
 
@@ -150,17 +130,3 @@ def decoded_size(content: bytes) -> tuple[int, int]:
         Exception: one of the many kinds that PIL raises on broken files.
     """
     return picture(content).size
-
-
-def _check_row(row: dict[str, Any], where: str) -> None:
-    markers = sum(message["content"].count("<image>") for message in row["prompt"])
-    images = row["images"] or []
-    if len(images) != markers:
-        raise ValueError(f"{where}: {markers} <image> marker(s) but {len(images)} image(s)")
-    for image in images:
-        try:
-            decoded_size(image["bytes"] or b"")
-        except Exception as error:
-            raise ValueError(f"{where}: the image cannot be decoded ({error})") from error
-    if not ((row["reward_model"] or {}).get("ground_truth") or "").strip():
-        raise ValueError(f"{where}: no ground_truth in reward_model")

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig
 
 from kawhi import fork_server
-from kawhi.base import health, resources
+from kawhi.base import health, lost, resources
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
@@ -137,6 +137,7 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> End
     begin = max(checkpoints.usable_steps(saved, run_directory.metrics()), default=0)
     log, ended = run_directory.log("train"), Ended(0, 0.0)
     if begin < cell.steps:
+        _refuse_lost_twice(run_directory)
         metrics_file = run_directory.new_metrics_file(after=begin)
         checkpoints.settle(saved, begin)
         log.unlink(missing_ok=True)
@@ -152,6 +153,15 @@ def _train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> End
     if "merge" not in STAGES[cell.study.name]:
         checkpoints.remove_all(saved)  # nobody reads the weights
     return ended
+
+
+def _refuse_lost_twice(run_directory: RunDirectory) -> None:
+    """A row that fails in every launch is not drawn for ever: the order of the data would bring it again."""
+    if rows := lost.lost_twice(run_directory.path):
+        raise StageFailed(
+            f"two launches of this training lost responses of the same data, {lost.described(rows)}: mend or drop it "
+            f"in data.train_file, or mend what failed and remove {lost.lost_file(run_directory.path)} to try it again"
+        )
 
 
 def _launch_training(

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import io
+import time
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
-from PIL import Image
 
 from kawhi.base.checkout import resolve_package_paths
-from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.data import schema
+from kawhi.data.example_checks import RULES
+from kawhi.data.file_checks import Tick, check_file
 from kawhi.evaluation.benchmark import load
 from kawhi.runs.identity import no_data_file
 from kawhi.runs.validation import require_benchmarks, validate, validate_credit
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
 
+_TOLD_EVERY = 10
+"""Seconds."""
+
 
 def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     """Writes ``data.json``: path of the training, validation and benchmark files.
 
     Raises:
-        CellError: a file that is missing or that training cannot use; the message names the row.
+        CellError: a file that is missing or that training cannot use; the message names the rows.
     """
     validate(cell)
     if evaluates(cell):
@@ -36,8 +41,9 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
         files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     else:
         files = (training_files(cell) if trains(cell) else {}) | (benchmark_files(cell) if evaluates(cell) else {})
+    progress = _Progress(cell, run_directory)
     for path in files.values():
-        print(f"{path}: {_checked(Path(path), cell)} rows")
+        print(f"{path}: {_checked(Path(path), cell, progress.tick)} rows")
     write_json(run_directory.path / "data.json", {name: str(path) for name, path in files.items()})
 
 
@@ -69,46 +75,47 @@ def tiny_file(cell: DictConfig, split: Split, count: int, seed: int, *, make: bo
     return path
 
 
-def _checked(path: Path, cell: DictConfig) -> int:
+def _checked(path: Path, cell: DictConfig, tick: Tick) -> int:
     """Number of rows of a file that this cell can train on."""
-    if not path.is_file():
-        raise no_data_file(path, cell.data.name)
-    made, limit = schema.preparation(path), cell.verl.data.max_prompt_length
-    if made is None:
-        try:
-            rows = schema.check(path)
-        except ValueError as error:
-            raise CellError(f"{error}; mend or drop that row") from error
-        if path.resolve().parent != (Path(cell.paths.data) / "tiny").resolve():  # drawn images have the model's size
-            _fit(path, cell, "drop them, shrink their images, or raise verl.data.max_prompt_length")
-        return rows
-    # `kawhi prepare` has decoded every image; only the prompt's length depends on the model and the limit of this cell.
-    request = made["request"]
-    if request["model"] != cell.model.path or request["max_prompt_length"] > limit:
-        again = f"kawhi prepare {request['name']} --model {cell.model.path} --max-prompt-length {limit} --out FOLDER"
-        _fit(path, cell, f"run `{again}` and set data.train_file and data.validation_file to its files")
-    return pq.read_metadata(path).num_rows
-
-
-def _fit(path: Path, cell: DictConfig, mend: str) -> None:
-    """
-    Raises:
-        CellError: prompts with their images are too long for this cell; verl would lose their responses.
-    """
     from kawhi.data.prompt_length import PromptLength
 
-    measure, limit = PromptLength.of(resolve_package_paths(cell.model.path)), cell.verl.data.max_prompt_length
-    long, number = [], 0
-    for batch in pq.ParquetFile(path).iter_batches(64, columns=["prompt", "images", "extra_info"]):
-        for row in batch.to_pylist():
-            sizes = [Image.open(io.BytesIO(image["bytes"])).size for image in row["images"] or []]
-            if measure(row["prompt"][0]["content"], sizes).total > limit:
-                long.append((row["extra_info"] or {}).get("id") or f"row {number}")
-            number += 1
-    if long:
-        raise CellError(
-            f"{len(long)} prompts of {path} are over {limit} tokens for {cell.model.path}, the first is {long[0]}: "
-            f"{mend}"
+    if not path.is_file():
+        raise no_data_file(path, cell.data.name)
+    if path.resolve().parent == (Path(cell.paths.data) / "tiny").resolve():  # drawn in the model's size
+        return check_file(path, tick=tick)
+    limit, mend = cell.verl.data.max_prompt_length, "mend or drop them"
+    if request := _request(path):
+        if request["rules"] == RULES and request["model"] == cell.model.path and request["max_prompt_length"] <= limit:
+            return pq.read_metadata(path).num_rows
+        again = f"kawhi prepare {request['name']} --model {cell.model.path} --max-prompt-length {limit} --out FOLDER"
+        mend = f"run `{again}` and set data.train_file and data.validation_file to its files"
+    measure = PromptLength.of(resolve_package_paths(cell.model.path))
+    return check_file(path, measure, limit, mend=mend, tick=tick)
+
+
+def _request(path: Path) -> dict[str, Any] | None:
+    """What `kawhi prepare`, which checks every row as this stage does, was asked for; ``None`` for another file."""
+    try:
+        return (schema.preparation(path) or {}).get("request")
+    except pa.ArrowException:  # no parquet file, and so none of its files
+        return None
+
+
+class _Progress:
+    """Says how far the checks are, in the log and in the cell's status, once they have taken ten seconds."""
+
+    def __init__(self, cell: DictConfig, run_directory: RunDirectory):
+        self._status, self._steps = run_directory.status, cell.steps
+        self._told = time.monotonic()
+
+    def tick(self, done: int, rows: int) -> None:
+        if time.monotonic() - self._told < _TOLD_EVERY:
+            return
+        self._told = time.monotonic()
+        print(f"{done} of {rows} rows checked", flush=True)
+        write_json(
+            self._status,
+            {"stage": "prepare", "steps": self._steps, "time": time.time(), "checked": done, "rows": rows},
         )
 
 

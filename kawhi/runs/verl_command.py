@@ -14,6 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi import fork_server
 from kawhi.base.checkout import resolve_package_paths
 
+_LOOPS = "kawhi.verl_plugin.lost_responses.NotingManager"
+"""A key that verl reads and its own configuration does not name."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+")
 _RESERVED = {"null", "true", "false", "nan", "inf"}
 
@@ -49,6 +52,7 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
     lines = [f"{key}={to_override(value)}" for key, value in _leaves(known)]
     lines += [f"{key}={to_override(value)}" for key, value in _leaves(given)]
     lines += [f"+{key}={to_override(value)}" for key, value in _leaves(new)]
+    lines.append(f"+actor_rollout_ref.rollout.agent.agent_loop_manager_class={_LOOPS}")
     lines += [f"+kawhi.{key}={to_override(value)}" for key, value in _leaves(kawhi)]
     return lines
 

@@ -101,7 +101,9 @@ def table(
 
 
 def progress_of(status: dict[str, Any]) -> tuple[str, str, str]:
-    """Step, reward and time left of a cell that trains; empty for any other."""
+    """Step, reward and time left of a cell that trains, the rows that are checked of one that prepares; else empty."""
+    if status.get("stage") == "prepare" and "checked" in status:
+        return f"{status['checked']}/{status['rows']}", "", ""
     if status.get("stage") != "train" or "step" not in status:
         return "", "", ""
     reward = f"{status['reward']:.3f}" if status.get("reward") is not None else ""

@@ -7,6 +7,8 @@ from collections import Counter
 
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
+from kawhi.verl_plugin.lost_responses import stop_for_lost
+
 
 class OrderedReplayBuffer(ReplayBuffer):
     """Orders a batch by prompt submission, session and index; verl's order is completion, which no seed fixes.
@@ -50,14 +52,15 @@ class OrderedReplayBuffer(ReplayBuffer):
         }
         return self._materialize_batch(partition_id, mixed[:batch_size], snapshot), metrics
 
+    def _sync_metadata_from_transfer_queue(self):
+        """As verl's; a response that was lost ends the training before anything is computed from the others."""
+        super()._sync_metadata_from_transfer_queue()
+        if failed := sum(map(len, self.failure_keys.values())):
+            stop_for_lost(f"responses of {failed} prompts of this step were")
+
     def _wait_until_finished(self, partition_id: str) -> None:
         while True:
             self._sync_metadata_from_transfer_queue()
-            if failed := self.failure_keys[partition_id]:
-                raise RuntimeError(
-                    f"{len(failed)} prompts of this step lost a response (their agent loops failed): look for "
-                    "'Error in _run_prompt' in the log above"
-                )
             if not self.pending_keys[partition_id] and not self.running_keys[partition_id]:
                 return
             time.sleep(self.poll_interval)

@@ -15,6 +15,7 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 
 from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured
+from kawhi.verl_plugin.lost_responses import stop_for_lost
 from kawhi.verl_plugin.step_samples import write_step
 from kawhi.verl_plugin.stopping import stop_if_asked
 from kawhi.verl_plugin.trainer_signals import (
@@ -210,10 +211,7 @@ def refuse_lost_responses(tags: list[dict]) -> None:
     """
     lost = sum(bool(tag.get("is_padding", False)) for tag in tags)
     if lost:
-        raise RuntimeError(
-            f"{lost} of {len(tags)} responses of this step were lost (their agent loops failed): look for 'Error in "
-            "_run_prompt' in the log above"
-        )
+        stop_for_lost(f"{lost} of {len(tags)} responses of this step were")
 
 
 def weight_metrics(weights: list[Tensor]) -> dict[str, float]:

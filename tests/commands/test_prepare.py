@@ -15,10 +15,11 @@ from PIL import Image
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.commands.cli import main
-from kawhi.data import schema
+from kawhi.data.file_checks import check_file
 from kawhi.data.prompt_length import PromptLength
 from kawhi.data.prompts import compose
 from kawhi.data.sources import chartqa_20k
+from kawhi.runs import prepare as prepare_stage
 from kawhi.runs.identity import cell_hash
 from tests.cells import cell
 from tests.data import layouts
@@ -41,7 +42,7 @@ def test_twice_does_nothing_the_second_time(tmp_path, capsys, name):
     first, printed = state(out), capsys.readouterr().out
     assert f"wrote {out / 'train.parquet'}" in printed
     assert "nothing to do" not in printed
-    assert schema.check(out / "train.parquet") > 0
+    assert check_file(out / "train.parquet") > 0
     assert prepare(source, out, name=name) == 0
     assert f"nothing to do: {out} was prepared in the same way" in capsys.readouterr().out
     assert state(out) == first
@@ -77,7 +78,7 @@ def test_what_is_dropped_is_printed_with_its_id(tmp_path, capsys):
 def test_the_prompt_s_length_is_the_model_s(tmp_path, capsys):
     source = layouts.geo3k(tmp_path / "in", [layouts.geo3k_row(0), layouts.geo3k_row(1, problem="<image>" + "x " * 99)])
     measure = PromptLength.of(resolve_package_paths(layouts.TINY))
-    length = measure(compose("<image>Find x100.", 1), [(60, 40)])
+    length = measure([{"role": "user", "content": compose("<image>Find x100.", 1)}], [(60, 40)])
     assert prepare(source, tmp_path / "out", "--max-prompt-length", str(length.total)) == 0
     assert "train-00001" in capsys.readouterr().out
     assert pq.read_metadata(tmp_path / "out" / "train.parquet").num_rows == 1
@@ -95,7 +96,10 @@ def test_a_length_is_what_the_processor_returns_for_what_verl_gives_it(family, s
     chat = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     seen = fetch_image({"image": image}, image_patch_size=processor.image_processor.patch_size)
     ids = processor(text=[chat], images=[seen, seen])["input_ids"][0]
-    assert measure("<image>and<image>Why?", [size, size]).total == len(ids)
+    message = {"role": "user", "content": "<image>and<image>Why?"}
+    assert measure([message], [size, size]).total == len(ids)
+    longer = measure([{"role": "assistant", "content": "One two."}, message], [size, size])
+    assert longer.total > len(ids)  # no message of a prompt hides another one
 
 
 def test_what_verl_reads_is_what_was_prepared(tmp_path):
@@ -242,13 +246,19 @@ def test_a_cell_trains_on_what_was_prepared(tmp_path):
     assert len(cell_hash(asked)) == 12
 
 
-def test_a_cell_with_another_model_or_limit_measures_the_prompts_again(tmp_path):
+def test_a_cell_with_another_model_or_limit_checks_the_rows_again(tmp_path, monkeypatch):
     asked = cell(tmp_path, "data=geo3k", "model=tiny_qwen3_vl")
     asked.benchmarks[0].problems = 2
     assert prepare(layouts.geo3k(tmp_path / "in"), tmp_path / "data" / "geo3k") == 0
     stage(tmp_path, asked)
+    with monkeypatch.context() as patch:  # and one with newer rules checks every row again
+        patch.setattr(prepare_stage, "RULES", 10**6)
+        patch.setattr(prepare_stage, "check_file", lambda path, *_, mend="", **__: pytest.fail(mend))
+        with pytest.raises(pytest.fail.Exception, match="run `kawhi prepare geo3k --model"):
+            stage(tmp_path, asked)
     asked.verl.data.max_prompt_length = 60
     with pytest.raises(
-        CellError, match=r"23 prompts of .* are over 60 tokens for .*qwen3_vl, the first is train-00000"
+        CellError,
+        match=r"23 of 23 rows cannot .*: row 0 \(id train-00000\): \d+ tokens.* and 18 more.*kawhi prepare geo3k",
     ):
         stage(tmp_path, asked)

@@ -12,6 +12,7 @@ from kawhi.base.errors import CellError
 from kawhi.data import build as module
 from kawhi.data import places, schema
 from kawhi.data.build import Request, build, finished
+from kawhi.data.file_checks import check_file
 from kawhi.data.prompt_length import Length
 from kawhi.data.prompts import INSTRUCTION, compose
 from kawhi.data.sources import PrepareError
@@ -22,10 +23,14 @@ from tests.data import layouts
 LIMIT = 300
 
 
-def measure(prompt, sizes):
+class Words:
     """A processor of a kind: a token for every word and every 100 pixels."""
-    image = sum(width * height // 100 for width, height in sizes)
-    return Length(len(prompt.split()) + image, image)
+
+    special = ("<|image_pad|>", "<|im_end|>")
+
+    def __call__(self, messages, sizes):
+        image = sum(width * height // 100 for width, height in sizes)
+        return Length(sum(len(message["content"].split()) for message in messages) + image, image)
 
 
 def request(reader, **changed):
@@ -35,7 +40,7 @@ def request(reader, **changed):
 
 
 def run(source, out, tick=lambda *_: None, **changed):
-    return build(source, places.fingerprint(source.files), request(source, **changed), out, measure, tick)
+    return build(source, places.fingerprint(source.files), request(source, **changed), out, Words(), tick)
 
 
 def rows(path):
@@ -58,7 +63,7 @@ def test_one_schema_whatever_the_source(tmp_path):
         for name, counts_of in report["splits"].items():
             file = out / f"{name}.parquet"
             assert pq.read_schema(file).equals(schema.SCHEMA)
-            assert schema.check(file) == counts_of["kept"]
+            assert check_file(file, Words(), LIMIT) == counts_of["kept"]
             assert schema.preparation(file) == {"request": request(source).described(), "split": name}
     row = rows(tmp_path / "out of train" / "train.parquet")[0]
     index = row["extra_info"]["index"]
@@ -110,11 +115,13 @@ BROKEN = {
     "image too narrow": {"images": [{"bytes": layouts.picture(0, (28, 5700)), "path": None}]},
     "prompt too long": {"images": [{"bytes": layouts.picture(0, (200, 200)), "path": None}]},
     "foreign marker": {"problem": "<image>What does <video> mean?"},
+    "special token": {"problem": "<image>What does <|image_pad|> mean?"},
 }
 WORDS = len(compose("Find x8.", 1).split())
 DETAIL = {
     "no answer": "the answer is empty or its box is not closed",
     "image count": "2 <image> marker(s) but 1 image(s)",
+    "special token": "the model takes <|image_pad|> in a message for a token of its own, not for text",
     "image missing": "the image: the file holds no bytes for it",
     "image too small": "the image has 27 x 90 pixels; the least side is 28",
     "image too narrow": "the image has 28 x 5700 pixels; the highest ratio is 200",
@@ -131,10 +138,10 @@ def test_what_is_dropped_is_reported_by_id_with_the_reason(tmp_path):
     }
     details = {row["reason"]: row["detail"] for row in report["dropped"]}
     assert {reason: details[reason] for reason in DETAIL} == DETAIL
-    assert details["image cannot be decoded"].startswith("the image: ")
-    assert report["splits"]["train"] == {"rows": 13, "kept": 3, "dropped": dict.fromkeys(BROKEN, 1)}
+    assert details["image cannot be decoded"].startswith("the image cannot be decoded: ")
+    assert report["splits"]["train"] == {"rows": 14, "kept": 3, "dropped": dict.fromkeys(BROKEN, 1)}
     kept = rows(tmp_path / "out" / "train.parquet")
-    assert [row["extra_info"]["index"] for row in kept] == [10, 11, 12]  # numbers of the source, not of the file
+    assert [row["extra_info"]["index"] for row in kept] == [11, 12, 13]  # numbers of the source, not of the file
     assert json.loads((tmp_path / "out" / "geo3k.report.json").read_text()) == report
 
 

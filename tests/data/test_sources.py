@@ -108,7 +108,7 @@ def test_the_sample_has_the_source_s_proportions_whatever_its_order(tmp_path, mo
     random.Random(0).shuffle(shuffled)
     first = ChartQA(layouts.chartqa_hub(tmp_path / "a", TRAIN, VALIDATION))
     second = ChartQA(layouts.chartqa_hub(tmp_path / "b", shuffled, VALIDATION))
-    assert first.chosen == second.chosen
+    assert first.drawn() == second.drawn()
     tasks = [example.task for example in all_of(first, "train")]
     assert (tasks.count("human"), tasks.count("augmented")) == (3, 11)  # 3.5 and 10.5: a tie, by name
     assert len(all_of(first, "validation")) == 4
@@ -129,7 +129,7 @@ def test_committed_ids_are_used_and_a_missing_one_is_named(tmp_path, monkeypatch
     (tmp_path / "ids.txt").write_text("\n".join(names[:5]))
     source = ChartQA(tmp_path)
     assert sorted(name for _, name in source.entries("train")) == names[:5]
-    assert source.finish(tmp_path) == []
+    assert source.finish(tmp_path, names[:5]) == source.instead("train", names[:1]) == []
     assert source.selection() != drawn
     (tmp_path / "ids.txt").write_text("\n".join([*names[:5], "human-0000"]))
     with pytest.raises(PrepareError, match=r"1 of the 6 ids in ids.txt .* the first is human-0000"):

@@ -10,6 +10,7 @@ import pytest
 from omegaconf import open_dict
 
 from kawhi import fork_server
+from kawhi.base import lost
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.processes import run
@@ -18,6 +19,7 @@ from kawhi.runs import cell as module
 from kawhi.runs.cell import STAGES as STUDIES
 from kawhi.runs.cell import TRY_AGAIN, StageFailed, Stopped, last_error, run_cell
 from kawhi.runs.identity import directory_of
+from tests.base.test_lost import prompt
 from tests.cells import cell, metrics_row
 from tests.runs.test_checkpoints import save
 
@@ -237,6 +239,22 @@ def test_a_training_that_was_killed_when_it_was_done_is_not_launched_again(train
     assert module._train(training.cell, run_directory, module.Status(run_directory, 3)).seconds == 0
     assert len(run_directory.merged_metrics.read_text().splitlines()) == 3
     assert (run_directory.checkpoints / "global_step_3").exists()
+
+
+def test_data_that_two_launches_lost_is_not_drawn_a_third_time(training, monkeypatch):
+    run_directory = training.run_directory
+    for number in range(2):
+        killed_after(run_directory, number)
+        monkeypatch.setattr(module, "verl_command", lambda *_, **__: pytest.fail("launched"))
+        lost.note(run_directory.path, ValueError("2 placeholders"), prompt(7, id="q7"))
+    with pytest.raises(
+        StageFailed,
+        match=r"two launches of this training lost responses of the same data, row 7 \(id q7, .*'\): ValueError: 2 "
+        r"placeholders: mend or drop it in data.train_file, or mend what failed and remove .*lost.jsonl to try",
+    ):
+        module._train(training.cell, run_directory, module.Status(run_directory, 3))
+    lost.lost_file(run_directory.path).unlink()
+    training([metrics_row(step) for step in (1, 2, 3)])
 
 
 def test_a_training_that_stops_as_asked_says_after_which_step(training):

@@ -12,6 +12,7 @@ from PIL import Image
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 from kawhi.data import schema
+from kawhi.data.file_checks import check_file
 from kawhi.runs import prepare as module
 from kawhi.runs.prepare import prepare, tiny_file
 from tests.cells import cell
@@ -38,7 +39,7 @@ def example():
 
 def test_every_split_has_its_file(tmp_path):
     found = files(tmp_path, small(tmp_path))
-    assert {name: schema.check(path) for name, path in found.items()} == {
+    assert {name: check_file(path) for name, path in found.items()} == {
         "train": 6,
         "validation": 3,
         "kawhi_tiny": 4,
@@ -91,7 +92,9 @@ def test_a_row_without_its_image_is_named(tmp_path, example):
     schema.write(path, [example, example | {"images": []}])
     with pytest.raises(CellError) as error:
         files(tmp_path, small(tmp_path, f"data.train_file={path}"))
-    assert str(error.value) == f"{path}, row 1: 1 <image> marker(s) but 0 image(s); mend or drop that row"
+    assert str(error.value) == (
+        f"{path}: 1 of 2 rows cannot be trained on: row 1: 1 <image> marker(s) but 0 image(s); mend or drop them"
+    )
     assert not (tmp_path / "run" / "data.json").exists()
 
 
@@ -103,7 +106,8 @@ def test_as_a_stage_it_ends_with_one_sentence_and_code_1(tmp_path, example):
     command = [sys.executable, "-m", module.__name__, str(run_directory.path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    expected = f"CellError: {path}, row 0: 1 <image> marker(s) but 0 image(s); mend or drop that row\n"
+    expected = f"{path}: 1 of 1 rows cannot be trained on: row 0: 1 <image> marker(s) but 0 image(s)"
+    expected = f"CellError: {expected}; mend or drop them\n"
     assert done.stderr == expected
 
 
@@ -116,9 +120,24 @@ def test_a_prompt_longer_than_the_limit_is_refused_with_its_row(tmp_path):
         for i, (q, size) in enumerate(questions)
     ]
     schema.write(path, rows)
-    with pytest.raises(CellError, match=r"1 prompts of .*own\.parquet are over 96 tokens .* the first is row 1: drop"):
+    with pytest.raises(CellError, match=r"1 of 2 rows cannot .*: row 1: \d+ tokens, 36 of .*; the limit is 96; mend"):
         files(tmp_path, small(tmp_path, *asked_files(path)))
     assert files(tmp_path, small(tmp_path, *asked_files(path), "verl.data.max_prompt_length=3000"))
+
+
+def test_checks_that_take_long_say_how_far_they_are(tmp_path, example, monkeypatch, capsys):
+    path = tmp_path / "own.parquet"
+    schema.write(path, [example] * 70)
+    monkeypatch.setattr(module, "_TOLD_EVERY", 0)
+    files(tmp_path, small(tmp_path, *asked_files(path)))
+    printed = capsys.readouterr().out
+    assert "64 of 70 rows checked" in printed
+    assert f"{path}: 70 rows" in printed
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["stage"], status["rows"]) == ("prepare", 4)
+    monkeypatch.undo()
+    files(tmp_path, small(tmp_path, *asked_files(path)))
+    assert "rows checked" not in capsys.readouterr().out
 
 
 def asked_files(path) -> list[str]:

@@ -63,6 +63,11 @@ def test_what_a_training_cell_shows(tmp_path, status, row):
     assert shown([CellView("x", status_file(tmp_path / "x", "train", **status))]) == [["1/1", "x", *row]]
 
 
+def test_long_checks_of_data_show_how_far_they_are(tmp_path):
+    cell = CellView("x", status_file(tmp_path / "x", "prepare", checked=128, rows=4000))
+    assert shown([cell]) == [["1/1", "x", "prepare", "128/4000", "", ""]]
+
+
 def test_on_a_narrow_terminal_the_name_gives_way(cells):
     console = Console(width=60, file=io.StringIO())
     console.print(table([CellView("a" * 80, cells[1].path)]))

@@ -7,7 +7,7 @@ import io
 import pyarrow.parquet as pq
 from PIL import Image
 
-from kawhi.data import schema
+from kawhi.data.file_checks import check_file
 from kawhi.rewards.boxed import is_correct
 from kawhi.tiny.dataset import write_split
 from kawhi.tiny.world import problems
@@ -17,7 +17,7 @@ def test_equal_arguments_give_equal_rows_that_training_can_use(tmp_path):
     paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     for path in paths:
         write_split(path, "validation", count=5, image_size=168, seed=4)
-        assert schema.check(path) == 5
+        assert check_file(path) == 5
     first, second = (pq.read_table(path).to_pylist() for path in paths)
     assert first == second
     for index, (row, problem) in enumerate(zip(first, problems("validation", seed=4), strict=False)):

@@ -100,10 +100,13 @@ def test_a_full_batch_asks_for_nothing_more(monkeypatch):
     assert metrics["training/filter_groups/evicted_samples"] == 0
 
 
-def test_a_lost_response_stops_the_run(monkeypatch):
-    made, queue = buffer(monkeypatch, [MIXED] * 4)
-    queue.items["u002"]["status"] = "failure"
-    with pytest.raises(RuntimeError, match="1 prompts of this step lost a response"):
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_a_lost_response_stops_the_run_before_the_others_are_done(monkeypatch, dynamic):
+    queue = Prompts([MIXED] * 4)
+    made = sampler(monkeypatch, queue, dynamic=dynamic, metric="acc", max_num_gen_batches=3)
+    queue.submit(4)
+    queue.items["u001"]["status"], queue.items["u002"]["status"] = "running", "failure"
+    with pytest.raises(RuntimeError, match="responses of 1 prompts of this step were lost"):
         made.sample(1, "train", 4)
 
 

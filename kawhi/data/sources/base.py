@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -70,6 +70,13 @@ class Source(ABC):
             PrepareError: a file that cannot be read, or lacks a column.
         """
 
+    def instead(self, split: str, dropped: Collection[str]) -> list[tuple[int, str]]:
+        """Rows, as :meth:`entries` and each id once, that are wanted when these ids were dropped; some may be known.
+
+        None where all rows are wanted from the beginning.
+        """
+        return []
+
     @abstractmethod
     def examples(self, split: str, numbers: Sequence[int]) -> Iterator[Example]:
         """These rows, in this order (ascending), in memory one batch at a time."""
@@ -79,8 +86,13 @@ class Source(ABC):
         """Which rows are wanted: part of what makes two preparations the same, known before a file is there."""
         return "all"
 
-    def finish(self, out: Path) -> list[str]:
-        """Writes what belongs beside the data; returns sentences for the user."""
+    def finish(self, out: Path, kept: Collection[str] | None) -> list[str]:
+        """Writes what belongs beside the data; returns sentences for the user.
+
+        Args:
+            kept: ids of the training split's rows that are in the files; ``None`` when only the first ones were asked
+                for.
+        """
         rows = len(self.entries("train"))
         if self.whole is None or rows >= self.whole:
             return []

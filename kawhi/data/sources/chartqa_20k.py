@@ -1,8 +1,9 @@
 """20,000 of ChartQA's 28,299 training questions: the paper's subset is not released, so this one is drawn.
 
-A seeded sample with the source's own proportion of questions by people (7,398) and by machine (20,901).  Its ids are
-``kawhi/data/ids/chartqa_20k.txt`` once somebody with the data has committed them; until then they are drawn and written
-beside the data.
+A seeded sample with the source's own proportion of questions by people (7,398) and by machine (20,901), drawn until as
+many pass the checks.  ``kawhi prepare chartqa_20k`` on the whole data, with its own model and limit, makes the file of
+its ids: it writes ``chartqa_20k.ids.txt`` beside the data, to be committed as ``kawhi/data/ids/chartqa_20k.txt``.  With
+that file the same rows are prepared as without, and no others whatever the model.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,30 +82,44 @@ class Reader(Source):
         return f"the committed ids {hashlib.sha256(IDS.read_bytes()).hexdigest()[:8]}"
 
     @cached_property
-    def chosen(self) -> set[str]:
-        """Ids of the training rows.
+    def committed(self) -> set[str] | None:
+        """Ids of the training rows as they were committed.
 
         Raises:
-            PrepareError: a committed id that this copy of ChartQA does not have.
+            PrepareError: one that this copy of ChartQA does not have.
         """
-        ids = self._ids["train"]
-        if IDS.is_file():
-            chosen = set(IDS.read_text().split())
-            missing = sorted(chosen - set(ids))
-            if missing:
-                raise PrepareError(
-                    f"{len(missing)} of the {len(chosen)} ids in {IDS.name} are not in {self.place}, the first is "
-                    f"{missing[0]}; give a complete copy of ChartQA"
-                )
-            return chosen
+        if not IDS.is_file():
+            return None
+        chosen = set(IDS.read_text().split())
+        missing = sorted(chosen - set(self._ids["train"]))
+        if missing:
+            raise PrepareError(
+                f"{len(missing)} of the {len(chosen)} ids in {IDS.name} are not in {self.place}, the first is "
+                f"{missing[0]}; give a complete copy of ChartQA"
+            )
+        return chosen
+
+    def drawn(self, dropped: Collection[str] = ()) -> set[str]:
+        """Ids of the training rows that are drawn, with one more for each that was dropped, of its kind."""
         strata: dict[str, list[str]] = {}
-        for name in ids:
-            strata.setdefault(name.partition("-")[0], []).append(name)
-        return stratified(strata, SIZE, SEED)
+        for name in self._ids["train"]:
+            strata.setdefault(_stratum(name), []).append(name)
+        return stratified(strata, SIZE, SEED, more=Counter(map(_stratum, dropped)))
 
     def entries(self, split: str) -> list[tuple[int, str]]:
         rows = list(enumerate(self._ids[split]))
-        return [row for row in rows if row[1] in self.chosen] if split == "train" else rows
+        if split != "train":
+            return rows
+        chosen = self.drawn() if self.committed is None else self.committed
+        return [row for row in rows if row[1] in chosen]
+
+    def instead(self, split: str, dropped: Collection[str]) -> list[tuple[int, str]]:
+        if split != "train" or self.committed is not None:
+            return []
+        chosen, first = self.drawn(dropped), dict[str, int]()
+        for number, name in enumerate(self._ids[split]):
+            first.setdefault(name, number)
+        return [(number, name) for name, number in first.items() if name in chosen]
 
     def examples(self, split: str, numbers: Sequence[int]) -> Iterator[Example]:
         for number, row in self._splits[split].rows(numbers):
@@ -118,14 +133,18 @@ class Reader(Source):
                 task=row.stratum,
             )
 
-    def finish(self, out: Path) -> list[str]:
-        if IDS.is_file():
+    def finish(self, out: Path, kept: Collection[str] | None) -> list[str]:
+        if kept is None or self.committed is not None:
             return []
         path = out / "chartqa_20k.ids.txt"
-        path.write_text("".join(f"{name}\n" for name in sorted(self.chosen)))
-        if len(self.chosen) < SIZE:
-            count = len(self.chosen)
-            return [f"this copy of ChartQA is not complete: it has {count} different training questions, not {SIZE}"]
+        path.write_text("".join(f"{name}\n" for name in sorted(kept)))
+        different = len(set(self._ids["train"]))
+        if different < SIZE:
+            return [
+                f"this copy of ChartQA is not complete: it has {different} different training questions, not {SIZE}"
+            ]
+        if len(kept) < SIZE:
+            return [f"{len(kept)} of this copy's {different} different training questions pass the checks, not {SIZE}"]
         return [f"the sample was drawn here; commit {path} as kawhi/data/ids/{IDS.name}, so that all use the same one"]
 
 
@@ -202,6 +221,11 @@ def _identify(rows: _Parquet | _Json) -> list[str]:
         assert row.image is not None
         ids[number] += f"-{_pixels(row.image)}"
     return ids
+
+
+def _stratum(name: str) -> str:
+    """Whose question an id is of: the part that :func:`_id` puts in front."""
+    return name.partition("-")[0]
 
 
 def _id(row: _Row) -> str:
