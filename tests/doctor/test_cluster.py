@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,7 +14,7 @@ from kawhi.doctor import nodes, probe
 from kawhi.doctor.machine import GIB
 from kawhi.doctor.node_findings import Needs, clocks, gpus, ray, same_versions, shared, space
 from kawhi.queue import slurm
-from tests.cells import CONF, options
+from tests.cells import CONF, options, until
 
 NEEDS = Needs("test", gpus=2, cpus=1, memory_gib=1, disk_gib=10)
 
@@ -136,8 +135,7 @@ def test_only_processes_of_its_own_are_ended():
     other = subprocess.Popen(sleep, env={**os.environ, "KAWHI_DOCTOR": "kawhi-doctor-test2-0"})
     own.process = subprocess.Popen(sleep, env={**os.environ, "KAWHI_DOCTOR": own.mark})
     try:
-        while own.process.pid not in own.own():
-            time.sleep(0.01)  # until it has its own environment
+        until(lambda: own.process.pid in own.own())  # it has its own environment
         assert own.end() == 0
         assert own.process.wait() == -15
         assert other.poll() is None

@@ -8,14 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.cells import ROOT, until
+
 SMALL = (
     "steps=2",
     "data.train_problems=32",
@@ -84,15 +85,16 @@ class Workspace:
                 continue
         return found
 
-    def kill_when(self, process: subprocess.Popen, condition, timeout: float = 400) -> None:
-        """SIGKILL to the harness's whole process group as soon as the condition holds."""
-        deadline = time.monotonic() + timeout
-        while not condition(self.status()):
-            assert process.poll() is None, f"the cell ended before it could be killed: {self.status()}"
-            assert time.monotonic() < deadline, f"never got there: {self.status()}"
-            time.sleep(0.2)
+    def kill_when(self, process: subprocess.Popen, condition: Callable[[], object]) -> None:
+        """SIGKILL to the harness's whole process group as soon as the condition holds; nothing of it stays."""
+        until(condition, 400, alive=process)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        self.all_end()
+
+    def all_end(self) -> None:
+        """The kernel ends the stage with the harness, Ray's reaper ends Ray's workers; both need a moment."""
+        until(lambda: not self.processes(), 20)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from hydra import compose, initialize_config_dir
 from kawhi import fork_server
 from kawhi.runs.verl_command import command, environment
 from kawhi.tiny.dataset import write_split
+from tests.cells import ROOT
 
-from .conftest import ROOT, SMALL
+from .conftest import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from .conftest import SMALL, TRAINED, Undisturbed, Workspace
-from .test_killed import assert_all_ended, without
+from .test_killed import without
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def test_ended_in_a_stage(before, undisturbed, stage, how):
         if code != 0 and workspace.status()["stage"] in (stage, "stopped"):
             break
     assert code == (-signal.SIGKILL if how == "killpg" else 130)
-    assert_all_ended(workspace)
+    workspace.all_end()
     all_is_whole(workspace)
     goes_on(workspace, undisturbed)
 

@@ -18,7 +18,7 @@ from kawhi.evaluation.judge import Judge, JudgeSettings
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.evaluation.reply_log import ReplyLog
 from kawhi.evaluation.samples import Reply, read_images, read_samples
-from tests.cells import ROOT
+from tests.cells import ROOT, until
 from tests.evaluation.judged import (
     TOY,
     TOY_EXAMPLES,
@@ -228,9 +228,7 @@ settings = JudgeSettings("stub", {MODEL!r}, {stub.base_url!r}, 1, 2, 60, 60, 0.0
 score(Path({str(tmp_path)!r}), toy, Judge(settings))
 """
         process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
-        end = time.monotonic() + 300
-        while len(stub.requests) < 4 and time.monotonic() < end:
-            time.sleep(0.005)
+        until(lambda: len(stub.requests) >= 4)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not (tmp_path / "score.json").exists()
