@@ -79,6 +79,14 @@ def until(condition: Callable[[], T], seconds: float = 300, alive: subprocess.Po
     return found
 
 
+def environment(process: psutil.Process) -> dict[str, str]:
+    """A process's environment; empty where it has ended or is nobody's."""
+    try:
+        return process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return {}
+
+
 def gone(pid: int) -> bool:
     """Whether a process has ended; one that waits for its parent to notice has."""
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cells import ROOT, until
+from tests.cells import ROOT, environment, until
 
 SMALL = (
     "steps=2",
@@ -76,14 +76,8 @@ class Workspace:
 
     def processes(self) -> list[psutil.Process]:
         """Processes that belong to a run directory of this workspace."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("KAWHI_RUN_DIR", "").startswith(str(self.folder)):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
+        all_of_them = psutil.process_iter()
+        return [each for each in all_of_them if environment(each).get("KAWHI_RUN_DIR", "").startswith(str(self.folder))]
 
     def kill_when(self, process: subprocess.Popen, condition: Callable[[], object]) -> None:
         """SIGKILL to the harness's whole process group as soon as the condition holds; nothing of it stays."""

@@ -8,6 +8,7 @@ import socket
 import sys
 import traceback
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 os.environ.update(
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program, beside pytest
 from tests.reference.methods import nucleus_entropy as literal_nucleus_entropy
+from tests.tiny.made import chat, render
 
 CASES = (("packed", 1), ("padded", 1), ("packed", 2))
 """Layout of a batch and number of ranks."""
@@ -58,7 +60,6 @@ def make_batch(
     """A sequence for each length, whose prompt shows so many images."""
     from verl.utils import tensordict_utils as tu
 
-    from kawhi.tiny.architectures import FAMILIES
     from kawhi.tiny.world import problems
     from kawhi.verl_plugin.wire import PROMPT_INDEX, SELECTED_TOKENS
 
@@ -67,9 +68,8 @@ def make_batch(
     rows = []
     for i, (length, count) in enumerate(zip(lengths, images, strict=True)):
         problem = next(stream)
-        content = [{"type": "image"}] * count + [{"type": "text", "text": problem.question}]
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        shown = [p.drawing.render(FAMILIES[family].image_size) for _, p in zip(range(count), stream, strict=False)]
+        text = processor.apply_chat_template(chat(problem.question, count), add_generation_prompt=True)
+        shown = render(list(islice(stream, count)), family)
         features = processor(images=shown or None, text=[text], return_tensors="pt")
         prompt = features["input_ids"][0]
         response = torch.randint(0, 256, (length,), generator=generator)
