@@ -42,10 +42,12 @@ class Workspace:
         paths = [f"paths.{name}={self.folder / name}" for name in ("runs", "records", "data")]
         return [sys.executable, str(ROOT / "experiments" / "run.py"), *overrides, *paths]
 
-    def run(self, *overrides: str, timeout: float = 800) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            self.command(*overrides), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
-        )
+    def run(self, *overrides: str, code: int | None = 0, timeout: float = 900) -> subprocess.CompletedProcess:
+        """A cell to its end, with this exit code; ``None`` for any."""
+        pipes = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+        done = subprocess.run(self.command(*overrides), timeout=timeout, **pipes)
+        assert code in (None, done.returncode), done.stderr[-3000:]
+        return done
 
     def start(self, *overrides: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -114,7 +116,7 @@ class Undisturbed(Workspace):
     def sweep(self, what: str, score: float) -> subprocess.CompletedProcess:
         """A sweep of one cell whose untrained model should have ``score``."""
         gate = f"+gate.scores={{tiny-qwen2.5-vl: {{kawhi_tiny: {score}}}}}"
-        done = self.run("-m", "credit=kawhi", "logger=tensorboard", gate, *SMALL)
+        done = self.run("-m", "credit=kawhi", "logger=tensorboard", gate, *SMALL, code=None)
         self.keep(what, [done.returncode, done.stdout, done.stderr])
         return done
 

@@ -151,8 +151,7 @@ def test_a_further_attempt_may_be_warmer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"seed": 7}, {"temperature": 0.5}, {"retry_temperature": 0.5}, {"model": "other"}, "prompt", "response"],
+    "change", [{"seed": 7}, {"temperature": 0.5}, {"retry_temperature": 0.5}, {"model": "other"}, "prompt", "response"]
 )
 def test_what_can_change_a_verdict_is_asked_anew(tmp_path, toy_prompts, change):  # noqa: F811
     with StubServer(lambda text, images: "1" if "Right answer" in text else '{"score": 2}') as stub:

@@ -339,20 +339,8 @@ def test_a_normal_user_gets_the_same_walls():
         for script in ("launch.py", "seccomp.py"):
             shutil.copy(child / script, scripts)
         readonly = [[path, path] for path in ("/usr", "/lib", "/lib64", "/bin") if os.path.exists(path)]
-        config = {
-            "root": root,
-            "readonly": readonly,
-            "command": ["/usr/bin/python3", "-I", "-S", "-c", code],
-            "environment": {},
-            "address_space": 1 << 30,
-            "memory": 1 << 30,
-            "cpu_seconds": 10,
-            "file_bytes": 1 << 20,
-            "folder_bytes": 1 << 22,
-            "folder_files": 10,
-            "open_files": 64,
-            "processes": 16,
-        }
+        own = {"readonly": readonly, "command": ["/usr/bin/python3", "-I", "-S", "-c", code], "environment": {}}
+        config = sandbox._config(root, {}) | own | {"processes": 16}
         become = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
         command = [*become, "/usr/bin/python3", "-I", "-S", f"{scripts}/launch.py", json.dumps(config)]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
