@@ -67,8 +67,8 @@ def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, requ
     workspace.run(*SMALL)
     undisturbed = request.getfixturevalue("undisturbed")  # last: by now another worker may have run it
     record, expected = workspace.record(), undisturbed.record()
-    other = ("run", "health", "command")  # when, where and how fast; and in which words it was asked for
-    assert without(record, *other) == without(expected, *other)
+    own = ("run", "health", "command")  # when, where and how fast; and in which words it was asked for
+    assert without(record, *own) == without(expected, *own)
     assert record["health"] == pytest.approx(expected["health"], abs=1e-5)
     same_numbers(numbers(run_directory), numbers(undisturbed.run_directory()))
     assert (run_directory / "train" / "metrics-0.jsonl").read_text() == first_step
