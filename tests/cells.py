@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+import time
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 from hydra import compose, initialize_config_dir
@@ -17,6 +20,7 @@ from kawhi.base.files import write_json
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
+T = TypeVar("T")
 
 
 def options(group: str) -> list[str]:
@@ -63,6 +67,24 @@ def status_file(run_directory: Path, stage: str, **more) -> Path:
     """A run directory of which another process says that it is in ``stage``."""
     write_json(run_directory / "status.json", {"stage": stage, "steps": 20, "time": 100.0, **more})
     return run_directory
+
+
+def until(condition: Callable[[], T], seconds: float = 300, alive: subprocess.Popen | None = None) -> T:
+    """What the condition returned when it first held; fails when it does not in time, or ``alive`` ends before."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert alive is None or alive.poll() is None, f"it ended with {alive.returncode} before"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.02)
+    return found
+
+
+def environment(process: psutil.Process) -> dict[str, str]:
+    """A process's environment; empty where it has ended or is nobody's."""
+    try:
+        return process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return {}
 
 
 def gone(pid: int) -> bool:

@@ -122,12 +122,8 @@ def test_no_two_files_have_one_name():
     siblings = {
         *("kawhi.credit.methods.base", "kawhi.data.sources.base"),  # what one file per method, or per source, fills in
         *("kawhi.runs.launcher", "kawhi.cluster.launcher"),  # Hydra's launchers
-        *(
-            "kawhi.explain.gather",
-            "kawhi.evaluation.browser.gather",
-            "kawhi.explain.page",
-            "kawhi.evaluation.browser.page",
-        ),
+        *("kawhi.explain.gather", "kawhi.evaluation.browser.gather"),
+        *("kawhi.explain.page", "kawhi.evaluation.browser.page"),
         *("kawhi.rewards.sandbox", "kawhi.evaluation.chartmimic.sandbox"),
         *("kawhi.rewards.limits", "kawhi.evaluation.chartmimic.limits"),
         *("kawhi.data.schema", "kawhi.records.schema"),  # of a parquet file's rows, of a record

@@ -12,8 +12,6 @@ import signal
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,13 +24,13 @@ from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.evaluation.judge_server import judge_served
+from kawhi.evaluation.serving import get
 from kawhi.runs.composing import compose_cells
 
 PATIENCE = 60
 """Seconds without an answer after which the server counts as dead."""
 
 _POLL_SECONDS = 2.0
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def judge_block(overrides: Sequence[str], conf: Path = ROOT / "conf") -> tuple[dict[str, Any], Path]:
@@ -71,7 +69,7 @@ def stay(
             answered = time.monotonic()
             while time.monotonic() - answered < patience:
                 time.sleep(min(_POLL_SECONDS, patience / 3))
-                if _healthy(local):
+                if get(f"{local.removesuffix('/v1')}/health", timeout=5 * _POLL_SECONDS) is not None:
                     answered = time.monotonic()
             raise CellError(f"the judge has not answered for {patience:g} s: read {log}")
         finally:
@@ -89,14 +87,6 @@ def _own_name() -> str:
             probe.connect(("10.255.255.255", 1))  # sends nothing; the system chooses the address it would send from
             return probe.getsockname()[0]
     return name
-
-
-def _healthy(base_url: str) -> bool:
-    try:
-        with _DIRECT.open(f"{base_url.removesuffix('/v1')}/health", timeout=_POLL_SECONDS * 5):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

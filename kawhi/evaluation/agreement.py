@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kawhi.base.errors import CellError
-from kawhi.evaluation.samples import Sample
+from kawhi.evaluation.samples import Sample, verdict_of
 
 VERDICTS = ("right", "wrong", "partly")
 NORMAL_95 = 1.959964
@@ -101,15 +101,8 @@ def _refuse_other_responses(both: Sequence[tuple[Sample, Sample]], names: tuple[
 
 def rule_and_judge(samples: Sequence[Sample]) -> list[tuple[str, str]]:
     """Verdicts of the rule and of the judge on the samples that the judge decided."""
-    return [
-        (_verdict(sample.rule_score), sample.verdict)
-        for sample in samples
-        if sample.replies and sample.verdict in VERDICTS
-    ]
-
-
-def _verdict(score: float) -> str:
-    return {0.0: "wrong", 1.0: "right"}.get(score, "partly")
+    decided = (sample for sample in samples if sample.replies and sample.verdict in VERDICTS)
+    return [(verdict_of(sample.rule_score), sample.verdict) for sample in decided]
 
 
 def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:

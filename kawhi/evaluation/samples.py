@@ -84,7 +84,12 @@ class Sample:
             return "error"
         if self.score is None:
             return "open"
-        return {0.0: "wrong", 1.0: "right"}.get(self.score, "partly")
+        return verdict_of(self.score)
+
+
+def verdict_of(score: float) -> str:
+    """``right``, ``wrong`` or ``partly``."""
+    return {0.0: "wrong", 1.0: "right"}.get(score, "partly")
 
 
 def _columns(of: type) -> list[tuple[str, pa.DataType]]:

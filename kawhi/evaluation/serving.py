@@ -125,8 +125,8 @@ def parallel_options(devices: int, tensor_parallel: int) -> list[str]:
 def _wait(process: subprocess.Popen, address: str, name: str, log: Path, start: int, limit: float) -> None:
     began = told = time.monotonic()
     while process.poll() is None:
-        if _get(f"{address}/health") is not None:
-            models = json.loads(_get(f"{address}/v1/models") or '{"data": []}')["data"]
+        if get(f"{address}/health") is not None:
+            models = json.loads(get(f"{address}/v1/models") or '{"data": []}')["data"]
             if name in [model["id"] for model in models]:
                 return
         now = time.monotonic()
@@ -176,12 +176,13 @@ def _ours(process: psutil.Process, family: set[psutil.Process], leader: int) -> 
     return False
 
 
-def _get(url: str) -> bytes | None:
+def get(url: str, timeout: float = 5) -> bytes | None:
+    """What a server of this machine answers; ``None`` where it does not, or with an error."""
     try:
-        with _DIRECT.open(url, timeout=5) as reply:
+        with _DIRECT.open(url, timeout=timeout) as reply:
             return reply.read()
     except (urllib.error.URLError, OSError):
-        return None  # not there yet
+        return None
 
 
 def _free_port() -> int:

@@ -29,6 +29,8 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
+
 READY = "ready"
 """The file in FOLDER that says that all is imported."""
 
@@ -132,24 +134,15 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | Non
     return json.loads(data), list(streams)
 
 
-def descendants(pid: int) -> list[int]:
-    """Process ids of all that a process has started, and they, from /proc."""
-    children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry))
-    found = list(children.get(pid, []))
+def kill_below(pid: int) -> int:
+    """Kills all that a process has started, and they; returns how many there were."""
+    found: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = psutil.Process(pid).children(recursive=True)
     for each in found:
-        found += children.get(each, [])
-    return found
-
-
-def kill_all(pids: list[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    return len(found)
 
 
 class Server:
@@ -237,15 +230,14 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         if not said:
-            kill_all([pid, *descendants(pid)])
+            kill_below(pid)
+            os.kill(pid, signal.SIGKILL)
             connection.close()
             del self.connections[pid]
 
     def _end(self) -> None:
-        own = os.getpid()
         for _ in range(100):  # whoever forks while we look is found by the next look
-            found = descendants(own)
-            kill_all(found)
+            found = kill_below(os.getpid())
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass

@@ -16,6 +16,7 @@ import random
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -141,7 +142,7 @@ class Trainer:
             RuntimeError: a loss that is not finite.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = _learning_rate(self.recipe, step)
+            group["lr"] = learning_rate(self.recipe, step)
         # Short and worked answers run apart: padding the short ones to the worked length would double their cost.
         # Both are divided by the weight of the whole batch, so the model learns the styles' true shares.
         parts = list(filter(None, (self._part(batch, short, wanted) for wanted in (True, False))))
@@ -206,7 +207,8 @@ def train(family: Family, out: Path, recipe: WarmStart = WarmStart()) -> None:
     save(trainer.model.to(torch.bfloat16), family, trainer.tokenizer, out)
 
 
-def _learning_rate(recipe: WarmStart, step: int) -> float:
+def learning_rate(recipe: Any, step: int) -> float:
+    """Of a step: linear up over ``recipe.warmup`` steps, then a cosine down to a twentieth of the peak."""
     warm = min(1.0, (step + 1) / recipe.warmup)
     cosine = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
     return recipe.learning_rate * warm * (0.95 * cosine + 0.05)

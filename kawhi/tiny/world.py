@@ -93,28 +93,29 @@ def _rectangle(rng: random.Random) -> Problem:
     drawing.rectangle(x0, y0, x0 + width, y0 + height)
     drawing.label(x0 + width / 2, y0 + height + 16, str(a))
     drawing.label(x0 + width + 14, y0 + height / 2, str(b))
-    reading = rng.choice(
-        (
-            f"From the figure, the sides are {a} and {b}.",
-            f"In the image, the width is {a} and the height is {b}.",
-            f"I read the sides {a} and {b}.",
-        )
-    )
+    seen = (f"From the figure, the sides are {a} and {b}.", f"In the image, the width is {a} and the height is {b}.")
+    reading = rng.choice((*seen, f"I read the sides {a} and {b}."))
     if rng.random() < 0.5:
         what, answer = "perimeter", 2 * (a + b)
         how, computation = "we add all four sides", f"The perimeter is 2 * ({a} + {b}) = 2 * {a + b} = {answer}."
     else:
         what, answer = "area", a * b
         how, computation = "we multiply the two sides", f"The area is {a} * {b} = {answer}."
-    question = rng.choice((f"What is the {what} of the rectangle?", f"Find the {what} of this rectangle."))
-    task = rng.choice(
-        (
-            f"We need the {what} of a rectangle.",
-            f"The question asks for the {what} of the rectangle.",
-            f"To get the {what}, {how}.",
-        )
-    )
-    return _problem(rng, drawing, question, task, reading, computation, answer, f"rectangle_{what}")
+    question, task = _asked(rng, what, "rectangle", f"To get the {what}, {how}.")
+    return _problem(rng, drawing, question, (task, reading, computation), answer, f"rectangle_{what}")
+
+
+def _asked(rng: random.Random, what: str, figure: str, hint: str) -> tuple[str, str]:
+    """A question for a quantity of a figure, and the paragraph that says what is asked."""
+    question = rng.choice((f"What is the {what} of the {figure}?", f"Find the {what} of this {figure}."))
+    said = f"We need the {what} of a {figure}.", f"The question asks for the {what} of the {figure}."
+    return question, rng.choice((*said, hint))
+
+
+def _read(rng: random.Random, what: str, are: str, values: str) -> str:
+    """The paragraph that reads ``values`` off the image."""
+    seen = f"From the figure, the {what} {are} {values}."
+    return rng.choice((seen, f"I read the {what} {values}.", f"The image shows the {what} {values}."))
 
 
 def _triangle(rng: random.Random) -> tuple[Drawing, tuple, tuple, tuple]:
@@ -134,23 +135,10 @@ def _triangle_sides(rng: random.Random) -> Problem:
     drawing.label((right[0] + top[0]) / 2 + 13, (right[1] + top[1]) / 2 - 6, str(b))
     drawing.label((left[0] + top[0]) / 2 - 13, (left[1] + top[1]) / 2 - 6, str(c))
     answer = a + b + c
-    reading = rng.choice(
-        (
-            f"From the figure, the sides are {a}, {b} and {c}.",
-            f"I read the sides {a}, {b} and {c}.",
-            f"The image shows the sides {a}, {b} and {c}.",
-        )
-    )
-    question = rng.choice(("What is the perimeter of the triangle?", "Find the perimeter of this triangle."))
-    task = rng.choice(
-        (
-            "We need the perimeter of a triangle.",
-            "The question asks for the perimeter of the triangle.",
-            "To get the perimeter, we add all three sides.",
-        )
-    )
+    reading = _read(rng, "sides", "are", f"{a}, {b} and {c}")
+    question, task = _asked(rng, "perimeter", "triangle", "To get the perimeter, we add all three sides.")
     computation = f"The perimeter is {a} + {b} + {c} = {a + b} + {c} = {answer}."
-    return _problem(rng, drawing, question, task, reading, computation, answer, "triangle_perimeter")
+    return _problem(rng, drawing, question, (task, reading, computation), answer, "triangle_perimeter")
 
 
 def _triangle_angle(rng: random.Random) -> Problem:
@@ -160,23 +148,12 @@ def _triangle_angle(rng: random.Random) -> Problem:
     drawing.label(right[0] - 2, right[1] + 16, str(b))
     drawing.label(top[0], top[1] - 15, "?")
     answer = 180 - a - b
-    reading = rng.choice(
-        (
-            f"From the figure, the angles are {a} and {b}.",
-            f"I read the angles {a} and {b}.",
-            f"The image shows the angles {a} and {b}.",
-        )
-    )
+    reading = _read(rng, "angles", "are", f"{a} and {b}")
     question = rng.choice(("What is the missing angle?", "Find the angle marked with a question mark."))
-    task = rng.choice(
-        (
-            "We need the missing angle of a triangle.",
-            "The question asks for the third angle.",
-            "The angles of a triangle add up to 180.",
-        )
-    )
+    said = "We need the missing angle of a triangle.", "The question asks for the third angle."
+    task = rng.choice((*said, "The angles of a triangle add up to 180."))
     computation = f"The angle is 180 - {a} - {b} = {180 - a} - {b} = {answer}."
-    return _problem(rng, drawing, question, task, reading, computation, answer, "triangle_angle")
+    return _problem(rng, drawing, question, (task, reading, computation), answer, "triangle_angle")
 
 
 def _circle(rng: random.Random) -> Problem:
@@ -188,23 +165,10 @@ def _circle(rng: random.Random) -> Problem:
     drawing.line([(x, y), (x + size, y)])
     drawing.label(x + size / 2, y - 14, str(radius))
     answer = 2 * radius
-    reading = rng.choice(
-        (
-            f"From the figure, the radius is {radius}.",
-            f"I read the radius {radius}.",
-            f"The image shows the radius {radius}.",
-        )
-    )
-    question = rng.choice(("What is the diameter of the circle?", "Find the diameter of this circle."))
-    task = rng.choice(
-        (
-            "We need the diameter of a circle.",
-            "The question asks for the diameter of the circle.",
-            "The diameter is twice the radius.",
-        )
-    )
+    reading = _read(rng, "radius", "is", str(radius))
+    question, task = _asked(rng, "diameter", "circle", "The diameter is twice the radius.")
     computation = f"The diameter is 2 * {radius} = {answer}."
-    return _problem(rng, drawing, question, task, reading, computation, answer, "circle_diameter")
+    return _problem(rng, drawing, question, (task, reading, computation), answer, "circle_diameter")
 
 
 def _chart(rng: random.Random) -> Problem:
@@ -216,49 +180,31 @@ def _chart(rng: random.Random) -> Problem:
     asked = rng.choice(("value", "largest", "smallest", "difference", "sum"))
     i, j = sorted(rng.sample(range(len(names)), 2))
     if asked == "value":
-        question = rng.choice((f"What is the value of {names[i]}?", f"Read the value of {names[i]} from the chart."))
-        task = rng.choice(
-            (
-                f"We need the value of {names[i]}.",
-                f"The question asks about {names[i]}.",
-                f"We look for the {mark} named {names[i]}.",
-            )
-        )
-        answer, seen, computation = values[i], f"{names[i]} = {values[i]}", f"The value is {values[i]}."
+        one = names[i]
+        question = rng.choice((f"What is the value of {one}?", f"Read the value of {one} from the chart."))
+        said = f"We need the value of {one}.", f"The question asks about {one}.", f"We look for the {mark} named {one}."
+        answer, seen, computation = values[i], f"{one} = {values[i]}", f"The value is {values[i]}."
     elif asked in ("largest", "smallest"):
         answer = max(values) if asked == "largest" else min(values)
-        question = rng.choice((f"What is the {asked} value in the chart?", f"Find the {asked} value."))
-        task = rng.choice(
-            (
-                f"We need the {asked} value.",
-                f"The question asks for the {asked} value.",
-                f"We compare all the {mark}s.",
-            )
-        )
-        seen = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
-        computation = f"The {asked} value is {answer}."
+        value = f"{asked} value"
+        question = rng.choice((f"What is the {value} in the chart?", f"Find the {value}."))
+        said = f"We need the {value}.", f"The question asks for the {value}.", f"We compare all the {mark}s."
+        seen = ", ".join(f"{name} = {number}" for name, number in zip(names, values, strict=True))
+        computation = f"The {value} is {answer}."
     else:
-        question = rng.choice(
-            (f"What is the {asked} of {names[i]} and {names[j]}?", f"Find the {asked} of {names[i]} and {names[j]}.")
-        )
-        task = rng.choice(
-            (
-                f"We need the {asked} of {names[i]} and {names[j]}.",
-                f"The question asks for the {asked}.",
-                f"We look at {names[i]} and {names[j]}.",
-            )
-        )
+        both = f"{names[i]} and {names[j]}"
+        question = rng.choice((f"What is the {asked} of {both}?", f"Find the {asked} of {both}."))
+        said = f"We need the {asked} of {both}.", f"The question asks for the {asked}.", f"We look at {both}."
         seen = f"{names[i]} = {values[i]} and {names[j]} = {values[j]}"
+        high, low = max(values[i], values[j]), min(values[i], values[j])
+        answer, worked = high - low, f"{high} - {low}"
         if asked == "sum":
-            answer = values[i] + values[j]
-            computation = f"The sum is {values[i]} + {values[j]} = {answer}."
-        else:
-            high, low = max(values[i], values[j]), min(values[i], values[j])
-            answer = high - low
-            computation = f"The difference is {high} - {low} = {answer}."
+            answer, worked = values[i] + values[j], f"{values[i]} + {values[j]}"
+        computation = f"The {asked} is {worked} = {answer}."
+    task = rng.choice(said)
     reading = rng.choice((f"In the chart, {seen}.", f"I read {seen}.", f"The {mark}s show {seen}."))
     task_name = f"{kind}_{asked}_{'labelled' if labelled else 'axis'}"
-    return _problem(rng, drawing, question, task, reading, computation, answer, task_name)
+    return _problem(rng, drawing, question, (task, reading, computation), answer, task_name)
 
 
 def draw_chart(rng: random.Random, kind: str, labelled: bool, names: str, values: list[int]) -> Drawing:
@@ -292,15 +238,6 @@ def draw_chart(rng: random.Random, kind: str, labelled: bool, names: str, values
 
 
 def _problem(
-    rng: random.Random,
-    drawing: Drawing,
-    question: str,
-    task: str,
-    reading: str,
-    computation: str,
-    answer: int,
-    name: str,
+    rng: random.Random, drawing: Drawing, question: str, worked: tuple[str, str, str], answer: int, name: str
 ) -> Problem:
-    return Problem(
-        drawing, question, (task, reading, computation, rng.choice(_ANSWER_LINES) % answer), str(answer), name
-    )
+    return Problem(drawing, question, (*worked, rng.choice(_ANSWER_LINES) % answer), str(answer), name)

@@ -25,7 +25,7 @@ from kawhi.tiny.batching import IGNORE, Batcher
 from kawhi.tiny.mme_split import END, SUBTASKS, pairs
 from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.vision_batching import batch_vision_attention
-from kawhi.tiny.warm_start import CHECKPOINTS, GlyphLoss, save
+from kawhi.tiny.warm_start import CHECKPOINTS, GlyphLoss, learning_rate, save
 from kawhi.tiny.world import Problem
 
 ENDINGS = (END, "\nAnswer the question using a single word or phrase.")
@@ -67,11 +67,7 @@ def train(family: Family, start: Path, out: Path, recipe: YesNo = YesNo()) -> No
     streams = {subtask: pairs(subtask, "warmup", recipe.seed + 1) for subtask in SUBTASKS}
     right = 0.0
     for step in track(range(recipe.steps), description=f"{family} yes/no"):
-        optimizer.param_groups[0]["lr"] = (
-            recipe.learning_rate
-            * min(1.0, (step + 1) / recipe.warmup)
-            * (0.05 + 0.475 * (1 + math.cos(math.pi * step / recipe.steps)))
-        )
+        optimizer.param_groups[0]["lr"] = learning_rate(recipe, step)
         batch = _batch(streams, rng, recipe.pairs)
         inputs, labels = batcher.supervised(batch, [problem.short for problem in batch])
         known = labels[:, 1:] != IGNORE

@@ -5,7 +5,6 @@ Selected by ``VERL_ENGINE_VENDOR=kawhi``; imported by :mod:`kawhi.verl_plugin.wo
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -21,18 +20,14 @@ from kawhi.credit.alignment import AlignmentOptions, packed_alignment
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.vision_attention import VisionAttentionCapture
 from kawhi.regions.selectors import select_attended
-from kawhi.verl_plugin.engine_signals import (
-    blacken_images,
-    image_request,
-    nucleus_of_responses,
-    nucleus_request,
-    response_rows,
-)
+from kawhi.verl_plugin.engine_signals import blacken_images, nucleus_of_responses, request, response_rows
 from kawhi.verl_plugin.wire import (
     ALIGN_SECONDS,
     ALIGNMENT_REQUEST,
     ALPHA,
+    IMAGE_REQUEST,
     NUCLEUS_ENTROPY,
+    NUCLEUS_REQUEST,
     NUCLEUS_SECONDS,
     SELECTED_TOKENS,
 )
@@ -59,19 +54,19 @@ class KawhiEngine(FSDPEngineWithLMHead):
         if self.capture is not None and self.vision is not None:
             self.capture.disarm()
             self.vision.disarm()
-            request = alignment_request(micro_batch)
-            if request is not None:
+            alignment = request(micro_batch, ALIGNMENT_REQUEST)
+            if alignment is not None:
                 self.capture.arm()
-                if request["keep_ratio"] is not None:
+                if alignment["keep_ratio"] is not None:
                     self.vision.arm()
-            others = image_request(micro_batch)
+            others = request(micro_batch, IMAGE_REQUEST)
             if others is not None:
                 fields = _extra_fields(micro_batch, micro_batch["input_ids"].size(0))
                 blacken_images(prepared[0], micro_batch, others, fields, self.model_config.processor, self._image_token)
         return prepared
 
     def prepare_model_outputs(self, output, output_args, micro_batch: TensorDict, logits_processor_func):
-        p = nucleus_request(micro_batch)
+        p = request(micro_batch, NUCLEUS_REQUEST)
         packed = tu.get_non_tensor_data(micro_batch, key="use_remove_padding", default=True)
         # Before verl divides the logits by the temperature, which it does in place where it can.
         start = _now() if p is not None else 0.0
@@ -109,12 +104,6 @@ def _spread(seconds: float, offsets: Tensor) -> Tensor:
     return torch.nested.nested_tensor_from_jagged(parts, torch.arange(count + 1, device=offsets.device))
 
 
-def alignment_request(micro_batch: TensorDict) -> dict[str, Any] | None:
-    """What the trainer asked for, see :data:`ALIGNMENT_REQUEST`; ``None`` when it did not ask."""
-    text = tu.get_non_tensor_data(micro_batch, key=ALIGNMENT_REQUEST, default=None)
-    return json.loads(text) if text else None
-
-
 def micro_batch_alpha(
     capture: AttentionCapture,
     vision: VisionAttentionCapture,
@@ -135,9 +124,9 @@ def micro_batch_alpha(
         RuntimeError: a sequence has image tokens but no selection travelled with it.
         ValueError: a head that the model does not have.
     """
-    request = alignment_request(micro_batch)
-    assert request is not None, "nobody asked for alpha"
-    options = AlignmentOptions(**request["alignment"])
+    asked = request(micro_batch, ALIGNMENT_REQUEST)
+    assert asked is not None, "nobody asked for alpha"
+    options = AlignmentOptions(**asked["alignment"])
     if options.heads is not None and max(options.heads) >= capture.query_heads:
         raise ValueError(
             f"kawhi.alignment.heads={list(options.heads)}: the model has {capture.query_heads} query heads"
@@ -146,10 +135,10 @@ def micro_batch_alpha(
     sequences, tokens = ids.size(0), ids.values()
     sequence, row, in_response = response_rows(micro_batch, packed=packed)
     visual = torch.nonzero((tokens == image_token) & ~in_response)[:, 0]
-    if request["keep_ratio"] is None:
+    if asked["keep_ratio"] is None:
         chosen = _chosen_by_agent_loop(_extra_fields(micro_batch, sequences), sequence[visual])
     else:
-        chosen = _chosen_by_vision_encoder(vision, len(visual), request["keep_ratio"])
+        chosen = _chosen_by_vision_encoder(vision, len(visual), asked["keep_ratio"])
     keys = visual[chosen.to(visual.device)]
     asking = row[in_response] - int(options.query_position == "predicting")  # a prompt is never empty
     captured = capture.take(asking, row[keys], metric=options.metric, rope=options.rope, heads=options.heads)

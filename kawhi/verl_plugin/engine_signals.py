@@ -13,7 +13,7 @@ from verl.utils import tensordict_utils as tu
 from kawhi.credit.entropy import nucleus_entropy
 from kawhi.models.blacken import blacken, random_rows
 from kawhi.verl_plugin.seeds import stable_seed
-from kawhi.verl_plugin.wire import IMAGE_REQUEST, NUCLEUS_REQUEST, PROMPT_INDEX
+from kawhi.verl_plugin.wire import PROMPT_INDEX
 
 
 def response_rows(micro_batch: TensorDict, *, packed: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -34,10 +34,10 @@ def response_rows(micro_batch: TensorDict, *, packed: bool) -> tuple[Tensor, Ten
     return sequence, row, column >= prompt[sequence]
 
 
-def nucleus_request(micro_batch: TensorDict) -> float | None:
-    """``p`` of the nucleus, ``None`` when nobody asked."""
-    p = tu.get_non_tensor_data(micro_batch, key=NUCLEUS_REQUEST, default=None)
-    return None if p is None else float(p)
+def request(micro_batch: TensorDict, key: str) -> Any:
+    """What the trainer asked for under a key of :mod:`kawhi.verl_plugin.wire`; ``None`` when it did not ask."""
+    text = tu.get_non_tensor_data(micro_batch, key=key, default=None)
+    return json.loads(text) if text else None
 
 
 def nucleus_of_responses(logits: Tensor | None, micro_batch: TensorDict, p: float, *, packed: bool) -> Tensor:
@@ -67,16 +67,10 @@ def nucleus_of_responses(logits: Tensor | None, micro_batch: TensorDict, p: floa
     return entropy
 
 
-def image_request(micro_batch: TensorDict) -> dict[str, Any] | None:
-    """See :data:`IMAGE_REQUEST`; ``None`` when the images are to stay."""
-    text = tu.get_non_tensor_data(micro_batch, key=IMAGE_REQUEST, default=None)
-    return json.loads(text) if text else None
-
-
 def blacken_images(
     inputs: dict[str, Any],
     micro_batch: TensorDict,
-    request: dict[str, Any],
+    asked: dict[str, Any],
     fields: list[dict],
     processor,
     image_token: int,
@@ -98,9 +92,7 @@ def blacken_images(
         raise RuntimeError(f"{len(inputs['pixel_values'])} patches for prompts whose images have {int(counts.sum())}")
     rows = torch.cat(
         [
-            random_rows(
-                count, request["share"], stable_seed(request["seed"], own.get(PROMPT_INDEX, 0), request["step"])
-            )
+            random_rows(count, asked["share"], stable_seed(asked["seed"], own.get(PROMPT_INDEX, 0), asked["step"]))
             for count, own in zip(counts.tolist(), fields, strict=True)
         ]
     )

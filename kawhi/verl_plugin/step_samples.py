@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from kawhi.base.files import write_atomically
+from kawhi.verl_plugin.wire import PROMPT_INDEX, SELECTED_TOKENS
 
 PROMPTS = 4
 """Prompts kept per step: at 5 responses of 2,048 tokens about half a megabyte."""
@@ -26,8 +27,6 @@ def write_step(
     rewards: Sequence[Tensor],
     weights: Sequence[Tensor],
     alpha: Sequence[Tensor] | None,
-    selected_key: str,
-    index_key: str,
 ) -> None:
     """Writes ``<run directory>/train/steps/<step>.json``; nothing when verl runs outside the harness.
 
@@ -35,7 +34,6 @@ def write_step(
         uids: prompt of each response.
         extra_fields: what the agent loop said about each response.
         responses, advantages, rewards, weights, alpha: one tensor ``(T,)`` per response; advantages before weighting.
-        selected_key, index_key: names of the selected visual tokens and of the prompt's index in ``extra_fields``.
     """
     folder = os.environ.get("KAWHI_RUN_DIR")
     if folder is None:
@@ -44,14 +42,8 @@ def write_step(
     for i, uid in enumerate(uids):
         if uid not in prompts and len(prompts) == PROMPTS:
             continue
-        prompt = prompts.setdefault(
-            uid,
-            {
-                "index": extra_fields[i].get(index_key),
-                "selected": list(extra_fields[i].get(selected_key, [])),
-                "responses": [],
-            },
-        )
+        index, selected = extra_fields[i].get(PROMPT_INDEX), list(extra_fields[i].get(SELECTED_TOKENS, []))
+        prompt = prompts.setdefault(uid, {"index": index, "selected": selected, "responses": []})
         prompt["responses"].append(
             {
                 "token_ids": responses[i].tolist(),

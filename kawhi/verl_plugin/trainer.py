@@ -28,12 +28,7 @@ from kawhi.verl_plugin.trainer_signals import (
     refuse_without_images,
     response_alpha,
 )
-from kawhi.verl_plugin.wire import (
-    PROMPT_DRAW,
-    PROMPT_INDEX,
-    REGION_SECONDS,
-    SELECTED_TOKENS,
-)
+from kawhi.verl_plugin.wire import PROMPT_DRAW, PROMPT_INDEX, REGION_SECONDS
 
 
 class KawhiTrainer(PPOTrainerSync):
@@ -151,8 +146,6 @@ class KawhiTrainer(PPOTrainerSync):
             rewards=data["rm_scores"].unbind(),
             weights=weights,
             alpha=response_alpha(data, responses) if "alignment" in self.credit.needs else None,
-            selected_key=SELECTED_TOKENS,
-            index_key=PROMPT_INDEX,
         )
 
     def _time_signals(self, data) -> None:

@@ -49,7 +49,7 @@ def first_pass_requests(needs: frozenset[str], kawhi: DictConfig) -> dict[str, A
         keep = kawhi.regions.keep_ratio if kawhi.regions.strategy == "visionzip" else None
         requests[ALIGNMENT_REQUEST] = json.dumps({"alignment": alignment, "keep_ratio": keep})
     if "nucleus_entropy" in needs:
-        requests[NUCLEUS_REQUEST] = float(kawhi.signals.nucleus_p)
+        requests[NUCLEUS_REQUEST] = json.dumps(float(kawhi.signals.nucleus_p))
     return requests
 
 

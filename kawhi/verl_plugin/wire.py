@@ -7,7 +7,7 @@ ALIGNMENT_REQUEST = "kawhi_alignment_request"
 share of tokens that VisionZip keeps, or null where the agent loop has selected tokens)."""
 
 NUCLEUS_REQUEST = "kawhi_nucleus_request"
-"""Non-tensor batch entry that asks the engine for the entropy of the nucleus: its ``p``."""
+"""Non-tensor batch entry that asks the engine for the entropy of the nucleus: JSON of its ``p``."""
 
 IMAGE_REQUEST = "kawhi_image_request"
 """Non-tensor batch entry that asks the engine for a pass with other images: JSON of ``share`` (of the patches that are

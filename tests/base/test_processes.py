@@ -14,7 +14,7 @@ import pytest
 
 from kawhi.base import processes
 from kawhi.base.processes import RUN_DIRECTORY, end_stragglers, run
-from tests.cells import gone
+from tests.cells import gone, until
 
 SLEEP = ["sleep", "600"]
 # A grandchild in a session of its own, as Ray's and vLLM's workers are; its process id is the log.  The second one does
@@ -29,15 +29,6 @@ def start(command: list[str], folder: Path, limit: float = 300, **more):
 
 def python(folder: Path, code: str, limit: float = 300, **more):
     return start([sys.executable, "-c", code], folder, limit, **more)
-
-
-def wait_until(condition, seconds: float = 120) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.parametrize("code", [0, 1, 75, -9])
@@ -176,10 +167,10 @@ def test_killing_the_harness_kills_the_command(tmp_path):
             found[:] = [c for c in psutil.Process(parent.pid).children() if c.name() == "sleep"]
             return bool(found)
 
-        assert wait_until(started)
+        until(started)
         parent.kill()
         parent.wait()
-        assert wait_until(lambda: gone(found[0].pid))
+        until(lambda: gone(found[0].pid))
     finally:
         parent.kill()
         parent.wait()

@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from kawhi.base.files import write_json
-from tests.cells import ROOT
+from tests.cells import ROOT, until
 
 JOB = """
 import sys
@@ -34,6 +33,7 @@ open(sys.argv[1] + '/up', 'w')
 while not os.path.exists(sys.argv[1] + '/stop'):
     time.sleep(0.05)
 """
+STOPS = WAIT_FOR_STOP + "raise SystemExit(75)"
 WAIT = "import sys, time\nopen(sys.argv[1] + '/up', 'w')\ntime.sleep(900)"
 SCONTROL = """#!/bin/sh
 [ -e {folder}/refuse ] && {{ echo no >&2; exit 1; }}
@@ -67,18 +67,20 @@ class Job:
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def run(self, code: str) -> int:
-        process = self.start(code)
-        process.communicate(timeout=600)
+    def run(self, code: str, number: int | None = None) -> int:
+        """The exit code of a job, which may be sent a signal when its cell is up; what it printed is ``output``."""
+        process = self.start(code) if number is None else self.up(code)
+        if number is not None:
+            process.send_signal(number)
+        self.output, _ = process.communicate(timeout=600)
+        for file in ("up", "stop"):
+            (self.folder / file).unlink(missing_ok=True)
         return process.returncode
 
     def up(self, code: str) -> subprocess.Popen:
         """A job whose cell has said that it is up."""
-        process, deadline = self.start(code), time.monotonic() + 600
-        while not (self.folder / "up").exists():
-            assert time.monotonic() < deadline
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+        process = self.start(code)
+        until((self.folder / "up").exists, 600, alive=process)
         return process
 
     def left(self, time: str) -> None:
@@ -86,14 +88,6 @@ class Job:
         squeue = self.folder.parent / "bin" / "squeue"
         squeue.write_text(f"#!/bin/sh\necho {time}\n")
         squeue.chmod(0o755)
-
-    def signalled(self, code: str, number: int) -> tuple[int, str]:
-        process = self.up(code)
-        process.send_signal(number)
-        output, _ = process.communicate(timeout=600)
-        (self.folder / "up").unlink()
-        (self.folder / "stop").unlink(missing_ok=True)
-        return process.returncode, output
 
     def diary(self) -> list[dict]:
         return json.loads((self.folder / "jobs.json").read_text())
@@ -120,10 +114,23 @@ def test_a_cell_that_ends_well(job):
     assert job.requeued() == []
 
 
-def test_a_failure_keeps_its_exit_code(job):
-    assert job.run("raise SystemExit(7)") == 7
-    assert job.diary()[-1]["ended"] == "exit code 7"
-    assert job.requeued() == []
+@pytest.mark.parametrize(
+    ("code", "number", "status", "ended"),
+    [
+        ("raise SystemExit(7)", None, 7, "exit code 7"),
+        ("import os; os.kill(os.getpid(), 9)", None, 75, "exit code 75, queued again"),
+        (STOPS, signal.SIGUSR2, 75, "stopped as Slurm asked, queued again"),
+        (WAIT_FOR_STOP, signal.SIGUSR2, 0, "done"),
+        (WAIT_FOR_STOP + "raise SystemExit(3)", signal.SIGUSR2, 3, "exit code 3"),
+        (WAIT, signal.SIGTERM, 143, "ended by Slurm"),
+    ],
+    ids=["fails", "is killed", "stops as asked", "is done when asked", "fails when asked", "is cancelled"],
+)
+def test_what_a_cell_s_end_makes_of_its_job(job, code, number, status, ended):
+    assert job.run(code, number) == status
+    assert job.diary()[-1]["ended"] == ended
+    assert job.requeued() == ["requeue 12_3"] * ended.endswith("queued again")  # scancel must not bring a job back
+    assert ("Slurm asked to stop: saving" in job.output) == (number == signal.SIGUSR2)
 
 
 def test_75_queues_again_as_often_as_stated(job):
@@ -132,23 +139,10 @@ def test_75_queues_again_as_often_as_stated(job):
     assert job.requeued() == ["requeue 12_3"] * 2  # of this task alone, not of its array
 
 
-def test_a_cell_that_was_killed_may_succeed_later(job):
-    assert job.run("import os; os.kill(os.getpid(), 9)") == 75
-    assert job.requeued() == ["requeue 12_3"]
-
-
-def test_slurm_s_notice_becomes_a_request_to_stop(job):
-    code, output = job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)
-    assert code == 75
-    assert "Slurm asked to stop: saving" in output
-    assert job.diary()[-1]["ended"] == "stopped as Slurm asked, queued again"
-    assert job.requeued() == ["requeue 12_3"]
-
-
 def test_stops_that_slurm_asks_for_are_not_counted_as_failures(job):
     for step in range(1, 5):
         write_metrics(job.folder, step)
-        assert job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] == 75
+        assert job.run(STOPS, signal.SIGUSR2) == 75
     assert job.requeued() == ["requeue 12_3"] * 4
     assert job.run("raise SystemExit(75)") == 75
     assert len(job.requeued()) == 5
@@ -156,7 +150,7 @@ def test_stops_that_slurm_asks_for_are_not_counted_as_failures(job):
 
 def test_a_job_that_gets_nowhere_ends(job):
     write_metrics(job.folder, 3)
-    codes = [job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] for _ in range(3)]
+    codes = [job.run(STOPS, signal.SIGUSR2) for _ in range(3)]
     assert codes == [75, 75, 1]
     assert "3 jobs in a row ended at their time limit without one more step" in job.diary()[-1]["ended"]
     assert len(job.requeued()) == 2
@@ -169,13 +163,13 @@ def test_an_evaluation_that_gets_nowhere_ends_and_one_that_gets_on_does_not(job)
     responses.parent.mkdir(parents=True)
     for number in range(1, 5):
         responses.write_text("{}\n" * number)
-        assert job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] == 75
-    assert [job.signalled(WAIT_FOR_STOP + "raise SystemExit(75)", signal.SIGUSR2)[0] for _ in range(2)] == [75, 1]
+        assert job.run(STOPS, signal.SIGUSR2) == 75
+    assert [job.run(STOPS, signal.SIGUSR2) for _ in range(2)] == [75, 1]
     assert len(job.requeued()) == 5
 
 
 def test_a_second_job_that_finds_the_cell_taken_leaves_the_first_ones_entry_alone(job):
-    first = job.up(WAIT_FOR_STOP + "raise SystemExit(75)")
+    first = job.up(STOPS)
     job.environment["SLURM_ARRAY_TASK_ID"] = "4"
     assert job.run("raise SystemExit(1)") == 1
     (job.folder / "stop").touch()
@@ -186,31 +180,12 @@ def test_a_second_job_that_finds_the_cell_taken_leaves_the_first_ones_entry_alon
     ]
 
 
-def test_a_cell_that_is_done_when_the_notice_comes_is_done(job):
-    assert job.signalled(WAIT_FOR_STOP, signal.SIGUSR2)[0] == 0
-    assert job.diary()[-1]["ended"] == "done"
-    assert job.requeued() == []
-
-
-def test_a_cell_that_fails_after_the_notice_has_failed(job):
-    assert job.signalled(WAIT_FOR_STOP + "raise SystemExit(3)", signal.SIGUSR2)[0] == 3
-    assert job.requeued() == []
-
-
-def test_what_is_ended_by_slurm_is_not_queued_again_by_us(job):
-    """scancel must not bring a job back."""
-    code, _ = job.signalled(WAIT, signal.SIGTERM)
-    assert code == 143
-    assert job.diary()[-1]["ended"] == "ended by Slurm"
-    assert job.requeued() == []
-
-
 @pytest.mark.parametrize(
     ("left", "again"), [("0:00", True), ("0:42", True), ("INVALID", True), ("1:00:00", False), ("1-00:00:00", False)]
 )
 def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, again):
     job.left(left)
-    job.signalled(WAIT, signal.SIGTERM)
+    job.run(WAIT, signal.SIGTERM)
     assert job.requeued() == ["requeue 12_3"] * again
     assert job.diary()[-1]["ended"] == ("out of time, queued again" if again else "ended by Slurm")
 
@@ -218,7 +193,7 @@ def test_a_job_that_ran_into_its_time_limit_is_queued_again(job, left, again):
 def test_a_job_out_of_time_that_slurm_does_not_queue_again_says_so(job):
     job.left("0:42")
     (job.folder.parent / "refuse").touch()
-    assert job.signalled(WAIT, signal.SIGTERM)[0] == 143
+    assert job.run(WAIT, signal.SIGTERM) == 143
     assert job.diary()[-1]["ended"].startswith("out of time; could not be queued again")
 
 

@@ -16,6 +16,7 @@ pytest.importorskip("hydra", reason="the training extra is not installed")
 
 from kawhi.base.errors import CellError
 from kawhi.cluster.judge_job import judge_block, stay
+from tests.cells import until
 
 
 def test_the_judge_that_is_served(tmp_path):
@@ -53,8 +54,7 @@ def test_the_judges_address_is_there_while_it_answers(tmp_path, capsys):
     seen = {}
 
     def interrupt():
-        while not file.exists():
-            time.sleep(0.05)
+        until(file.exists)
         seen.update(json.loads(file.read_text()))
         time.sleep(1.5)  # longer than the patience: it answers
         seen["still"] = file.exists()
@@ -77,8 +77,7 @@ def test_a_judge_that_dies_ends_the_job(tmp_path):
     file, block = tmp_path / "judge.json", {"model": "a judge", "dead": True}
 
     def kill():
-        while not file.exists():
-            time.sleep(0.05)
+        until(file.exists)
         block["stop"]()
 
     threading.Thread(target=kill).start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,7 +14,7 @@ from kawhi.doctor import nodes, probe
 from kawhi.doctor.machine import GIB
 from kawhi.doctor.node_findings import Needs, clocks, gpus, ray, same_versions, shared, space
 from kawhi.queue import slurm
-from tests.cells import CONF, options
+from tests.cells import CONF, options, until
 
 NEEDS = Needs("test", gpus=2, cpus=1, memory_gib=1, disk_gib=10)
 
@@ -104,6 +103,11 @@ def test_a_scale_without_gpus_looks_for_none(both):
     assert gpus(both, Needs("cpu", 0, 2, 8, 1)).ok
 
 
+def driver(folder, script: str) -> None:
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "nvidia-smi").chmod(0o755)
+
+
 @pytest.mark.parametrize(
     ("given", "names", "visible"),
     [(None, "a\nb\n", 2), ("0", "a\nb\n", 1), ("0,1", None, 2), ("", "a\n", 0), (None, None, 0)],
@@ -111,9 +115,7 @@ def test_a_scale_without_gpus_looks_for_none(both):
 def test_gpus_are_those_that_the_job_may_use(tmp_path, monkeypatch, given, names, visible):
     """The driver lists what the node has; without one only the variable is left."""
     if names is not None:
-        command = tmp_path / "nvidia-smi"
-        command.write_text(f"#!/bin/sh\nprintf '{names}'\n")
-        command.chmod(0o755)
+        driver(tmp_path, f"printf '{names}'")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin" if names is not None else str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if given is not None:
@@ -122,9 +124,7 @@ def test_gpus_are_those_that_the_job_may_use(tmp_path, monkeypatch, given, names
 
 
 def test_a_broken_driver_is_told(tmp_path, monkeypatch):
-    command = tmp_path / "nvidia-smi"
-    command.write_text("#!/bin/sh\necho 'NVML mismatch' >&2\nexit 18\n")
-    command.chmod(0o755)
+    driver(tmp_path, "echo 'NVML mismatch' >&2; exit 18")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     assert probe.gpus() == {"visible": 0, "names": [], "trouble": "NVML mismatch"}
 
@@ -136,8 +136,7 @@ def test_only_processes_of_its_own_are_ended():
     other = subprocess.Popen(sleep, env={**os.environ, "KAWHI_DOCTOR": "kawhi-doctor-test2-0"})
     own.process = subprocess.Popen(sleep, env={**os.environ, "KAWHI_DOCTOR": own.mark})
     try:
-        while own.process.pid not in own.own():
-            time.sleep(0.01)  # until it has its own environment
+        until(lambda: own.process.pid in own.own())  # it has its own environment
         assert own.end() == 0
         assert own.process.wait() == -15
         assert other.poll() is None

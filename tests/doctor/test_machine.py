@@ -42,14 +42,6 @@ def test_every_problem_has_a_remedy_and_only_problems_have_one(tmp_path):
         assert finding.seen
 
 
-def test_memory(healthy, monkeypatch):
-    monkeypatch.setattr(resources, "available_memory", lambda: int(1.5 * GIB))
-    found = problems(healthy)
-    assert set(found) == {"memory"}
-    assert found["memory"].seen == "1.5 GiB available"
-    assert found["memory"].remedy == "free 4 GiB: close other programs or use a larger machine"
-
-
 def test_the_doctor_asks_for_what_a_cell_needs():
     needs = OmegaConf.load(CONF / "scale" / "cpu.yaml").scale.needs
     assert needs.memory_gib == doctor.NEEDS_MEMORY
@@ -77,11 +69,6 @@ def test_no_shared_memory(healthy, monkeypatch):
     assert problems(healthy)["shared memory"].remedy.startswith("mount a tmpfs on /dev/shm")
 
 
-def test_python(healthy, monkeypatch):
-    monkeypatch.setattr(doctor.sys, "version_info", (3, 12, 1))
-    assert set(problems(healthy)) == {"Python"}
-
-
 @pytest.mark.parametrize(("flags", "fine"), [("sse4_2 avx2", True), ("avx512f", True), ("sse4_2 avx", False)])
 def test_processor(healthy, monkeypatch, flags, fine):
     class FakePath(type(doctor.Path())):
@@ -93,13 +80,29 @@ def test_processor(healthy, monkeypatch, flags, fine):
     assert ("processor" not in problems(healthy)) is fine
 
 
-def test_ports(healthy, monkeypatch):
-    class NoSocket(doctor.socket.socket):
-        def bind(self, address):
-            raise PermissionError("not permitted")
+class NoSocket(doctor.socket.socket):
+    def bind(self, address):
+        raise PermissionError("not permitted")
 
-    monkeypatch.setattr(doctor.socket, "socket", NoSocket)
-    assert set(problems(healthy)) == {"loopback ports"}
+
+TROUBLE = "torch cannot be imported: ImportError: libcudnn.so.9"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value", "check", "seen", "remedy"),
+    [
+        (resources, "available_memory", lambda: int(1.5 * GIB), "memory", "1.5 GiB available", "free 4 GiB: close"),
+        (doctor.sys, "version_info", (3, 12, 1), "Python", "3.", "install Python 3.11"),
+        (doctor.socket, "socket", NoSocket, "loopback ports", "not permitted", "allow connections on 127.0.0.1"),
+        (doctor.importable, "trouble", lambda: TROUBLE, "imports", TROUBLE, "run `make clean setup`"),
+    ],
+)
+def test_one_fault_is_one_problem(healthy, monkeypatch, module, name, value, check, seen, remedy):
+    monkeypatch.setattr(module, name, value)
+    ((found, problem),) = problems(healthy).items()
+    assert found == check
+    assert problem.seen.startswith(seen)
+    assert problem.remedy.startswith(remedy)
 
 
 @pytest.mark.parametrize(
@@ -126,14 +129,6 @@ def test_versions(healthy, monkeypatch, versions, found):
 
     monkeypatch.setattr(pins.metadata, "version", version)
     assert set(problems(healthy)) == found
-
-
-def test_what_cannot_be_imported_is_told_however_right_its_version_is(healthy, monkeypatch):
-    monkeypatch.setattr(doctor.importable, "trouble", lambda: "torch cannot be imported: ImportError: libcudnn.so.9")
-    found = problems(healthy)
-    assert set(found) == {"imports"}
-    assert found["imports"].seen == "torch cannot be imported: ImportError: libcudnn.so.9"
-    assert found["imports"].remedy.startswith("run `make clean setup`")
 
 
 def test_problems_are_printed_with_what_to_do(healthy, monkeypatch, capsys):

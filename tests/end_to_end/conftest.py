@@ -8,14 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.cells import ROOT, environment, until
+
 SMALL = (
     "steps=2",
     "data.train_problems=32",
@@ -41,10 +42,12 @@ class Workspace:
         paths = [f"paths.{name}={self.folder / name}" for name in ("runs", "records", "data")]
         return [sys.executable, str(ROOT / "experiments" / "run.py"), *overrides, *paths]
 
-    def run(self, *overrides: str, timeout: float = 800) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            self.command(*overrides), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
-        )
+    def run(self, *overrides: str, code: int | None = 0, timeout: float = 900) -> subprocess.CompletedProcess:
+        """A cell to its end, with this exit code; ``None`` for any."""
+        pipes = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+        done = subprocess.run(self.command(*overrides), timeout=timeout, **pipes)
+        assert code in (None, done.returncode), done.stderr[-3000:]
+        return done
 
     def start(self, *overrides: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -75,24 +78,19 @@ class Workspace:
 
     def processes(self) -> list[psutil.Process]:
         """Processes that belong to a run directory of this workspace."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("KAWHI_RUN_DIR", "").startswith(str(self.folder)):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
+        all_of_them = psutil.process_iter()
+        return [each for each in all_of_them if environment(each).get("KAWHI_RUN_DIR", "").startswith(str(self.folder))]
 
-    def kill_when(self, process: subprocess.Popen, condition, timeout: float = 400) -> None:
-        """SIGKILL to the harness's whole process group as soon as the condition holds."""
-        deadline = time.monotonic() + timeout
-        while not condition(self.status()):
-            assert process.poll() is None, f"the cell ended before it could be killed: {self.status()}"
-            assert time.monotonic() < deadline, f"never got there: {self.status()}"
-            time.sleep(0.2)
+    def kill_when(self, process: subprocess.Popen, condition: Callable[[], object]) -> None:
+        """SIGKILL to the harness's whole process group as soon as the condition holds; nothing of it stays."""
+        until(condition, 400, alive=process)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        self.all_end()
+
+    def all_end(self) -> None:
+        """The kernel ends the stage with the harness, Ray's reaper ends Ray's workers; both need a moment."""
+        until(lambda: not self.processes(), 20)
 
 
 @pytest.fixture
@@ -118,7 +116,7 @@ class Undisturbed(Workspace):
     def sweep(self, what: str, score: float) -> subprocess.CompletedProcess:
         """A sweep of one cell whose untrained model should have ``score``."""
         gate = f"+gate.scores={{tiny-qwen2.5-vl: {{kawhi_tiny: {score}}}}}"
-        done = self.run("-m", "credit=kawhi", "logger=tensorboard", gate, *SMALL)
+        done = self.run("-m", "credit=kawhi", "logger=tensorboard", gate, *SMALL, code=None)
         self.keep(what, [done.returncode, done.stdout, done.stderr])
         return done
 

@@ -35,6 +35,7 @@ def test_dynamic_sampling_that_finds_nothing_stops_with_a_sentence(workspace):
         *TRAINED,
         f"verl.reward.custom_reward_function.path={reward}",
         "verl.algorithm.filter_groups.max_num_gen_batches=2",
+        code=None,
     )
     assert done.returncode not in (0, 75)
     assert "dynamic sampling tried 16 prompts in step 1 and found 0 of the 8 groups" in done.stderr
@@ -50,8 +51,7 @@ def test_weights_on_two_ranks_are_those_on_one(workspace):
     }
     found = {}
     for count, own in ranks.items():
-        done = workspace.run(*ALL_SIGNALS, "study=timing", *TRAINED, "steps=1", *own)
-        assert done.returncode == 0, done.stderr[-3000:]
+        workspace.run(*ALL_SIGNALS, "study=timing", *TRAINED, "steps=1", *own)
         (steps,) = (workspace.folder / "runs").glob(
             f"{'two_ranks' if count == 2 else 'adhoc'}/*/train/steps/000001.json"
         )

@@ -26,8 +26,7 @@ def finished(request, tmp_path_factory):
     if credit == "kawhi":
         return request.getfixturevalue("undisturbed")
     workspace = Workspace(tmp_path_factory.mktemp(model))
-    done = workspace.run(f"model={model}", f"credit={credit}", *SMALL)
-    assert done.returncode == 0, done.stderr[-3000:]
+    workspace.run(f"model={model}", f"credit={credit}", *SMALL)
     return workspace
 
 
@@ -54,8 +53,7 @@ def test_the_untrained_model_is_evaluated_without_training(undisturbed):
     assert record["benchmarks"]["kawhi_tiny"]["n"] == 32
     assert record["config"].keys() == {"model", "benchmarks", "evaluation", "study", "scale", "data"}
     assert not (undisturbed.run_directory(BASELINE) / "train").exists()
-    again = undisturbed.run("study=baseline", "credit=vppo", "algorithm=dapo", *SMALL[-2:])
-    assert again.returncode == 0
+    undisturbed.run("study=baseline", "credit=vppo", "algorithm=dapo", *SMALL[-2:])
     assert len(list(undisturbed.folder.glob("records/*.json"))) == 2, "no method and no algorithm is part of it"
 
 
@@ -153,7 +151,6 @@ def test_the_command_of_the_record_names_this_cell_and_a_second_run_does_nothing
     words = shlex.split(before["command"])
     assert words[:2] == ["python", "experiments/run.py"]
     done = finished.run(*words[2:])
-    assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith("done: ")
     assert finished.record() == before
     assert (record_file.stat().st_mtime_ns, launches.stat().st_mtime_ns) == stamps, "no stage was started"

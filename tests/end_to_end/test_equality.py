@@ -11,8 +11,9 @@ from hydra import compose, initialize_config_dir
 from kawhi import fork_server
 from kawhi.runs.verl_command import command, environment
 from kawhi.tiny.dataset import write_split
+from tests.cells import ROOT
 
-from .conftest import ROOT, SMALL
+from .conftest import SMALL
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +21,7 @@ pytestmark = pytest.mark.slow
 IGNORED = ("timing", "perf/", "kawhi/")
 # Which requests vLLM computes together depends on the machine's load and moves the last digits of the rollout's
 # log-probs; one request at a time, from its first token on, leaves nothing to the load.
-ALONE = (
-    "verl.actor_rollout_ref.rollout.max_num_seqs=1",
-    "+verl.actor_rollout_ref.rollout.enable_prefix_caching=false",
-)
+ALONE = ("verl.actor_rollout_ref.rollout.max_num_seqs=1", "+verl.actor_rollout_ref.rollout.enable_prefix_caching=false")
 
 
 def metrics(family: str, folder: Path, *, stock: bool) -> list[dict]:

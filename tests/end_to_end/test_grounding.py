@@ -9,8 +9,7 @@ SMALL = ("ablation=grounding", "study.problems=6", "model=tiny_qwen3_vl")
 
 @pytest.mark.parametrize("image", ["true_image", "wrong_image"])
 def test_a_condition_is_measured_and_not_measured_again(workspace, image):
-    done = workspace.run(*SMALL, f"study.image={image}", timeout=200)
-    assert done.returncode == 0, done.stderr[-3000:]
+    workspace.run(*SMALL, f"study.image={image}", timeout=200)
     record = workspace.record()
     assert record["study"] == "grounding"
     measured = record["grounding"]
@@ -22,11 +21,10 @@ def test_a_condition_is_measured_and_not_measured_again(workspace, image):
         assert measured["order"] < 1.0
         assert measured["weight_shift"] > 0
     assert not (workspace.run_directory() / "train").exists()
-    assert workspace.run(*SMALL, f"study.image={image}", timeout=60).returncode == 0
+    workspace.run(*SMALL, f"study.image={image}", timeout=60)
     assert workspace.record() == record
 
 
 def test_a_method_without_alignment_has_nothing_to_control(workspace):
-    done = workspace.run(*SMALL, "credit=uniform", timeout=200)
-    assert done.returncode == 1
+    done = workspace.run(*SMALL, "credit=uniform", timeout=200, code=1)
     assert "credit=uniform has no alignment to control" in done.stderr

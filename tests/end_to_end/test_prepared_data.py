@@ -32,18 +32,9 @@ def test_prepared_files_train_with_the_math_reward(workspace):
     source = geo3k(workspace.folder / "hub", train=drawn(32), validation=8)
     out = workspace.folder / "data" / "geo3k"
     options = ["--from", str(source), "--out", str(out), "--model", TINY, "--max-prompt-length", "160"]
-    prepared = subprocess.run(
-        [sys.executable, "-m", "kawhi", "prepare", "geo3k", *options],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert prepared.returncode == 0, prepared.stderr[-2000:]
+    subprocess.run([sys.executable, "-m", "kawhi", "prepare", "geo3k", *options], check=True, timeout=300)
     trained = [override for override in SMALL if not override.startswith(("data.", "benchmarks", "evaluation"))]
-    done = workspace.run(
-        "data=geo3k", "study=timing", "credit=uniform", "verl.data.max_prompt_length=160", *trained, timeout=900
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    workspace.run("data=geo3k", "study=timing", "credit=uniform", "verl.data.max_prompt_length=160", *trained)
     record = workspace.record()
     assert record["data"] == "geo3k"
     # The model answers 7 where the file says 7.0 cm: letter by letter nothing would be right.

@@ -15,7 +15,7 @@ def test_both_backends_give_the_same_greedy_responses(tmp_path):
     found = {}
     for backend in ("hugging_face", "vllm"):
         workspace = Workspace(tmp_path / backend)
-        done = workspace.run(
+        workspace.run(
             "study=baseline",
             "model=tiny_qwen3_vl",
             f"benchmarks.0.problems={PROBLEMS}",
@@ -23,7 +23,6 @@ def test_both_backends_give_the_same_greedy_responses(tmp_path):
             "evaluation.temperature=0",
             "evaluation.batch_size=8",
         )
-        assert done.returncode == 0, done.stderr
         record = workspace.record()
         assert record["config"]["evaluation"]["backend"] == backend
         assert record["benchmarks"]["kawhi_tiny"]["n"] == PROBLEMS

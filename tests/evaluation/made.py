@@ -101,11 +101,7 @@ def decided(made: Sample, judge: str, model: str = "judge-a") -> Sample:
     reply = Reply("verdict", "0" * 16, model, judge, "" if good else "the judge replied neither 0, 0.5 nor 1", 1)
     parts = {"whole": float(judge)} if good else {}
     return replace(
-        made,
-        score=float(judge) if good else None,
-        extraction=made.rule_extraction,
-        parts=parts,
-        replies=[reply],
+        made, score=float(judge) if good else None, extraction=made.rule_extraction, parts=parts, replies=[reply]
     )
 
 

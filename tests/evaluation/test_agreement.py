@@ -72,11 +72,6 @@ def test_the_standard_error_is_that_of_samples_drawn_again(table):
     assert (high - low) / (2 * NORMAL_95) == pytest.approx(kappas.std(), rel=0.05)
 
 
-def test_four_times_the_samples_halve_the_interval():
-    small, large = (agreement(pairs_of(np.array([[20, 5], [10, 15]]) * k)).interval for k in (1, 4))
-    assert (small[1] - small[0]) == pytest.approx(2 * (large[1] - large[0]))
-
-
 def test_one_verdict_everywhere_gives_no_kappa():
     found = agreement([("right", "right")] * 5)
     assert (found.kappa, found.interval, found.observed, found.n) == (None, None, 1.0, 5)

@@ -10,15 +10,15 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from kawhi.base.errors import CellError
-from kawhi.evaluation.judge import Judge, JudgeSettings
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.evaluation.reply_log import ReplyLog
 from kawhi.evaluation.samples import Reply, read_images, read_samples
-from tests.cells import ROOT
+from tests.cells import ROOT, until
 from tests.evaluation.judged import (
     TOY,
     TOY_EXAMPLES,
@@ -32,8 +32,7 @@ from tests.evaluation.judged import (
 from tests.evaluation.stub_server import MODEL, StubServer, read
 
 pytestmark = pytest.mark.usefixtures("toy_prompts")
-SETTINGS = dict(name="j", model="m", base_url="http://127.0.0.1:1/v1", concurrency=1, attempts=1, timeout=1.0)
-SETTINGS |= dict(patience=1.0, temperature=0.0, seed=0, api_key_env=None)
+NOWHERE = SimpleNamespace(base_url="http://127.0.0.1:1/v1")
 
 
 def decide(folder, stub, **more):
@@ -151,8 +150,7 @@ def test_a_further_attempt_may_be_warmer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"seed": 7}, {"temperature": 0.5}, {"retry_temperature": 0.5}, {"model": "other"}, "prompt", "response"],
+    "change", [{"seed": 7}, {"temperature": 0.5}, {"retry_temperature": 0.5}, {"model": "other"}, "prompt", "response"]
 )
 def test_what_can_change_a_verdict_is_asked_anew(tmp_path, toy_prompts, change):  # noqa: F811
     with StubServer(lambda text, images: "1" if "Right answer" in text else '{"score": 2}') as stub:
@@ -228,9 +226,7 @@ settings = JudgeSettings("stub", {MODEL!r}, {stub.base_url!r}, 1, 2, 60, 60, 0.0
 score(Path({str(tmp_path)!r}), toy, Judge(settings))
 """
         process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
-        end = time.monotonic() + 300
-        while len(stub.requests) < 4 and time.monotonic() < end:
-            time.sleep(0.005)
+        until(lambda: len(stub.requests) >= 4, alive=process)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not (tmp_path / "score.json").exists()
@@ -245,20 +241,17 @@ score(Path({str(tmp_path)!r}), toy, Judge(settings))
 
 
 def test_the_identity_is_of_the_model_and_the_prompts():
-    def judge(**more):
-        return Judge(JudgeSettings(**(SETTINGS | more)))
-
-    prompts = prompts_of(TOY)
-    identity = judge().identity(prompts)
+    prompts, judge = prompts_of(TOY), judge_of(NOWHERE)
+    identity = judge.identity(prompts)
     assert len(identity) == 12
-    assert judge(name="k", base_url="http://elsewhere/v1", concurrency=9).identity(prompts) == identity
-    assert judge(model="n").identity(prompts) != identity
-    assert judge().identity(replace(prompts, version="0")) != identity
+    elsewhere = SimpleNamespace(base_url="http://elsewhere/v1")
+    assert judge_of(elsewhere, name="k", concurrency=9).identity(prompts) == identity
+    assert judge_of(NOWHERE, model="n").identity(prompts) != identity
+    assert judge.identity(replace(prompts, version="0")) != identity
 
 
 def test_a_key_comes_from_the_environment(monkeypatch):
-    settings = JudgeSettings(**(SETTINGS | {"api_key_env": "KEY_OF_THIS_TEST"}))
     with pytest.raises(CellError, match="set the environment variable KEY_OF_THIS_TEST"):
-        Judge(settings)
+        judge_of(NOWHERE, api_key_env="KEY_OF_THIS_TEST")
     monkeypatch.setenv("KEY_OF_THIS_TEST", "secret")
-    assert "secret" not in repr(Judge(settings).settings)
+    assert "secret" not in repr(judge_of(NOWHERE, api_key_env="KEY_OF_THIS_TEST").settings)

@@ -19,7 +19,7 @@ from kawhi.evaluation import judge_server, serving
 from kawhi.evaluation.endpoint import Endpoint, EndpointError, run_all
 from kawhi.evaluation.judge_server import judging
 from kawhi.evaluation.serving import free_among, parallel_options, served, telling_line
-from tests.cells import CONF, gone
+from tests.cells import CONF, gone, until
 
 # Python programs in vLLM's place: a server with a child in a session of its own and one in ours, and broken ones.
 SERVER = """
@@ -62,10 +62,7 @@ def children(tmp_path) -> list[int]:
     return [int(each) for each in (tmp_path / "logs" / "s.log").read_text().split("CHILDREN")[-1].split()[:2]]
 
 
-def wait_until_gone(pids: list[int]) -> bool:
-    end = time.monotonic() + 120
-    while not all(gone(pid) for pid in pids) and time.monotonic() < end:
-        time.sleep(0.05)
+def all_gone(pids: list[int]) -> bool:
     return all(gone(pid) for pid in pids)
 
 
@@ -75,7 +72,7 @@ def test_a_server_is_ready_inside_and_gone_afterwards(tmp_path, stand_in):
         run_all([Endpoint(base_url, "m", concurrency=1, timeout=60, attempts=1, patience=5).check()])
         pids = children(tmp_path)
         assert all(psutil.pid_exists(pid) for pid in pids)
-    assert wait_until_gone(pids)
+    until(lambda: all_gone(pids))
 
 
 def test_a_server_that_was_killed_leaves_no_orphans(tmp_path, stand_in):
@@ -84,7 +81,7 @@ def test_a_server_that_was_killed_leaves_no_orphans(tmp_path, stand_in):
         same_session, own_session = children(tmp_path)
         psutil.Process(same_session).parent().kill()
         time.sleep(0.1)
-    assert wait_until_gone([same_session])
+    until(lambda: all_gone([same_session]))
     psutil.Process(own_session).kill()  # nothing tied it to the dead server any more, and this test ends it
 
 
@@ -92,7 +89,7 @@ def test_an_exception_inside_ends_the_server(tmp_path, stand_in):
     stand_in(SERVER)
     with pytest.raises(ZeroDivisionError), start(tmp_path):
         1 / 0  # noqa: B018
-    assert wait_until_gone(children(tmp_path))
+    until(lambda: all_gone(children(tmp_path)))
 
 
 def test_a_server_that_dies_says_why(tmp_path, stand_in):
@@ -230,4 +227,4 @@ def test_the_real_vllm_serves_a_checkpoint_and_sees_an_image(tmp_path):
         short = Endpoint(base_url, "tiny", concurrency=1, timeout=20, attempts=2, patience=30)
         with pytest.raises(EndpointError, match=r"after 2 tries: no (connection|answer)"):
             run_all([short.chat(seen, **greedy)])
-    assert wait_until_gone(pids)
+    until(lambda: all_gone(pids))

@@ -19,6 +19,7 @@ import pytest
 
 from kawhi import fork_server
 from kawhi.base.processes import belonging_to, memory_gib
+from tests.cells import until
 
 MODULES = ("json", "numpy")
 SOON = 60  # seconds, for what takes tenths of one on an idle machine
@@ -43,13 +44,6 @@ def program(tmp_path):
         return [python, str(tmp_path / name), *words]
 
     return written
-
-
-def until(condition, what: str) -> None:
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 ABOUT_ITSELF = """
@@ -137,7 +131,7 @@ def test_a_signal_reaches_the_program(program, tmp_path, number):
     code = f"import signal, sys, time; signal.signal({int(number)}, lambda *_: sys.exit(3))\n"
     code += f"open({str(tmp_path / 'ready')!r}, 'w'); time.sleep({SOON})"
     process = subprocess.Popen(program(code), preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    until((tmp_path / "ready").exists, "it started")
+    until((tmp_path / "ready").exists)
     process.send_signal(number)
     assert process.wait(SOON) == 3
 
@@ -160,8 +154,12 @@ time.sleep(600)
 def grown(program, tmp_path) -> tuple[subprocess.Popen, list[psutil.Process]]:
     """A tree of five processes, some of them in sessions of their own, and who they are."""
     process = subprocess.Popen(program(GROWS, "2", str(tmp_path)), env=os.environ | {"KAWHI_RUN_DIR": str(tmp_path)})
-    until(lambda: len(list(tmp_path.glob("*.pid"))) == 5, "they started")
-    return process, [psutil.Process(int(file.stem)) for file in tmp_path.glob("*.pid")]
+    return process, tree_of_five(tmp_path)
+
+
+def tree_of_five(tmp_path) -> list[psutil.Process]:
+    until(lambda: len(list(tmp_path.glob("*.pid"))) == 5)
+    return [psutil.Process(int(file.stem)) for file in tmp_path.glob("*.pid")]
 
 
 def test_what_a_program_has_started_ends_with_its_stand_in(program, tmp_path):
@@ -205,8 +203,7 @@ def test_what_was_forked_ends_with_the_owner_however_it_ends(program, tmp_path, 
         env=os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])},
     )
     folder = Path(owner.stdout.readline().strip())
-    until(lambda: len(list(tmp_path.glob("*.pid"))) == 5, "they started")
-    tree = [psutil.Process(int(file.stem)) for file in tmp_path.glob("*.pid")]
+    tree = tree_of_five(tmp_path)
     (server,) = [each for each in psutil.Process(owner.pid).children() if "server.py" in " ".join(each.cmdline())]
     assert all(server in each.parents() for each in tree)
     if how == "leaves":
@@ -216,14 +213,14 @@ def test_what_was_forked_ends_with_the_owner_however_it_ends(program, tmp_path, 
         (owner if how == "is killed" else server).kill()
     # With a server that was killed, nobody is left to look for what its children have forked without it.
     expected = 2 if how == "server is killed" else 0
-    until(lambda: sum(each.is_running() for each in tree) == expected, "they ended")
+    until(lambda: sum(each.is_running() for each in tree) == expected)
     owner.kill()
     owner.wait()
     for each in tree:
         with suppress(psutil.NoSuchProcess):
             each.kill()
     if how != "server is killed":
-        until(lambda: not folder.exists(), "its folder is removed")
+        until(lambda: not folder.exists())
 
 
 @pytest.mark.parametrize(

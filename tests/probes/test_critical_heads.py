@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,6 +34,7 @@ from kawhi.probes.head_figure import figure_of
 from kawhi.records.folder import read_folder
 from kawhi.tiny.mme_split import write_mme
 from kawhi.tiny.warm_start import CHECKPOINTS
+from tests.cells import until
 
 HEADS = 4
 
@@ -197,11 +197,7 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tmp_path, records):
 
     out = tmp_path / "killed"
     process = subprocess.Popen(command(out), env=environment())
-    deadline = time.monotonic() + 300
-    while len(list(out.glob("heads/[0-9w]*.json"))) < 2:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: len(list(out.glob("heads/[0-9w]*.json"))) >= 2, alive=process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     _, _, missing = read(out, HEADS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -18,7 +17,7 @@ from kawhi.runs import launcher
 from kawhi.runs.composing import labels
 from kawhi.runs.identity import directory_of
 from kawhi.runs.views import CellView
-from tests.cells import ROOT, cell, gone, options, status_file
+from tests.cells import ROOT, cell, gone, options, status_file, until
 
 STRATEGIES = ("uniform", "kawhi", "kawhi_all", "kawhi_random", "kawhi_inverse")
 
@@ -251,10 +250,7 @@ def test_an_interrupted_sweep_leaves_no_process(tmp_path, loop, monkeypatch):
     )
     assert loop({"a": code}) == 130
     pids = [int(pid) for pid in (tmp_path / "pid").read_text().split()]
-    deadline = time.monotonic() + 120  # a killed process needs a moment to go
-    while not all(gone(pid) for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: all(gone(pid) for pid in pids))  # a killed process needs a moment to go
 
 
 def test_progress_is_printed_for_cells_that_run(tmp_path, loop, capsys):

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.cells import ROOT
 from tests.slurm import settings
 
 PACKAGES = ("slurmctld", "slurmd", "slurmdbd", "slurm-client", "munge", "mariadb-server", "rsync")
@@ -87,6 +89,12 @@ class Lab:
     def submit(self, *arguments: str, **options) -> str:
         """The number of the job that sbatch makes of the arguments."""
         return self.run("sbatch", "--parsable", *arguments, **options).stdout.strip()
+
+    def launch(self, folder: Path, *words: str, **options) -> subprocess.Popen:
+        """``python experiments/run.py -m ... hydra/launcher=slurm`` as typed in a folder."""
+        command = [sys.executable, str(ROOT / "experiments" / "run.py"), "-m", "hydra/launcher=slurm", *words]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True}
+        return subprocess.Popen(command, cwd=folder, env=self.environment, **pipes, **options)
 
     def kill_node(self, node: str) -> None:
         """As when a machine loses its power: its slurmd and every process of its jobs at once, by SIGKILL."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.runs.identity import directory_of
-from tests.cells import CONF, ROOT
+from tests.cells import CONF
 from tests.end_to_end.conftest import SMALL
 from tests.slurm.lab import Lab
 
@@ -46,20 +46,9 @@ class Sweep:
     def runs(self) -> Path:
         return self.folder / "results" / "runs"
 
-    def launch(self, *more: str, **options) -> subprocess.Popen:
-        """``python experiments/run.py -m ... hydra/launcher=slurm`` as typed in the sweep's folder."""
-        command = [
-            sys.executable,
-            str(ROOT / "experiments" / "run.py"),
-            "-m",
-            "hydra/launcher=slurm",
-            *OVERRIDES,
-            *more,
-        ]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True}
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.lab.environment, start_new_session=True, **(pipes | options)
-        )
+    def launch(self, *more: str) -> subprocess.Popen:
+        """The sweep as it is typed in its folder."""
+        return self.lab.launch(self.folder, *OVERRIDES, *more, start_new_session=True)
 
     def launched(self, *more: str) -> str:
         """What a launch printed that ended well."""

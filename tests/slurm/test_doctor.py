@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from kawhi.doctor import nodes
-from tests.cells import ROOT
+from tests.cells import ROOT, environment
 
 SCALE = """
 scale:
@@ -36,16 +36,7 @@ def place(tmp_path):
 def doctor(lab, place: Path, *arguments: str, site: str = "", **environment: str) -> subprocess.CompletedProcess:
     (place / "slurm" / "site.env").write_text(site)
     environment = {**lab.environment, "PYTHONPATH": str(ROOT), **environment}
-    command = [
-        sys.executable,
-        "-m",
-        "kawhi",
-        "doctor",
-        "--cluster",
-        "--runs",
-        str(place / "runs"),
-        *arguments,
-    ]
+    command = [sys.executable, "-m", "kawhi", "doctor", "--cluster", "--runs", str(place / "runs"), *arguments]
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=280)
 
 
@@ -56,14 +47,7 @@ def problems(done: subprocess.CompletedProcess) -> list[str]:
 
 def marked() -> list[psutil.Process]:
     """Processes of a check's Ray, on all nodes of the lab."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if "KAWHI_DOCTOR" in process.environ():
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    return [process for process in psutil.process_iter() if "KAWHI_DOCTOR" in environment(process)]
 
 
 @pytest.mark.slow
@@ -105,12 +89,7 @@ fi
     [
         (["--scale", "many"], "", "job", "--gpus-per-node=99: name another SBATCH_PARTITION or --scale"),
         ([], "export SBATCH_PARTITION=nope\n", "partition", "one of main, scavenge, urgent"),
-        (
-            ["--nodes", "3"],
-            "",
-            "partition",
-            "wait until 3 nodes are up",
-        ),
+        (["--nodes", "3"], "", "partition", "wait until 3 nodes are up"),
         ([], "export KAWHI_PYTHON=/no/such/python\n", "nodes", "the nodes must be able to start that Python"),
         ([], "no such command\n", "site", "it is a bash file of exports"),
     ],

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 
 import pytest
 
 from benchmarks import launch_speed
 from kawhi.base.rundir import RunDirectory
 from kawhi.queue import slurm, submission
-from tests.cells import ROOT
 
 CELLS = 60
 
@@ -28,22 +26,16 @@ def closed(in_lab):
     in_lab.run("scontrol", "update", "PartitionName=main", "State=UP")
 
 
-def launch(lab, folder, *overrides: str) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "experiments" / "run.py"), "-m", "hydra/launcher=slurm", *overrides]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=lab.environment, **pipes)
-
-
-def ended(process: subprocess.Popen) -> str:
+def ended(process: subprocess.Popen, code: int = 0) -> str:
     """What it printed."""
     output = process.communicate(timeout=600)[0]
-    assert process.returncode == 0, output
+    assert process.returncode == code, output
     return output
 
 
 def test_two_launches_at_once_submit_every_cell_once(closed, tmp_path):
     sweep = ("ablation=region_selection", "credit=uniform,kawhi", f"seeds.rollout=range({CELLS // 2})")
-    both = [launch(closed, tmp_path, *sweep) for _ in range(2)]
+    both = [closed.launch(tmp_path, *sweep) for _ in range(2)]
     told = [ended(process) for process in both]
     queue = slurm.queue()
     runs = tmp_path / "results" / "runs"
@@ -69,18 +61,14 @@ def test_a_launch_is_measured_beside_composing_alone(closed, tmp_path):
 
 
 def test_a_mistake_in_the_last_cell_submits_none(closed, tmp_path):
-    process = launch(closed, tmp_path, "credit=uniform,kawhi", "kawhi.options.temperature=0.1,-1.0", "credit.name=x")
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == 1
-    assert output.startswith("error: ")
+    words = ("credit=uniform,kawhi", "kawhi.options.temperature=0.1,-1.0", "credit.name=x")
+    assert ended(closed.launch(tmp_path, *words), 1).startswith("error: ")
     assert closed.squeue() == []
     assert not (tmp_path / "results" / "runs" / ".slurm").exists()
 
 
 def test_a_partition_that_does_not_exist_is_one_sentence(closed, tmp_path):
     (tmp_path / "site.env").write_text("export SBATCH_PARTITION=nowhere\n")
-    process = launch(closed, tmp_path, "study=baseline", f"hydra.launcher.site={tmp_path / 'site.env'}")
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == 1
+    output = ended(closed.launch(tmp_path, "study=baseline", f"hydra.launcher.site={tmp_path / 'site.env'}"), 1)
     assert re.search(r"^error: Slurm refused the jobs of evaluate: .*invalid partition", output, re.MULTILINE)
     assert "Traceback" not in output

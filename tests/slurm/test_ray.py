@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("ray", reason="the training extra is not installed")
 
-ROOT = Path(__file__).parents[2]
+from tests.cells import ROOT, environment
+
 DRIVER = """
 import os, sys, ray
 from ray.util.placement_group import placement_group
@@ -67,10 +68,9 @@ def of_job(number: str) -> list[psutil.Process]:
     """Processes of a job's Ray: of some the environment can be read, of others the command line names its folder."""
     found = []
     for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            mark = f"/ray-{number}-"
-            if mark in process.environ().get("KAWHI_RAY_FOLDER", "") or mark in " ".join(process.cmdline()):
-                found.append(process)
+        with suppress(psutil.NoSuchProcess):
+            told = [environment(process).get("KAWHI_RAY_FOLDER", ""), *process.cmdline()]
+            found += [process] * any(f"/ray-{number}-" in each for each in told)
     return found
 
 

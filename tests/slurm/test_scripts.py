@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("lmms_eval", reason="the evaluation extra is not installed")
 
-ROOT = Path(__file__).parents[2]
+from tests.cells import ROOT
+
 MAIN_TABLE = str(ROOT / "slurm" / "main_table.sh")
 
 

@@ -11,6 +11,7 @@ from kawhi.tiny.architectures import FAMILIES, build_model, build_processor
 from kawhi.tiny.batching import IGNORE, Batcher, patchify
 from kawhi.tiny.vision_batching import batch_vision_attention, window_order
 from kawhi.tiny.world import Problem, problems
+from tests.tiny.made import chat, render
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +19,12 @@ def some_problems() -> list[Problem]:
     return list(islice(problems("warmup", seed=11), 4))
 
 
-def render(batch: list[Problem], family) -> list:
-    return [problem.drawing.render(FAMILIES[family].image_size) for problem in batch]
-
-
 def test_prompts_and_pixels_equal_the_processors(family, tokenizer, some_problems):
     processor, batcher = build_processor(family, tokenizer), Batcher(family, tokenizer)
     images = render(some_problems, family)
     pixels, grid = patchify(images, family)
     for problem, image, mine, mine_grid in zip(some_problems, images, pixels.chunk(len(images)), grid, strict=True):
-        content = [{"type": "image"}, {"type": "text", "text": problem.question}]
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        text = processor.apply_chat_template(chat(problem.question), add_generation_prompt=True)
         expected = processor(text=[text], images=[image], return_tensors="pt")
         assert batcher.prompt_ids(problem.question) == expected["input_ids"][0].tolist()
         assert mine_grid.tolist() == expected["image_grid_thw"][0].tolist()

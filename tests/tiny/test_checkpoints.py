@@ -1,6 +1,5 @@
 """The shipped checkpoints: what they are, and that the recipe that makes them is reproducible."""
 
-import hashlib
 from itertools import islice
 
 import pytest
@@ -9,10 +8,12 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from kawhi.rewards.boxed import is_correct
+from kawhi.tiny import warm_start, yes_no
 from kawhi.tiny.architectures import FAMILIES
 from kawhi.tiny.vision_batching import batch_vision_attention
-from kawhi.tiny.warm_start import CHECKPOINTS, WarmStart, train
+from kawhi.tiny.warm_start import CHECKPOINTS
 from kawhi.tiny.world import problems
+from tests.tiny.made import chat, pictures, prompts
 
 FAMILY = pytest.mark.parametrize("family", sorted(FAMILIES))
 
@@ -35,13 +36,11 @@ def test_several_query_heads_share_a_key_head(family):
 @FAMILY
 def test_the_processor_expands_a_prompt_as_training_does(family):
     processor = AutoProcessor.from_pretrained(CHECKPOINTS / family)
-    image = next(problems("heldout", 0)).drawing.render(FAMILIES[family].image_size)
-    messages = [
-        {"role": "system", "content": [{"type": "text", "text": "left out by the template"}]},
-        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is the sum?"}]},
-    ]
+    images = pictures(family, 1, 0, "heldout")
+    system = {"role": "system", "content": [{"type": "text", "text": "left out by the template"}]}
+    messages = [system, *chat("What is the sum?")]
     text = processor.apply_chat_template(messages, add_generation_prompt=True)
-    ids = processor(images=[image], text=[text], return_tensors="pt")["input_ids"][0].tolist()
+    ids = processor(images=images, text=[text], return_tensors="pt")["input_ids"][0].tolist()
     assert ids.count(processor.image_token_id) == 36
     assert "left out" not in text
 
@@ -54,27 +53,25 @@ def test_it_reads(family):
     batch_vision_attention(model)
     processor = AutoProcessor.from_pretrained(CHECKPOINTS / family)
     chosen = list(islice(problems("heldout", 1), 48))
-    texts = [
-        processor.apply_chat_template(
-            [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": problem.question}]}],
-            add_generation_prompt=True,
-        )
-        for problem in chosen
-    ]
-    images = [problem.drawing.render(FAMILIES[family].image_size) for problem in chosen]
-    inputs = processor(images=images, text=texts, padding=True, padding_side="left", return_tensors="pt")
+    inputs = prompts(processor, family, chosen)
     output = model.generate(**inputs, do_sample=False, max_new_tokens=96)[:, inputs["input_ids"].shape[1] :]
     answers = processor.batch_decode(output, skip_special_tokens=True)
     assert sum(is_correct(a, p.answer) for a, p in zip(answers, chosen, strict=True)) / len(chosen) > 0.25
 
 
+def from_nothing(family, out):
+    warm_start.train(family, out, warm_start.WarmStart(steps=6, short_from=0.5, batch_size=4, warmup=2))
+
+
+def from_the_shipped_one(family, out):
+    yes_no.train(family, CHECKPOINTS / family, out, yes_no.YesNo(steps=3, pairs=2, warmup=1))
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("recipe", [from_nothing, from_the_shipped_one])
 @FAMILY
-def test_the_same_recipe_gives_the_same_bytes(family, tmp_path):
-    recipe = WarmStart(steps=6, short_from=0.5, batch_size=4, warmup=2)
-    digests = set()
+def test_the_same_recipe_gives_the_same_bytes(family, recipe, tmp_path):
     for run in ("first", "second"):
-        train(family, tmp_path / run, recipe)
-        (file,) = (tmp_path / run).glob("*.safetensors")
-        digests.add(hashlib.sha256(file.read_bytes()).hexdigest())
-    assert len(digests) == 1
+        recipe(family, tmp_path / run)
+    first, second = ((tmp_path / run / "model.safetensors").read_bytes() for run in ("first", "second"))
+    assert first == second

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from itertools import islice
@@ -14,11 +13,10 @@ from datasets import load_dataset
 from kawhi.commands.cli import main
 from kawhi.evaluation.benchmarks.mme import BENCHMARK, COGNITION, PERCEPTION, subtask_scores
 from kawhi.probes.critical_heads import GUESSING
-from kawhi.tiny.architectures import FAMILIES
 from kawhi.tiny.mme_split import END, SUBTASKS, pairs, write_mme
 from kawhi.tiny.warm_start import CHECKPOINTS
 from kawhi.tiny.world import split_of
-from kawhi.tiny.yes_no import ENDINGS, YesNo, train
+from kawhi.tiny.yes_no import ENDINGS
 
 EACH = pytest.mark.parametrize("subtask", SUBTASKS)
 SOME = 60
@@ -138,11 +136,10 @@ def test_the_file_is_what_the_benchmark_reads(tmp_path):
 
 
 def test_equal_arguments_give_equal_bytes(tmp_path):
-    digests = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         write_mme(tmp_path / name, 168, pairs_per_subtask=1, seed=seed)
-        digests.append(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
-    assert digests[0] == digests[1] != digests[2]
+    first, again, other = ((tmp_path / name).read_bytes() for name in "abc")
+    assert first == again != other
     assert pq.read_table(tmp_path / "a").num_rows == 28
 
 
@@ -161,13 +158,3 @@ def test_the_checkpoint_answers_better_than_a_coin(tmp_path):
     assert main(["heads", checkpoint, *arguments]) == 0
     points = sum(json.loads((tmp_path / "heads" / "whole.json").read_text())["subtasks"].values())
     assert points > GUESSING + 200  # measured: 1387.5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_the_same_recipe_gives_the_same_bytes(family, tmp_path):
-    digests = set()
-    for run in ("first", "second"):
-        train(family, CHECKPOINTS / family, tmp_path / run, YesNo(steps=3, pairs=2, warmup=1))
-        digests.add(hashlib.sha256((tmp_path / run / "model.safetensors").read_bytes()).hexdigest())
-    assert len(digests) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kawhi.tiny.tokenizer import SPECIAL_TOKENS, VOCABULARY_SIZE, train_tokenizer
+from tests.tiny.made import chat
 
 
 def test_training_is_deterministic(tokenizer):
@@ -30,8 +31,7 @@ def test_numbers_are_read_digit_by_digit(tokenizer):
 
 
 def test_chat_template(tokenizer):
-    content = [{"type": "image"}, {"type": "text", "text": "Q?"}]
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content}]
+    messages = [{"role": "system", "content": "Be brief."}, *chat("Q?")]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     # Training shows no system message, so evaluation's is dropped.
     assert text == (

@@ -5,9 +5,10 @@ from itertools import islice
 import pytest
 import torch
 
-from kawhi.tiny.architectures import FAMILIES, build_model, build_processor
+from kawhi.tiny.architectures import build_model, build_processor
 from kawhi.tiny.unfinished import FEWEST, decode_unfinished
 from kawhi.tiny.world import problems
+from tests.tiny.made import prompts
 
 ROWS, LENGTH = 40, 60
 
@@ -15,12 +16,7 @@ ROWS, LENGTH = 40, 60
 @pytest.fixture
 def asked(family, tokenizer):
     """A padded batch of prompts."""
-    processor = build_processor(family, tokenizer)
-    batch = list(islice(problems("train", 5), ROWS))
-    images = [problem.drawing.render(FAMILIES[family].image_size) for problem in batch]
-    chats = [[{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": p.question}]}] for p in batch]
-    texts = processor.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
-    return processor(text=texts, images=images, padding=True, padding_side="left", return_tensors="pt")
+    return prompts(build_processor(family, tokenizer), family, list(islice(problems("train", 5), ROWS)))
 
 
 def sampled(family, tokenizer, asked, leave_out: bool) -> tuple[torch.Tensor, list[int]]:

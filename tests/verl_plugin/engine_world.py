@@ -8,6 +8,7 @@ import socket
 import sys
 import traceback
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 os.environ.update(
@@ -24,11 +25,11 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program, beside pytest
 from tests.reference.methods import nucleus_entropy as literal_nucleus_entropy
+from tests.tiny.made import chat, render
 
 CASES = (("packed", 1), ("padded", 1), ("packed", 2))
 """Layout of a batch and number of ranks."""
 
-ALIGNMENT_REQUEST_NAME = "kawhi_alignment_request"
 VARIANTS: dict[str, dict] = {
     "paper": {},
     "heads": {"heads": [0, 3]},
@@ -54,12 +55,11 @@ class Batch:
 
 
 def make_batch(
-    family: str, processor, seed: int, packed: bool, lengths: tuple[int, ...], images: tuple[int, ...] = (1, 1, 1)
+    family: str, processor, seed: int, packed: bool, lengths: tuple[int, ...], images: tuple[int, ...]
 ) -> Batch:
     """A sequence for each length, whose prompt shows so many images."""
     from verl.utils import tensordict_utils as tu
 
-    from kawhi.tiny.architectures import FAMILIES
     from kawhi.tiny.world import problems
     from kawhi.verl_plugin.wire import PROMPT_INDEX, SELECTED_TOKENS
 
@@ -68,9 +68,8 @@ def make_batch(
     rows = []
     for i, (length, count) in enumerate(zip(lengths, images, strict=True)):
         problem = next(stream)
-        content = [{"type": "image"}] * count + [{"type": "text", "text": problem.question}]
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        shown = [p.drawing.render(FAMILIES[family].image_size) for _, p in zip(range(count), stream, strict=False)]
+        text = processor.apply_chat_template(chat(problem.question, count), add_generation_prompt=True)
+        shown = render(list(islice(stream, count)), family)
         features = processor(images=shown or None, text=[text], return_tensors="pt")
         prompt = features["input_ids"][0]
         response = torch.randint(0, 256, (length,), generator=generator)
@@ -165,15 +164,7 @@ def watch(model, row: dict) -> dict[str, list]:
         module.eager_attention_forward = attention(module.eager_attention_forward)
     model.model.visual.watched = True  # as every pass whose attention is looked at: no image is left out
     try:
-        with torch.no_grad():
-            model(
-                input_ids=row["ids"][None],
-                attention_mask=torch.ones_like(row["ids"])[None],
-                position_ids=row["positions"][:, None],
-                pixel_values=row["pixel_values"],
-                image_grid_thw=row["image_grid_thw"],
-                mm_token_type_ids=row["mm"][None],
-            )
+        logits_of(model, row, row["pixel_values"])
     finally:
         for (module, name), original in originals.items():
             setattr(module, name, original)
@@ -237,7 +228,7 @@ def check_other_signals(engine, batch: Batch, model, image_token: int) -> float:
 
     from kawhi.models.blacken import random_rows
     from kawhi.verl_plugin.seeds import stable_seed
-    from kawhi.verl_plugin.wire import IMAGE_REQUEST, NUCLEUS_ENTROPY, NUCLEUS_REQUEST
+    from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, IMAGE_REQUEST, NUCLEUS_ENTROPY, NUCLEUS_REQUEST
 
     images = engine.model_config.processor.image_processor
     black = -torch.tensor(images.image_mean) / torch.tensor(images.image_std)
@@ -246,7 +237,7 @@ def check_other_signals(engine, batch: Batch, model, image_token: int) -> float:
         asked = {"share": share, "seed": 5, "step": 2}
         tu.assign_non_tensor(
             batch.data,
-            **{ALIGNMENT_REQUEST_NAME: "", NUCLEUS_REQUEST: p, IMAGE_REQUEST: json.dumps(asked)},
+            **{ALIGNMENT_REQUEST: "", NUCLEUS_REQUEST: json.dumps(p), IMAGE_REQUEST: json.dumps(asked)},
             temperature=temperature,
         )
         with engine.eval_mode(), torch.no_grad():
@@ -314,38 +305,31 @@ def one_rank(folder: str, family: str, packed: bool) -> None:
     )
     assert type(engine) is KawhiEngine
     engine.initialize()
-    batch = make_batch(family, processor, seed=rank, packed=packed, lengths=(9, 9, 9) if rank else (7, 23, 12))
     image_token = reference.config.image_token_id
     found = {}
-    for variant in VARIANTS:
-        tu.assign_non_tensor(batch.data, **{ALIGNMENT_REQUEST: request(variant)})
-        with engine.eval_mode(), torch.no_grad():
-            output = engine.infer_batch(batch.data)
-        found[variant] = []
-        worst = 0.0
-        for row, alpha in zip(batch.rows, output["model_output"][ALPHA].unbind(), strict=True):
-            start = len(row["prompt"])
-            assert bool((alpha[:start] == 0).all()), "prompt tokens have no alpha"
-            worst = max(worst, (alpha[start:] - brute_force(reference, row, image_token, variant)).abs().max().item())
-            found[variant].append(alpha[start:])
-        print(f"rank {rank}/{world} {variant} deviation {worst:.3e}", flush=True)
-    worst = check_other_signals(engine, batch, reference, image_token)
-    print(f"rank {rank}/{world} signals deviation {worst:.3e}", flush=True)
-    for images in ((2, 0, 1), (0, 0, 0)):
-        batch = make_batch(family, processor, seed=rank, packed=packed, lengths=(5, 8, 6), images=images)
-        tu.assign_non_tensor(batch.data, **{ALIGNMENT_REQUEST: request("paper")})
-        with engine.eval_mode(), torch.no_grad():
-            output = engine.infer_batch(batch.data)
-        rows = zip(batch.rows, output["model_output"][ALPHA].unbind(), strict=True)
-        pairs = [
-            (alpha[len(row["prompt"]) :], brute_force(reference, row, image_token, "paper")) for row, alpha in rows
-        ]
-        worst = max((got - expected).abs().max().item() for got, expected in pairs)
-        print(f"rank {rank}/{world} {images} images deviation {worst:.3e}", flush=True)
+    for images, lengths, variants in (
+        ((1, 1, 1), (9, 9, 9) if rank else (7, 23, 12), VARIANTS),
+        ((2, 0, 1), (5, 8, 6), ["paper"]),
+        ((0, 0, 0), (5, 8, 6), ["paper"]),
+    ):
+        batch = make_batch(family, processor, seed=rank, packed=packed, lengths=lengths, images=images)
+        for variant in variants:
+            tu.assign_non_tensor(batch.data, **{ALIGNMENT_REQUEST: request(variant)})
+            with engine.eval_mode(), torch.no_grad():
+                output = engine.infer_batch(batch.data)
+            alphas, worst = [], 0.0
+            for row, alpha in zip(batch.rows, output["model_output"][ALPHA].unbind(), strict=True):
+                start = len(row["prompt"])
+                assert bool((alpha[:start] == 0).all()), "prompt tokens have no alpha"
+                alphas.append(alpha[start:])
+                expected = brute_force(reference, row, image_token, variant)
+                worst = max(worst, (alpha[start:] - expected).abs().max().item())
+            found.setdefault(variant, torch.cat(alphas))
+            print(f"rank {rank}/{world} {images} images {variant} deviation {worst:.3e}", flush=True)
         worst = check_other_signals(engine, batch, reference, image_token)
         print(f"rank {rank}/{world} {images} images signals deviation {worst:.3e}", flush=True)
     for variant in VARIANTS.keys() - {"paper"}:
-        assert not torch.allclose(torch.cat(found[variant]), torch.cat(found["paper"]), atol=1e-4), variant
+        assert not torch.allclose(found[variant], found["paper"], atol=1e-4), variant
     dist.destroy_process_group()
     print("done", flush=True)
 

@@ -3,7 +3,6 @@
 import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from kawhi.regions.sguf import sguf
 from kawhi.tiny.architectures import FAMILIES, build_processor
 from kawhi.tiny.world import problems
 from kawhi.verl_plugin import agent_loop
+from tests.tiny.made import pictures
 
 REGIONS = dict(
     strategy="sguf",
@@ -36,14 +36,12 @@ def loop(family, tokenizer, monkeypatch):
     return made
 
 
-def pictures(family, seed: int = 3, scale: int = 1):
-    """Drawings of the tiny world, in the family's size or a multiple of it."""
-    for problem in problems("train", seed):
-        yield problem.drawing.render(scale * FAMILIES[family].image_size)
+@pytest.fixture
+def image(family):
+    return pictures(family, 1)[0]
 
 
-def test_selection_is_sguf_of_the_image(loop, family):
-    image = next(pictures(family))
+def test_selection_is_sguf_of_the_image(loop, image, family):
     prompt = [loop.processor.image_token_id] * 36 + [1, 2, 3]
     got, seconds = loop._select([image], prompt, seed=5)
     expected = select_tokens(sguf(image, 2 * FAMILIES[family].patch_size), "sguf", 0.7, agent_loop.stable_seed(5, 0))
@@ -52,7 +50,7 @@ def test_selection_is_sguf_of_the_image(loop, family):
 
 
 def test_two_images_follow_each_other(loop, family):
-    images = list(islice(pictures(family, 4), 2))
+    images = pictures(family, 2, 4)
     prompt = [loop.processor.image_token_id] * 72
     both, _ = loop._select(images, prompt, seed=1)
     first, _ = loop._select(images[:1], prompt[:36], seed=1)
@@ -60,55 +58,50 @@ def test_two_images_follow_each_other(loop, family):
     assert any(token >= 36 for token in both)
 
 
-def test_token_count_must_match(loop, family):
-    image = next(pictures(family))
+def test_token_count_must_match(loop, image):
     with pytest.raises(RuntimeError, match="35 image tokens, its images make 36"):
         loop._select([image], [loop.processor.image_token_id] * 35, seed=0)
 
 
 def test_an_image_that_the_processor_resizes_is_analysed_resized(loop, family):
     """The processor's pixel limits are the tiny world's, so a larger image reaches the model smaller."""
-    image = next(pictures(family, scale=2))
+    image = next(problems("train", 3)).drawing.render(2 * FAMILIES[family].image_size)
     region_map = loop._region_map(image)
     assert region_map.labels.shape == (6, 6)
     features = loop.processor.image_processor(images=[image], return_tensors="np")
     assert np.asarray(features["image_grid_thw"])[0].tolist() == [1, 12, 12]
 
 
-def test_the_same_image_is_analysed_once(loop, family, monkeypatch):
+def test_the_same_image_is_analysed_once(loop, image, monkeypatch):
     calls = []
     monkeypatch.setattr(agent_loop, "sguf", lambda *a, **k: calls.append(1) or sguf(*a, **k))
-    image = next(pictures(family))
     for _ in range(3):
         loop._region_map(image)
     loop._region_map(Image.fromarray(255 - np.asarray(image)))
     assert len(calls) == 2
 
 
-def test_questions_about_one_image_share_its_analysis(loop, family, monkeypatch):
+def test_questions_about_one_image_share_its_analysis(loop, image, monkeypatch):
     """Prompts are prepared in threads, and several questions of a data set may show the same chart."""
     calls = []
     monkeypatch.setattr(agent_loop, "sguf", lambda *a, **k: calls.append(1) or time.sleep(0.05) or sguf(*a, **k))
-    image = next(pictures(family))
     with ThreadPoolExecutor(8) as pool:
         maps = list(pool.map(lambda _: loop._region_map(image), range(8)))
     assert len(calls) == 1
     assert all(found is maps[0] for found in maps)
 
 
-def test_an_analysis_that_fails_fails_for_all_who_wait(loop, family, monkeypatch):
+def test_an_analysis_that_fails_fails_for_all_who_wait(loop, image, monkeypatch):
     monkeypatch.setattr(agent_loop, "sguf", lambda *a, **k: 1 / 0)
-    image = next(pictures(family))
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             loop._region_map(image)
 
 
-def test_another_worker_of_the_run_reads_the_map(loop, family, monkeypatch, tmp_path):
+def test_another_worker_of_the_run_reads_the_map(loop, image, monkeypatch, tmp_path):
     """A worker may have imported the module before it was told its run."""
     caches = [agent_loop.RegionCache() for _ in range(2)]
     monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
-    image = next(pictures(family))
     maps = []
     for cache in caches:
         monkeypatch.setattr(agent_loop, "_CACHE", cache)

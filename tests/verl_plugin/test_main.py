@@ -9,14 +9,12 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from kawhi.verl_plugin.main import KawhiTaskRunner, task_runner
 
 
-def test_off_is_stock_verl():
-    assert task_runner(OmegaConf.create({"kawhi": {"method": "off"}})) is main_ppo.TaskRunnerV1
+@pytest.mark.parametrize(
+    ("method", "runner"), [("off", main_ppo.TaskRunnerV1), ("uniform", KawhiTaskRunner), ("kawhi", KawhiTaskRunner)]
+)
+def test_off_is_stock_verl_and_on_is_ours(method, runner):
+    assert task_runner(OmegaConf.create({"kawhi": {"method": method}})) is runner
     assert TRAINER_REGISTRY["sync"] is PPOTrainerSync, "importing the plug-in must not change verl"
-
-
-@pytest.mark.parametrize("method", ["uniform", "kawhi"])
-def test_on_is_ours(method):
-    assert task_runner(OmegaConf.create({"kawhi": {"method": method}})) is KawhiTaskRunner
 
 
 def test_the_engine_is_chosen_by_vendor_alone(monkeypatch):

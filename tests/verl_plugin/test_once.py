@@ -6,15 +6,10 @@ from types import SimpleNamespace
 import torch
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
-from kawhi.tiny.architectures import FAMILIES, build_processor
+from kawhi.tiny.architectures import build_processor
 from kawhi.tiny.tokenizer import train_tokenizer
-from kawhi.tiny.world import problems
 from kawhi.verl_plugin.once import model_inputs_once, process_images_once
-
-
-def pictures(family, count: int) -> list:
-    stream = problems("train", 9)
-    return [next(stream).drawing.render(FAMILIES[family].image_size) for _ in range(count)]
+from tests.tiny.made import chat, pictures
 
 
 def test_images_are_processed_once_and_give_the_same_input(family, monkeypatch):
@@ -63,15 +58,15 @@ def worker(kind, family, calls: list):
     return made
 
 
-def inputs(made, images, response: str, **media) -> dict:
+def inputs(made, images, response: str) -> dict:
     """What verl keeps of the model's inputs beside one response."""
-    content = [{"type": "image"} for _ in images] + [{"type": "text", "text": "How many?"}]
-    chat = [{"role": "user", "content": content}]
-    prompt = made.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    asked = chat("How many?", len(images))
+    prompt = made.processor.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     ids = made.processor.tokenizer(prompt + response, return_tensors="pt")["input_ids"]
-    output = SimpleNamespace(multi_modal_data={"images": images, **media}, mm_processor_kwargs=None)
+    output = SimpleNamespace(multi_modal_data={"images": images}, mm_processor_kwargs=None)
     found = made._compute_multi_modal_inputs(output, ids[0])
-    made._compute_position_ids(ids, torch.ones_like(ids), found)
+    if hasattr(made.processor, "get_rope_index"):
+        made._compute_position_ids(ids, torch.ones_like(ids), found)
     return found
 
 
@@ -89,7 +84,7 @@ def test_the_model_s_inputs_are_computed_once_for_the_images_of_a_prompt(family)
         ([one.copy()], ""),
     ]
     for images, response in asked:
-        wanted, found = inputs(stock, images, response), inputs(own, images, response)
+        wanted, found = (inputs(made, images, response) for made in (stock, own))
         assert wanted.keys() == found.keys() == {"pixel_values", "image_grid_thw", "images_seqlens"}
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)
         found.clear()  # every response has a dictionary of its own
@@ -100,13 +95,6 @@ def test_what_has_more_than_images_in_it_is_computed_as_ever(family):
     calls = []
     made = worker(Once, family, calls)
     del made.processor.get_rope_index  # verl then keeps what depends on the text
-    image = pictures(family, 1)
-    content = [{"type": "image"}, {"type": "text", "text": "How many?"}]
-    prompt = made.processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
-    lengths = []
-    for response in ("1", "twenty one"):
-        ids = made.processor.tokenizer(prompt + response, return_tensors="pt")["input_ids"]
-        output = SimpleNamespace(multi_modal_data={"images": image}, mm_processor_kwargs=None)
-        lengths.append(made._compute_multi_modal_inputs(output, ids[0])["mm_token_type_ids"].shape[1])
+    short, long = (inputs(made, pictures(family, 1), response) for response in ("1", "twenty one"))
     assert len(calls) == 2
-    assert lengths[0] < lengths[1]
+    assert short["mm_token_type_ids"].shape[1] < long["mm_token_type_ids"].shape[1]

@@ -108,12 +108,7 @@ def world(monkeypatch, tokenizer):
         fields,
         "extra_fields",
         [
-            {
-                REGION_SECONDS: seconds,
-                PROMPT_INDEX: index,
-                SELECTED_TOKENS: [index],
-                "reward_extra_info": {"acc": acc},
-            }
+            {REGION_SECONDS: seconds, PROMPT_INDEX: index, SELECTED_TOKENS: [index], "reward_extra_info": {"acc": acc}}
             for seconds, index, acc in ((0.5, 7, 1.0), (0.0, 7, 0.0), (0.25, 8, 1.0), (0.0, 8, 0.0))
         ],
     )
@@ -150,42 +145,36 @@ def test_advantages_are_multiplied_by_the_papers_weights(world, tokenizer):
     assert metrics["kawhi/weight/min"] > 0.1
 
 
-def test_weights_of_one_leave_every_bit(world):
+@pytest.mark.parametrize("method", ["kawhi", "uniform"])
+def test_weights_of_one_leave_every_bit(world, method):
     trainer, batch, queue, *_ = world
     base = stock_advantages(world)
-    trainer.credit = build("kawhi", **{**OPTIONS, "w_min": 1.0, "w_max": 1.0})
+    if method == "uniform":
+        del queue.fields[ALPHA]  # which it does not need
+    trainer.credit = build(method, **(OPTIONS | {"w_min": 1.0, "w_max": 1.0} if method == "kawhi" else {}))
     trainer._compute_advantage(batch, {})
     assert all(torch.equal(a, b) for a, b in zip(queue.fields["advantages"].unbind(), base, strict=True))
 
 
-def test_uniform_needs_no_signal(world):
-    trainer, batch, queue, *_ = world
-    base = stock_advantages(world)
-    del queue.fields[ALPHA]
-    trainer.credit = build("uniform")
-    trainer._compute_advantage(batch, {})
-    assert all(torch.equal(a, b) for a, b in zip(queue.fields["advantages"].unbind(), base, strict=True))
-
-
-def test_a_missing_signal_stops_the_run(world):
-    trainer, batch, queue, *_ = world
-    del queue.fields[ALPHA]
-    with pytest.raises(RuntimeError, match="VERL_ENGINE_VENDOR"):
-        trainer._compute_advantage(batch, {})
-
-
-def test_lost_responses_stop_the_run(world):
-    trainer, batch, *_ = world
-    batch.tags[2] = {"is_padding": True}
-    with pytest.raises(RuntimeError, match="1 of 4 responses"):
-        trainer._compute_advantage(batch, {})
-
-
-def test_weights_that_are_not_finite_stop_the_run(world):
-    trainer, batch, queue, _, alphas = world
+def not_finite(batch, queue) -> None:
+    alphas = [alpha.clone() for alpha in queue.fields[ALPHA].unbind()]
     alphas[1][-1] = float("nan")
     queue.fields[ALPHA] = jagged(alphas)
-    with pytest.raises(RuntimeError, match="not finite"):
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda batch, queue: queue.fields.pop(ALPHA), "VERL_ENGINE_VENDOR"),
+        (lambda batch, queue: batch.tags[2].update(is_padding=True), "1 of 4 responses"),
+        (not_finite, "not finite"),
+    ],
+    ids=["a signal is missing", "a response was lost", "weights are not finite"],
+)
+def test_what_cannot_be_trained_on_stops_the_run(world, spoil, sentence):
+    trainer, batch, queue, *_ = world
+    spoil(batch, queue)
+    with pytest.raises(RuntimeError, match=sentence):
         trainer._compute_advantage(batch, {})
 
 

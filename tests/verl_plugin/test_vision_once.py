@@ -1,15 +1,13 @@
 """The vision encoder's output for an image is kept within a log-prob pass, and is what it is without keeping it."""
 
-from itertools import islice
-
 import pytest
 import torch
 
 from kawhi.models.vision_attention import VisionAttentionCapture
-from kawhi.tiny.architectures import FAMILIES, build_model
+from kawhi.tiny.architectures import build_model
 from kawhi.tiny.batching import patchify
-from kawhi.tiny.world import problems
 from kawhi.verl_plugin.cpu.vision_once import encode_images_once
+from tests.tiny.made import pictures
 
 
 @pytest.fixture
@@ -28,8 +26,7 @@ def encoded(family, tokenizer):
 
 @pytest.fixture
 def pixels(family):
-    images = [problem.drawing.render(FAMILIES[family].image_size) for problem in islice(problems("train", 3), 4)]
-    pixels, grid = patchify(images, family)
+    pixels, grid = patchify(pictures(family, 4), family)
     return pixels.chunk(4), grid[0].tolist()
 
 

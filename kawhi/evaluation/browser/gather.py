@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.results import images_of, samples_of, score_of, tasks_with_samples
-from kawhi.evaluation.samples import Sample
+from kawhi.evaluation.samples import Sample, counts
 
 IMAGE_SIDE = 768
 """Pixels; our choice: text in a chart stays readable, and a thousand images make tens of megabytes, not hundreds."""
@@ -107,20 +107,15 @@ def _add(book: Book, run: RunDirectory, task: str, limit: int | None, progress: 
 
 
 def _summary(task: str, samples: Sequence[Sample], score: dict[str, Any] | None) -> Summary:
+    shares = {name: 100 * count / max(len(samples), 1) for name, count in counts(samples).items()}
     return Summary(
         task=task,
         n=len(samples),
         score=None if score is None else score["score"],
         rule_score=None if score is None else score["rule_score"],
-        truncated=100 * sum(truncated(sample) for sample in samples) / max(len(samples), 1),
-        empty=100 * sum(not sample.response.strip() for sample in samples) / max(len(samples), 1),
         undecided=sum(sample.verdict in ("error", "open") for sample in samples),
+        **shares,
     )
-
-
-def truncated(sample: Sample) -> bool:
-    """Whether the response was cut off."""
-    return sample.finish_reason == "length"
 
 
 def _shown(task: str, sample: Sample, images: list[int | None]) -> dict[str, Any]:
@@ -129,7 +124,7 @@ def _shown(task: str, sample: Sample, images: list[int | None]) -> dict[str, Any
         **asdict(sample),
         "task": task,
         "verdict": sample.verdict,
-        "truncated": truncated(sample),
+        "truncated": sample.finish_reason == "length",
         "question": sample.facts["question"],
         "answer": sample.facts["answer"],
         # As text, because JSON proper has no NaN and a data set may.

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,12 @@ class Drawing:
     Attributes:
         figure: what it drew; ``None`` where it failed.
         error: why it failed; empty where it did not.
+        fonts: matplotlib's font list, where none was given.
     """
 
     figure: record.Figure | None
     error: str
+    fonts: Mapping[str, str] = field(default_factory=dict)
 
 
 def require() -> None:
@@ -105,10 +107,10 @@ def draw(code: str) -> Drawing:
 def _fonts() -> Mapping[str, str]:
     """Matplotlib's font list as the sandbox sees it, made once: it takes as long as a figure."""
     code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.title('A')"
-    drawing, fonts = _run(code, {})
-    if drawing.figure is None or not fonts:
+    drawing = run(code, {})
+    if drawing.figure is None or not drawing.fonts:
         raise Unavailable(f"a two-line program failed in it ({drawing.error or 'no font list'})")
-    return fonts
+    return drawing.fonts
 
 
 def run(code: str, fonts: Mapping[str, str], wall_seconds: float = limits.WALL_SECONDS) -> Drawing:
@@ -117,22 +119,17 @@ def run(code: str, fonts: Mapping[str, str], wall_seconds: float = limits.WALL_S
     Raises:
         Unavailable: the sandbox failed.
     """
-    return _run(code, fonts, wall_seconds)[0]
-
-
-def _run(code: str, fonts: Mapping[str, str], wall_seconds: float = limits.WALL_SECONDS) -> tuple[Drawing, dict]:
     if len(code.encode("utf-8", "replace")) > limits.CODE_BYTES:
-        return Drawing(None, "too long"), {}
+        return Drawing(None, "too long")
     request = {"code": code, "fonts": dict(fonts), "paths": _package_paths(), "pixels": limits.PIXELS}
     with _turns:
         output, end = _execute(json.dumps(request).encode() + b"\n", wall_seconds)
     if end:
-        return Drawing(None, end), {}
+        return Drawing(None, end)
     try:
-        figure, error, found = record.parse(output)
+        return Drawing(*record.parse(output))
     except ValueError as problem:
-        return Drawing(None, f"unreadable record: {problem}"), {}
-    return Drawing(figure, error), found
+        return Drawing(None, f"unreadable record: {problem}")
 
 
 def _execute(request: bytes, wall_seconds: float) -> tuple[bytes, str]:

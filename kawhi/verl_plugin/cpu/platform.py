@@ -66,23 +66,16 @@ class CpuPlatform(PlatformBase):
     def device_count(self):
         return 1
 
-    def set_device(self, device_index):
-        pass
-
-    def synchronize(self, device_index=None):
-        pass
-
     def manual_seed(self, seed):
         torch.manual_seed(seed)
 
-    def manual_seed_all(self, seed):
-        torch.manual_seed(seed)
+    manual_seed_all = manual_seed
 
-    def set_allocator_settings(self, settings):
-        pass
+    def nothing(self, *_, **__):
+        """There is no device to set, to wait for or to profile."""
 
-    def empty_cache(self):
-        pass
+    set_device = synchronize = set_allocator_settings = empty_cache = nothing
+    cudart = profiler_start = profiler_stop = nothing
 
     def get_device_capability(self, device_index=0):
         return None, None
@@ -101,15 +94,6 @@ class CpuPlatform(PlatformBase):
 
     def is_ipc_supported(self):
         return False  # weights travel through POSIX shared memory
-
-    def cudart(self):
-        return None
-
-    def profiler_start(self):
-        pass
-
-    def profiler_stop(self):
-        pass
 
     def rollout_env_vars(self):
         return {"VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1")}

@@ -158,14 +158,7 @@ def test_scores_are_means_over_all_that_could_be_measured():
     failed = sample(2, score=0.0, **dict.fromkeys(LOW, 0.0), low=0.0, executed=0.0, measured=1.0)
     lost = sample(3, score=0.0, **dict.fromkeys(LOW, 0.0), low=0.0, executed=0.0, measured=0.0)
     assert scores([ran, failed] * 50 + [lost]) == pytest.approx(
-        {
-            "score": 30,
-            **dict.fromkeys(LOW, 25),
-            "low": 25,
-            "high": 35,
-            "execution_rate": 50,
-            "unmeasured": 1,
-        }
+        {"score": 30, **dict.fromkeys(LOW, 25), "low": 25, "high": 35, "execution_rate": 50, "unmeasured": 1}
     )
     with pytest.raises(CellError, match="2 of 102 samples have no score, the first is direct_600/line_3"):
         scores([ran, failed] * 50 + [lost] * 2)

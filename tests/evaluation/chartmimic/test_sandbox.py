@@ -17,6 +17,7 @@ import pytest
 from kawhi.base.errors import CellError
 from kawhi.evaluation.chartmimic import limits, sandbox
 from kawhi.evaluation.chartmimic.child import launch
+from tests.cells import until
 
 pytestmark = pytest.mark.slow
 
@@ -213,16 +214,10 @@ def test_a_program_ends_with_the_process_that_asked_for_it(tmp_path):
     code = f"from kawhi.evaluation.chartmimic import sandbox\nsandbox.run({program!r}, {{'a': 'b'}})"
     environment = {**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": str(tmp_path)}
     asks = subprocess.Popen([sys.executable, "-c", code], env=environment)
-    deadline = time.monotonic() + 300
-    while not processes_named(name) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(processes_named(name)) == 1
+    assert len(until(lambda: processes_named(name))) == 1
     asks.kill()
     asks.wait()
-    deadline = time.monotonic() + 120
-    while processes_named(name) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert processes_named(name) == []
+    until(lambda: processes_named(name) == [])
 
 
 def test_an_endless_loop_ends_by_the_clock():
@@ -344,20 +339,8 @@ def test_a_normal_user_gets_the_same_walls():
         for script in ("launch.py", "seccomp.py"):
             shutil.copy(child / script, scripts)
         readonly = [[path, path] for path in ("/usr", "/lib", "/lib64", "/bin") if os.path.exists(path)]
-        config = {
-            "root": root,
-            "readonly": readonly,
-            "command": ["/usr/bin/python3", "-I", "-S", "-c", code],
-            "environment": {},
-            "address_space": 1 << 30,
-            "memory": 1 << 30,
-            "cpu_seconds": 10,
-            "file_bytes": 1 << 20,
-            "folder_bytes": 1 << 22,
-            "folder_files": 10,
-            "open_files": 64,
-            "processes": 16,
-        }
+        own = {"readonly": readonly, "command": ["/usr/bin/python3", "-I", "-S", "-c", code], "environment": {}}
+        config = sandbox._config(root, {}) | own | {"processes": 16}
         become = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
         command = [*become, "/usr/bin/python3", "-I", "-S", f"{scripts}/launch.py", json.dumps(config)]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
