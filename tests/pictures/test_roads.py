@@ -21,6 +21,7 @@ from vllm.multimodal.parse import MultiModalDataParser
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.commands.explain import _image
 from kawhi.data import schema
+from kawhi.data.file_checks import check_file
 from kawhi.evaluation.benchmark import load
 from kawhi.evaluation.generate import encode
 from kawhi.explain.training_step import read_example
@@ -114,7 +115,7 @@ def test_training(world, file):
 
 def test_what_is_checked_and_measured(world):
     assert [schema.decoded_size(content) for content in world.contents] == [each.size for each in world.pictures]
-    assert schema.check(world.folder / "own.parquet") == len(world.contents)
+    assert check_file(world.folder / "own.parquet") == len(world.contents)
 
 
 def with_image(task: str, content: bytes) -> dict:
