@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from kawhi.base.lost import lost_file
 from kawhi.data import schema
@@ -16,9 +16,9 @@ from .conftest import SMALL
 pytestmark = pytest.mark.slow
 
 
-def encoded(image: Image.Image, kind: str = "PNG") -> dict:
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> dict:
     buffer = io.BytesIO()
-    image.save(buffer, kind)
+    image.save(buffer, kind, **options)
     return {"bytes": buffer.getvalue()}
 
 
@@ -38,6 +38,9 @@ def drawn() -> list[dict]:
     rows[5]["images"] *= 2
     rows[5]["prompt"][0]["content"] = "<image>为什么 <think> 🙂\r\n \n<image>?"
     rows[6]["images"], rows[6]["prompt"][0]["content"] = [], "What is 2 + 3?"
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    rows[7]["images"] = [encoded(pictures[7].resize((168, 112)), "JPEG", exif=turned)]
     rows[7]["extra_info"] |= {"id": None, "choices": ["3", "7"]}
     return rows
 
