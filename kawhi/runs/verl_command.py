@@ -42,10 +42,10 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
             "experiment_name": checkpoints.absolute().parent.parent.name,
         },
     }
-    lines = [f"{key}={to_override(value)}" for key, value in _leaves(known)]
-    lines += [f"{key}={to_override(value)}" for key, value in _leaves(given)]
-    lines += [f"+{key}={to_override(value)}" for key, value in _leaves(new)]
-    lines += [f"+kawhi.{key}={to_override(value)}" for key, value in _leaves(kawhi)]
+    lines = [f"{key}={to_override(value)}" for key, value in leaves(known)]
+    lines += [f"{key}={to_override(value)}" for key, value in leaves(given)]
+    lines += [f"+{key}={to_override(value)}" for key, value in leaves(new)]
+    lines += [f"+kawhi.{key}={to_override(value)}" for key, value in leaves(kawhi)]
     return lines
 
 
@@ -124,10 +124,11 @@ def to_override(value: Any) -> str:
     return "'" + re.sub(r"\\*(?='|\Z)", lambda run: run[0] * 2, text).replace("'", r"\'") + "'"
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a tree with its dotted key; an empty block is a value."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{name}.")
+            yield from leaves(value, f"{name}.")
         else:
             yield name, value
