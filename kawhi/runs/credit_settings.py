@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -12,19 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.base.errors import CellError
 from kawhi.base.stage import trains
 from kawhi.runs.model_settings import validate_heads
-from kawhi.runs.ranges import is_number
+from kawhi.runs.ranges import NOT_NEGATIVE, PART, SHARE, is_number
 from kawhi.runs.verl_settings import settings
 
 BLOCKS = ("method", "options", "also", "signals", "alignment", "regions")
 REGIONS = {
-    "structure_threshold": math.inf,
-    "luminance_threshold": math.inf,
-    "energy_scale": math.inf,
-    "sigma": math.inf,
-    "skip_ratio": 1,
-    "keep_ratio": 1,
+    "structure_threshold": NOT_NEGATIVE,
+    "luminance_threshold": NOT_NEGATIVE,
+    "energy_scale": NOT_NEGATIVE,
+    "sigma": NOT_NEGATIVE,
+    "skip_ratio": SHARE,
+    "keep_ratio": PART,
 }
-"""Numbers of ``kawhi.regions`` and the largest value of each; the least is 0."""
 IMAGES = ("true_image", "blank", "wrong_image", "background_only")
 """What :mod:`kawhi.probes.grounding` shows a model."""
 WITHOUT_REGIONS = ("kawhi_seeded", "single_turn_agent")
@@ -48,18 +47,22 @@ def validate_credit(cell: DictConfig) -> None:
         method = configured(kawhi)
     except (TypeError, ValueError) as error:
         raise CellError(f"kawhi.method={cell.kawhi.method}: {error}") from error
-    signals = kawhi.get("signals") or {}
-    for signal, option in (("nucleus_entropy", "nucleus_p"), ("perturbed_log_probs", "perturbed_share")):
-        if signal in method.needs and not (is_number(signals.get(option)) and 0 < signals[option] <= 1):
-            raise CellError(f"kawhi.method={cell.kawhi.method} needs kawhi.signals.{option} in (0, 1]")
-    if any("_log_probs" in name or name == "blank_entropy" for name in method.needs):
-        _validate_seed(f"kawhi.method={cell.kawhi.method} needs kawhi.signals.seed", signals.get("seed"))
-    if "nucleus_entropy" in method.needs and trains(cell) and settings(cell).actor_rollout_ref.model.use_fused_kernels:
+    _validate_signals(cell, kawhi.get("signals") or {}, method.needs)
+    if "nucleus_entropy" in method.needs and settings(cell).actor_rollout_ref.model.use_fused_kernels:
         raise CellError(
-            f"kawhi.method={cell.kawhi.method} needs logits: set verl.actor_rollout_ref.model.use_fused_kernels=false"
+            "the entropy of the nucleus needs logits: set verl.actor_rollout_ref.model.use_fused_kernels=false"
         )
     if "alignment" in method.needs:
         _validate_alignment(cell, kawhi)
+
+
+def _validate_signals(cell: DictConfig, signals: Mapping[str, Any], needs: Collection[str]) -> None:
+    said = f"kawhi.method={cell.kawhi.method} needs"
+    for signal, option in (("nucleus_entropy", "nucleus_p"), ("perturbed_log_probs", "perturbed_share")):
+        if signal in needs and not (is_number(signals.get(option)) and 0 < signals[option] <= 1):
+            raise CellError(f"{said} kawhi.signals.{option} in (0, 1]")
+    if any("_log_probs" in name or name == "blank_entropy" for name in needs):
+        _validate_seed(f"{said} kawhi.signals.seed", signals.get("seed"))
 
 
 def validate_grounding(cell: DictConfig) -> None:
@@ -76,16 +79,20 @@ def validate_grounding(cell: DictConfig) -> None:
 
 def _validate_numbers(kawhi: Mapping[str, Any]) -> None:
     """What the methods say is a number must be one."""
+    options = [("options", kawhi["method"], kawhi["options"] or {})]
+    options += [(f"also.{name}", name, its or {}) for name, its in (kawhi.get("also") or {}).items()]
+    for block, name, given in options:
+        for key in _numbers(name) & given.keys():
+            if not (is_number(given[key]) and math.isfinite(given[key])):
+                raise CellError(f"kawhi.{block}.{key} must be a finite number, not {given[key]!r}")
+
+
+def _numbers(name: str) -> set[str]:
+    """Options of a method that are numbers."""
     from kawhi.credit.methods import METHODS
 
-    options = {("options", kawhi["method"]): kawhi["options"] or {}}
-    options |= {(f"also.{name}", name): its or {} for name, its in (kawhi.get("also") or {}).items()}
-    for (block, name), given in options.items():
-        method = METHODS.get(name)
-        numbers = {field.name for field in fields(method) if field.type == "float"} if is_dataclass(method) else set()
-        for key in sorted(numbers & given.keys()):
-            if not is_number(given[key]) or not math.isfinite(given[key]):
-                raise CellError(f"kawhi.{block}.{key} must be a finite number, not {given[key]!r}")
+    method: Any = METHODS.get(name)
+    return {field.name for field in fields(method) if field.type == "float"} if is_dataclass(method) else set()
 
 
 def _validate_alignment(cell: DictConfig, kawhi: dict[str, Any]) -> None:
@@ -116,10 +123,9 @@ def _validate_regions(regions: Mapping[str, Any]) -> None:
         raise CellError(f"kawhi.regions needs {', '.join(sorted(wanted))} and nothing else: see to {', '.join(odd)}")
     if regions["strategy"] not in known:
         raise CellError(f"kawhi.regions.strategy={regions['strategy']} is not one of {', '.join(known)}")
-    for key, most in REGIONS.items():
-        value, low = regions[key], "(" if key == "keep_ratio" else "["
-        if not is_number(value) or not 0 <= value <= most or value in (math.inf, 0 if low == "(" else None):
-            raise CellError(f"kawhi.regions.{key}={value!r} is outside {low}0, {most}{']' if most == 1 else ')'}")
+    for key, (inside, words) in REGIONS.items():
+        if not (is_number(regions[key]) and inside(regions[key])):
+            raise CellError(f"kawhi.regions.{key} must be a number {words}, not {regions[key]!r}")
     _validate_seed("kawhi.regions needs kawhi.regions.seed", regions["seed"])
 
 

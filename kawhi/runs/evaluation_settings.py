@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from itertools import filterfalse
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -26,16 +27,21 @@ def validate_evaluation(cell: DictConfig) -> None:
         raise CellError(f"evaluation.backend={asked.backend} is not one of {', '.join(BACKENDS)}")
     if asked.min_pixels > asked.max_pixels:
         raise CellError(f"evaluation.min_pixels={asked.min_pixels} is above evaluation.max_pixels={asked.max_pixels}")
-    servers = {"evaluation.server": asked.server.tensor_parallel} if asked.backend == "vllm" else {}
-    judged = any(is_judged(benchmark.task) for benchmark in cell.benchmarks)
-    if judged and cell.judge and not cell.judge.base_url and "serve" in cell.judge:
-        servers["judge.serve"] = cell.judge.serve.tensor_parallel
-    for block, gpus in servers.items():
-        if gpus > (gpus_needed(cell) or gpus):
+    for server, gpus in _servers(cell).items():
+        if cell.scale.device == "cuda" and gpus > gpus_needed(cell):
             raise CellError(
-                f"{block}.tensor_parallel={gpus} is above the {gpus_needed(cell)} GPUs of the cell "
+                f"{server}.tensor_parallel={gpus} is above the {gpus_needed(cell)} GPUs of the cell "
                 "(verl.trainer.n_gpus_per_node)"
             )
+
+
+def _servers(cell: DictConfig) -> dict[str, int]:
+    """The GPUs that one replica takes of each server that the cell would start."""
+    found = {"evaluation.server": cell.evaluation.server.tensor_parallel} if cell.evaluation.backend == "vllm" else {}
+    judged = any(is_judged(benchmark.task) for benchmark in cell.benchmarks)
+    if judged and cell.judge.get("serve") and not cell.judge.base_url:
+        found["judge.serve"] = cell.judge.serve.tensor_parallel
+    return found
 
 
 def validate_benchmarks(cell: DictConfig) -> None:
@@ -46,20 +52,17 @@ def validate_benchmarks(cell: DictConfig) -> None:
     tasks = [benchmark.task for benchmark in cell.benchmarks]
     if repeated := sorted(task for task, count in Counter(tasks).items() if count > 1):
         raise CellError(f"{', '.join(repeated)} is asked for twice: a cell has one number per benchmark")
-    if missing := [task for task in tasks if not exists(task)]:
-        names = ", ".join(missing)
-        raise CellError(f"there is no task {names} in kawhi/evaluation/benchmarks: choose other benchmarks=")
+    if missing := ", ".join(filterfalse(exists, tasks)):
+        raise CellError(f"there is no task {missing} in kawhi/evaluation/benchmarks: choose other benchmarks=")
     for benchmark in cell.benchmarks:
         task_runs(OmegaConf.to_container(benchmark, resolve=True))  # type: ignore[arg-type]
-    if judged := [task for task in tasks if is_judged(task)]:
+    if judged := ", ".join(filter(is_judged, tasks)):
         _validate_judge(cell, judged)
 
 
-def _validate_judge(cell: DictConfig, judged: list[str]) -> None:
+def _validate_judge(cell: DictConfig, judged: str) -> None:
     if cell.judge is None:
-        raise CellError(
-            f"a judge decides {', '.join(judged)} and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b"
-        )
+        raise CellError(f"a judge decides {judged} and the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b")
     block: Any = OmegaConf.to_container(cell.judge, resolve=True)
     JudgeSettings.from_config(block | {"base_url": block["base_url"] or ("unused" if block.get("serve") else None)})
     if block["api_key_env"] and block["api_key_env"] not in os.environ:

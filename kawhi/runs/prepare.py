@@ -16,8 +16,8 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.data import schema
 from kawhi.evaluation.benchmark import load
-from kawhi.runs.identity import no_data_file
 from kawhi.runs.evaluation_settings import require_benchmarks
+from kawhi.runs.identity import no_data_file
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
 

@@ -43,6 +43,10 @@ WHOLE_IN_TRAINING = {
     f"{_ROLLOUT}.tensor_model_parallel_size": 1,
     f"{_ROLLOUT}.max_num_seqs": 1,
     f"{_ROLLOUT}.max_num_batched_tokens": 1,
+    f"{_ACTOR}.ppo_max_token_len_per_gpu": 1,
+    f"{_ACTOR}.ulysses_sequence_parallel_size": 1,
+    f"{_ROLLOUT}.log_prob_max_token_len_per_gpu": 1,
+    "verl.actor_rollout_ref.ref.log_prob_max_token_len_per_gpu": 1,
     "scale.overlong_buffer": 0,
 }
 
@@ -54,6 +58,7 @@ WHOLE_IN_EVALUATION = {
     "evaluation.max_pixels": 1,
     "evaluation.server.attempts": 1,
     "evaluation.server.tensor_parallel": 1,
+    "judge.serve.tensor_parallel": 1,
 }
 
 Range = tuple[Callable[[float], bool], str]

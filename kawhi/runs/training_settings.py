@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
@@ -19,6 +21,18 @@ RECEIVERS = (
     "kawhi.verl_plugin.cpu.vllm_worker.CpuWorkerExtension",
 )
 """The ends of our weight sync in vLLM, by name: to import them takes vLLM and seconds."""
+BUDGETS = (
+    "actor.ppo_max_token_len_per_gpu",
+    "rollout.log_prob_max_token_len_per_gpu",
+    "ref.log_prob_max_token_len_per_gpu",
+)
+"""Tokens of a micro-batch, where micro-batches are made by length."""
+FIXED = (
+    "actor.ppo_micro_batch_size_per_gpu",
+    "rollout.log_prob_micro_batch_size_per_gpu",
+    "ref.log_prob_micro_batch_size_per_gpu",
+)
+"""Responses of a micro-batch, where all have as many."""
 
 
 def validate_algorithm(cell: DictConfig) -> None:
@@ -47,29 +61,23 @@ def validate_batches(cell: DictConfig) -> None:
     CellError: batches that cannot be divided as they must be.
     """
     found = settings(cell)
-    actor, rollout, ref = (found.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
+    actor, rollout = found.actor_rollout_ref.actor, found.actor_rollout_ref.rollout
     if found.data.train_batch_size % actor.ppo_mini_batch_size:
         raise CellError(
             f"verl.data.train_batch_size={found.data.train_batch_size} must be a multiple of actor.ppo_mini_batch_size="
             f"{actor.ppo_mini_batch_size}"
         )
     gpus = found.trainer.n_gpus_per_node * found.trainer.nnodes
-    responses = actor.ppo_mini_batch_size * rollout.n
-    if responses % gpus:
+    if actor.ppo_mini_batch_size * rollout.n % gpus:
         raise CellError(
-            f"a mini-batch of {actor.ppo_mini_batch_size} prompts with {rollout.n} responses each (verl.actor_rollout_"
-            f"ref: actor.ppo_mini_batch_size, rollout.n) cannot be divided among {gpus} GPUs"
+            f"{actor.ppo_mini_batch_size} prompts with {rollout.n} responses each (verl.actor_rollout_ref."
+            f"actor.ppo_mini_batch_size, rollout.n) cannot be divided among {gpus} GPUs"
         )
     if actor.use_dynamic_bsz != rollout.log_prob_use_dynamic_bsz:
         raise CellError(
             "verl.actor_rollout_ref.actor.use_dynamic_bsz and rollout.log_prob_use_dynamic_bsz must be the same"
         )
-    fixed = {
-        "actor.ppo_micro_batch_size_per_gpu": actor.ppo_micro_batch_size_per_gpu,
-        "rollout.log_prob_micro_batch_size_per_gpu": rollout.log_prob_micro_batch_size_per_gpu,
-        "ref.log_prob_micro_batch_size_per_gpu": ref.log_prob_micro_batch_size_per_gpu,
-    }
-    if not actor.use_dynamic_bsz and (missing := [key for key, value in fixed.items() if not value]):
+    if not actor.use_dynamic_bsz and (missing := [key for key, size in _of_all(cell, FIXED).items() if not size]):
         raise CellError(f"verl.actor_rollout_ref.actor.use_dynamic_bsz=false needs {', '.join(missing)}")
 
 
@@ -78,22 +86,21 @@ def validate_lengths(cell: DictConfig) -> None:
     CellError: a prompt and a response that do not fit the model, vLLM or a micro-batch.
     """
     found = settings(cell)
-    actor, rollout, ref = (found.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
-    longest = found.data.max_prompt_length + found.data.max_response_length
+    longest, room = found.data.max_prompt_length + found.data.max_response_length, longest_sequence(cell)
     whole = f"{longest} tokens of a prompt and a response (verl.data.max_prompt_length, max_response_length)"
-    most = longest_sequence(cell)
-    if most and max(rollout.max_model_len or 0, longest) > most:
-        raise CellError(f"{cell.model.name} is made for {most} tokens: lower rollout.max_model_len or the {whole}")
-    if rollout.max_model_len is not None and rollout.max_model_len < longest:
-        raise CellError(f"verl.actor_rollout_ref.rollout.max_model_len={rollout.max_model_len} is below the {whole}")
-    budgets = {
-        "actor.ppo_max_token_len_per_gpu": actor.ppo_max_token_len_per_gpu,
-        "rollout.log_prob_max_token_len_per_gpu": rollout.log_prob_max_token_len_per_gpu,
-        "ref.log_prob_max_token_len_per_gpu": ref.log_prob_max_token_len_per_gpu,
-    }
-    for key, budget in budgets.items():
-        if actor.use_dynamic_bsz and budget * _sequence_parallel(cell) < longest:
-            raise CellError(f"verl.actor_rollout_ref.{key}={budget} is below the {whole}")
+    given = found.actor_rollout_ref.rollout.max_model_len
+    if room and max(given or 0, longest) > room:
+        raise CellError(f"{cell.model.name} is made for {room} tokens: lower rollout.max_model_len or the {whole}")
+    if given is not None and given < longest:
+        raise CellError(f"verl.actor_rollout_ref.rollout.max_model_len={given} is below the {whole}")
+    if found.actor_rollout_ref.actor.use_dynamic_bsz:
+        for key, budget in _of_all(cell, BUDGETS).items():
+            if budget * _sequence_parallel(cell) < longest:
+                raise CellError(f"verl.actor_rollout_ref.{key}={budget} is below the {whole}")
+
+
+def _of_all(cell: DictConfig, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: OmegaConf.select(settings(cell).actor_rollout_ref, key) for key in keys}
 
 
 def _sequence_parallel(cell: DictConfig) -> int:
@@ -104,30 +111,26 @@ def _sequence_parallel(cell: DictConfig) -> int:
 
 def validate_gpus(cell: DictConfig) -> None:
     """Raises:
-    CellError: GPUs that cannot be divided as asked, or more of them than Ray would be told of.
+    CellError: GPUs that cannot be divided among vLLM's replicas, or more of them than Ray would be told of.
     """
     found = settings(cell)
-    here, nodes, ray = found.trainer.n_gpus_per_node, found.trainer.nnodes, found.ray_kwargs.ray_init
-    split = found.actor_rollout_ref.rollout.tensor_model_parallel_size
+    here, nodes = found.trainer.n_gpus_per_node, found.trainer.nnodes
+    split, heads = found.actor_rollout_ref.rollout.tensor_model_parallel_size, query_heads(cell)
+    asked = f"verl.actor_rollout_ref.rollout.tensor_model_parallel_size={split} does not divide the"
     if here * nodes % split or max(here, split) % min(here, split):
-        raise CellError(
-            f"verl.actor_rollout_ref.rollout.tensor_model_parallel_size={split} does not divide the {here} GPUs of a "
-            "node (verl.trainer.n_gpus_per_node)"
-        )
-    heads = query_heads(cell)
+        raise CellError(f"{asked} {here} GPUs of a node (verl.trainer.n_gpus_per_node)")
     if heads and heads % split:
-        raise CellError(
-            f"verl.actor_rollout_ref.rollout.tensor_model_parallel_size={split} does not divide the {heads} heads of "
-            f"{cell.model.name}"
-        )
+        raise CellError(f"{asked} {heads} heads of {cell.model.name}")
+    ray = found.ray_kwargs.ray_init
     if nodes > 1 and ray.get("address") == "local":
         raise CellError(
             f"verl.trainer.nnodes={nodes}: a cell's own Ray has one node; slurm/ray.sh starts one over several and "
             "says how a cell uses it"
         )
-    if ray.get("num_gpus") is not None and ray.num_gpus < here * nodes:
+    logical = ray.get("num_gpus")
+    if logical is not None and logical < here * nodes:
         raise CellError(
-            f"verl_new.ray_kwargs.ray_init.num_gpus={ray.num_gpus} is below the {here * nodes} that verl asks Ray for "
+            f"verl_new.ray_kwargs.ray_init.num_gpus={logical} is below the {here * nodes} that verl asks Ray for "
             "(verl.trainer.n_gpus_per_node)"
         )
 

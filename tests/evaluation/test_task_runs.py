@@ -7,7 +7,7 @@ import pytest
 from kawhi.base.errors import CellError
 from kawhi.evaluation.benchmark import TaskRun, exists
 from kawhi.evaluation.task_runs import task_of_cell, task_runs
-from kawhi.runs.validation import validate_benchmarks
+from kawhi.runs.evaluation_settings import validate_benchmarks
 from tests.cells import cell, options
 from tests.evaluation.examples.mathvista import CHOICE
 
