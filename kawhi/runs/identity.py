@@ -160,10 +160,11 @@ def cell_name(cell: DictConfig) -> str:
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 
 
-def no_data_file(path: Path, data: str) -> DataMissing:
-    """The sentence for a missing file of the data set ``data``."""
-    mend = f"run `kawhi prepare {data}` first" if data in NAMES else "set data.train_file and data.validation_file"
-    return DataMissing(f"the data file {path} does not exist; {mend}")
+def no_data_file(path: Path, data: str) -> CellError:
+    """The sentence for a missing file of the data set ``data``; ``DataMissing`` for one that is only to be prepared."""
+    if data in NAMES:
+        return DataMissing(f"the data file {path} does not exist; run `kawhi prepare {data}` first")
+    return CellError(f"the data file {path} does not exist; set data.train_file and data.validation_file")
 
 
 def _file_fingerprint(path: Path) -> str:

@@ -83,7 +83,13 @@ MISTAKES = {
         "verl.reward.custom_reward_function.path='pkg://no.such/a.py'": "names a package that is not installed (no)",
         "verl.reward.custom_reward_function.name=no_such": "has no no_such, which its name asks for",
         "verl.reward.custom_reward_function.path=TMP/text.parquet": "is no Python file that can be read",
+        "data.train_file=TMP/gone.parquet": "TMP/gone.parquet does not exist; set data.train_file and data.validation_",
         "model.path=TMP/nothing": "the model folder TMP/nothing does not exist; set model.path",
+        "model.path=./nothing": "the model folder nothing does not exist; set model.path",
+        "model.path='~/nothing'": "the model folder ~/nothing does not exist; set model.path",
+        "model.path='pkg://kawhi.tiny/checkpoints/nothing'": "checkpoints/nothing does not exist; set model.path",
+        "model.path='pkg://no_such/x'": "pkg://no_such/x names a package that is not installed (no_such)",
+        "model.path=TMP/half": "the model folder TMP/half has no config.json; set model.path to a complete checkpoint",
         "model.path=results/runs/folder": "the model folder results/runs/folder does not exist; set model.path",
         "model.path=TMP/empty": "the model folder TMP/empty has no weights (*.safetensors)",
         "+benchmarks.0.data_file=TMP/no.parquet": "the data_file TMP/no.parquet of kawhi_tiny does not exist",
@@ -165,6 +171,8 @@ def files(tmp_path_factory):
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / f"{name}.parquet")
     (folder / "text.parquet").write_text("not a table")
     (folder / "empty").mkdir()
+    (folder / "half").mkdir()
+    (folder / "half" / "model.safetensors").touch()
     return folder
 
 
@@ -187,7 +195,7 @@ def test_a_mistake_is_one_sentence_of_a_plan(files, monkeypatch, capsys, kind, c
     assert found.err.startswith("error: ")
     assert sentence.replace("TMP", str(files)) in found.err
     assert found.err.count("\n") == 1
-    assert len(list(files.iterdir())) == 4, "a plan writes nothing"
+    assert len(list(files.iterdir())) == 5, "a plan writes nothing"
 
 
 def run(command: str, files, folder) -> subprocess.CompletedProcess:
@@ -210,7 +218,7 @@ def test_nothing_is_started(files, tmp_path, command, sentence):
     assert done.stderr.startswith("error: ")
     assert sentence.replace("TMP", str(files)) in done.stderr
     assert done.stderr.count("\n") == 1
-    assert len(list(files.iterdir())) == 4
+    assert len(list(files.iterdir())) == 5
 
 
 @pytest.mark.parametrize("credit", options("credit"))
