@@ -91,10 +91,10 @@ def run_cell(cell: DictConfig, part: str | None = None, overrides: Sequence[str]
     if run_directory.record.exists():
         return run_directory
     stages = _stages(cell.study.name, part, run_directory)
-    validate(cell)
     resources.require(
         memory_gib=resources.memory_needed(cell), disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
     )
+    validate(cell)  # imports torch, for which a machine that is too small may have no room
     environment = verl_environment(cell, run_directory.path / "unused")
     with run_directory.locked(), fork_server.running(environment, wanted=cell.scale.device == "cpu"):
         end_stragglers(run_directory.path)  # of a run that was killed

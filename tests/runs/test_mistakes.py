@@ -20,6 +20,7 @@ from kawhi.tiny.architectures import FAMILIES
 from tests.cells import ROOT, cell, options
 
 FULL = "scale=h200x8 model=qwen2_5_vl_7b data=geo3k benchmarks=math"
+JUDGED = "benchmarks=ablation judge=qwen3_vl_30b_a3b"
 ROLLOUT, ACTOR = "verl.actor_rollout_ref.rollout", "verl.actor_rollout_ref.actor"
 RECEIVER = "verl_new.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
 TINY = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
@@ -148,10 +149,14 @@ MISTAKES = {
         "benchmarks.0.task=kawhi_nothing": "there is no task kawhi_nothing in kawhi/evaluation/benchmarks",
         "+benchmarks.0.split=test": "benchmark kawhi_tiny: unknown option split",
         "evaluation.backend=vlm": "evaluation.backend=vlm is not one of hugging_face, vllm",
-        "benchmarks=math": "the cell has none: set judge=, e.g. judge=qwen3_vl_30b_a3b",
+        "benchmarks=ablation": "a judge decides kawhi_mathverse, kawhi_mathvision and the cell has none: set judge=",
         "benchmarks=math judge=endpoint": "judge.base_url is not set",
-        "benchmarks=math judge=qwen3_vl_30b_a3b judge.api_key_env=NO_KEY": "set the environment variable NO_KEY",
-        "benchmarks=math judge=qwen3_vl_30b_a3b judge.attempts=0": "judge.attempts=0 must be a number of at least 1",
+        f"{JUDGED} judge.api_key_env=NO_KEY": "set the environment variable NO_KEY",
+        f"{JUDGED} judge.attempts=abc": "judge.attempts='abc' must be a number of at least 1",
+        f"{JUDGED} judge.concurrency=0": "judge.concurrency=0 must be a number of at least 1",
+        f"{JUDGED} judge.timeout=0": "judge.timeout=0 must be a number of at least 0.001",
+        f"{JUDGED} judge.temperature=abc": "judge.temperature='abc' must be a number of at least 0",
+        f"{JUDGED} judge.seed=0.5": "judge.seed=0.5 must be a number of at least 0",
         "verl.trainer.logger=[console]": "must contain file, which the health checks read",
     },
     "tables": {
@@ -234,6 +239,7 @@ def test_shipped_methods_are_fine(tmp_path, credit):
         "kawhi.method=off ~kawhi.regions",
         f"kawhi.method=off +{ACTOR}.ulysses_sequence_parallel_size=2",
         "study=baseline data.train_problems=1",
+        JUDGED,
         f"{ROLLOUT}.max_model_len=null",
         f"{ACTOR}.ppo_mini_batch_size=2 verl.trainer.n_gpus_per_node=2 verl_new.ray_kwargs.ray_init.num_gpus=2",
         "scale=h200x8 model=qwen2_5_vl_7b data=geo3k verl.trainer.nnodes=2 verl_new.ray_kwargs.ray_init.address=auto",
