@@ -16,9 +16,10 @@ from verl.utils.config import validate_config
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.stage import STAGES, trains
 from kawhi.runs.composing import compose_cells
-from kawhi.runs.verl_command import overrides
+from kawhi.runs.validation import validate
+from kawhi.runs.verl_command import leaves, overrides
 from tests.cells import CONF, options
-from tests.runs.test_verl_command import FILES, in_verl, leaves
+from tests.runs.test_verl_command import FILES, in_verl
 
 SCALES = ("cpu", "h200x8")
 CELLS = {  # of each table of the papers, as they print it
@@ -57,6 +58,7 @@ def test_its_cells_reach_verl(name, scale):
                 assert OmegaConf.select(asked, key) == OmegaConf.create(f"x: {value}").x, override
             elif key in ("model", "algorithm", "credit", "data", "study"):
                 assert asked[key].name.replace("-", "_").replace(".", "_") == value, override
+        validate(asked)
         if trains(asked):
             check(asked)
 
@@ -72,14 +74,6 @@ def check(asked) -> None:
         for key, value in leaves(resolve_package_paths(OmegaConf.to_container(block, resolve=True))):
             assert OmegaConf.select(composed, key) == value, key
     validate_config(config=composed, use_reference_policy=need_reference_policy(composed), use_critic=False)
-    # What verl would adjust or ignore without a word.
-    prompts, rollouts = composed.data.train_batch_size, composed.actor_rollout_ref.rollout.n
-    devices = composed.trainer.n_gpus_per_node * composed.trainer.nnodes
-    assert prompts % composed.actor_rollout_ref.actor.ppo_mini_batch_size == 0
-    assert prompts * rollouts % devices == 0
-    longest = composed.data.max_prompt_length + composed.data.max_response_length
-    assert longest <= composed.actor_rollout_ref.actor.ppo_max_token_len_per_gpu
-    assert (composed.actor_rollout_ref.rollout.max_model_len or longest) >= longest
     if composed.algorithm.filter_groups.enable:
         sampler = composed.trainer.v1.sampler
         assert sampler.custom_sampler.name == "OrderedReplayBuffer"

@@ -25,7 +25,13 @@ PARTS = ("train", "evaluate")
 
 
 def stages_of(study: str, part: str | None = None) -> tuple[str, ...]:
-    """Stages of a study, or of one part of it; the part ``train`` of a study that trains nothing is empty."""
+    """Stages of a study, or of one part of it; the part ``train`` of a study that trains nothing is empty.
+
+    Raises:
+        CellError: a study that does not exist.
+    """
+    if study not in STAGES:
+        raise CellError(f"study.name={study} is not one of {', '.join(STAGES)}")
     stages = STAGES[study]
     if part is None:
         return stages
@@ -36,12 +42,12 @@ def stages_of(study: str, part: str | None = None) -> tuple[str, ...]:
 
 def trains(cell: DictConfig) -> bool:
     """Whether the cell's study trains a model."""
-    return "train" in STAGES[cell.study.name]
+    return "train" in stages_of(cell.study.name)
 
 
 def evaluates(cell: DictConfig) -> bool:
     """Whether the cell's study runs benchmarks."""
-    return "evaluate" in STAGES[cell.study.name]
+    return "evaluate" in stages_of(cell.study.name)
 
 
 def stage_main(work: Callable[[DictConfig, RunDirectory], None]) -> None:

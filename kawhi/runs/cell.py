@@ -22,12 +22,12 @@ from kawhi.base import health, lost, resources
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
-from kawhi.base.pins import require_pinned
 from kawhi.base.processes import Ended, end_stragglers, last_error, run
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import STAGES, evaluates, stages_of, trains
+from kawhi.base.stage import STAGES, stages_of
 from kawhi.runs import checkpoints
 from kawhi.runs.identity import directory_of
+from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
 
@@ -91,10 +91,10 @@ def run_cell(cell: DictConfig, part: str | None = None, overrides: Sequence[str]
     if run_directory.record.exists():
         return run_directory
     stages = _stages(cell.study.name, part, run_directory)
-    require_pinned(trains=trains(cell), evaluates=evaluates(cell))
     resources.require(
         memory_gib=resources.memory_needed(cell), disk_gib=cell.scale.needs.disk_gib, folder=Path(cell.paths.runs)
     )
+    validate(cell)  # imports torch, for which a machine that is too small may have no room
     environment = verl_environment(cell, run_directory.path / "unused")
     with run_directory.locked(), fork_server.running(environment, wanted=cell.scale.device == "cpu"):
         end_stragglers(run_directory.path)  # of a run that was killed

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError, DataMissing
 from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import stages_of
 from kawhi.data.sources import NAMES
 from kawhi.evaluation.benchmark import is_judged
 from kawhi.evaluation.prompts import prompts_of
@@ -56,8 +57,10 @@ WITHOUT_EFFECT = (
     "verl_new.ray_kwargs.ray_init.address",
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
+    "model.query_heads",
 )
-"""Keys of those blocks that change no number: every request has a seed of its own, and batches are ordered."""
+"""Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, and how many
+heads a model has is a fact of its weights."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
@@ -70,13 +73,10 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     """The resolved part of a configuration that its numbers depend on, with a fingerprint of the model's weights.
 
     Raises:
-        CellError: a value that cannot be run, or a model or data file that is not there.
+        CellError: a study, a model or a data file that does not exist.
     """
     resolved: Any = OmegaConf.to_container(cell, resolve=True)
-    if not isinstance(resolved["steps"], int) or resolved["steps"] < 1:
-        raise CellError(f"steps must be a whole number of at least 1, not {resolved['steps']!r}")
-    if resolved["study"]["name"] not in DEPENDS_ON:
-        raise CellError(f"study.name={resolved['study']['name']} is not one of {', '.join(DEPENDS_ON)}")
+    stages_of(resolved["study"]["name"])  # refuses a study that does not exist
     part: dict[str, Any] = {name: resolved[name] for name in DEPENDS_ON[resolved["study"]["name"]]}
     part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
     if "environment" in part:
@@ -160,10 +160,11 @@ def cell_name(cell: DictConfig) -> str:
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 
 
-def no_data_file(path: Path, data: str) -> DataMissing:
-    """The sentence for a missing file of the data set ``data``."""
-    mend = f"run `kawhi prepare {data}` first" if data in NAMES else "set data.train_file and data.validation_file"
-    return DataMissing(f"the data file {path} does not exist; {mend}")
+def no_data_file(path: Path, data: str) -> CellError:
+    """The sentence for a missing file of the data set ``data``; ``DataMissing`` for one that is only to be prepared."""
+    if data in NAMES:
+        return DataMissing(f"the data file {path} does not exist; run `kawhi prepare {data}` first")
+    return CellError(f"the data file {path} does not exist; set data.train_file and data.validation_file")
 
 
 def _file_fingerprint(path: Path) -> str:
@@ -185,7 +186,7 @@ def weights_fingerprint(model: str) -> str:
     Raises:
         CellError: a local folder that does not exist or is no checkpoint.
     """
-    folder = _local_model(model)
+    folder = local_model(model)
     if folder is None:
         return f"hub:{model}"
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
@@ -203,15 +204,19 @@ def weights_fingerprint(model: str) -> str:
     return digest.hexdigest()
 
 
-def _local_model(model: str) -> Path | None:
-    """The folder of a model; ``None`` for one of the hub."""
+def local_model(model: str) -> Path | None:
+    """The folder of a model; ``None`` for one of the hub, whose id is ``NAME`` or ``OWNER/NAME``.
+
+    Raises:
+        CellError: a folder that does not exist.
+    """
     try:
         folder = Path(resolve_package_paths(model))
     except ModuleNotFoundError as error:
         raise CellError(f"{model} names a package that is not installed ({error.name}); set model.path") from error
     if folder.is_dir():
         return folder
-    if model.startswith(("pkg://", "/", ".")):
+    if model.startswith(("pkg://", "/", ".", "~")) or model.count("/") > 1:
         raise CellError(f"the model folder {folder} does not exist; set model.path")
     return None
 

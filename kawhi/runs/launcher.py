@@ -31,7 +31,7 @@ from kawhi.runs.verl_command import environment
 from kawhi.runs.views import CellView, SweepView
 
 _POLL_SECONDS = 0.5
-_PYTHON = sys.executable  # a cell's own process imports little; what it starts comes from the fork server
+_PYTHON = sys.executable  # a cell's own process is started plainly; what it starts comes from the fork server
 
 
 @dataclass(frozen=True)

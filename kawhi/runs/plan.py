@@ -19,7 +19,7 @@ from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.identity import cell_name, directory_of
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
-from kawhi.runs.validation import validate_numbers
+from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import command, own_environment
 
 
@@ -68,7 +68,7 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
 
 def _directory(cell: DictConfig) -> RunDirectory | None:
     """Of a cell that could run; ``None`` while its data file, on which its hash depends, is missing."""
-    validate_numbers(cell)
+    validate(cell)
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
     try:

@@ -18,8 +18,8 @@ from kawhi.data import schema
 from kawhi.data.example_checks import RULES
 from kawhi.data.file_checks import Tick, check_file
 from kawhi.evaluation.benchmark import load
+from kawhi.runs.evaluation_settings import require_benchmarks
 from kawhi.runs.identity import no_data_file
-from kawhi.runs.validation import require_benchmarks, validate, validate_credit
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.world import Split
 
@@ -33,11 +33,9 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     Raises:
         CellError: a file that is missing or that training cannot use; the message names the rows.
     """
-    validate(cell)
     if evaluates(cell):
         require_benchmarks(cell)
     if cell.study.name == "grounding":
-        validate_credit(cell)
         files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     else:
         files = (training_files(cell) if trains(cell) else {}) | (benchmark_files(cell) if evaluates(cell) else {})

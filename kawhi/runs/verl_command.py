@@ -49,11 +49,11 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
             "experiment_name": checkpoints.absolute().parent.parent.name,
         },
     }
-    lines = [f"{key}={to_override(value)}" for key, value in _leaves(known)]
-    lines += [f"{key}={to_override(value)}" for key, value in _leaves(given)]
-    lines += [f"+{key}={to_override(value)}" for key, value in _leaves(new)]
+    lines = [f"{key}={to_override(value)}" for key, value in leaves(known)]
+    lines += [f"{key}={to_override(value)}" for key, value in leaves(given)]
+    lines += [f"+{key}={to_override(value)}" for key, value in leaves(new)]
     lines.append(f"+actor_rollout_ref.rollout.agent.agent_loop_manager_class={_LOOPS}")
-    lines += [f"+kawhi.{key}={to_override(value)}" for key, value in _leaves(kawhi)]
+    lines += [f"+kawhi.{key}={to_override(value)}" for key, value in leaves(kawhi)]
     return lines
 
 
@@ -132,10 +132,11 @@ def to_override(value: Any) -> str:
     return "'" + re.sub(r"\\*(?='|\Z)", lambda run: run[0] * 2, text).replace("'", r"\'") + "'"
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a tree with its dotted key; an empty block is a value."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{name}.")
+            yield from leaves(value, f"{name}.")
         else:
             yield name, value

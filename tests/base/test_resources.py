@@ -19,28 +19,25 @@ from kawhi.base.resources import GIB, available_memory, free_disk, require
 from tests.cells import ROOT
 
 
-def test_a_machine_that_has_enough_is_accepted(tmp_path):
+def test_a_machine_that_is_too_small_is_one_sentence(tmp_path, monkeypatch):
     require(memory_gib=0, disk_gib=0, folder=tmp_path)
-
-
-def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(resources, "available_memory", lambda: int(4.04 * GIB))
-    with pytest.raises(CellError) as error:
-        require(memory_gib=8, disk_gib=0, folder=tmp_path)
-    assert str(error.value) == (
-        "a cell needs about 8 GiB of memory and 4.0 GiB are available: "
-        "close other programs, raise the limit, or use a larger machine"
-    )
-
-
-def test_too_little_disk_is_one_sentence(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(resources, "available_memory", lambda: int(4.04 * GIB))
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: usage(GIB, 0, GIB // 4))
-    with pytest.raises(CellError) as error:
-        require(memory_gib=0, disk_gib=0.5, folder=tmp_path)
-    assert str(error.value) == (
-        f"a cell needs about 0.5 GiB of disk and 0.25 GiB are free under {tmp_path}: free some space or set paths.runs"
-    )
+    for needs, sentence in (
+        (
+            {"memory_gib": 8, "disk_gib": 0},
+            "a cell needs about 8 GiB of memory and 4.0 GiB are available: "
+            "close other programs, raise the limit, or use a larger machine",
+        ),
+        (
+            {"memory_gib": 0, "disk_gib": 0.5},
+            f"a cell needs about 0.5 GiB of disk and 0.25 GiB are free under {tmp_path}: "
+            "free some space or set paths.runs",
+        ),
+    ):
+        with pytest.raises(CellError, match=f"^{re.escape(sentence)}$"):
+            require(**needs, folder=tmp_path)
 
 
 def test_a_folder_that_does_not_exist_yet_has_the_disk_of_its_parent(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from kawhi.base.errors import CellError
 from kawhi.evaluation.benchmark import TaskRun, exists
 from kawhi.evaluation.task_runs import task_of_cell, task_runs
-from kawhi.runs.validation import validate_benchmarks
+from kawhi.runs.evaluation_settings import validate_benchmarks
 from tests.cells import cell, options
 from tests.evaluation.examples.mathvista import CHOICE
 
@@ -60,24 +60,6 @@ def test_every_benchmark_of_conf_has_its_task_and_its_options(tmp_path, benchmar
     asked = cell(tmp_path, f"benchmarks={benchmarks}", f"scale={scale}", "model=qwen2_5_vl_7b", *judge)
     validate_benchmarks(asked)
     assert all(exists(benchmark.task) for benchmark in asked.benchmarks)
-
-
-def test_a_judged_benchmark_without_a_judge_is_refused_before_the_training(tmp_path):
-    with pytest.raises(CellError, match="a judge decides kawhi_mathverse, kawhi_mathvision and the cell has none"):
-        validate_benchmarks(cell(tmp_path, "benchmarks=ablation"))
-
-
-def test_a_judge_without_an_address_is_refused_before_the_training(tmp_path):
-    with pytest.raises(CellError, match=r"judge.base_url is not set"):
-        validate_benchmarks(cell(tmp_path, "benchmarks=ablation", "judge=endpoint"))
-    validate_benchmarks(cell(tmp_path, "benchmarks=ablation", "judge=qwen3_vl_30b_a3b"))
-
-
-@pytest.mark.parametrize("wrong", ["concurrency=0", "attempts=abc", "timeout=0", "temperature=abc", "seed=0.5"])
-def test_a_judge_s_setting_that_is_none_is_refused_before_the_training(tmp_path, wrong):
-    asked = cell(tmp_path, "benchmarks=ablation", "judge=endpoint", "judge.base_url=http://here/v1", f"judge.{wrong}")
-    with pytest.raises(CellError, match=f"judge.{wrong.split('=')[0]}=.* must be a number of at least"):
-        validate_benchmarks(asked)
 
 
 def test_a_benchmark_twice_is_refused(tmp_path):

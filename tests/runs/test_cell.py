@@ -76,12 +76,6 @@ def test_a_study_without_training_has_its_own_stages(harness):
     assert harness.ran() == ["prepare", "grounding", "record"]
 
 
-def test_an_unknown_study_is_refused(harness):
-    harness.cell.study.name = "grounded"
-    with pytest.raises(CellError, match=r"study.name=grounded is not one of training, timing, baseline, grounding"):
-        run_cell(harness.cell)
-
-
 def test_a_cell_goes_through_its_stages_to_its_record(harness):
     assert run_cell(harness.cell, overrides=["steps=3"]) == harness.run_directory
     assert harness.ran() == list(STAGES)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from kawhi.base.checkout import resolve_package_paths
-from kawhi.base.errors import CellError
 from kawhi.runs import identity as identity_module
 from kawhi.runs.identity import cell_hash, cell_name, identity, weights_fingerprint
 from tests.cells import cell
@@ -169,25 +168,3 @@ def test_the_shipped_checkpoint_elsewhere_has_the_same_weights(tmp_path):
     shipped = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
     copied = shutil.copytree(resolve_package_paths(shipped), tmp_path / "copy")
     assert weights_fingerprint(str(copied)) == weights_fingerprint(shipped)
-
-
-@pytest.mark.parametrize(
-    ("model", "sentence"),
-    [
-        ("{}/nothing", r"the model folder .*nothing does not exist; set model\.path$"),
-        ("./nothing", r"the model folder .*nothing does not exist; set model\.path$"),
-        ("pkg://kawhi.tiny/checkpoints/nothing", r"the model folder .*nothing does not exist; set model\.path$"),
-        ("pkg://no_such_package/x", "pkg://no_such_package/x names a package that is not installed"),
-        ("{}", r"the model folder .* has no weights \(\*\.safetensors\); set model\.path to"),
-        ("{}/model", r"the model folder .* has no config\.json; set model\.path to a complete"),
-    ],
-)
-def test_no_checkpoint_is_one_sentence(tmp_path, checkpoint, model, sentence):
-    (checkpoint / "config.json").unlink()
-    with pytest.raises(CellError, match=f"^{sentence}"):
-        weights_fingerprint(model.format(tmp_path))
-
-
-def test_a_missing_data_file_is_one_sentence(tmp_path):
-    with pytest.raises(CellError, match=r"^the data file .*gone\.parquet does not exist; set data\.train_file"):
-        cell_hash(cell(tmp_path, f"data.validation_file={tmp_path / 'gone.parquet'}"))

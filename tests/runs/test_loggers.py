@@ -61,11 +61,6 @@ def test_loggers_call_a_run_by_its_directory(tmp_path, run):
     assert "trainer.logger=[file,wandb]" in words
 
 
-def test_the_health_checks_file_cannot_be_left_out(tmp_path):
-    with pytest.raises(CellError, match="must contain file"):
-        validate_logger(cell(tmp_path, "verl.trainer.logger=[console]"))
-
-
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
 def test_a_missing_package_is_found_before_anything_is_trained(tmp_path, monkeypatch, name):
     def spec(module: str) -> ModuleSpec | None:

@@ -90,18 +90,3 @@ def test_cells_that_somebody_works_on_are_not_missing(tmp_path, capsys):
 def test_where_nothing_is_trained_no_times_are_promised(tmp_path, capsys):
     assert main(["plan", "--short", "study=baseline", *paths(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "device-hours of training: 0.00 in all, 0.00 still to do"
-
-
-def test_a_mistake_is_one_sentence(tmp_path, capsys):
-    for mistake, sentence in (
-        ("experiment=no_such_table", "Could not find 'experiment/no_such_table'"),
-        ("no_such_key=1", "no_such_key"),
-        ("steps=0", "steps must be a whole number"),
-        ("kawhi.method=nope", "unknown credit method 'nope'"),
-        ("experiment=main_table,tor_main", "are several tables: ask for one at a time"),
-    ):
-        assert main(["plan", mistake, *paths(tmp_path)]) == 1
-        error = capsys.readouterr().err
-        assert error.startswith("error: ")
-        assert sentence in error
-        assert error.count("\n") == 1

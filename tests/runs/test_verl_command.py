@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from kawhi.base.checkout import resolve_package_paths
-from kawhi.runs.verl_command import command, environment, overrides, to_override
+from kawhi.base.errors import CellError
+from kawhi.runs import verl_settings
+from kawhi.runs.verl_command import command, environment, leaves, overrides, to_override
+from kawhi.runs.verl_settings import validate_keys
 from tests.cells import CONF, cell, options, overridden
 
 FILES = {"train_file": Path("t.parquet"), "validation_file": Path("v.parquet"), "checkpoints": Path("c")}
@@ -157,6 +160,7 @@ def test_the_quick_way_to_a_configuration_gives_what_hydra_composes(tmp_path, sc
 def test_verl_accepts_every_cell(tmp_path, model, credit):
     asked = cell(tmp_path, f"model={model}", f"credit={credit}")
     composed = in_verl(*overrides(asked, **FILES))
+    validate_keys(asked)
     for block in (asked.verl, asked.verl_new):
         for key, value in leaves(resolve_package_paths(OmegaConf.to_container(block, resolve=True))):
             assert OmegaConf.select(composed, key) == value, key
@@ -164,19 +168,21 @@ def test_verl_accepts_every_cell(tmp_path, model, credit):
     assert composed.actor_rollout_ref.model.path == resolve_package_paths(asked.model.path)
 
 
-def leaves(tree: dict, prefix: str = ""):
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
 @pytest.mark.parametrize("override", ["+verl.trainer.no_such_key=1", "+verl_new.trainer.nnodes=1"])
 def test_known_and_new_keys_cannot_be_confused(tmp_path, override):
     """A misspelt key under ``verl`` and one under ``verl_new`` that verl has after all are both refused."""
+    asked = cell(tmp_path, override)
     with pytest.raises(ConfigCompositionException, match=override.split(".")[-1].split("=")[0]):
-        in_verl(*overrides(cell(tmp_path, override), **FILES))
+        in_verl(*overrides(asked, **FILES))
+    with pytest.raises(CellError, match=override.split(".")[-1].split("=")[0]):
+        validate_keys(asked)
+
+
+def test_what_verl_keeps_as_one_file_is_what_it_composes():
+    """But for the name of the engine, which chooses files and has no effect of its own."""
+    composed = OmegaConf.to_container(verl_defaults(), resolve=False)
+    assert composed.pop("model_engine") == "dp"
+    assert OmegaConf.to_container(verl_settings.verl_defaults(), resolve=False) == composed
 
 
 TAGGED = [file for file in sorted(CONF.rglob("*.yaml")) if "# verl default" in file.read_text()]

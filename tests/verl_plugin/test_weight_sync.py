@@ -14,7 +14,7 @@ from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedW
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
 from verl.workers.rollout.vllm_rollout.vllm_rollout import ServerAdapter
 
-from kawhi.runs.validation import RECEIVERS
+from kawhi.runs.training_settings import RECEIVERS
 from kawhi.verl_plugin.weight_sync import LIMIT, WorkerExtension, own_handle, patch_sender
 from tests.cells import cell, options
 

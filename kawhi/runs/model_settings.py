@@ -1,0 +1,67 @@
+"""The model that a cell names: is its family one that we read, and does it have the heads?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from kawhi.base.errors import CellError
+from kawhi.runs.identity import local_model
+
+PATCH = {"qwen2_5_vl": 14, "qwen3_vl": 16}
+"""Families whose queries and keys :mod:`kawhi.models` reads, as checkpoints call them; their patches in pixels."""
+
+
+def validate_model(cell: DictConfig) -> None:
+    """Raises:
+    CellError: a family that is not supported, or a path with a model of another one or with none.
+    """
+    family = cell.model.family
+    if family not in PATCH:
+        raise CellError(f"model.family={family} is not supported: choose a model of {', '.join(PATCH)}")
+    is_one = _configuration(cell).get("model_type", family)
+    if is_one != family:
+        raise CellError(f"model.path={cell.model.path} is a model of the family {is_one}, not model.family={family}")
+    size = cell.verl.data.get("image_patch_size")
+    if size is not None and size != PATCH[family]:
+        raise CellError(f"verl.data.image_patch_size={size} must be {PATCH[family]}, the patch of {family}")
+
+
+def validate_heads(cell: DictConfig, heads: Sequence[Any] | None) -> None:
+    """
+    Raises:
+        CellError: a head that the model does not have.
+    """
+    if heads is None:
+        return
+    said = f"kawhi.alignment.heads={heads} (by default model.critical_heads)"
+    if not heads or not all(type(head) is int and head >= 0 for head in heads) or len(set(heads)) < len(heads):
+        raise CellError(f"{said} must be null for all heads, or a list of different numbers from 0")
+    count = query_heads(cell)
+    if count and max(heads) >= count:
+        raise CellError(f"{said}: {cell.model.name} has {count} query heads, 0 to {count - 1}")
+
+
+def query_heads(cell: DictConfig) -> int | None:
+    """Of a layer: the checkpoint's where it is here, else what ``conf/model`` says; ``None`` where neither does."""
+    return _text(cell).get("num_attention_heads") or cell.model.get("query_heads")
+
+
+def longest_sequence(cell: DictConfig) -> int | None:
+    """Tokens that the model was made for; ``None`` where its checkpoint is not here."""
+    return _text(cell).get("max_position_embeddings")
+
+
+def _text(cell: DictConfig) -> dict[str, Any]:
+    found = _configuration(cell)
+    return found.get("text_config") or found  # the published checkpoints of Qwen2.5-VL have no block of their own
+
+
+def _configuration(cell: DictConfig) -> dict[str, Any]:
+    """A local checkpoint's ``config.json``; empty where there is none."""
+    folder = local_model(cell.model.path)
+    file = folder / "config.json" if folder else None
+    return json.loads(file.read_text()) if file and file.is_file() else {}
