@@ -51,8 +51,7 @@ def test_odd_files_train_as_plain_ones_with_the_same_pixels(workspace):
         file = workspace.folder / f"{name}.parquet"
         schema.write(file, rows(odd))
         data = (f"data.train_file={file}", f"data.validation_file={file}", f"folder={name}")
-        done = workspace.run("study=timing", "credit=kawhi", *data, *trained, timeout=900)
-        assert done.returncode == 0, done.stderr[-3000:]
+        workspace.run("study=timing", "credit=kawhi", *data, *trained)
         (config,) = (workspace.folder / "runs" / name).glob("*/config.yaml")
         metrics[name] = numbers(config.parent)
     same_numbers(metrics["odd"], metrics["plain"])
