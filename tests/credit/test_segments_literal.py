@@ -16,7 +16,17 @@ PIECES = tuple(
     piece.encode("latin-1")
     for piece in (
         *("", "\n", "\n\n", " \n", "\n ", "\n \n", "\n\n ", " ", "\t", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\xa0"),
+        *(
+            "\xc2",
+            "\xc2\xa0",
+            "\n\xc2",
+            "\xa0\n",
+            "\xa0x",
+            "\xe3\x80\x80",
+            "\n\xe3\x80\x80",
+        ),  # no-break, ideographic space
         *("a", " a", "a ", "a\n", "\na", "a\n\n", "\n\na", "\n\n a\n", "a\n\nb", "a\n\nb\n\nc", "a\nb", "a \n\n\n b\n"),
+        *("-", "--", " -", "---", "---\n", "\n---\n\n", "***\n\n", "*", "=", "-a", "a---\n", "\xe2\x80\x94", "\x94"),
         *(".", ". ", " .", ".\n", ".\n\n", "?!", "b.", '"', ")", '."', "3.5"),
         *("\xe3\x80\x82", "\xef\xbc\x81", "\xe3\x80\x8d", "\xe2\x80\x9d"),  # 。！」”
         *("\xe3", "\x80", "\x82", "\xe3\x80", "\x80\x82x", "\xe2\x80", "\x9d", "\n\xe3", "\xe3\x80\x82\xe5"),
@@ -87,7 +97,9 @@ def test_a_soup_of_the_tiny_tokenizers_tokens_is_segmented_as_its_bytes_say(toke
 
 @pytest.mark.parametrize("granularity", ["paragraph", "sentence"])
 def test_every_row_of_three_pieces_that_matter_is_segmented_as_its_bytes_say(pieces, granularity):
-    matter = [PIECES.index(p) for p in (b"", b"\n", b"\n\n", b" ", b"a", b"a\n", b"\na", b"a\n\nb", b".", b". ", b'"')]
+    matter = [
+        PIECES.index(p) for p in (b"", b"\n", b"\n\n", b" ", b"a", b"a\n", b"\na", b"a\n\nb", b"---", b"-", b".", b'"')
+    ]
     batch = [[i, j, k] for i in matter for j in matter for k in matter]
     assert packed_segments(*pack(batch), pieces, granularity).tolist() == literal(batch, pieces, granularity)
 
