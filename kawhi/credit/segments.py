@@ -45,9 +45,9 @@ _SENTENCE_END = re.compile(
 )
 _SPACE = re.compile(rb"\s*")
 
-# What a token says about paragraphs: nothing; nothing between two such; a border behind it between two such; or that
-# it has to be read with its neighbours.
-_PLAIN, _WITHIN, _BORDER, _UNCLEAR = range(4)
+# What a token alone says about paragraphs: it has text and no line end; none of both; how many line ends it has; that
+# one ends with it, if text is on either side.
+_PLAIN, _ODD, _LINE_END, _LINE_ENDS, _BORDER = range(5)
 
 
 def segment_response(
@@ -105,17 +105,17 @@ def packed_segments(token_ids: Tensor, offsets: Tensor, tokenizer, granularity: 
 
 def _openings(ids: NDArray[np.int64], starts: NDArray[np.int64], tokenizer, granularity: str) -> NDArray[np.int64]:
     """The tokens that open a segment, but for the first of a response; in no order."""
-    pieces = (*token_bytes(tokenizer), b"", b"\n")
+    pieces, sizes, kinds = _vocabulary(tokenizer)
     ids = np.minimum(ids, len(pieces) - 2)  # ids beyond the vocabulary have no bytes
     if granularity == "paragraph":
-        end, (read, opened) = _PARAGRAPH_END, _worth_reading(_kinds(tokenizer).take(ids), starts)
+        end, (read, opened) = _PARAGRAPH_END, _worth_reading(kinds.take(ids), starts)
     else:
         end, read, opened = _SENTENCE_END, np.arange(len(ids)), np.zeros(0, dtype=np.int64)
     # Each response stands between two newlines, so that the lines of two never meet.
     places = np.searchsorted(read, starts)
-    rows = np.insert(ids[read], places, len(pieces) - 1).tolist()
+    rows = np.insert(ids[read], places, len(pieces) - 1)
     tokens = np.insert(np.append(read, len(ids)), places, starts)
-    text, ends = _tidy(b"".join([pieces[row] for row in rows])), np.cumsum([len(pieces[row]) for row in rows])
+    text, ends = _tidy(b"".join([pieces[row] for row in rows.tolist()])), np.cumsum(sizes[rows])
 
     borders = ends[places + np.arange(len(places))] - 1
     begins = [_SPACE.match(text, border).end() for border in borders.tolist()]
@@ -125,25 +125,28 @@ def _openings(ids: NDArray[np.int64], starts: NDArray[np.int64], tokenizer, gran
     return opened[opened > first[np.searchsorted(starts, opened, side="right") - 1]]
 
 
+def _worth_reading(kinds: NDArray[np.uint8], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The few tokens whose text decides where paragraphs end, in order, and those that open one for sure.
+
+    A paragraph ends among tokens that are not plain, and needs two line ends.
+    """
+    begins, read = np.zeros((2, len(kinds) + 1), dtype=bool)
+    begins[starts] = True
+    odd = np.flatnonzero(kinds)
+    heads = np.flatnonzero((np.diff(odd, prepend=-2) != 1) | begins[odd])  # of runs of such tokens in one response
+    lengths = np.diff(heads, append=len(odd))
+    sure = (lengths == 1) & (kinds[odd[heads]] == _BORDER)
+    line_ends = np.add.reduceat(kinds[odd] - _ODD, heads, dtype=np.int64)
+    read[odd[np.repeat(~sure & (line_ends > 1) | begins[odd[heads]], lengths)]] = True
+    # With them the token behind, which says that text follows, and the first of a response, that there was some.
+    read |= np.roll(read, 1) | begins
+    return np.flatnonzero(read[:-1]), odd[heads[sure]] + 1
+
+
 def _tidy(text: bytes) -> bytes:
     """The text with spaces for what is white within a line, and tabs for a rule; no byte moves."""
     text = _ODD_WHITE.sub(lambda found: b" " * len(found[0]), text)
     return _RULE.sub(lambda found: b"\n" + b"\t" * (len(found[0]) - 1), text)
-
-
-def _worth_reading(kinds: NDArray[np.uint8], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The few tokens whose text decides where paragraphs end, in order, and those that open one without reading."""
-    plain = np.append(kinds == _PLAIN, False)
-    after_plain = np.roll(plain, 1)
-    after_plain[starts] = False
-    alone = after_plain & ~plain & np.roll(plain, -1) & (np.append(kinds, _UNCLEAR) != _UNCLEAR)
-    unclear = ~plain & ~alone
-    unclear[-1] = False
-    # The token behind them says that text follows, the first of a response that text came before.
-    read = unclear | np.roll(unclear, 1)
-    read[starts] = True
-    read[-1] = False
-    return np.flatnonzero(read), np.flatnonzero(alone[:-1] & (kinds == _BORDER)) + 1
 
 
 def _holders(text: bytes, ends: NDArray[np.int64], cuts: list[int]) -> NDArray[np.int64]:
@@ -167,20 +170,22 @@ def _numbered(opened: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[n
 
 
 @lru_cache(maxsize=8)
-def _kinds(tokenizer) -> NDArray[np.uint8]:
-    """What every token id says about paragraphs, and one id beyond them."""
-    return np.array([_kind(piece) for piece in (*token_bytes(tokenizer), b"")], dtype=np.uint8)
+def _vocabulary(tokenizer) -> tuple[tuple[bytes, ...], NDArray[np.int64], NDArray[np.uint8]]:
+    """Bytes, their number and the kind of every token id, of ids beyond them, and of a newline."""
+    pieces = (*token_bytes(tokenizer), b"", b"\n")
+    return pieces, np.array([len(piece) for piece in pieces]), np.array([_kind(piece) for piece in pieces], np.uint8)
 
 
 def _kind(piece: bytes) -> int:
+    line_ends = piece.count(b"\n")
     try:
-        text = piece.decode()
-    except UnicodeDecodeError:  # a part of a character that may be white space
-        return _UNCLEAR
-    if "\n" not in text and text.strip(_WHITE + _DASHES):
+        has_text = piece.decode().strip(_WHITE + _DASHES)
+    except UnicodeDecodeError:  # half a character, which may be white space
+        return _ODD + min(line_ends, 2)
+    if has_text and not line_ends:
         return _PLAIN
     cuts = [found.end() for found in _PARAGRAPH_END.finditer(_tidy(b"x" + piece + b"x"))]
-    return {(): _WITHIN, (len(piece) + 1,): _BORDER}.get(tuple(cuts), _UNCLEAR)
+    return _BORDER if cuts == [len(piece) + 1] else _ODD + min(line_ends, 2)
 
 
 @lru_cache(maxsize=8)
