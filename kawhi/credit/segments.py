@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -101,6 +102,15 @@ def packed_segments(token_ids: Tensor, offsets: Tensor, tokenizer, granularity: 
     else:
         segments = _numbered(_openings(ids, starts, tokenizer, granularity), starts)
     return torch.from_numpy(segments).to(token_ids.device)
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a text, as :func:`segment_response` cuts its tokens; joined they are the text."""
+    written = b"\n" + text.encode() + b"\n"
+    tidy = _tidy(written)
+    first, last = _SPACE.match(tidy).end(), len(tidy)
+    cuts = [found.end() for found in _PARAGRAPH_END.finditer(tidy, first) if found.end() < last]
+    return [written[begin:end].decode() for begin, end in pairwise([1, *cuts, last - 1])]
 
 
 def _openings(ids: NDArray[np.int64], starts: NDArray[np.int64], tokenizer, granularity: str) -> NDArray[np.int64]:
