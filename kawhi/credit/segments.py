@@ -24,30 +24,22 @@ GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 
 # White space is what Unicode calls so, and two characters without width.  Only a newline ends a line.
 _WHITE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\ufeff"
-_ODD_WHITE = re.compile("|".join(sorted(set(_WHITE) - set(" \n"))).encode())
+_ODD_WHITE = re.compile("|".join(set(_WHITE) - {" ", "\n"}).encode())
 _DASHES = "-*=_–—─━═"
-_RULE = re.compile(rb"\n *+([-*=_]|%b)(?: *+\1){2,}+ *+(?=\n)" % "|".join(_DASHES[4:]).encode())
+_RULE = re.compile(rf"\n *+({'|'.join(map(re.escape, _DASHES))})(?: *+\1){{2,}}+ *+(?=\n)".encode())
 
+_SPACE = re.compile(rb"\s*")
 _PARAGRAPH_END = re.compile(rb"\n *\n\s*")
 # A sentence ends with its punctuation (and closing quotes or brackets) before white space, with a full-width mark,
 # after which no space is written, or with its line.
-_CLOSING = "(?:[\"')\\]}]|”|’|」|』|）)*".encode()
-_FULL_WIDTH = "(?:。|！|？)".encode()
+_CLOSING = r"""(?:["')\]}]|”|’|」|』|）)*"""
+_FULL_WIDTH = "(?:。|！|？)"
 _SENTENCE_END = re.compile(
-    rb"(?:(?<![.!?])[.!?]++"
-    + _CLOSING
-    + rb"(?=\s)|"
-    + _FULL_WIDTH
-    + rb"(?:[.!?]|"
-    + _FULL_WIDTH
-    + rb")*"
-    + _CLOSING
-    + rb"|(?=\n))\s*"
+    rf"(?:(?<![.!?])[.!?]++{_CLOSING}(?=\s)|{_FULL_WIDTH}(?:[.!?]|{_FULL_WIDTH})*{_CLOSING}|(?=\n))\s*".encode()
 )
-_SPACE = re.compile(rb"\s*")
 
-# What a token alone says about paragraphs: it has text and no line end; none of both; how many line ends it has; that
-# one ends with it, if text is on either side.
+# What a token by itself says about paragraphs: nothing, as it has text and ends no line; not much, or how many lines it
+# ends; that a paragraph ends with it, if text is on either side.
 _PLAIN, _ODD, _LINE_END, _LINE_ENDS, _BORDER = range(5)
 
 
@@ -57,8 +49,8 @@ def segment_response(
     """Segment index of every response token, 0, 1, 2, ... without gaps (the S_j of equation 14).
 
     A token belongs to the segment of its first byte that is not white space, because BPE glues a space to the word
-    after it: `` Two`` opens the second sentence of ``One. Two``.  A token of white space alone, and a special token
-    (which has no text), belongs to the segment before it.
+    after it: `` Two`` opens the second sentence of ``One. Two``.  A token without such a byte (white space, a special
+    token) belongs to the segment before it.  A rule of dashes counts as white space, but makes no line blank.
 
     Args:
         token_ids: ``(T,)`` response tokens.
@@ -108,30 +100,30 @@ def paragraphs(text: str) -> list[str]:
     """The paragraphs of a text, as :func:`segment_response` cuts its tokens; joined they are the text."""
     written = b"\n" + text.encode() + b"\n"
     tidy = _tidy(written)
-    first, last = _SPACE.match(tidy).end(), len(tidy)
+    first, last = _text_from(tidy, 0), len(tidy)
     cuts = [found.end() for found in _PARAGRAPH_END.finditer(tidy, first) if found.end() < last]
     return [written[begin:end].decode() for begin, end in pairwise([1, *cuts, last - 1])]
 
 
 def _openings(ids: NDArray[np.int64], starts: NDArray[np.int64], tokenizer, granularity: str) -> NDArray[np.int64]:
-    """The tokens that open a segment, but for the first of a response; in no order."""
+    """The tokens that open a segment, but for the first one of each response; in no order."""
     pieces, sizes, kinds = _vocabulary(tokenizer)
     ids = np.minimum(ids, len(pieces) - 2)  # ids beyond the vocabulary have no bytes
     if granularity == "paragraph":
         end, (read, opened) = _PARAGRAPH_END, _worth_reading(kinds.take(ids), starts)
     else:
         end, read, opened = _SENTENCE_END, np.arange(len(ids)), np.zeros(0, dtype=np.int64)
-    # Each response stands between two newlines, so that the lines of two never meet.
+    # A newline before each response and behind the last one, so that the lines of two never meet.
     places = np.searchsorted(read, starts)
     rows = np.insert(ids[read], places, len(pieces) - 1)
     tokens = np.insert(np.append(read, len(ids)), places, starts)
     text, ends = _tidy(b"".join([pieces[row] for row in rows.tolist()])), np.cumsum(sizes[rows])
 
-    borders = ends[places + np.arange(len(places))] - 1
-    begins = [_SPACE.match(text, border).end() for border in borders.tolist()]
-    first = tokens[np.searchsorted(ends, begins, side="right")]
     cuts = [found.end() for found in end.finditer(text)]
     opened = np.concatenate([opened, tokens[_holders(text, ends, cuts)]])
+    newlines = ends[places + np.arange(len(places))] - 1
+    texts = [_text_from(text, newline) for newline in newlines.tolist()]  # where those of the responses begin
+    first = tokens[np.searchsorted(ends, texts, side="right")]
     return opened[opened > first[np.searchsorted(starts, opened, side="right") - 1]]
 
 
@@ -159,13 +151,18 @@ def _tidy(text: bytes) -> bytes:
     return _RULE.sub(lambda found: b"\n" + b"\t" * (len(found[0]) - 1), text)
 
 
+def _text_from(text: bytes, at: int) -> int:
+    """Where white space that may be at a position has an end."""
+    return next(_SPACE.finditer(text, at)).end()
+
+
 def _holders(text: bytes, ends: NDArray[np.int64], cuts: list[int]) -> NDArray[np.int64]:
-    """Which token of a text holds each byte, given where tokens end; the next one if this has text before the byte."""
+    """For each cut the token that holds its byte, or the next one with text if that has text before it, too."""
     found = np.searchsorted(ends, cuts, side="right")
     begins = np.concatenate([[0], ends])[found]
     for i in np.flatnonzero(begins < cuts).tolist():
         if not text[begins[i] : cuts[i]].isspace():
-            found[i] = np.searchsorted(ends, _SPACE.match(text, ends[found[i]]).end(), side="right")
+            found[i] = np.searchsorted(ends, _text_from(text, ends[found[i]]), side="right")
     return found
 
 
