@@ -18,12 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kawhi.credit.options import check_choice
+
 Granularity = Literal["paragraph", "sentence", "token"]
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 
 
-# White space is what Unicode calls so, and two characters without width.  Only a newline ends a line.
-_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\ufeff"
+# White space is what Unicode calls so (str.isspace adds \x1c to \x1f), and two without width.  Only \n ends a line.
+_WHITE = "".join(c for c in map(chr, range(0x3001)) if c.isspace() and not "\x1c" <= c < " ") + "\u200b\ufeff"
 _ODD_WHITE = re.compile("|".join(set(_WHITE) - {" ", "\n"}).encode())
 _DASHES = "-*=_–—─━═"
 _RULE = re.compile(rf"\n *+({'|'.join(map(re.escape, _DASHES))})(?: *+\1){{2,}}+ *+(?=\n)".encode())
@@ -81,8 +83,7 @@ def packed_segments(token_ids: Tensor, offsets: Tensor, tokenizer, granularity: 
     Raises:
         ValueError: as there.
     """
-    if granularity not in GRANULARITIES:
-        raise ValueError(f"unknown granularity {granularity!r}; choose one of {', '.join(GRANULARITIES)}")
+    check_choice("granularity", granularity, Granularity)
     first, last = int(offsets[0]), int(offsets[-1])
     if token_ids.ndim != 1 or first != 0 or len(token_ids) != last:
         raise ValueError(f"token ids {tuple(token_ids.shape)} do not fit offsets from {first} to {last}")

@@ -31,7 +31,7 @@ def segments(pieces: list[bytes], granularity: str) -> list[int]:
 
 
 def white(text: str) -> bool:
-    return all(character.isspace() or character in "\u200b\ufeff" for character in text)
+    return all((c.isspace() and not 0x1C <= ord(c) <= 0x1F) or c in "\u200b\ufeff" for c in text)
 
 
 def is_rule(line: str) -> bool:
