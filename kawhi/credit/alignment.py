@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from kawhi.credit.options import check_choice
+
 Metric = Literal["key_query", "key_key"]
 Rope = Literal["after", "before"]
 QueryPosition = Literal["token", "predicting"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
 
 # Queries and keys are read in blocks of so many numbers.  A processor works on a block of float32 while it is in its
 # cache (512 KB); on an accelerator launching many small kernels would cost more than memory does.
@@ -48,8 +49,7 @@ class AlignmentOptions:
 
     def __post_init__(self) -> None:
         for name, known in (("metric", Metric), ("rope", Rope), ("query_position", QueryPosition)):
-            if getattr(self, name) not in get_args(known):
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}")
+            check_choice(name, getattr(self, name), known)
         if self.heads is not None and (not self.heads or min(self.heads) < 0):
             raise ValueError(f"heads must be null for all or a list of head indices, not {list(self.heads)}")
 
@@ -79,10 +79,23 @@ def vision_alignment(
     Raises:
         ValueError: shapes that do not fit, a head that does not exist, or an unknown metric.
     """
+    return head_alignment(queries, keys, heads, metric=metric, query_heads=query_heads).mean(dim=1)
+
+
+def head_alignment(
+    queries: Tensor,
+    keys: Tensor,
+    heads: Sequence[int] | None = None,
+    *,
+    metric: Metric = "key_query",
+    query_heads: int | None = None,
+) -> Tensor:
+    """:func:`vision_alignment` before its mean over heads: ``(T, len(heads))``."""
     queries, keys = torch.as_tensor(queries), torch.as_tensor(keys)
-    segment = torch.zeros(len(queries), dtype=torch.long, device=queries.device)
-    key_segment = torch.zeros(len(keys), dtype=torch.long, device=keys.device)
-    return packed_alignment(queries, segment, keys, key_segment, 1, heads, metric=metric, query_heads=query_heads)
+    query_sequence, key_sequence = (torch.zeros(len(x), dtype=torch.long, device=x.device) for x in (queries, keys))
+    return packed_head_alignment(
+        queries, query_sequence, keys, key_sequence, 1, heads, metric=metric, query_heads=query_heads
+    )
 
 
 def packed_alignment(
@@ -178,22 +191,27 @@ def _blocks(states: Tensor, heads: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def _head_indices(
-    queries: Tensor, keys: Tensor, heads: Sequence[int] | None, metric: str, query_heads: int | None
+    queries: Tensor, keys: Tensor, heads: Sequence[int] | None, metric: Metric, query_heads: int | None
 ) -> tuple[Tensor, Tensor]:
     """For each chosen head, its index among the heads of ``queries`` and of ``keys``."""
+    total = _query_heads(queries, keys, metric, query_heads)
+    chosen = list(range(total)) if heads is None else list(heads)
+    if not chosen or min(chosen) < 0 or max(chosen) >= total:
+        raise ValueError(f"heads {chosen} are not a choice out of {total} query heads")
+    index = torch.tensor(chosen, device=queries.device)
+    return index // (total // queries.shape[1]), index // (total // keys.shape[1])
+
+
+def _query_heads(queries: Tensor, keys: Tensor, metric: Metric, query_heads: int | None) -> int:
+    """``H_q`` of the model, if the shapes fit it."""
     if queries.ndim != 3 or keys.ndim != 3:
         raise ValueError(f"queries {tuple(queries.shape)} and keys {tuple(keys.shape)} must be (tokens, heads, width)")
     given, key_heads = queries.shape[1], keys.shape[1]
-    if metric not in METRICS:
-        raise ValueError(f"unknown metric {metric!r}; choose one of {', '.join(METRICS)}")
+    check_choice("metric", metric, Metric)
     total = given if query_heads is None else query_heads
     fits = given == total if metric == "key_query" else given in (key_heads, total)
     if not key_heads or total % key_heads or not fits or queries.shape[2] != keys.shape[2]:
         raise ValueError(
             f"{metric}: {tuple(queries.shape)} and {tuple(keys.shape)} do not fit grouped attention of {total} heads"
         )
-    chosen = list(range(total)) if heads is None else list(heads)
-    if not chosen or min(chosen) < 0 or max(chosen) >= total:
-        raise ValueError(f"heads {chosen} are not a choice out of {total} query heads")
-    index = torch.tensor(chosen, device=queries.device)
-    return index // (total // given), index // (total // key_heads)
+    return total

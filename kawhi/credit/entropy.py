@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kawhi.credit.options import check_share
+
 _ELEMENTS_AT_ONCE = 1 << 26  # of the sorted copy of the logits, 256 MB in float32
 
 
@@ -29,8 +31,7 @@ def nucleus_entropy(
     Raises:
         ValueError: ``p`` outside its range.
     """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must lie in (0, 1], got {p}")
+    check_share("p", p)
     wanted = torch.arange(len(logits), device=logits.device) if rows is None else rows
     entropy = torch.empty(len(wanted), dtype=torch.float32, device=logits.device)
     at_once = max(1, _ELEMENTS_AT_ONCE // max(1, logits.shape[-1]))

@@ -1,8 +1,8 @@
 """Which paragraph (or sentence) each response token belongs to, decided on token bytes.
 
-Decoded text is never re-tokenised: byte-level BPE splits characters over tokens, ``.\\n\\n`` is often one token, and
-two ``\\n`` tokens can meet.  A delimiter belongs to the segment it closes, and a run of blank lines closes one segment
-only.
+Decoded text is never re-tokenised: byte-level BPE splits characters over tokens, ``.\n\n`` is often one token, and
+two ``\n`` tokens can meet.  A delimiter belongs to the segment that it closes, and so do the blank lines and the rules
+of dashes after it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kawhi.credit.options import check_choice
+
 Granularity = Literal["paragraph", "sentence", "token"]
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 
+
+# White space is what Unicode calls so (str.isspace adds \x1c to \x1f), and two without width.  Only \n ends a line.
+_WHITE = "".join(c for c in map(chr, range(0x3001)) if c.isspace() and not "\x1c" <= c < " ") + "\u200b\ufeff"
+_ODD_WHITE = re.compile("|".join(set(_WHITE) - {" ", "\n"}).encode())
+_DASHES = "-*=_–—─━═"
+_RULE = re.compile(rf"\n *+({'|'.join(map(re.escape, _DASHES))})(?: *+\1){{2,}}+ *+(?=\n)".encode())
+
+_SPACE = re.compile(rb"\s*")
+_PARAGRAPH_END = re.compile(rb"\n *\n\s*")
 # A sentence ends with its punctuation (and closing quotes or brackets) before white space, with a full-width mark,
 # after which no space is written, or with its line.
-_CLOSING = rb"(?:[\"')\]}]|\xe2\x80\x9d|\xe2\x80\x99|\xe3\x80\x8d|\xe3\x80\x8f|\xef\xbc\x89)*"
-_FULL_WIDTH = rb"(?:\xe3\x80\x82|\xef\xbc\x81|\xef\xbc\x9f)"
+_CLOSING = r"""(?:["')\]}]|”|’|」|』|）)*"""
+_FULL_WIDTH = "(?:。|！|？)"
 _SENTENCE_END = re.compile(
-    rb"(?:[.!?]+"
-    + _CLOSING
-    + rb"(?=\s)|"
-    + _FULL_WIDTH
-    + rb"(?:[.!?]|"
-    + _FULL_WIDTH
-    + rb")*"
-    + _CLOSING
-    + rb"|(?=\n))\s*"
+    rf"(?:(?<![.!?])[.!?]++{_CLOSING}(?=\s)|{_FULL_WIDTH}(?:[.!?]|{_FULL_WIDTH})*{_CLOSING}|(?=\n))\s*".encode()
 )
 
-# What a token's bytes say about blank lines, as bits of one byte.
-_HEAD, _TAIL = 1, 2  # begins with, ends with a newline
-_BLANK_BEFORE = 4  # a blank line before its first byte that is not white space
-_BLANK_AFTER = 8  # a blank line after that byte
-_WHITE, _EMPTY = 16, 32  # has nothing but white space; has no bytes at all
+# What a token by itself says about paragraphs: nothing, as it has text and ends no line; not much, or how many lines it
+# ends; that a paragraph ends with it, if text is on either side.
+_PLAIN, _ODD, _LINE_END, _LINE_ENDS, _BORDER = range(5)
 
 
 def segment_response(
@@ -50,8 +51,8 @@ def segment_response(
     """Segment index of every response token, 0, 1, 2, ... without gaps (the S_j of equation 14).
 
     A token belongs to the segment of its first byte that is not white space, because BPE glues a space to the word
-    after it: `` Two`` opens the second sentence of ``One. Two``.  A token of white space alone, and a special token
-    (which has no text), belongs to the segment before it.
+    after it: `` Two`` opens the second sentence of ``One. Two``.  A token without such a byte (white space, a special
+    token) belongs to the segment before it.  A rule of dashes counts as white space, but makes no line blank.
 
     Args:
         token_ids: ``(T,)`` response tokens.
@@ -82,8 +83,7 @@ def packed_segments(token_ids: Tensor, offsets: Tensor, tokenizer, granularity: 
     Raises:
         ValueError: as there.
     """
-    if granularity not in GRANULARITIES:
-        raise ValueError(f"unknown granularity {granularity!r}; choose one of {', '.join(GRANULARITIES)}")
+    check_choice("granularity", granularity, Granularity)
     first, last = int(offsets[0]), int(offsets[-1])
     if token_ids.ndim != 1 or first != 0 or len(token_ids) != last:
         raise ValueError(f"token ids {tuple(token_ids.shape)} do not fit offsets from {first} to {last}")
@@ -92,87 +92,108 @@ def packed_segments(token_ids: Tensor, offsets: Tensor, tokenizer, granularity: 
         raise ValueError(f"token id {ids.min()} is negative")
     if granularity == "token":
         segments = np.arange(len(ids)) - np.repeat(starts[:-1], np.diff(starts))
-    elif granularity == "paragraph":
-        segments = _paragraphs(ids, starts, tokenizer)
     else:
-        parts = [_sentences(ids[start:end], tokenizer) for start, end in pairwise(starts)]
-        segments = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        segments = _numbered(_openings(ids, starts, tokenizer, granularity), starts)
     return torch.from_numpy(segments).to(token_ids.device)
 
 
-def _paragraphs(ids: NDArray[np.int64], starts: NDArray[np.int64], tokenizer) -> NDArray[np.int64]:
-    """A paragraph opens at text with a blank line before it and text before that.
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a text, as :func:`segment_response` cuts its tokens; joined they are the text."""
+    written = b"\n" + text.encode() + b"\n"
+    tidy = _tidy(written)
+    first, last = _text_from(tidy, 0), len(tidy)
+    cuts = [found.end() for found in _PARAGRAPH_END.finditer(tidy, first) if found.end() < last]
+    return [written[begin:end].decode() for begin, end in pairwise([1, *cuts, last - 1])]
 
-    Few tokens carry a newline, so all but the look-up of their flags works on those alone.
+
+def _openings(ids: NDArray[np.int64], starts: NDArray[np.int64], tokenizer, granularity: str) -> NDArray[np.int64]:
+    """The tokens that open a segment, but for the first one of each response; in no order."""
+    pieces, sizes, kinds = _vocabulary(tokenizer)
+    ids = np.minimum(ids, len(pieces) - 2)  # ids beyond the vocabulary have no bytes
+    if granularity == "paragraph":
+        end, (read, opened) = _PARAGRAPH_END, _worth_reading(kinds.take(ids), starts)
+    else:
+        end, read, opened = _SENTENCE_END, np.arange(len(ids)), np.zeros(0, dtype=np.int64)
+    # A newline before each response and behind the last one, so that the lines of two never meet.
+    places = np.searchsorted(read, starts)
+    rows = np.insert(ids[read], places, len(pieces) - 1)
+    tokens = np.insert(np.append(read, len(ids)), places, starts)
+    text, ends = _tidy(b"".join([pieces[row] for row in rows.tolist()])), np.cumsum(sizes[rows])
+
+    cuts = [found.end() for found in end.finditer(text)]
+    opened = np.concatenate([opened, tokens[_holders(text, ends, cuts)]])
+    newlines = ends[places + np.arange(len(places))] - 1
+    texts = [_text_from(text, newline) for newline in newlines.tolist()]  # where those of the responses begin
+    first = tokens[np.searchsorted(ends, texts, side="right")]
+    return opened[opened > first[np.searchsorted(starts, opened, side="right") - 1]]
+
+
+def _worth_reading(kinds: NDArray[np.uint8], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The few tokens whose text decides where paragraphs end, in order, and those that open one for sure.
+
+    A paragraph ends among tokens that are not plain, and needs two line ends.
     """
-    table = _blank_lines(tokenizer)
-    if len(ids) and ids.max() >= len(table):
-        ids = np.minimum(ids, len(table) - 1)  # ids beyond the vocabulary share its last, empty row
-    flags = table.take(ids)
-    special = np.flatnonzero(flags & (255 - _WHITE))  # carries a newline, or is empty
-    kept = np.flatnonzero(flags[special] & _EMPTY == 0)
-    at = special[kept]
-    newline = flags[at]
-    # Two newlines that meet at the border of two tokens are a blank line too, whatever empty tokens stand between.
-    meet = (newline[:-1] & _TAIL != 0) & (newline[1:] & _HEAD != 0) & (np.diff(at) == np.diff(kept))
-    before = newline & _BLANK_BEFORE != 0
-    before[1:] |= meet
-    opens = np.zeros(len(ids) + 1, dtype=bool)  # one place more: for blank lines with no text after them
-    opens[_next_text(flags, np.concatenate([at[before], at[newline & _BLANK_AFTER != 0] + 1]))] = True
-    # The first text of a response opens nothing, be the blank line its own or the last of the response before.
-    opens[_next_text(flags, starts[:-1])] = False
-    begins = np.zeros(len(ids) + 1, dtype=bool)
+    begins, read = np.zeros((2, len(kinds) + 1), dtype=bool)
     begins[starts] = True
+    odd = np.flatnonzero(kinds)
+    heads = np.flatnonzero((np.diff(odd, prepend=-2) != 1) | begins[odd])  # of runs of such tokens in one response
+    lengths = np.diff(heads, append=len(odd))
+    sure = (lengths == 1) & (kinds[odd[heads]] == _BORDER)
+    line_ends = np.add.reduceat(kinds[odd] - _ODD, heads, dtype=np.int64)
+    read[odd[np.repeat(~sure & (line_ends > 1) | begins[odd[heads]], lengths)]] = True
+    # With them the token behind, which says that text follows, and the first of a response, that there was some.
+    read |= np.roll(read, 1) | begins
+    return np.flatnonzero(read[:-1]), odd[heads[sure]] + 1
+
+
+def _tidy(text: bytes) -> bytes:
+    """The text with spaces for what is white within a line, and tabs for a rule; no byte moves."""
+    text = _ODD_WHITE.sub(lambda found: b" " * len(found[0]), text)
+    return _RULE.sub(lambda found: b"\n" + b"\t" * (len(found[0]) - 1), text)
+
+
+def _text_from(text: bytes, at: int) -> int:
+    """Where white space that may be at a position has an end."""
+    return next(_SPACE.finditer(text, at)).end()
+
+
+def _holders(text: bytes, ends: NDArray[np.int64], cuts: list[int]) -> NDArray[np.int64]:
+    """For each cut the token that holds its byte, or the next one with text if that has text before it, too."""
+    found = np.searchsorted(ends, cuts, side="right")
+    begins = np.concatenate([[0], ends])[found]
+    for i in np.flatnonzero(begins < cuts).tolist():
+        if not text[begins[i] : cuts[i]].isspace():
+            found[i] = np.searchsorted(ends, _text_from(text, ends[found[i]]), side="right")
+    return found
+
+
+def _numbered(opened: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Segment of every token, given those that open one and where responses start."""
+    opens, begins = np.zeros((2, int(starts[-1]) + 1), dtype=bool)
+    opens[opened] = begins[starts] = True
     edges = np.flatnonzero(opens | begins)
     number = np.arange(len(edges))
     in_response = number - np.maximum.accumulate(np.where(begins[edges], number, 0))
     return np.repeat(in_response[:-1], np.diff(edges))
 
 
-def _next_text(flags: NDArray[np.uint8], positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first token with text at or after each position; the number of tokens where there is none."""
-    found = positions.copy()
-    open_ends = np.arange(len(found))
-    while len(open_ends):
-        open_ends = open_ends[found[open_ends] < len(flags)]
-        open_ends = open_ends[flags[found[open_ends]] & (_WHITE | _EMPTY) != 0]
-        found[open_ends] += 1
-    return found
-
-
 @lru_cache(maxsize=8)
-def _blank_lines(tokenizer) -> NDArray[np.uint8]:
-    """Flags of every token id, and one row more for ids without bytes."""
-    table = np.zeros(len(token_bytes(tokenizer)) + 1, dtype=np.uint8)
-    for i, piece in enumerate((*token_bytes(tokenizer), b"")):
-        leading = piece[: len(piece) - len(piece.lstrip())]
-        rest = piece[len(leading) :]
-        table[i] = (
-            _HEAD * piece.startswith(b"\n")
-            | _TAIL * piece.endswith(b"\n")
-            | _BLANK_BEFORE * (b"\n\n" in leading)
-            | _BLANK_AFTER * (b"\n\n" in rest)
-            | _WHITE * (not rest)
-            | _EMPTY * (not piece)
-        )
-    return table
+def _vocabulary(tokenizer) -> tuple[tuple[bytes, ...], NDArray[np.int64], NDArray[np.uint8]]:
+    """Bytes, their number and the kind of every token id, of ids beyond them, and of a newline."""
+    pieces = (*token_bytes(tokenizer), b"", b"\n")
+    return pieces, np.array([len(piece) for piece in pieces]), np.array([_kind(piece) for piece in pieces], np.uint8)
 
 
-def _sentences(ids: NDArray[np.int64], tokenizer) -> NDArray[np.int64]:
-    table = token_bytes(tokenizer)
-    pieces = [table[i] if i < len(table) else b"" for i in ids.tolist()]
-    text = b"".join(pieces)
-    # A delimiter at the very start closes nothing, one at the very end opens nothing.
-    first, last = len(text) - len(text.lstrip()), len(text)
-    ends = (match.end() for match in _SENTENCE_END.finditer(text))
-    cuts = np.asarray([end for end in ends if first < end < last], dtype=np.int64)
-    starts = np.cumsum([0] + [len(piece) for piece in pieces])[:-1]
-    is_text = np.asarray([bool(piece.strip()) for piece in pieces], dtype=bool)
-    starts += np.asarray([len(piece) - len(piece.lstrip()) for piece in pieces], dtype=np.int64)
-    segment = np.searchsorted(cuts, starts, side="right")
-    # White space and special tokens go with the text before them.
-    segment = np.maximum.accumulate(np.where(is_text, segment, 0)) if len(segment) else segment
-    return np.unique(segment, return_inverse=True)[1].astype(np.int64)
+def _kind(piece: bytes) -> int:
+    line_ends = piece.count(b"\n")
+    try:
+        has_text = piece.decode().strip(_WHITE + _DASHES)
+    except UnicodeDecodeError:  # half a character, which may be white space
+        return _ODD + min(line_ends, 2)
+    if has_text and not line_ends:
+        return _PLAIN
+    cuts = [found.end() for found in _PARAGRAPH_END.finditer(_tidy(b"x" + piece + b"x"))]
+    return _BORDER if cuts == [len(piece) + 1] else _ODD + min(line_ends, 2)
 
 
 @lru_cache(maxsize=8)

@@ -8,6 +8,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from kawhi.credit.options import check_choice
+
 Normalization = Literal["paper", "mean_one", "constant"]
 NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
@@ -85,7 +87,8 @@ def packed_paragraph_weights(
     owner, paragraph, run_lengths = _paragraph_runs(segments, offsets)
     responses = len(offsets) - 1
     total = torch.segment_reduce(alpha.double(), "sum", lengths=run_lengths)
-    mean = _sum_by(paragraph, total, len(owner)) / _sum_by(paragraph, run_lengths.double(), len(owner))  # equation 14
+    tokens = _sum_by(paragraph, run_lengths.double(), len(owner))
+    mean = _sum_by(paragraph, total, len(owner)) / tokens  # equation 14
     count = torch.bincount(owner, minlength=responses)
 
     peak = mean.new_full((responses,), -torch.inf).scatter_reduce_(0, owner, mean, "amax")
@@ -96,7 +99,6 @@ def packed_paragraph_weights(
         mixed = 1.0 / count[owner].double()
     weight = w_min + (w_max - w_min) * mixed  # equation 15
     if normalize == "mean_one":
-        tokens = _sum_by(paragraph, run_lengths.double(), len(owner))
         weight = weight * (_sum_by(owner, tokens, responses) / _sum_by(owner, tokens * weight, responses))[owner]
     return torch.repeat_interleave(weight.float()[paragraph], run_lengths)
 
@@ -128,8 +130,7 @@ def check_options(*, w_min: float, w_max: float, temperature: float, smoothing: 
     """Raises:
     ValueError: an option of equation 15 outside its range; the message says which range.
     """
-    if normalize not in NORMALIZATIONS:
-        raise ValueError(f"unknown normalize {normalize!r}; choose one of {', '.join(NORMALIZATIONS)}")
+    check_choice("normalize", normalize, Normalization)
     given = f"got {temperature=} {smoothing=} {w_min=} {w_max=}"
     if not temperature > 0 or not 0 <= smoothing <= 1 or not -math.inf < w_min <= w_max < math.inf:  # NaN included
         raise ValueError(f"need temperature > 0, smoothing in [0, 1] and finite w_min <= w_max, {given}")

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from kawhi.credit.alignment import AlignmentOptions, packed_head_alignment
+from kawhi.credit.alignment import AlignmentOptions, head_alignment
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.vision_attention import VisionAttentionCapture
 from kawhi.pictures.rgb import picture
@@ -52,16 +52,8 @@ class Look:
     def head_alpha(self, selected: Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
         """``(T, len(heads))`` cosine of each token with the selected visual tokens, equation 13 before its mean."""
         keys = self.keys[torch.as_tensor(selected, dtype=torch.long)]
-        return packed_head_alignment(
-            self.queries,
-            torch.zeros(len(self.queries), dtype=torch.long),
-            keys,
-            torch.zeros(len(keys), dtype=torch.long),
-            1,
-            self.options.heads,
-            metric=self.options.metric,
-            query_heads=self.query_heads,
-        )
+        own = self.options
+        return head_alignment(self.queries, keys, own.heads, metric=own.metric, query_heads=self.query_heads)
 
     def alpha(self, selected: Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
         """``(T,)`` alpha of equation 13."""

@@ -195,22 +195,11 @@ def test_bfloat16_is_within_a_hundredth_of_float64(seed, width):
     np.testing.assert_allclose(alpha.numpy(), literal_alignment(queries, keys), atol=1e-2)
 
 
-@pytest.fixture
-def threads():
-    """Sets the number of torch's threads, and sets it back afterwards."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-def test_the_number_of_threads_changes_nothing(threads):
+def test_the_number_of_threads_changes_nothing(with_threads):
     batch = packed(0, [(700, 200), (300, 0), (500, 300)], key_heads=2, group=4, width=64)
-    results = []
-    for count in (1, 2, 4):
-        threads(count)
-        results.append(packed_alignment(*batch, 3))
-    for other in results[1:]:
-        torch.testing.assert_close(other, results[0], atol=1e-6, rtol=0)
+    first, *others = with_threads((1, 2, 4), lambda: packed_alignment(*batch, 3))
+    for other in others:
+        torch.testing.assert_close(other, first, atol=1e-6, rtol=0)
 
 
 def test_refuses_tensors_that_do_not_belong_together():
@@ -224,18 +213,31 @@ def test_refuses_tensors_that_do_not_belong_together():
             vision_alignment(bad_queries, bad_keys)
 
 
-def test_refuses_an_unknown_metric_and_heads_that_metric_does_not_have():
-    with pytest.raises(ValueError, match="unknown metric 'cosine'; choose one of key_query, key_key"):
-        vision_alignment(torch.ones(2, 4, 4), torch.ones(2, 2, 4), metric="cosine")
-    with pytest.raises(ValueError, match=r"key_query: .* do not fit grouped attention of 8 heads"):
-        vision_alignment(torch.ones(2, 4, 4), torch.ones(2, 2, 4), query_heads=8)
-    with pytest.raises(ValueError, match=r"key_query: .* do not fit grouped attention of 4 heads"):
-        vision_alignment(torch.ones(2, 2, 4), torch.ones(2, 2, 4), query_heads=4)  # keys in the place of queries
-    for given_heads in (1, 3):
-        with pytest.raises(ValueError, match=r"key_key: .* do not fit grouped attention of 4 heads"):
-            vision_alignment(torch.ones(2, given_heads, 4), torch.ones(2, 2, 4), metric="key_key", query_heads=4)
-    with pytest.raises(ValueError, match=r"heads \[4\] are not a choice out of 4 query heads"):
-        vision_alignment(torch.ones(2, 2, 4), torch.ones(2, 2, 4), [4], metric="key_key", query_heads=4)
+KEY_KEY = {"metric": "key_key", "query_heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "options", "message"),
+    [
+        ((2, 4, 4), (2, 2, 4), {"metric": "cosine"}, "unknown metric 'cosine'; choose one of key_query, key_key"),
+        ((2, 4, 4), (2, 2, 4), {"query_heads": 8}, "key_query: .* do not fit grouped attention of 8 heads"),
+        # Keys in the place of queries.
+        ((2, 2, 4), (2, 2, 4), {"query_heads": 4}, "key_query: .* do not fit grouped attention of 4 heads"),
+        ((2, 1, 4), (2, 2, 4), KEY_KEY, "key_key: .* do not fit grouped attention of 4 heads"),
+        ((2, 3, 4), (2, 2, 4), KEY_KEY, "key_key: .* do not fit grouped attention of 4 heads"),
+        ((2, 2, 4), (2, 2, 4), {"heads": [4], **KEY_KEY}, r"heads \[4\] are not a choice out of 4 query heads"),
+        ((2, 4, 4), (2, 0, 4), {}, "do not fit grouped attention of 4 heads"),
+        ((2, 3, 4), (2, 2, 4), {}, r"\(2, 3, 4\) and \(2, 2, 4\) do not fit grouped attention of 3 heads"),
+        ((2, 4, 4), (2, 2, 5), {}, "do not fit grouped attention"),
+        *(
+            ((2, 4, 4), (2, 2, 4), {"heads": heads}, "are not a choice out of 4 query heads")
+            for heads in ([], [4], [-1], [0, 9])
+        ),
+    ],
+)
+def test_refuses_metrics_shapes_and_heads_that_do_not_fit(queries, keys, options, message):
+    with pytest.raises(ValueError, match=message):
+        vision_alignment(torch.ones(queries), torch.ones(keys), **options)
 
 
 @pytest.mark.parametrize(
@@ -251,15 +253,3 @@ def test_refuses_an_unknown_metric_and_heads_that_metric_does_not_have():
 def test_options_that_do_not_exist_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         AlignmentOptions(**options)
-
-
-def test_refuses_shapes_and_heads_that_do_not_fit():
-    with pytest.raises(ValueError, match="do not fit grouped attention of 4 heads"):
-        vision_alignment(torch.ones(2, 4, 4), torch.ones(2, 0, 4))
-    with pytest.raises(ValueError, match=r"\(2, 3, 4\) and \(2, 2, 4\) do not fit grouped attention of 3 heads"):
-        vision_alignment(torch.ones(2, 3, 4), torch.ones(2, 2, 4))
-    with pytest.raises(ValueError, match="do not fit grouped attention"):
-        vision_alignment(torch.ones(2, 4, 4), torch.ones(2, 2, 5))
-    for heads in ([], [4], [-1], [0, 9]):
-        with pytest.raises(ValueError, match="are not a choice out of 4 query heads"):
-            vision_alignment(torch.ones(2, 4, 4), torch.ones(2, 2, 4), heads)

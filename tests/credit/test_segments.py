@@ -1,108 +1,98 @@
-"""Paragraphs, sentences and tokens, decided on token bytes."""
+"""Paragraphs, sentences and tokens by example, in the tokens of the tiny world and of Qwen, and byte by byte."""
 
 from __future__ import annotations
 
-import re
-
+import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kawhi.credit.segments import segment_response, token_bytes
+from kawhi.credit.segments import GRANULARITIES, packed_segments, paragraphs, segment_response, token_bytes
 from kawhi.tiny.tokenizer import train_tokenizer
-
-# Text that is dense in delimiters.
-TEXTS = st.lists(
-    st.sampled_from(
-        ["\n", "\n\n", "\n \n", " ", ".", ". ", "3.5", "So x", "é", "图", "?", "e.g.", '"', "\t", "answer"]
-    ),
-    max_size=25,
-).map("".join)
+from tests.credit.tokens import encode, parts, single_bytes
 
 
-def encode(tokenizer, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+@pytest.fixture(params=["tokenizer", "qwen_tokenizer", "single bytes"])
+def split(request):
+    """A tokenizer, and what cuts a text into its tokens."""
+    if request.param == "single bytes":
+        return request.getfixturevalue("tokenizer"), single_bytes
+    return request.getfixturevalue(request.param), encode
 
 
-def single_bytes(tokenizer, text: str) -> list[int]:
-    """The text as one token per byte: what a policy may sample although the tokenizer would never write it."""
-    table = token_bytes(tokenizer)
-    return [table.index(bytes([byte])) for byte in text.encode()]
+def check(split, expected: list[str], granularity):
+    """The text is what its segments make when joined."""
+    tokenizer, cut = split
+    found = parts(tokenizer, cut(tokenizer, "".join(expected)), granularity)
+    # BPE may glue a delimiter's last space to the next word, which then carries it into the next segment.
+    assert [part.strip() for part in found] == [part.strip() for part in expected]
+    if cut is single_bytes:
+        assert found == expected
 
 
-def parts(tokenizer, ids, granularity="paragraph") -> list[str]:
-    """The response's segments as text."""
-    segments = segment_response(ids, tokenizer, granularity).tolist()
-    assert len(segments) == len(ids)
-    assert sorted(set(segments)) == segments[:1] + [s + 1 for s in sorted(set(segments))[:-1]]  # no gaps
-    assert segments == sorted(segments)
-    table = token_bytes(tokenizer)
-    return [
-        b"".join(table[i] for i, s in zip(ids, segments, strict=True) if s == segment).decode(errors="replace")
-        for segment in sorted(set(segments))
-    ]
+BLANKS = ["\n\n", "\r\n\r\n", "\n \n", "\n\t\n", "\n\u00a0\n", "\n\u3000\n", "\n\u2003\u200b\ufeff\n", "\n\n\n\r\n\t\n"]
 
 
-def test_punctuation_with_its_blank_line_is_one_token_and_closes_its_paragraph(tokenizer):
-    ids = encode(tokenizer, "So.\n\nAnswer")
-    assert b".\n\n" in [token_bytes(tokenizer)[i] for i in ids]
-    assert parts(tokenizer, ids) == ["So.\n\n", "Answer"]
+@pytest.mark.parametrize("blank", BLANKS)
+def test_a_blank_line_ends_a_paragraph_whatever_it_is_made_of(split, blank):
+    check(split, [f"one{blank}", f"two {blank}", "three"], "paragraph")
+    check(split, [f"{blank}one{blank}", f"two{blank}"], "paragraph")
+    check(split, [blank], "paragraph")
 
 
-def test_two_newline_tokens_that_meet_close_a_paragraph(tokenizer):
-    newline = encode(tokenizer, "\n")
-    assert len(newline) == 1
-    ids = encode(tokenizer, "We need") + newline + newline + encode(tokenizer, "So")
-    assert segment_response(ids, tokenizer).tolist() == [0] * (len(ids) - len(encode(tokenizer, "So"))) + [1] * len(
-        encode(tokenizer, "So")
-    )
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", " \n\u3000", "\r\r", "\u2029"])
+def test_one_line_end_does_not(split, line_end):
+    check(split, [f"one{line_end}two"], "paragraph")
 
 
-def test_a_newline_token_completes_the_newline_of_the_token_before(tokenizer):
-    # ".\n" + "\n" is the same text as ".\n\n", and must be the same boundary.
-    ids = [*single_bytes(tokenizer, "a.\n"), *encode(tokenizer, "\n"), *encode(tokenizer, "b")]
-    assert parts(tokenizer, ids) == ["a.\n\n", "b"]
+@pytest.mark.parametrize("rule", ["---", "- - -", "***", "=====", "___", "———", "──────", "*\u3000**\t"])
+def test_a_rule_of_dashes_belongs_to_the_paragraph_before(split, rule):
+    for around in (f"\n\n{rule}\n\n", f"\n{rule}\n\n", f"\n\n{rule}\n", f"\r\n \r\n {rule}\n\n\n{rule}\n{rule}\n"):
+        check(split, [f"one{around}", "two"], "paragraph")
+        check(split, ["One. ", f"Two{around}", "three"], "sentence")
+    check(split, [f"one\n{rule}\ntwo"], "paragraph")  # no blank line
+    check(split, [f"{rule}\n\none\n\n", f"two\n\n{rule}"], "paragraph")
+    check(split, [f"one\n{rule}\n", "two"], "sentence")
 
 
-@pytest.mark.parametrize("split", [encode, single_bytes])
+@pytest.mark.parametrize("text", ["--", "--- x", "x ---", "-*-", "|---|", "- -", "...", "```", "$$"])
+def test_other_lines_are_text(split, text):
+    check(split, ["one\n\n", f"{text}\n\n", "two"], "paragraph")
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "expected",
     [
-        ("one\ntwo", ["one\ntwo"]),
-        ("one\n\ntwo\n\nthree", ["one\n\n", "two\n\n", "three"]),
-        ("one\n\n\n\n\ntwo", ["one\n\n\n\n\n", "two"]),
-        ("one\n\n \n\t\n\ntwo", ["one\n\n \n\t\n\n", "two"]),
-        ("\n\none", ["\n\none"]),
-        ("  \n\n \n\none\n\ntwo", ["  \n\n \n\none\n\n", "two"]),
-        ("one\n\n", ["one\n\n"]),
-        ("one\n\ntwo\n\n\n", ["one\n\n", "two\n\n\n"]),
-        ("\n\n\n", ["\n\n\n"]),
-        ("été\n\n图表", ["été\n\n", "图表"]),
-        ("one\n\n  - two\n\n three", ["one\n\n  ", "- two\n\n ", "three"]),
+        ["one\n\n  ", "- two\n\n ", "three"],
+        ["été\n\n", "图表"],
+        ["首先，看图。角 A 等于 30°。\n\n　　", "因此，答案是 60。\n　\n", "龘\n靐"],
+        ["```python\na = 1\n\n", "b = 2\n```\n\n", "So"],
+        ["Thus\n\\[\nx = 1\n\n", "y = 2\n\\]\n\n", "$$z$$"],
+        ["<think>\nI read 3.\n\n", "So 3.\n</think>\n\n", "\\boxed{3}"],
+        ["<think>\n\n", "I read 3.\n\n", "</think>\n\n", "\\boxed{3}"],
     ],
 )
-def test_paragraphs(tokenizer, split, text, expected):
-    check(tokenizer, split, text, expected, "paragraph")
+def test_blank_lines_end_paragraphs_wherever_they_are(split, expected):
+    check(split, expected, "paragraph")
+    assert paragraphs("".join(expected)) == expected
 
 
-@pytest.mark.parametrize("split", [encode, single_bytes])
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "expected",
     [
-        ("It is 3.5 m. So 3.5 + 1.25 is 4.75.", ["It is 3.5 m. ", "So 3.5 + 1.25 is 4.75."]),
-        ("One. Two? Three! Four", ["One. ", "Two? ", "Three! ", "Four"]),
-        ('He said "no." Then (yes.) Done', ['He said "no." ', "Then (yes.) ", "Done"]),
-        ("Wait... what?! Yes", ["Wait... ", "what?! ", "Yes"]),
-        ("a line\nnext line\n\nlast", ["a line\n", "next line\n\n", "last"]),
-        ("One.\n\nTwo.\n", ["One.\n\n", "Two.\n"]),
-        ("\n One. Two", ["\n One. ", "Two"]),
-        ("图。 表！ 是", ["图。 ", "表！ ", "是"]),
-        ("x = .5 and y", ["x = .5 and y"]),
+        ["It is 3.5 m. ", "So 3.5 + 1.25 is 4.75."],
+        ["One. ", "Two? ", "Three! ", "Four"],
+        ['He said "no." ', "Then (yes.) ", "Done"],
+        ["Wait... ", "what?! ", "Yes"],
+        ["a line\n", "next line\r\n \r\n", "last"],
+        ["One.\n\n", "Two.\n"],
+        ["\n One. ", "Two.\u00a0", "Three"],
+        ["图。 ", "表！ ", "是"],
+        ["首先，看图。", "角 A 等于 30 度！", "答案是 60。"],
+        ["x = .5 and y"],
     ],
 )
-def test_sentences(tokenizer, split, text, expected):
-    check(tokenizer, split, text, expected, "sentence")
+def test_sentences(split, expected):
+    check(split, expected, "sentence")
 
 
 @pytest.mark.parametrize("mark", [*".!?。！？", "?!", "！。", "。.", "。?"])
@@ -114,55 +104,76 @@ def test_every_mark_ends_a_sentence_with_every_closer(tokenizer, mark):
         assert parts(tokenizer, single_bytes(tokenizer, f"{end}b"), "sentence") == without_a_space
 
 
-def check(tokenizer, split, text, expected, granularity):
-    found = parts(tokenizer, split(tokenizer, text), granularity)
-    # BPE may glue a delimiter's last space to the next word, which then carries it into the next segment.
-    assert [part.strip() for part in found] == [part.strip() for part in expected]
-    if split is single_bytes:
-        assert found == expected
+def test_tokens_that_hold_a_border(tokenizer, qwen_tokenizer):
+    for each, text, held in (
+        (tokenizer, "So.\n\nAnswer", b".\n\n"),
+        (qwen_tokenizer, "So.\n\nAnswer", b".\n\n"),
+        (qwen_tokenizer, "So\r\n\r\nAnswer", b"\r\n\r\n"),
+        (qwen_tokenizer, "So\n\n---\n\nAnswer", b"---\n\n"),
+        (qwen_tokenizer, "因此。\n\nAnswer", "。\n\n".encode()),
+    ):
+        ids = encode(each, text)
+        assert held in [token_bytes(each)[i] for i in ids]
+        assert parts(each, ids) == [text.removesuffix("Answer"), "Answer"]
 
 
-def test_a_word_with_its_space_opens_the_next_sentence(tokenizer):
-    ids = encode(tokenizer, "is. the")
-    assert token_bytes(tokenizer)[ids[-1]] == b" the"
-    assert segment_response(ids, tokenizer, "sentence").tolist() == [0] * (len(ids) - 1) + [1]
+def test_a_word_with_its_space_opens_the_next_sentence(split):
+    tokenizer, cut = split
+    ids = cut(tokenizer, "is. the")
+    opens = [token_bytes(tokenizer)[i] for i in ids].index(b"t" if cut is single_bytes else b" the")
+    assert segment_response(ids, tokenizer, "sentence").tolist() == [0] * opens + [1] * (len(ids) - opens)
 
 
-def test_a_character_split_over_tokens_stays_whole(tokenizer):
-    ids = encode(tokenizer, "图")
-    assert len(ids) > 1
-    ids = ids + encode(tokenizer, "\n\n") + ids
-    half = len(encode(tokenizer, "图"))
-    segments = segment_response(ids, tokenizer).tolist()
-    assert segments[:half] == [0] * half
-    assert segments[-half:] == [1] * half
+@pytest.mark.parametrize("character", ["图", "龘"])
+def test_a_character_split_over_tokens_stays_whole(tokenizer, qwen_tokenizer, character):
+    each = tokenizer if character == "图" else qwen_tokenizer
+    half = encode(each, character)
+    assert len(half) > 1
+    ids = [*half, *encode(each, "\n\n"), *half]
+    segments = segment_response(ids, each).tolist()
+    assert segments == [0] * (len(ids) - len(half)) + [1] * len(half)
 
 
-def test_special_tokens_stand_in_the_segment_around_them(tokenizer):
-    end = tokenizer.eos_token_id
-    one, two = encode(tokenizer, "One.\n\n"), encode(tokenizer, "Two.")
-    assert segment_response([*one, *two, end], tokenizer).tolist() == [0] * len(one) + [1] * (len(two) + 1)
-    # After a final blank line nothing follows that could be a paragraph of its own.
-    assert segment_response([*one, end], tokenizer).tolist() == [0] * (len(one) + 1)
-    assert segment_response([*one, end, tokenizer.pad_token_id], tokenizer).tolist() == [0] * (len(one) + 2)
-    # A special token has no text, so it cannot hide a boundary.
-    newline = encode(tokenizer, "\n")
-    ids = [*encode(tokenizer, "a"), *newline, end, *newline, *encode(tokenizer, "b")]
-    assert segment_response(ids, tokenizer).tolist() == [0] * (len(ids) - 1) + [1]
+def test_special_tokens_stand_in_the_segment_around_them(tokenizer, qwen_tokenizer):
+    for each in (tokenizer, qwen_tokenizer):
+        end, newline = each.eos_token_id, encode(each, "\n")
+        one, two = encode(each, "One.\n\n"), encode(each, "Two.")
+        assert segment_response([*one, *two, end], each).tolist() == [0] * len(one) + [1] * (len(two) + 1)
+        # After a final blank line nothing follows that could be a paragraph of its own.
+        assert segment_response([*one, end, each.pad_token_id], each).tolist() == [0] * (len(one) + 2)
+        # A special token has no text, so it cannot hide a border.
+        ids = [*encode(each, "a"), *newline, end, *newline, *encode(each, "b")]
+        assert segment_response(ids, each).tolist() == [0] * (len(ids) - 1) + [1]
+        special = [*each.all_special_ids, 10**9, 2**62]
+        for granularity in ("paragraph", "sentence"):
+            assert segment_response(special, each, granularity).tolist() == [0] * len(special)
 
 
-@pytest.mark.parametrize("granularity", ["paragraph", "sentence", "token"])
-def test_empty_response(tokenizer, granularity):
-    segments = segment_response([], tokenizer, granularity)
-    assert segments.shape == (0,)
-    assert segments.dtype == torch.int64
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_ids_of_any_integer_type_are_read(tokenizer, granularity):
+    ids = encode(tokenizer, "One. Two.\n\nThree.")
+    expected = segment_response(ids, tokenizer, granularity)
+    assert expected.dtype == torch.int64
+    for given in (tuple(ids), np.array(ids, np.int32), np.array(ids, np.int64), torch.tensor(ids).int()):
+        assert torch.equal(segment_response(given, tokenizer, granularity), expected)
+    packed = packed_segments(torch.tensor(ids).int(), torch.tensor([0, len(ids)]).int(), tokenizer, granularity)
+    assert torch.equal(packed, expected)
+    empty = segment_response([], tokenizer, granularity)
+    assert (empty.shape, empty.dtype) == ((0,), torch.int64)
 
 
-def test_accepts_tensors(tokenizer):
-    ids = encode(tokenizer, "One.\n\nTwo.")
-    from_tensor = segment_response(torch.tensor(ids), tokenizer)
-    assert from_tensor.dtype == torch.int64
-    assert from_tensor.tolist() == segment_response(ids, tokenizer).tolist()
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_refuses_ids_and_offsets_that_make_no_responses(tokenizer, granularity):
+    ids = torch.tensor([1, 2, 3])
+    with pytest.raises(ValueError, match=r"token ids \(3,\) do not fit offsets from 0 to 4"):
+        packed_segments(ids, torch.tensor([0, 4]), tokenizer, granularity)
+    with pytest.raises(ValueError, match=r"token ids \(3,\) do not fit offsets from 1 to 3"):
+        packed_segments(ids, torch.tensor([1, 3]), tokenizer, granularity)
+    for shaped in (torch.tensor(1), ids[None]):
+        with pytest.raises(ValueError, match=r"token ids \(.*\) do not fit offsets"):
+            segment_response(shaped, tokenizer, granularity)
+    with pytest.raises(ValueError, match="token id -100 is negative"):  # the label that losses ignore, a likely slip
+        segment_response([1, -100, 2], tokenizer, granularity)
 
 
 def test_unknown_granularity_lists_the_known_ones(tokenizer):
@@ -170,27 +181,12 @@ def test_unknown_granularity_lists_the_known_ones(tokenizer):
         segment_response([1], tokenizer, "word")
 
 
-@given(text=TEXTS)
-def test_paragraphs_are_those_of_the_text(tokenizer, text):
-    # Independent of the module's own regular expression: split the stripped text, drop what is blank.
-    expected = max(1, len(re.split(r"\n\n\s*", text.strip()))) if text else 0
-    assert len(parts(tokenizer, single_bytes(tokenizer, text))) == expected
-
-
-@given(text=TEXTS, granularity=st.sampled_from(["paragraph", "sentence"]))
-def test_boundaries_do_not_depend_on_the_tokenisation(tokenizer, text, granularity):
-    """A token goes where its first byte that is not white space would go as a token of its own."""
-    ids, by_byte = encode(tokenizer, text), single_bytes(tokenizer, text)
-    table = token_bytes(tokenizer)
-    assert b"".join(table[i] for i in ids).decode() == text
-    byte_segments = segment_response(by_byte, tokenizer, granularity).tolist()
-    position, expected = 0, []
-    for i in ids:
-        visible = re.search(rb"\S", table[i])
-        expected.append(byte_segments[position + (visible.start() if visible else 0)])
-        position += len(table[i])
-    names = {segment: rank for rank, segment in enumerate(sorted(set(expected)))}
-    assert segment_response(ids, tokenizer, granularity).tolist() == [names[s] for s in expected]
+@pytest.mark.parametrize("granularity", ["paragraph", "sentence"])
+@pytest.mark.parametrize("text", [".", "\n", " ", "\n-", "。", "\n\u3000"])
+def test_a_policy_that_repeats_itself_holds_nobody_up(tokenizer, granularity, text):
+    """The time grows with the length, not with its square, which would be hours."""
+    ids = single_bytes(tokenizer, text) * 1_000_000
+    assert segment_response(ids, tokenizer, granularity)[-1] <= len(ids)
 
 
 def test_an_added_token_has_its_own_text_unless_it_is_special():
@@ -216,10 +212,12 @@ def test_an_id_without_a_token_has_no_text():
     assert token_bytes(Holes()) == (b"a", b"", b"\n\n")
 
 
-def test_every_token_has_its_bytes(tokenizer):
-    table = token_bytes(tokenizer)
-    assert len(table) == len(tokenizer)
-    for index in set(range(len(tokenizer))) - set(tokenizer.all_special_ids):
-        assert table[index]
-        assert table[index].decode(errors="replace") == tokenizer.decode([index])
-    assert all(table[index] == b"" for index in tokenizer.all_special_ids)
+def test_every_token_has_its_bytes(tokenizer, qwen_tokenizer):
+    for each in (tokenizer, qwen_tokenizer):
+        table, special = token_bytes(each), set(each.all_special_ids)
+        texts = [b"" if i in special else table[i] for i in range(len(each))]
+        assert [text.decode(errors="replace") for text in texts] == each.batch_decode(
+            [[i] for i in range(len(each))], skip_special_tokens=True
+        )
+        assert len(table) == len(each)
+        assert {i for i, text in enumerate(table) if not text} == special

@@ -12,7 +12,7 @@ from kawhi.credit.methods.step_grpo import key_steps, numbers_before_answer, val
 from tests.reference import step_grpo as literal
 
 OPTIONS = {"step_weight": 0.1, "validity_weight": 1.0}
-PIECES = ["3", "12.50", "007", "We add.", "\n\n", " so ", "\\boxed{15}", "0.5", "\n", "x = 4"]
+PIECES = ["3", "12.50", "007", "We add.", "\n\n", " so ", "\\boxed{15}", "0.5", "\n", "---", "x = 4"]
 RESPONSES = st.lists(
     st.tuples(st.lists(st.sampled_from(PIECES), min_size=1, max_size=8), st.sampled_from("ab"), st.booleans()),
     min_size=1,
@@ -66,6 +66,8 @@ def test_a_key_step_is_stated_by_half_of_the_correct_responses():
     [
         ("I read 3.\n\nAnswer: \\boxed{3}", True),
         ("Answer: \\boxed{3}", False),
+        ("I read 3.\r\n\r\nAnswer: \\boxed{3}\n\n---\n", True),
+        ("---\n\nAnswer: \\boxed{3}", False),
         ("\\boxed{3}\n\nbecause I read 3.", False),
         ("\\boxed{3}\n\n\\boxed{3}", False),
         ("I read 3.\n\nso 3", False),

@@ -149,19 +149,13 @@ def test_takes_arrays_and_every_float_type():
 
 
 @pytest.mark.parametrize("normalize", NORMALIZATIONS)
-def test_the_number_of_threads_changes_nothing(normalize):
+def test_the_number_of_threads_changes_nothing(with_threads, normalize):
     alpha = torch.rand(120_000, generator=torch.Generator().manual_seed(0))  # enough for torch to share out
     offsets = torch.arange(0, 120_001, 40_000)
     segments = torch.arange(120_000) % 40_000 // 100
-    before = torch.get_num_threads()
-    results = []
-    try:
-        for count in (1, 4):
-            torch.set_num_threads(count)
-            results.append(packed_paragraph_weights(alpha, segments, offsets, **DEFAULTS | {"normalize": normalize}))
-    finally:
-        torch.set_num_threads(before)
-    torch.testing.assert_close(results[1], results[0], rtol=1e-6, atol=0)
+    options = DEFAULTS | {"normalize": normalize}
+    one, four = with_threads((1, 4), lambda: packed_paragraph_weights(alpha, segments, offsets, **options))
+    torch.testing.assert_close(four, one, rtol=1e-6, atol=0)
 
 
 def test_a_low_temperature_stays_finite():

@@ -60,6 +60,15 @@ def rows(chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return chosen.flatten().nonzero()[:, 0], chosen.nonzero()[:, 0]
 
 
+@torch.no_grad()
+def taken(model, inputs, *wanted, **options):
+    """What a capture keeps of one pass."""
+    capture = AttentionCapture(model)
+    capture.arm()
+    model(**inputs)
+    return capture.take(*wanted, **options)
+
+
 @pytest.mark.parametrize("heads", [None, [1, 2]])
 def test_alpha_equals_brute_force(model, batch, rotated, tokenizer, heads):
     inputs, labels = batch
@@ -67,12 +76,7 @@ def test_alpha_equals_brute_force(model, batch, rotated, tokenizer, heads):
     visual = inputs["input_ids"] == tokenizer.convert_tokens_to_ids("<|image_pad|>")
     visual &= torch.arange(visual.shape[1]) % 3 != 0  # a selection, not every visual token
     key_rows, key_sequence = rows(visual)
-    capture = AttentionCapture(model)
-
-    with torch.no_grad():
-        capture.arm()
-        model(**inputs)
-        captured = capture.take(query_rows, key_rows)
+    captured = taken(model, inputs, query_rows, key_rows)
     alpha = packed_alignment(captured.queries, query_sequence, captured.keys, key_sequence, 2, heads)
 
     assert len(rotated) == LAYERS
@@ -88,39 +92,23 @@ def test_alpha_equals_brute_force(model, batch, rotated, tokenizer, heads):
         assert expected.std() > 1e-3  # tokens differ, so the comparison means something
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("metric", ["key_query", "key_key"])
 @pytest.mark.parametrize("rope", ["after", "before"])
 def test_chosen_heads_are_those_of_the_whole_capture(model, batch, metric, rope):
     inputs, _ = batch
     rows, chosen = torch.tensor([3, 40, 5]), [3, 0]
-    capture = AttentionCapture(model)
-
-    def take(heads):
-        capture.arm()
-        model(**inputs)
-        return capture.take(rows, rows, metric=metric, rope=rope, heads=heads)
-
-    every, some = take(None), take(chosen)
+    every, some = (taken(model, inputs, rows, rows, metric=metric, rope=rope, heads=heads) for heads in (None, chosen))
     groups = QUERY_HEADS // KEY_HEADS
     served = [head // groups for head in chosen]
     torch.testing.assert_close(some.queries, every.queries[:, chosen if metric == "key_query" else served])
     torch.testing.assert_close(some.keys, every.keys[:, served])
 
 
-@torch.no_grad()
 def test_rows_come_back_in_the_order_asked_for(model, batch):
     inputs, _ = batch
     length = inputs["input_ids"].shape[1]
-    capture = AttentionCapture(model)
     some, shuffled = torch.tensor([3, length + 5, 40]), torch.tensor([2, 0, 1])
-
-    def take(picked):
-        capture.arm()
-        model(**inputs)
-        return capture.take(picked, picked)
-
-    straight, turned = take(some), take(some[shuffled])
+    straight, turned = (taken(model, inputs, picked, picked) for picked in (some, some[shuffled]))
     assert torch.equal(turned.queries, straight.queries[shuffled])
     assert torch.equal(turned.keys, straight.keys[shuffled])
 

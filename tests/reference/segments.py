@@ -1,75 +1,89 @@
-"""Segments of one response, one byte of its text at a time: no table of flags, no cut positions, no packing."""
+"""Segments of one response, one character of its decoded text at a time: no table, no patterns, no packing."""
 
 from __future__ import annotations
 
-_WHITE = b" \t\n\r\x0b\x0c"
-_MARKS = (b".", b"!", b"?")
-_FULL_WIDTH_MARKS = tuple(mark.encode() for mark in "。！？")
-_CLOSERS = tuple(closer.encode() for closer in "\"')]}”’」』）")
+_MARKS, _WIDE_MARKS, _CLOSERS = ".!?", "。！？", "\"')]}”’」』）"
+_DASHES = "-*=_–—─━═"
 
 
 def segments(pieces: list[bytes], granularity: str) -> list[int]:
     """Segment of every token, given the bytes of each token."""
     if granularity == "token":
         return list(range(len(pieces)))
-    text = b"".join(pieces)
-    of_byte = {"paragraph": paragraph_of_bytes, "sentence": sentence_of_bytes}[granularity](text)
+    # A byte that is no character by itself, and not in one with its neighbours, stays as it is.
+    text = b"".join(pieces).decode(errors="surrogateescape")
+    of_character = {"paragraph": paragraphs, "sentence": sentences}[granularity](text)
+    of_byte = [
+        None if white(shown) else segment
+        for character, shown, segment in zip(text, without_rules(text), of_character, strict=True)
+        for _ in character.encode(errors="surrogateescape")
+    ]
     found: list[int] = []
     position = 0
     for piece in pieces:
-        visible = [i for i in range(position, position + len(piece)) if text[i] not in _WHITE]
-        # White space and special tokens go with the token before them.
-        found.append(of_byte[visible[0]] if visible else (found[-1] if found else 0))
+        visible = [segment for segment in of_byte[position : position + len(piece)] if segment is not None]
+        # White space, rules and special tokens go with the token before them.
+        found.append(visible[0] if visible else (found[-1] if found else 0))
         position += len(piece)
     # A segment in which no token begins has no number.
     names = {segment: rank for rank, segment in enumerate(dict.fromkeys(found))}
     return [names[segment] for segment in found]
 
 
-def paragraph_of_bytes(text: bytes) -> list[int]:
-    """Text opens a paragraph where a blank line is behind it and text behind that."""
-    paragraph, newlines, blank_line, text_seen = 0, 0, False, False
+def white(text: str) -> bool:
+    return all((c.isspace() and not 0x1C <= ord(c) <= 0x1F) or c in "\u200b\ufeff" for c in text)
+
+
+def is_rule(line: str) -> bool:
+    """Three or more dashes of one kind."""
+    dashes = [character for character in line if not white(character)]
+    return len(dashes) >= 3 and len(set(dashes)) == 1 and dashes[0] in _DASHES
+
+
+def without_rules(text: str) -> str:
+    """With as many spaces in their place."""
+    return "\n".join(" " * len(line) if is_rule(line) else line for line in text.split("\n"))
+
+
+def paragraphs(text: str) -> list[int]:
+    """A line of text opens a paragraph where a blank line is behind it and text behind that."""
+    paragraph, blank_line, text_seen = 0, False, False
     result = []
-    for byte in text:
-        if byte in _WHITE:
-            newlines = newlines + 1 if byte == ord("\n") else 0
-            blank_line = blank_line or newlines == 2
-        else:
+    for line in text.split("\n"):
+        is_text = not white(line) and not is_rule(line)
+        indent = next(i for i, character in enumerate(line) if not white(character)) if is_text else len(line)
+        result += [paragraph] * indent
+        if is_text:
             paragraph += blank_line and text_seen
-            newlines, blank_line, text_seen = 0, False, True
-        result.append(paragraph)
-    return result
+            blank_line, text_seen = False, True
+        blank_line = blank_line or white(line)
+        result += [paragraph] * (len(line) - indent + 1)  # and the newline
+    return result[:-1]
 
 
-def sentence_of_bytes(text: bytes) -> list[int]:
+def sentences(text: str) -> list[int]:
+    """A character opens a sentence where the text before it ends one."""
+    text = without_rules(text)
     sentence = 0
     result = []
-    for position, byte in enumerate(text):
-        sentence += byte not in _WHITE and opens_a_sentence(text[:position], text[position:])
+    for position, character in enumerate(text):
+        sentence += not white(character) and opens_a_sentence(text[:position], text[position:])
         result.append(sentence)
     return result
 
 
-def opens_a_sentence(before: bytes, after: bytes) -> bool:
-    """``after`` begins with a byte that is not white space."""
-    said = before.rstrip(_WHITE)
+def opens_a_sentence(before: str, after: str) -> bool:
+    """``after`` does not begin with white space."""
+    said = before
+    while said and white(said[-1]):
+        said = said[:-1]
     gap = before[len(said) :]
-    if not said:
-        return False
-    if b"\n" in gap:
-        return True
-    bare = said
-    while bare.endswith(_CLOSERS):
-        bare = bare[: -next(len(closer) for closer in _CLOSERS if bare.endswith(closer))]
-    marks = bare
-    while marks.endswith(_MARKS + _FULL_WIDTH_MARKS):
-        marks = marks[: -next(len(mark) for mark in _MARKS + _FULL_WIDTH_MARKS if marks.endswith(mark))]
+    if not said or "\n" in gap:
+        return bool(said)
+    bare = said.rstrip(_CLOSERS)
+    marks = bare.rstrip(_MARKS + _WIDE_MARKS)
     if gap:
         return marks != bare
     # Without a gap only a full-width mark ends a sentence, and then not inside its own run of marks and closers.
-    run_goes_on = after.startswith(_CLOSERS) or (bare == said and after.startswith(_MARKS + _FULL_WIDTH_MARKS))
-    return _holds_full_width(bare[len(marks) :]) and not run_goes_on
-
-
-def _holds_full_width(run: bytes) -> bool:
-    return any(mark in run for mark in _FULL_WIDTH_MARKS)
+    run_goes_on = after[0] in _CLOSERS or (bare == said and after[0] in _MARKS + _WIDE_MARKS)
+    return any(mark in _WIDE_MARKS for mark in bare[len(marks) :]) and not run_goes_on

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.reference.segments import paragraphs
+
 
 def numbers(text: str) -> set[str]:
     """Numbers before the last box, read digit by digit, without zeros that change nothing."""
@@ -33,8 +35,7 @@ def rewards(
         candidates = set().union(*solved)
         keys = {n for n in candidates if sum(n in own for own in solved) >= len(solved) / 2}
         share = len(keys & numbers(text)) / len(keys) if keys else 0.0
-        blocks = [block for block in text.split("\n\n") if block.strip()]
-        boxes = [block.count("\\boxed{") for block in blocks]
-        valid = len(blocks) >= 2 and sum(boxes) == 1 and boxes[-1] == 1
+        boxes = [paragraph for i, paragraph in enumerate(paragraphs(text)) if text[i:].startswith("\\boxed{")]
+        valid = len(boxes) == 1 and 0 < boxes[0] == paragraphs(text)[-1]
         result.append(reward + step_weight * share + validity * valid)
     return result

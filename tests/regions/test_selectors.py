@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,16 +18,20 @@ from kawhi.regions.sguf import RegionMap
 from tests.reference.selectors import attended, kept_tokens
 
 
+def made(labels: np.ndarray | list[list[int]], is_key: np.ndarray | list[bool]) -> RegionMap:
+    """A map with these regions; the selectors ask for nothing else."""
+    labels, is_key = np.asarray(labels), np.asarray(is_key)
+    zeros = np.zeros(labels.shape)
+    return RegionMap(labels, is_key.astype(float), is_key, np.stack([zeros, zeros], axis=-1), zeros, 0.5)
+
+
 @st.composite
 def region_maps(draw) -> RegionMap:
     """Arbitrary labels: the selectors do not care whether a component is connected."""
     rows, columns, count = draw(st.integers(1, 8)), draw(st.integers(1, 8)), draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     _, labels = np.unique(rng.integers(0, count, rows * columns), return_inverse=True)
-    labels = labels.reshape(rows, columns)
-    is_key = rng.random(labels.max() + 1) < 0.5
-    zeros = np.zeros((rows, columns))
-    return RegionMap(labels, is_key.astype(float), is_key, np.zeros((rows, columns, 2)), zeros, 0.5)
+    return made(labels.reshape(rows, columns), rng.random(labels.max() + 1) < 0.5)
 
 
 RATIOS = st.sampled_from([0.0, 0.25, 0.5, 0.55, 0.7, 0.75, 0.9, 1.0])
@@ -44,14 +49,7 @@ def test_sguf_keeps_key_regions_and_samples_each_background_region(region_map, r
 
 @given(region_maps(), RATIOS, SEEDS)
 def test_inverse_swaps_the_roles(region_map, ratio, seed):
-    swapped = RegionMap(
-        region_map.labels,
-        region_map.energy,
-        ~region_map.is_key,
-        region_map.eigenvalues,
-        region_map.luminance,
-        region_map.threshold,
-    )
+    swapped = replace(region_map, is_key=~region_map.is_key)
     inverse = select_tokens(region_map, "inverse", ratio, seed)
     np.testing.assert_array_equal(inverse, select_tokens(swapped, "sguf", ratio, seed))
     background = np.flatnonzero(~region_map.key_tokens.ravel())
@@ -60,8 +58,7 @@ def test_inverse_swaps_the_roles(region_map, ratio, seed):
 
 def background(tokens: int) -> RegionMap:
     """One background region of so many tokens."""
-    row = np.zeros((1, tokens))
-    return RegionMap(row.astype(np.int64), np.zeros(1), np.zeros(1, bool), np.zeros((1, tokens, 2)), row, 0.0)
+    return made([[0] * tokens], [False])
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.3, 0.55, 0.67, 0.7, 0.9, 0.91])
@@ -77,9 +74,7 @@ def test_random_draws_as_many_as_sguf(region_map, ratio, seed):
 
 
 def test_random_reaches_the_whole_grid():
-    is_key = np.array([True, False])
-    labels = np.array([[0] * 4, [1] * 4])
-    region_map = RegionMap(labels, is_key.astype(float), is_key, np.zeros((2, 4, 2)), np.zeros((2, 4)), 0.5)
+    region_map = made([[0] * 4, [1] * 4], [True, False])
     seen = {int(token) for seed in range(50) for token in select_tokens(region_map, "random", 1.0, seed)}
     assert seen == set(range(8))
 
@@ -101,22 +96,17 @@ def test_sorted_unique_reproducible(region_map, strategy, ratio, seed):
 
 @pytest.mark.parametrize("strategy", ["sguf", "random", "inverse"])
 def test_the_seed_changes_the_sample(strategy):
-    is_key = np.array([True, False])
-    labels = np.array([[0] * 20, [1] * 20])
-    region_map = RegionMap(labels, is_key.astype(float), is_key, np.zeros((2, 20, 2)), np.zeros((2, 20)), 0.5)
+    region_map = made([[0] * 20, [1] * 20], [True, False])
     samples = {tuple(select_tokens(region_map, strategy, 0.7, seed)) for seed in range(5)}
     assert len(samples) > 1
 
 
 def test_an_unknown_strategy_lists_the_known_ones():
-    region_map = RegionMap(
-        np.zeros((1, 1), int), np.zeros(1), np.zeros(1, bool), np.zeros((1, 1, 2)), np.zeros((1, 1)), 0
-    )
     with pytest.raises(ValueError, match="unknown region selection 'key'; choose one of sguf, all, random, inverse"):
-        select_tokens(region_map, "key")
+        select_tokens(background(1), "key")
     for ratio in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match=rf"skip_ratio must lie in \[0, 1\], got {ratio}"):
-            select_tokens(region_map, "sguf", ratio)
+            select_tokens(background(1), "sguf", ratio)
 
 
 PROGRAM = """

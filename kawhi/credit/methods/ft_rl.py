@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from kawhi.credit.methods.base import ResponseBatch, register
+from kawhi.credit.options import check_choice, check_share
 
 Scope = Literal["batch", "response"]
 
@@ -33,10 +34,8 @@ class ForkingTokens:
     needs: ClassVar[frozenset[str]] = frozenset({"entropy"})
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ValueError(f"keep must lie in (0, 1], got {self.keep}")
-        if self.scope not in get_args(Scope):
-            raise ValueError(f"unknown scope {self.scope!r}; choose one of {', '.join(get_args(Scope))}")
+        check_share("keep", self.keep)
+        check_choice("scope", self.scope, Scope)
 
     def weights(self, batch: ResponseBatch) -> Tensor:
         entropy = batch.signals["entropy"]

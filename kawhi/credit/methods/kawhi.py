@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from kawhi.credit.methods.base import ResponseBatch, register
-from kawhi.credit.segments import GRANULARITIES, Granularity, packed_segments
+from kawhi.credit.options import check_choice
+from kawhi.credit.segments import Granularity, packed_segments
 from kawhi.credit.weights import Normalization, check_options, packed_paragraph_weights
 
 
@@ -27,24 +28,14 @@ class Kawhi:
     needs: ClassVar[frozenset[str]] = frozenset({"alignment"})
 
     def __post_init__(self) -> None:
-        if self.granularity not in GRANULARITIES:
-            raise ValueError(f"unknown granularity {self.granularity!r}; choose one of {', '.join(GRANULARITIES)}")
-        check_options(
-            w_min=self.w_min,
-            w_max=self.w_max,
-            temperature=self.temperature,
-            smoothing=self.smoothing,
-            normalize=self.normalize,
-        )
+        check_choice("granularity", self.granularity, Granularity)
+        check_options(**self._weighting)
 
     def weights(self, batch: ResponseBatch) -> Tensor:
-        return packed_paragraph_weights(
-            batch.signals["alignment"],
-            packed_segments(batch.token_ids, batch.offsets, batch.tokenizer, self.granularity),
-            batch.offsets,
-            w_min=self.w_min,
-            w_max=self.w_max,
-            temperature=self.temperature,
-            smoothing=self.smoothing,
-            normalize=self.normalize,
-        )
+        segments = packed_segments(batch.token_ids, batch.offsets, batch.tokenizer, self.granularity)
+        return packed_paragraph_weights(batch.signals["alignment"], segments, batch.offsets, **self._weighting)
+
+    @property
+    def _weighting(self) -> dict[str, Any]:
+        """The options of equations 14-15."""
+        return {name: value for name, value in vars(self).items() if name != "granularity"}

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from kawhi.credit.methods.base import ResponseBatch, register
+from kawhi.credit.segments import paragraphs
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-_PARAGRAPH = re.compile(r"\n[ \t]*\n")
 ANSWER = "\\boxed{"
 
 
@@ -98,5 +98,5 @@ def share_stated(stated: frozenset[str], keys: frozenset[str]) -> float:
 
 def valid_order(text: str) -> bool:
     """Whether reasoning comes first, in paragraphs of its own, and the answer once, in the last paragraph."""
-    paragraphs = [part for part in _PARAGRAPH.split(text.strip()) if part.strip()]
-    return len(paragraphs) > 1 and text.count(ANSWER) == 1 and ANSWER in paragraphs[-1]
+    *reasoning, last = paragraphs(text)
+    return bool(reasoning) and text.count(ANSWER) == 1 and ANSWER in last

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from kawhi.credit.methods.base import ResponseBatch, register
+from kawhi.credit.options import check_choice, check_share
 
 Proxy = Literal["logp", "prob", "entropy"]
 Types = Literal["both", "reasoning", "perception"]
@@ -42,11 +43,9 @@ class TokenReweighting:
 
     def __post_init__(self) -> None:
         for name in ("reasoning_share", "perception_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in (0, 1], got {getattr(self, name)}")
-        for name, known in (("proxy", Proxy), ("types", Types)):
-            if getattr(self, name) not in get_args(known):
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}")
+            check_share(name, getattr(self, name))
+        check_choice("proxy", self.proxy, Proxy)
+        check_choice("types", self.types, Types)
 
     @property
     def needs(self) -> frozenset[str]:

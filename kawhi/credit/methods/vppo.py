@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kawhi.credit.methods.base import ResponseBatch, register
+from kawhi.credit.options import check_share
 
 
 @register("vppo")
@@ -35,8 +36,7 @@ class Vppo:
     needs: ClassVar[frozenset[str]] = frozenset({"log_probs", "perturbed_log_probs"})
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ValueError(f"keep must lie in (0, 1], got {self.keep}")
+        check_share("keep", self.keep)
         if not 0 <= self.scale_min <= 1:
             raise ValueError(f"scale_min must lie in [0, 1], got {self.scale_min}")
 
