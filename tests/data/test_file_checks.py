@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import lzma
 from functools import cache
 from types import SimpleNamespace
 
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from transformers import AutoTokenizer
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
@@ -23,7 +21,6 @@ from kawhi.data.file_checks import check_file
 from kawhi.data.prompt_length import PromptLength
 from kawhi.data.prompts import compose
 from kawhi.data.sources.base import Example
-from tests.cells import ROOT
 from tests.data.layouts import picture
 
 LIMIT = 200
@@ -257,12 +254,7 @@ def test_the_tokens_that_stand_for_inputs_are_those_of_the_model_s_tokenizer(fam
     assert set(INPUTS) <= set(measure(family).special)
 
 
-def test_qwen_s_own_tokenizer_has_them_too(tmp_path):
-    place = ROOT.parent / "shared" / "data" / "qwen_tokenizer"
-    if not place.is_dir():
-        pytest.skip("Qwen's tokenizer is not there")
-    (tmp_path / "tokenizer.json").write_bytes(lzma.decompress((place / "tokenizer.json.xz").read_bytes()))
-    (tmp_path / "tokenizer_config.json").write_bytes((place / "tokenizer_config.json").read_bytes())
-    special = PromptLength(SimpleNamespace(tokenizer=AutoTokenizer.from_pretrained(tmp_path))).special
+def test_qwen_s_own_tokenizer_has_them_too(qwen_tokenizer):
+    special = PromptLength(SimpleNamespace(tokenizer=qwen_tokenizer)).special
     assert set(INPUTS) <= set(special)
     assert "<think>" not in special
