@@ -91,7 +91,10 @@ def validate_algorithm(cell: DictConfig) -> None:
             "needs at least 2 responses"
         )
     longest = cell.verl.data.max_response_length
-    if "reward" in cell.verl_new and cell.scale.overlong_buffer >= longest:
+    if (
+        OmegaConf.select(cell, "verl_new.reward.reward_kwargs.overlong_buffer_cfg")
+        and cell.scale.overlong_buffer >= longest
+    ):
         raise CellError(f"scale.overlong_buffer={cell.scale.overlong_buffer} must be below the response's {longest}")
     if cell.verl.data.train_batch_size % actor.actor.ppo_mini_batch_size:
         raise CellError("verl.data.train_batch_size must be a multiple of actor.ppo_mini_batch_size")

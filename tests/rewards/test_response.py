@@ -6,8 +6,19 @@ import time
 
 import pytest
 
-from kawhi.evaluation.answer_text import bracketed_list, chosen, compare, listed_choices, number, stated, value
-from kawhi.evaluation.benchmark import visible
+from kawhi.evaluation.benchmark import compare, numbered
+from kawhi.rewards.choices import listed_choices
+from kawhi.rewards.response import (
+    bracketed_list,
+    candidates,
+    chosen,
+    final_answer,
+    first_word,
+    number,
+    stated,
+    value,
+    visible,
+)
 
 CHOICES = {"A": "3 cm", "B": "5 cm", "C": r"\frac{1}{2}", "D": "the same"}
 
@@ -141,3 +152,86 @@ def test_an_answer_below_a_labelled_line_is_taken():
 )
 def test_what_counts_of_a_response_that_thinks(response, left):
     assert visible(response) == left
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("42", "42"),
+        ("One.\nTwo.\n\n42.", "42"),
+        (r"First \boxed{1}, no: \boxed{\text{Canada}}", "Canada"),
+        ("<think>\\boxed{7}</think> 8", "8"),
+        ("<think>it must be 7", ""),
+        ("<answer>\n Coal </answer> I hope", "Coal"),
+        ("</answer> 3\n<answer>2", "2"),
+        ("The answer is 42. This follows from the bars.", "42"),
+        ("**Final Answer:** U.S. Virgin Islands", "U.S. Virgin Islands"),
+        ("Answer:\n\n**42 %**\nas the bar says", "42 %"),
+        ('My answer is: "Gas".', "Gas"),
+        (r"The answer is $42\%$.", "42%"),
+        ("", ""),
+    ],
+)
+def test_the_final_answer(response, answer):
+    assert final_answer(response) == answer
+
+
+@pytest.mark.parametrize(
+    ("response", "reading"),
+    [
+        ("So the difference is 12%.", "12%"),
+        ("It had about 1,200 members", "1,200"),
+        ("The share was −3.5 points", "-3.5"),
+        ("2015 = 30", "30"),
+    ],
+)
+def test_a_sentence_is_read_in_part(response, reading):
+    assert reading in candidates(response)
+
+
+def test_two_numbers_are_not_one_answer():
+    assert candidates("between 10 and 20") == ["between 10 and 20"]
+
+
+@pytest.mark.parametrize(
+    ("response", "word"),
+    [
+        ("Yes", "yes"),
+        ("**No**, because yes is wrong", "no"),
+        ("Is there one? I see none.\nSo yes.", "yes"),
+        ("Not sure", ""),
+        ("I know nothing", ""),
+        ("Yes or no? The answer is no", "no"),
+        (r"Yes. \boxed{maybe}", ""),
+        ("No dog is left.\nI looked twice.", "no"),
+        ("Yes, it is.", "yes"),
+        ("There are no other dogs, so yes.", "yes"),
+        ("There is no doubt: yes", "yes"),
+        ("I cannot say yes or no.", ""),
+        ("Please answer yes or no.", ""),
+        ("Yes and no", ""),
+        ("The answer is not yes", ""),
+        ("I see a dog.\nThe answer is yes", "yes"),
+        ("B. No", "no"),
+    ],
+)
+def test_the_first_word(response, word):
+    assert first_word(response, ("yes", "no")) == word
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" + "'" * 50_000 + "]", "answer" * 20_000, "<answer>" * 20_000, "1," * 50_000, " is" * 30_000, "[" * 50_000],
+)
+def test_long_responses_take_no_time(text):
+    start = time.process_time()
+    candidates(text)
+    first_word(text, ("yes", "no"))
+    assert time.process_time() - start < 2
+
+
+def test_rows_are_numbered_once():
+    datasets = pytest.importorskip("datasets")
+    rows = numbered(datasets.Dataset.from_dict({"question": ["a", "b"]}))
+    assert rows["row"][:] == [0, 1]
+    assert numbered(rows) is rows
