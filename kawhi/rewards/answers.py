@@ -6,7 +6,7 @@ Choices are settled here, values in ``kawhi.rewards.equivalence``; ``docs/reward
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from kawhi.rewards import sandbox
 from kawhi.rewards.choices import ALONE, BET, DENIAL, LETTERS, letter_and_text, letter_beside_text, several_letters
@@ -57,6 +57,11 @@ def _judge_tidy(answer: str, truth: str, choices: Mapping[str, str], box: Sandbo
     if named and (named[0] in choices if choices else named[0] in plain_text(truth)):
         known = choices or dict.fromkeys(LETTERS, "") | {named[0]: named[1]}
         return _judge_choice(answer, named[0], known, box)
+    return _judge_text(answer, truth, choices, box)
+
+
+def _judge_text(answer: str, truth: str, choices: Mapping[str, str], box: Sandbox) -> Outcome:
+    """Verdict where the ground truth is a value, or a choice's text."""
     taken = choice_of(answer, choices, box)
     if taken:
         return equivalent(tidy(choices[taken]), truth, box)
@@ -90,47 +95,62 @@ def choice_of(answer: str, choices: Mapping[str, str], box: Sandbox | None = Non
         Empty for an answer that contradicts itself or bets on two, such as a letter with another choice's text;
         ``None`` where it names no choice.
     """
-    named = letter_and_text(answer)
-    if named and named[0] in choices and not named[1]:
-        return named[0]
-    same = [letter for letter, text in choices.items() if text and _alike(answer, text)]
+    letter, mark, rest = _letter_mark_rest(answer)
+    if letter in choices and not rest:
+        return letter
+    same = [name for name, text in choices.items() if text and _alike(answer, text)]
     if len(same) == 1:
         return same[0]
     if several_letters(answer):
         return ""
-    letter, mark, rest = (named[0], ".", named[1]) if named else letter_beside_text(answer) or ("", "", "")
-    return _beside(letter, mark, rest, choices, box or sandbox.shared()) if letter in choices and rest else None
+    return _beside(letter, mark, rest, choices, box or sandbox.shared()) if letter in choices else None
+
+
+def _letter_mark_rest(answer: str) -> tuple[str, str, str]:
+    named = letter_and_text(answer)
+    return (named[0], ".", named[1]) if named else letter_beside_text(answer) or ("", "", "")
 
 
 def _beside(letter: str, mark: str, rest: str, choices: Mapping[str, str], box: Sandbox) -> str | None:
     """``choice_of`` where a letter stands beside something else."""
-    texts = {name: tidy(text) for name, text in choices.items() if as_text(text) not in ("", name.lower())}
-    own = texts.pop(letter, "")
-    agrees = _says(rest, own, texts.values(), box)
+    known = {name: tidy(text) for name, text in choices.items() if as_text(text) not in ("", name.lower())}
+    own = known.pop(letter, "")
+    agrees = _says(rest, own, list(known.values()), box)
     if agrees:
         return letter
-    if mark == "=":  # the value of a quantity of this name
+    if mark == "=" or (agrees is None and _begins_a_sentence(letter, mark, rest)):  # A = 5 is a quantity of this name
         return None
-    if agrees is not None or BET.match(rest) or DENIAL.search(rest) or set(ALONE.findall(rest)) - {letter}:
+    if agrees is not None or _takes_back(letter, rest):
         return ""
-    if not mark and letter in "AI":  # an article, a pronoun
-        return None
-    plain_value = not own and mark in ("", "-") and not re.search("[A-Za-z]{2}", rest)
-    return None if plain_value else letter  # B - 1 may be a formula
+    return letter if own or not _is_formula(mark, rest) else None
 
 
-def _says(rest: str, own: str, others: Iterable[str], box: Sandbox) -> bool | None:
+def _begins_a_sentence(letter: str, mark: str, rest: str) -> bool:
+    """Whether A is an article, or I a pronoun."""
+    return not mark and letter in "AI" and not BET.match(rest)
+
+
+def _takes_back(letter: str, rest: str) -> bool:
+    """Whether words beside a letter deny it or name another."""
+    return bool(BET.match(rest) or DENIAL.search(rest) or set(ALONE.findall(rest)) - {letter})
+
+
+def _is_formula(mark: str, rest: str) -> bool:
+    """Whether a letter may be a quantity in front of this rest: B - 1, not B - 1 cm."""
+    return mark in ("", "-") and not re.search("[A-Za-z]{2}", rest)
+
+
+def _says(rest: str, own: str, others: Sequence[str], box: Sandbox) -> bool | None:
     """Whether what stands beside a letter is its text, and no other choice's; ``None`` where it is neither."""
-    for text, verdict in ((own, True), *((other, False) for other in others)):
-        if text and (_alike(rest, text) or _alike(_SUBJECT.sub("", rest), text)):
-            return verdict
-    if _words(rest):
-        return None
-    for text, verdict in ((own, True), *((other, False) for other in others)):
-        if text and not _words(text):
-            outcome = equivalent(rest, text, box)
-            if outcome in ("right", "refused"):
-                return verdict and outcome == "right"
+    texts = [text for text in (own, *others) if text]
+    spellings = {rest, _SUBJECT.sub("", rest)}
+    same = next((text for text in texts if any(_alike(spelling, text) for spelling in spellings)), None)
+    if same is not None or _words(rest):
+        return None if same is None else same is own
+    for text in (text for text in texts if not _words(text)):
+        outcome = equivalent(rest, text, box)
+        if outcome != "wrong":
+            return text is own and outcome == "right"
     return rounded(rest, own, box) if own and not _words(own) else None
 
 

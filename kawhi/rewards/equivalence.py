@@ -25,7 +25,8 @@ _EQUALS = re.compile(r"(?<![<>!\\])=(?!=)")
 _NAME = re.compile(r"(?=.*[A-Za-z])[^+\-*/^<>,;0-9]*(?:_\{?[0-9]+\}?)?\s*")
 # What may stand before a value without an equation: "Area: 5", "The area is 5".
 _TITLE = re.compile(r"^(?:\\text\s*\{\s*)?[A-Z][A-Za-z ]{2,40}(?::|\bis\b)\s*(?:\}\s*)?(?=[-+\\0-9(])")
-_VARIABLE = re.compile(r"\s*(?:\\text\s*\{\s*)?[A-Za-z](?:_\{?[0-9A-Za-z]+\}?|')?\}?\s*")
+_BRACKETS = re.compile(r"[(\[][^()\[\]]*[)\]]")
+_OPERATOR = re.compile(r"\\(?:frac|sqrt|pi|cdot|times|div|pm|circ)(?![A-Za-z])")
 # What may hold digits on the left of an equation that only names its value: x_1, S_{12}, f(2).
 _NAMING = re.compile(r"m?\s*\\angle\s*\{?[A-Za-z0-9]+\}?|_\{[^{}]*\}|_.|\\[A-Za-z]+|[A-Za-z]\([-0-9.,\s]*\)")
 # Of numbers that are not both whole: math-verify's six decimals, but 1e-7 is not 2e-7.
@@ -36,6 +37,7 @@ def equivalent(answer: str, truth: str, box: Sandbox) -> Outcome:
     """Verdict on two tidy texts, neither of which is a choice's letter."""
     if squeezed(answer) == squeezed(truth):
         return "right"
+    truth, answer = _TITLE.sub("", truth), _TITLE.sub("", answer)
     expected, unit = split_unit(truth)
     given, own_unit = split_unit(answer, any_letter=not re.search("[A-Za-z]", _COMMAND.sub("", truth)))
     expected, given = _without_common_name(expected, given)
@@ -103,17 +105,20 @@ def _values(text: str, whole: bool) -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def _value(text: str) -> str | None:
-    """Value that an equation names (``x = 5``, ``5 = x``, ``Area: 5``), the whole without one, ``None`` of one to be
-    solved."""
-    first, *others = _EQUALS.split(_TITLE.sub("", text))
-    if len(others) == 1 and _VARIABLE.fullmatch(others[0]) and re.search(r"[0-9]|\\pi", first):
-        return first.strip()
-    if not others or "," in text or r"\le" in text or r"\ge" in text or r"\begin" in text:
+    """Value that an equation names (``x = 5``, ``5 = x``); the whole without one; ``None`` of one to be solved."""
+    first, *others = _EQUALS.split(text)
+    if not others or "," in _BRACKETS.sub("", text) or r"\le" in text or r"\ge" in text or r"\begin" in text:
         return text
-    left = _NAMING.sub("", first)
-    if re.search("[0-9]", left) and re.search("[a-z]", left):
+    name, result = (others[0], first) if _constant(first) and not _constant(others[-1]) else (first, others[-1])
+    name = _NAMING.sub("", name)
+    if re.search("[0-9]", name) and re.search("[a-z]", name):
         return None
-    return others[-1].strip()
+    return result.strip()
+
+
+def _constant(text: str) -> bool:
+    """Whether a side of an equation is a number without a name in it."""
+    return re.search(r"[0-9]|\\pi", text) is not None and not re.search("[A-Za-z]", _OPERATOR.sub("", text))
 
 
 def _readings(truth: str, answer: str) -> list[tuple[str, str]]:

@@ -21,9 +21,9 @@ _ROOT = re.compile(r"√\s*(?:\(([^()]*)\)|\{([^{}]*)\}|([0-9]+|[A-Za-z]))")
 _SPACING = re.compile(r"(?<!\\)\\[,;:! ]|\\q?quad(?![A-Za-z])|~|\\(?:displaystyle|textstyle|limits)(?![A-Za-z])")
 _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\.?")
 _TEXT = re.compile(
-    r"\\(?:mathrm|mathbf|mathit|mathsf|textbf|textit|textrm|textsf|textnormal|mbox|operatorname|bf|rm"
-    r"|boldsymbol|bm|pmb|emph|underline)(?![A-Za-z])"
+    r"\\(?:mathrm|mathbf|mathit|mathsf|textbf|textit|textrm|textsf|textnormal|mbox|operatorname|bf|rm|emph)(?![A-Za-z])"
 )
+_FONT = re.compile(r"\\(?:boldsymbol|bm|pmb|underline)(?![A-Za-z])")  # of formulas as well
 _DEGREE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])")
 _PERCENT = re.compile(r"\\%|\\text\s*\{\s*(?:\\?%|percent|per cent)\s*\}|(?<=[0-9}])\s*(?:percent|per cent|pct)\b")
 _SYNONYM = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge",
@@ -32,6 +32,7 @@ _SYNONYM = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leq
 _COMMAND = re.compile(r"\\(" + "|".join(_SYNONYM) + r")(?![A-Za-z])")
 _DOLLARS = re.compile(r"(?<!\\)\$([^$]+?)(?<!\\)\$")
 _QUOTED = re.compile(r"\\text\s*\{([^{}]*)\}")
+_OPENING, _BRACES = re.compile(r"(?:\\text\s*)?\{"), re.compile(r"\\.|[{}]")
 _WRAPPERS = [("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`")]
 
 # Not after a digit, bracket or comma, nor before one: (1,234) is a point.
@@ -81,7 +82,7 @@ def tidy(text: str) -> str:
     text = _ROOT.sub(lambda found: rf"\sqrt{{{found[1] or found[2] or found[3]}}}", text)
     text = _POWER.sub(lambda found: {"²": "^2", "³": "^3"}[found[1]], text).translate(_UNICODE)
     text = _THIN_THOUSANDS.sub("", text.replace("{,}", ","))
-    text = _SIZING.sub("", _unwrap(_SPACING.sub(" ", text)))
+    text = _SIZING.sub("", _unwrap(_FONT.sub("", _SPACING.sub(" ", text))))
     text = _TEXT.sub(r"\\text", text)
     text = _COMMAND.sub(lambda found: "\\" + _SYNONYM[found[1]], text)
     text = _PERCENT.sub("%", _DEGREE.sub(r"^\\circ ", text))
@@ -102,10 +103,22 @@ def _unwrap(text: str) -> str:
             text = text[:-1]
         for start, end in _WRAPPERS:
             text = inside(text, start, end)
-        quoted = _QUOTED.fullmatch(text)
-        text = quoted[1] if quoted else text
+        text = _between_braces(text)
         if text == before:
             return text
+
+
+def _between_braces(text: str) -> str:
+    """What ``{...}`` or ``\\text{...}`` around the whole holds; else the text."""
+    start = _OPENING.match(text)
+    if start is None or not text.endswith("}"):
+        return text
+    depth = 1
+    for found in _BRACES.finditer(text, start.end()):
+        depth += {"{": 1, "}": -1}.get(found[0], 0)
+        if not depth:
+            return text[start.end() : -1] if found.end() == len(text) > start.end() + 1 else text
+    return text
 
 
 def inside(text: str, start: str, end: str) -> str:

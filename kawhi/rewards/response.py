@@ -28,7 +28,7 @@ _END_OF_SENTENCE = re.compile(r"\.\s|。|[,;，；]?\s(?:because|since|which|so|
 # Of a short answer, which may be a name: no end after an initial ("U.S. Bank"), nor before a small letter.
 _NEXT_SENTENCE = re.compile(r"(?<![.\s][A-Za-z])\.\s+(?=[A-Z])")
 _MENTION = re.compile(
-    r"(?i:\b(?:option|choice|answer(?: is)?|choose|select|pick)\s|选择?\s?|答案\s?)\(?([A-J])(?![A-Za-z])"
+    r"(?i:\b(?:option|choice|answer(?: is)?|choose|select|pick)\s|选[择项]?\s?|答案\s?)\(?([A-J])(?![A-Za-z])"
     r"|\(([A-Ja-j])\)"
     r"|(?<![A-Za-z\\])([A-J])\s(?:is|must be)\s(?:the\s)?(?:only\s)?(?:correct|right|best|final|answer)\b"
     r"|(?<![A-Za-z\\])([A-J])[.)。]{0,2}$"
@@ -44,17 +44,19 @@ _IN_TEXT = re.compile(r"(?<![\w.,/])[-+−–]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?
 
 # Pieces of an expression in running text, and what may stand between two of them.
 _PIECE = re.compile(
-    r"(?:\\[dt]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}|\\sqrt(?:\[[0-9]\])?\s?\{[^{}]{1,40}\}"
+    r"(?:\\[dt]?frac(?:\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}|[0-9]{2})|\\sqrt(?:\[[0-9]\])?\s?\{[^{}]{1,40}\}"
     r"|(?:√|(?<![A-Za-z])sqrt)\s?(?:\([^()]{1,40}\)|[0-9]+|[a-z](?![a-z]))|(?:\\pi|π|(?<![A-Za-z])pi)(?![A-Za-z])"
     rf"|(?<![A-Za-z_0-9])[0-9]+\s[0-9]+/[0-9]+|(?<![A-Za-z_])(?:{_DIGITS}(?:[eE][-+]?[0-9]{{1,3}}(?![0-9]))?|\.[0-9]+)"
     r"|[(\[](?:[^()\[\]A-Za-z\n]|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|\\[a-z]+|sqrt|pi){1,60}[)\]]"
-    r"|(?<![A-Za-z\\])[A-Za-z](?![A-Za-z]))"
+    r"|(?<![A-Za-z\\])(?!x\s10)[A-Za-z](?![A-Za-z]))"
     r"(?:\^\s?(?:\{[^{}]{1,20}\}|-?[0-9A-Za-z])|[²³])?(?:\s?\\?[%°!]|\s?\^\s?\{?\\circ\}?)?"
 )
 _JOINT = re.compile(
-    r"(\s?)(?:[-+*/^:±×÷·−≈]|\\(?:times|cdot|div|pm|approx)(?![A-Za-z]))\1|\sx\s(?=10)|\s(?=[√π\\]|sqrt|pi)|"
+    r"(\s?)(?:[-+*/^:±×÷·−≈]|\\(?:times|cdot|div|pm|approx)(?![A-Za-z]))\1"
+    r"|\sx\s(?=10)|\s(?=[√π\\]|sqrt|pi|[a-z]\s[-+]\s)|"
 )
 _SIGN = re.compile(r"(?<![0-9A-Za-z)\]}])[-−–±]\s?$")
+_UNIT = re.compile(r"\s?([A-Za-z]+(?:\^\{?[23]\}?|[²³])?(?:/[A-Za-z]+)?)([\s.*]*$)?")
 _COUNTS = re.compile(r"[0-9π]|\\pi|pi")
 
 
@@ -106,14 +108,18 @@ def chosen(response: str, choices: Mapping[str, str]) -> str:
     piece, lines = stated(response), _lines(response)
     if piece or not lines:
         return _letter(piece, choices) or ""
-    if len(lines) > 1 and all(map(_LABEL.match, lines[-2:])):
+    return _letter_of_lines(lines, choices)
+
+
+def _letter_of_lines(lines: Sequence[str], choices: Mapping[str, str]) -> str:
+    """The choice that the last line takes, else the first one."""
+    labelled = [line for line in lines if _LABEL.match(line)]
+    if len(lines) > 1 and labelled[-2:] == lines[-2:]:
         return ""  # the choices were copied, and the last of them is no answer
     letter = _letter(lines[-1], choices)
-    if letter is None and len(lines) > 1 and letter_and_text(lines[0]) and sum(map(bool, map(_LABEL.match, lines))) < 2:
+    if letter is None and len(labelled) < 2 and letter_and_text(lines[0]):
         letter = _letter(lines[0], choices)
-    if letter is None:
-        letter = _opening_text(lines, choices)
-    return letter or ""
+    return _opening_text(lines, choices) if letter is None else letter
 
 
 def _letter(piece: str, choices: Mapping[str, str]) -> str | None:
@@ -147,25 +153,41 @@ def value(response: str) -> str:
     line = piece or last_line(response)
     formulas = ["".join(filter(None, found.groups())) for found in _FORMULA.finditer(line)]
     if piece:
-        return formulas[0].strip() if len(formulas) == 1 else piece
-    return formulas[-1].strip() if formulas else _expression(line[-MAX_CHARACTERS:]) or line
+        return formulas[0].strip() if len(formulas) == 1 and formulas[0][:1] != "=" else piece
+    return formulas[-1].strip() if formulas else _expression(line[-MAX_CHARACTERS:].replace("{,}", ",")) or line
 
 
 def _expression(line: str) -> str:
-    """The last expression with a number in a line of text; empty where it goes on with what is no unit of it."""
-    runs: list[tuple[int, int]] = []
-    for piece in _PIECE.finditer(line):
-        if runs and _JOINT.fullmatch(line, runs[-1][1], piece.start()):
-            runs[-1] = (runs[-1][0], piece.end())
-        else:
-            runs.append(piece.span())
-    start, end = next((run for run in reversed(runs) if _COUNTS.search(line, *run)), (0, 0))
-    goes_on = re.compile("[A-Za-z]*").match(line, end)
-    if goes_on and goes_on[0] and split_unit(f"1 {goes_on[0]}")[1] is None:
+    """The last expression with a number in a line of text, with its unit where the line ends with that.
+
+    Empty where it goes on with letters that are no unit.
+    """
+    start, end = next((run for run in reversed(_runs(line)) if _COUNTS.search(line, *run)), (0, 0))
+    word = _UNIT.match(line, end)
+    if word and _is_unit(word[1]):
+        end = end if word[2] is None else word.end(1)
+    elif word and word.start(1) == end:
         return ""
     sign = _SIGN.search(line, 0, start)
     found = line[sign.start() if sign else start : end].strip()
     return found.replace(",", "") if _NUMBER.fullmatch(found) else found
+
+
+def _is_unit(word: str) -> bool:
+    """Whether a word after a number is a unit that has a name, not a thing that is counted."""
+    return split_unit(f"{1 if len(word) == 1 else '(1)'} {word}")[1] is not None
+
+
+def _runs(line: str) -> list[tuple[int, int]]:
+    """Where expressions stand in a line of text."""
+    runs: list[tuple[int, int]] = []
+    for piece in _PIECE.finditer(line):
+        joint = _JOINT.match(line, runs[-1][1]) if runs else None
+        if joint and joint.end() == piece.start():
+            runs[-1] = (runs[-1][0], piece.end())
+        else:
+            runs.append(piece.span())
+    return runs
 
 
 def number(text: str) -> str:
