@@ -116,13 +116,18 @@ def _beside(letter: str, mark: str, rest: str, choices: Mapping[str, str], box: 
     known = {name: tidy(text) for name, text in choices.items() if as_text(text) not in ("", name.lower())}
     own = known.pop(letter, "")
     agrees = _says(rest, own, list(known.values()), box)
-    if agrees:
-        return letter
-    if mark == "=" or (agrees is None and _begins_a_sentence(letter, mark, rest)):  # A = 5 is a quantity of this name
+    if agrees is None:
+        return _beside_words(letter, mark, rest, bool(own))
+    return letter if agrees else None if mark == "=" else ""  # A = 5 is the value of a quantity of this name
+
+
+def _beside_words(letter: str, mark: str, rest: str, known: bool) -> str | None:
+    """``_beside`` something that is no choice's text; ``known``: whether its own text is."""
+    if mark == "=" or _begins_a_sentence(letter, mark, rest):
         return None
-    if agrees is not None or _takes_back(letter, rest):
+    if _takes_back(letter, rest):
         return ""
-    return letter if own or not _is_formula(mark, rest) else None
+    return letter if known or not _is_formula(mark, rest) else None
 
 
 def _begins_a_sentence(letter: str, mark: str, rest: str) -> bool:
@@ -144,14 +149,21 @@ def _says(rest: str, own: str, others: Sequence[str], box: Sandbox) -> bool | No
     """Whether what stands beside a letter is its text, and no other choice's; ``None`` where it is neither."""
     texts = [text for text in (own, *others) if text]
     spellings = {rest, _SUBJECT.sub("", rest)}
-    same = next((text for text in texts if any(_alike(spelling, text) for spelling in spellings)), None)
-    if same is not None or _words(rest):
-        return None if same is None else same is own
-    for text in (text for text in texts if not _words(text)):
+    for text in texts:
+        if any(_alike(spelling, text) for spelling in spellings):
+            return text is own
+    if _words(rest):
+        return None
+    return _says_value(rest, own, [text for text in texts if not _words(text)], box)
+
+
+def _says_value(rest: str, own: str, texts: Sequence[str], box: Sandbox) -> bool | None:
+    """``_says`` of a value; one that is nobody's, and not its own rounded, contradicts the letter."""
+    for text in texts:
         outcome = equivalent(rest, text, box)
         if outcome != "wrong":
             return text is own and outcome == "right"
-    return rounded(rest, own, box) if own and not _words(own) else None
+    return rounded(rest, own, box) if own in texts else None
 
 
 def _words(text: str) -> bool:

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from sys import stderr
+
+import sympy
+import yaml
+from math_verify import parse, verify
+from verl.utils.reward_score import geo3k
 
 from kawhi.evaluation.benchmark import load
 from kawhi.rewards import chart, math
+from tests.rewards.test_answers import KNOWN_LIMITS
 
 Judge = Callable[[str], bool]
 RIGHT_LETTERS = (
@@ -70,6 +79,8 @@ VALUES = [  # truth, its other spellings, neighbours
     ("12 cm", ["12", "12\\text{ cm}"], ["12 m", "21 cm"]),
     ("3 \\times 10^{8}", ["300000000", "3 x 10^8"], ["3", "10^8", "3 \\times 10^{7}"]),
     ("2x+1", ["1 + 2x", "2 x + 1"], ["1", "2x", "2x-1"]),
+    ("0.25", ["\\frac{1}{4}", ".25"], ["25", "0.52"]),
+    ("\\sqrt{5}", ["√5", "5^{1/2}"], ["5", "-\\sqrt{5}"]),
     ("2:3", ["2 : 3", "\\frac{2}{3}"], ["3", "3:2"]),
 ]
 NAMED = [  # truths that name their value
@@ -88,6 +99,7 @@ CHARTS = [
     ("54", ["54%", "54", "54\\%", "55"], ["0.54", "5.4%", "60%"]),
     ("54%", ["54%", "54", "0.54", "53\\%"], ["5.4", "0.0054", "45%"]),
     ("1998", ["1998", "{1998}", "1998\\ ", "\\text{1998}"], ["1997", "2008", "2050"]),
+    ("2,500", ["2500", "2,500", "{2,500}", "2,510"], ["500", "25", "2,900"]),
     ("Coal", ["coal", '"Coal"', "\\text{Coal}", "{Coal}"], ["Gas", "Coal and gas"]),
 ]
 EXTRACTED = [  # CharXiv
@@ -129,7 +141,8 @@ def _choice_texts(letter: str, texts: Sequence[str], forms: Sequence[str]) -> tu
     wrong = [form.format(L=other, text=by_letter[other]) for form in forms for other in others]
     for form in MIXED if forms is RIGHT_LETTERS else ():
         wrong += [form.format(L=letter, text=by_letter[other]) for other in others]
-        wrong += [form.format(L=other, text=by_letter[letter]) for other in others if " or " not in form]
+        article = ("A",) if form == "{L} {text}" else ()  # "A circle"
+        wrong += [form.format(L=other, text=by_letter[letter]) for other in others if other not in article]
     return right, [*wrong, f"{letter} or {others[0]}", f"({others[0]}) or ({letter})", f"{letter}, {others[0]}"]
 
 
@@ -215,11 +228,63 @@ def audit() -> dict[str, tuple[list[tuple[str, str]], int, list[tuple[str, str]]
     return found
 
 
+def drawn(count: int = 200) -> Iterator[tuple[str, str, bool]]:
+    """Answers, truths and whether they are equal, drawn with sympy, which also says what is equal."""
+    rng, x = random.Random(0), sympy.Symbol("x")
+    for _ in range(count):
+        root, power = sympy.sqrt(rng.choice((2, 3, 5))), x ** rng.choice((1, 2))
+        a, b, c = (sympy.Integer(rng.choice((-7, -4, -3, -1, 1, 2, 3, 5, 8, 12))) for _ in "abc")
+        truth = rng.choice(
+            (a / b, a * root / c, a * sympy.pi / b + c, a + b * root, a * power + b * x + c, (x + a) * (x - b))
+        )
+        for other in (sympy.expand(truth), sympy.together(truth), sympy.factor(truth), -truth, truth + 1, truth * 2):
+            spelling = rng.choice((sympy.latex(other), str(other).replace("**", "^")))
+            yield spelling, sympy.latex(truth), sympy.simplify(other - truth) == 0
+
+
+def pairs() -> dict[str, list[tuple[str, str, bool, bool]]]:
+    """By source: answers in a box, their truths, whether a fair grader says right, and whether our reward does."""
+    table = yaml.safe_load((Path(__file__).parents[1] / "rewards" / "answer_pairs.yaml").read_text(encoding="utf-8"))
+    found: dict[str, list[tuple[str, str, bool, bool]]] = {}
+    for group in table:
+        for answer, truth, fair in [(*each, word == "right") for word in ("right", "wrong") for each in group[word]]:
+            kind = "table of pairs, choices" if "choice" in group["kind"] else "table of pairs, values"
+            ours = _reward(truth, choices=group.get("choices"))(answer)
+            found.setdefault(kind, []).append((answer, truth, fair, ours))
+    for answer, truth, ours, _ in KNOWN_LIMITS:
+        found.setdefault("known limits of ours", []).append((answer, truth, ours == "wrong", ours == "right"))
+    for answer, truth, fair in dict.fromkeys(drawn()):
+        found.setdefault("drawn with sympy", []).append((answer, truth, fair, _reward(truth)(answer)))
+    for case in cases():
+        if case.kind.endswith(" reward") and not case.kind.startswith("charts"):
+            for text, fair in [*((each, True) for each in case.right), *((each, False) for each in case.wrong)]:
+                found.setdefault(f"audit, {case.kind[:-8]}", []).append((text, case.truth, fair, case.judge(text)))
+    return found
+
+
+def _math_verify(answer: str, truth: str) -> bool:
+    return verify(parse(f"${truth}$", parsing_timeout=None), parse(f"\\boxed{{{answer}}}", parsing_timeout=None))
+
+
+def _verl(answer: str, truth: str) -> bool:
+    return geo3k.acc_reward(f"\\boxed{{{answer}}}", truth) == 1
+
+
+def graders() -> Iterator[str]:
+    """Rows of a table: our reward beside math-verify and beside verl's grader of Geo3K."""
+    for kind, those in pairs().items():
+        row = [kind, str(len(those))]
+        for theirs in (_math_verify, _verl):
+            differ = [(fair, ours) for answer, truth, fair, ours in those if theirs(answer, truth) != ours]
+            own = sum(fair == ours for fair, ours in differ)
+            row += [str(len(differ)), str(own), str(len(differ) - own)]
+        yield f"| {' | '.join(row)} |"
+
+
 if __name__ == "__main__":
     print("| | right, judged wrong | wrong, judged right |\n| --- | --- | --- |")
     for kind, (missed, right, taken, wrong) in audit().items():
+        print(*missed, *taken, sep="\n", file=stderr)
         print(f"| {kind} | {len(missed)} of {right} | {len(taken)} of {wrong} |")
-        print(
-            "".join(f"    - {each}\n" for each in missed[:40]) + "".join(f"    + {each}\n" for each in taken[:40]),
-            end="",
-        )
+    print("\n| | pairs | math-verify differs | we are right | it is | verl differs | we are right | it is |")
+    print(*("| " + " | ".join(["---"] * 8) + " |", *graders()), sep="\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kawhi.evaluation.benchmark import compare, numbered
 from kawhi.rewards.choices import listed_choices
@@ -76,10 +78,22 @@ def test_no_choice_or_two(response):
     [
         ("So AC = 3 + 4 = 7", "7"),
         ("We get $x = 2\\sqrt{3}$", "x = 2\\sqrt{3}"),
-        ("It costs 1,234.50 dollars", "1234.50"),
+        ("It costs 1,234.50 dollars", "1,234.50 dollars"),
         ("From 3 to 5: -2\n\n", "-2"),
         ("Final answer: \\(\\frac{1}{2}\\) of it", "\\frac{1}{2}"),
         ("an isosceles triangle", "an isosceles triangle"),
+        ("So it is 1/2.", "1/2"),
+        ("The area is 24π cm².", "24π"),
+        ("It is 2√3", "2√3"),
+        ("The point is (3,-4).", "(3,-4)"),
+        ("the interval [1, 2)", "[1, 2)"),
+        ("The ratio is 2:3, step 1: 5", "5"),
+        ("It is 60%", "60%"),
+        ("So y = 2x + 1", "2x + 1"),
+        ("10√3 ≈ 17.3", "10√3 ≈ 17.3"),
+        ("We get 5 m.", "5 m"),
+        ("5 in total", "5"),
+        ("3 x 10^8", "3 x 10^8"),
     ],
 )
 def test_the_value_of_a_free_answer(response, answer):
@@ -140,6 +154,43 @@ def test_hostile_strings_take_little_time(unit):
 )
 def test_a_letter_that_is_no_answer_is_not_taken(response):
     assert chosen(response, dict.fromkeys("ABCD", "")) == ""
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "Therefore, C is the correct answer.",
+        "I choose C.",
+        "(C)\nThe others are too long.",
+        "所以答案是C",
+        "故选C。",
+        "<Answer>: <<C>>",
+        "A triangle is shown. C is correct.",
+        "\\boxed{C. half of it}",
+    ],
+)
+def test_a_choice_in_a_sentence(response):
+    assert chosen(response, CHOICES) == chosen(response, dict.fromkeys("ABCD", "")) == "C"
+
+
+@pytest.mark.parametrize("response", ["C. 3 cm", "The answer is C (5 cm)", "5 cm (C)", "C is not correct", "C or 0.5"])
+def test_a_letter_with_another_choice_s_text_is_no_answer(response):
+    assert chosen(response, CHOICES) == ""
+
+
+def test_a_choice_is_named_by_the_text_that_opens_a_line():
+    assert chosen("No, dark orchid is longer.", {"A": "yes", "B": "no"}) == "B"
+    assert chosen("The same, for both are 3 cm", CHOICES) == "D"
+
+
+RATIO = st.fractions(-99, 99, max_denominator=30).map(lambda ratio: f"{ratio.numerator}/{ratio.denominator}")
+POINT = st.tuples(st.integers(-9, 9), st.integers(-9, 9)).map(lambda at: f"({at[0]},{at[1]})")
+
+
+@given(st.one_of(RATIO, POINT, *(st.integers(2, 99).map(f"{{}}{each}".format) for each in ("π", "√3", "%", "x"))))
+def test_a_bare_expression_is_taken_whole(text):
+    for frame in ("So it is {}.", "x = {}", "**{}**", "From 3 and 4 we get\n{}"):
+        assert value(frame.format(text)) == text
 
 
 def test_an_answer_below_a_labelled_line_is_taken():
