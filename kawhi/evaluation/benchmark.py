@@ -72,15 +72,15 @@ class TaskRun:
         problems: how many samples it must have.
         name: tells the passes of one benchmark apart; empty for the only one.
         task: keys that replace those of the task's YAML, e.g. ``{"test_split": "testmini"}``.
-        facts: join those of every sample, for what the rule and the verdict have to know of the options.
         options: reaches ``prompt`` (through lmms-eval's ``lmms_eval_specific_kwargs``).
+        facts: join those of every sample, for what the rule and the verdict have to know of the options.
     """
 
     problems: int
     name: str = ""
     task: Mapping[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
