@@ -16,6 +16,9 @@ from typing import Any
 from PIL import Image
 
 from kawhi.pictures.rgb import picture
+from kawhi.rewards.answers import judge
+from kawhi.rewards.limits import MAX_CHARACTERS
+from kawhi.rewards.response import chosen, stated, value, visible
 
 Facts = Mapping[str, Any]
 """JSON-able.  ``id`` (unique text within one task run), ``question`` and ``answer`` (text) are always there; the rest
@@ -71,12 +74,14 @@ class TaskRun:
         name: tells the passes of one benchmark apart; empty for the only one.
         task: keys that replace those of the task's YAML, e.g. ``{"test_split": "testmini"}``.
         options: reaches ``prompt`` (through lmms-eval's ``lmms_eval_specific_kwargs``).
+        facts: join those of every sample, for what the rule and the verdict have to know of the options.
     """
 
     problems: int
     name: str = ""
     task: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,13 +150,23 @@ def exists(task: str) -> bool:
     return find_spec(f"kawhi.evaluation.benchmarks.{task.removeprefix('kawhi_')}") is not None
 
 
-def visible(response: str) -> str:
-    """What follows the last ``</think>``, stripped; the whole response where there is none, as in lmms-eval.
+def compare(response: str, truth: str, choices: Mapping[str, str]) -> Outcome:
+    """``rule`` of a benchmark of mathematics: the choice that was taken, else the value, as rewards compare them.
 
-    Of a response that opens ``<think>``, never closes it and marks no answer, nothing counts: it was cut off.
+    Args:
+        truth: ground truth, a letter where there are choices.
+        choices: texts by letter; empty for a free-form question.
     """
-    text = response.rpartition("</think>")[2].strip()
-    return "" if text.startswith("<think>") and not any(mark in text for mark in ("<answer>", "\\boxed")) else text
+    if choices and truth in choices:
+        letter = chosen(response, choices)
+        if letter:
+            return Outcome(float(letter == truth), letter)
+        answer = stated(response)
+    else:
+        answer = value(response)
+    if not answer or len(answer) > MAX_CHARACTERS:  # a whole paragraph is no answer
+        return Outcome(0.0)
+    return Outcome(float(judge(answer, truth, choices) == "right"), answer)
 
 
 def one_image(column: str) -> Callable[[Mapping[str, Any]], list[Image.Image]]:

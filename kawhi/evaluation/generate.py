@@ -159,7 +159,7 @@ def _samples(
     kept: dict[str, bytes] = {}
     options = dict(run.options)
     for index, doc in enumerate(tqdm(task.eval_docs, desc="samples", mininterval=5)):
-        facts = dict(benchmark.facts(doc))
+        facts = {**benchmark.facts(doc), **run.facts}
         response = store.responses[index]
         keys = []
         for image in benchmark.images(doc):

@@ -72,7 +72,7 @@ def task_config(
         return benchmark.prompt(doc, run.options)
 
     def process_results(doc: Any, results: Sequence[str]) -> dict[str, float]:
-        facts = benchmark.facts(doc)
+        facts = {**benchmark.facts(doc), **run.facts}
         if benchmark.quick_rule is not None:
             return {"rule": benchmark.quick_rule(facts, results[0])}
         return {"rule": benchmark.rule(facts, results[0]).score}

@@ -1,39 +1,22 @@
 """Whether an answer means the same as the ground truth.
 
-Spelling, units, percentages and choices are settled here, on text; what is left goes to math-verify in the sandbox.
-``docs/rewards.md`` says what is accepted and why.
+Choices are settled here, values in ``kawhi.rewards.equivalence``; ``docs/rewards.md`` says what is accepted and why.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from decimal import Decimal
-from itertools import chain, pairwise
+from collections.abc import Mapping, Sequence
 
 from kawhi.rewards import sandbox
-from kawhi.rewards.choices import letter_and_text, names_another, several_letters
-from kawhi.rewards.latex import as_text, foreign_character, formula, plain_text, tidy
+from kawhi.rewards.choices import ALONE, BET, DENIAL, LETTERS, letter_and_text, letter_beside_text, several_letters
+from kawhi.rewards.equivalence import equivalent, is_words, rounded, squeezed
+from kawhi.rewards.latex import as_text, foreign_character, plain_text, tidy
 from kawhi.rewards.limits import MAX_CHARACTERS
 from kawhi.rewards.sandbox import Outcome, Sandbox
-from kawhi.rewards.units import same_unit, split_unit
+from kawhi.rewards.units import split_unit
 
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z]+\}")
-_WORD = re.compile(r"[A-Za-z]{3,}")
-_FUNCTIONS = frozenset(
-    (
-        *("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"),
-        *("log", "exp", "sqrt", "max", "min", "gcd", "lcm", "lim", "mod", "and"),
-    )
-)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
-_EQUALS = re.compile(r"(?<![<>!\\])=(?!=)")
-_NAME = re.compile(r"(?=.*[A-Za-z])[^+\-*/^<>,;0-9]*(?:_\{?[0-9]+\}?)?\s*")
-# What may hold digits on the left of an equation that only names its value: x_1, S_{12}, f(2).
-_NAMING = re.compile(r"m?\s*\\angle\s*\{?[A-Za-z0-9]+\}?|_\{[^{}]*\}|_.|\\[A-Za-z]+|[A-Za-z]\([-0-9.,\s]*\)")
-# Of numbers that are not both whole: math-verify's six decimals, but 1e-7 is not 2e-7.
-_ROUNDING, _RELATIVE = Decimal("1e-6"), Decimal("1e-5")
+_SUBJECT = re.compile(r"^(?:it|they|this|that)\s+(?:(?:is|are)\s+)?", re.IGNORECASE)
 
 
 def judge(answer: str, truth: str, choices: Mapping[str, str] | None = None, box: Sandbox | None = None) -> Outcome:
@@ -69,134 +52,125 @@ def judge(answer: str, truth: str, choices: Mapping[str, str] | None = None, box
 def _judge_tidy(answer: str, truth: str, choices: Mapping[str, str], box: Sandbox) -> Outcome:
     letters = several_letters(truth)
     if letters:
-        return "right" if _chosen(answer) == letters else "wrong"
+        return "right" if _several(answer) == letters else "wrong"
     named = letter_and_text(truth)
     if named and (named[0] in choices if choices else named[0] in plain_text(truth)):
-        return _judge_choice(answer, named[0], choices.get(named[0]) or named[1], choices, box)
-    given = letter_and_text(answer)
-    if given and given[0] in choices:
-        return _judge_letter(given[1], choices[given[0]], truth, box)
+        known = choices or dict.fromkeys(LETTERS, "") | {named[0]: named[1]}
+        return _judge_choice(answer, named[0], known, box)
+    return _judge_text(answer, truth, choices, box)
+
+
+def _judge_text(answer: str, truth: str, choices: Mapping[str, str], box: Sandbox) -> Outcome:
+    """Verdict where the ground truth is a value, or a choice's text."""
+    taken = choice_of(answer, choices, box)
+    if taken:
+        return equivalent(tidy(choices[taken]), truth, box)
+    if taken is not None and any(_alike(truth, text) for text in choices.values()):
+        return "wrong"
     return equivalent(answer, truth, box)
 
 
-def _judge_letter(rest: str, text: str, truth: str, box: Sandbox) -> Outcome:
-    """Verdict on an answer that names a choice by its letter, where the ground truth is a choice's text."""
-    if as_text(text) != as_text(truth):
-        return "wrong"
-    return equivalent(rest, truth, box) if rest else "right"
-
-
-def _chosen(answer: str) -> frozenset[str] | None:
+def _several(answer: str) -> frozenset[str] | None:
     """The letters of an answer to a question with several right choices, also written as one word."""
     plain = plain_text(answer)
     return frozenset(plain) if re.fullmatch("[A-J]{2,}", plain) else several_letters(answer)
 
 
-def _judge_choice(answer: str, letter: str, text: str, choices: Mapping[str, str], box: Sandbox) -> Outcome:
-    """Verdict where the ground truth is a letter; ``text`` is what it stands for, empty if that is not known."""
-    given = letter_and_text(answer)
-    if given:
-        if given[0] != letter:
-            return "wrong"
-        if given[1] and text:
-            return equivalent(given[1], text, box)  # a letter with another choice's text is a bet on both
-        return "wrong" if names_another(given[1]) else "right"
-    others = {as_text(other) for name, other in choices.items() if name != letter}
-    if not text or as_text(answer) in others - {as_text(text)}:
-        return "wrong"
-    return equivalent(answer, text, box)
+def _judge_choice(answer: str, letter: str, choices: Mapping[str, str], box: Sandbox) -> Outcome:
+    """Verdict where the ground truth is a letter; texts that are not known are empty."""
+    taken = choice_of(answer, choices, box)
+    if taken is not None:
+        return "right" if taken == letter else "wrong"
+    text = tidy(choices[letter])
+    return equivalent(answer, text, box) if text else "wrong"
 
 
-def equivalent(answer: str, truth: str, box: Sandbox) -> Outcome:
-    """Verdict on two tidy texts, neither of which is a choice's letter."""
-    if _squeezed(answer) == _squeezed(truth):
-        return "right"
-    expected, unit = split_unit(truth)
-    given, own_unit = split_unit(answer, any_letter=not re.search("[A-Za-z]", _COMMAND.sub("", truth)))
-    expected, given = _without_common_name(expected, given)
-    both = "=" in expected and "=" in given
-    truths, _ = _values(expected, whole=both)
-    answers, close = _values(given, whole=both)
-    one_unit = same_unit(unit, own_unit)
-    if one_unit and not close and not set(map(_squeezed, truths)).isdisjoint(map(_squeezed, answers)):
-        return "right"
-    if any(map(is_words, truths + answers)) or max(len(truth), len(answer)) > MAX_CHARACTERS:
-        return "right" if as_text(answer) == as_text(truth) else "wrong"
-    return _computed(truths, answers, close, box) if one_unit else "wrong"
+def choice_of(answer: str, choices: Mapping[str, str], box: Sandbox | None = None) -> str | None:
+    """The letter of the choice that a tidy answer takes.
 
+    Args:
+        choices: texts by letter; empty where they are not known.
 
-def _computed(truths: list[str], answers: list[str], close: list[tuple[str, str]], box: Sandbox) -> Outcome:
-    """Verdict on formulas: right if one of the answers equals one of the truths and all of ``close`` agree."""
-    pairs = [pair for e in truths for g in answers for pair in _readings(formula(e), formula(g))]
-    if not close and all(map(_NUMBER.fullmatch, chain.from_iterable(pairs))):
-        return "right" if any(_same_number(Decimal(e), Decimal(g)) for e, g in pairs) else "wrong"
-    return box.compare(pairs, [(formula(left), formula(right)) for left, right in close]) if pairs else "wrong"
-
-
-def is_words(text: str) -> bool:
-    """Whether a tidy text is words or a name, which no algebra may rearrange: ``no`` is not n · o."""
-    bare = _COMMAND.sub(" ", plain_text(_ENVIRONMENT.sub(" ", text)))
-    letters_only = re.fullmatch(r"[A-Za-z\s{}'\".-]+", bare) and len(re.findall("[A-Za-z]", bare)) > 1
-    return bool(letters_only) or any(word.lower() not in _FUNCTIONS for word in _WORD.findall(bare))
-
-
-def _without_common_name(truth: str, answer: str) -> tuple[str, str]:
-    """Both without their left sides, if each is an equation that names its value, and names it alike."""
-    left, *expected = _EQUALS.split(truth)
-    own_left, *given = _EQUALS.split(answer)
-    if len(expected) == len(given) == 1 and _NAME.fullmatch(left) and _squeezed(left) == _squeezed(own_left):
-        return expected[0].strip(), given[0].strip()
-    return truth, answer
-
-
-def _squeezed(text: str) -> str:
-    """Without ``\\text`` and spaces, except between digits: 1 1/2 is not 11/2."""
-    return re.sub(r"(?<![0-9])\s+|\s+(?![0-9])", "", plain_text(text))
-
-
-def _values(text: str, whole: bool) -> tuple[list[str], list[tuple[str, str]]]:
-    """What a text says its value is, and which of those must agree.
-
-    ``AB = 10\\sqrt{3} \\approx 17.3`` says two values that must be close, else it is a bet on both.  ``x = 5`` says 5,
-    unless equations are compared as a ``whole``; ``3x + 2 = 5`` says none.
+    Returns:
+        Empty for an answer that contradicts itself or bets on two, such as a letter with another choice's text;
+        ``None`` where it names no choice.
     """
-    sides = [side.strip() for side in text.split(r"\approx")]
-    if len(sides) > 1 and _NAME.fullmatch(sides[0]):
-        del sides[0]
-    # A formula and its rounding; two numbers, or a longer chain, would be a bet on all of them.
-    if len(sides) > 2 or (len(sides) == 2 and all(_NUMBER.fullmatch(side) for side in sides)):
-        return [], []
-    known = list(filter(None, sides if whole else map(_value, sides)))
-    return (known, list(pairwise(known))) if len(known) == len(sides) else ([], [])
+    letter, mark, rest = _letter_mark_rest(answer)
+    if letter in choices and not rest:
+        return letter
+    same = [name for name, text in choices.items() if text and _alike(answer, text)]
+    if len(same) == 1:
+        return same[0]
+    if several_letters(answer):
+        return ""
+    return _beside(letter, mark, rest, choices, box or sandbox.shared()) if letter in choices else None
 
 
-def _value(text: str) -> str | None:
-    """Right side of an equation that names a value; the whole without an equation; ``None`` for one to be solved."""
-    first, *others = _EQUALS.split(text)
-    if not others or "," in text or r"\le" in text or r"\ge" in text or r"\begin" in text:
-        return text
-    left = _NAMING.sub("", first)
-    if re.search("[0-9]", left) and re.search("[a-z]", left):
+def _letter_mark_rest(answer: str) -> tuple[str, str, str]:
+    named = letter_and_text(answer)
+    return (named[0], ".", named[1]) if named else letter_beside_text(answer) or ("", "", "")
+
+
+def _beside(letter: str, mark: str, rest: str, choices: Mapping[str, str], box: Sandbox) -> str | None:
+    """``choice_of`` where a letter stands beside something else."""
+    known = {name: tidy(text) for name, text in choices.items() if as_text(text) not in ("", name.lower())}
+    own = known.pop(letter, "")
+    agrees = _says(rest, own, list(known.values()), box)
+    if agrees is None:
+        return _beside_words(letter, mark, rest, bool(own))
+    return letter if agrees else None if mark == "=" else ""  # A = 5 is the value of a quantity of this name
+
+
+def _beside_words(letter: str, mark: str, rest: str, known: bool) -> str | None:
+    """``_beside`` something that is no choice's text; ``known``: whether its own text is."""
+    if mark == "=" or _begins_a_sentence(letter, mark, rest):
         return None
-    return others[-1].strip()
+    if _takes_back(letter, rest):
+        return ""
+    return letter if known or not _is_formula(mark, rest) else None
 
 
-def _readings(truth: str, answer: str) -> list[tuple[str, str]]:
-    """Pairs to compare: with a percent sign on one side only, as the same figure and as the same quantity."""
-    expected, given = _without_percent(truth), _without_percent(answer)
-    if (expected is None) == (given is None):
-        return [(expected or truth, given or answer)]
-    if expected is not None:
-        return [(expected, answer), (rf"\frac{{{expected}}}{{100}}", answer)]
-    return [(truth, given or ""), (truth, rf"\frac{{{given}}}{{100}}")]
+def _begins_a_sentence(letter: str, mark: str, rest: str) -> bool:
+    """Whether A is an article, or I a pronoun."""
+    return not mark and letter in "AI" and not BET.match(rest)
 
 
-def _without_percent(text: str) -> str | None:
-    """The figure before a final percent sign, the only one; else ``None``."""
-    return text[:-2].strip() or None if text.endswith(r"\%") and text.count("%") == 1 else None
+def _takes_back(letter: str, rest: str) -> bool:
+    """Whether words beside a letter deny it or name another."""
+    return bool(BET.match(rest) or DENIAL.search(rest) or set(ALONE.findall(rest)) - {letter})
 
 
-def _same_number(left: Decimal, right: Decimal) -> bool:
-    if left == left.to_integral_value() and right == right.to_integral_value():
-        return left == right
-    return abs(left - right) <= min(_ROUNDING, _RELATIVE * max(abs(left), abs(right)))
+def _is_formula(mark: str, rest: str) -> bool:
+    """Whether a letter may be a quantity in front of this rest: B - 1, not B - 1 cm."""
+    return mark in ("", "-") and not re.search("[A-Za-z]{2}", rest)
+
+
+def _says(rest: str, own: str, others: Sequence[str], box: Sandbox) -> bool | None:
+    """Whether what stands beside a letter is its text, and no other choice's; ``None`` where it is neither."""
+    texts = [text for text in (own, *others) if text]
+    spellings = {rest, _SUBJECT.sub("", rest)}
+    for text in texts:
+        if any(_alike(spelling, text) for spelling in spellings):
+            return text is own
+    if _words(rest):
+        return None
+    return _says_value(rest, own, [text for text in texts if not _words(text)], box)
+
+
+def _says_value(rest: str, own: str, texts: Sequence[str], box: Sandbox) -> bool | None:
+    """``_says`` of a value; one that is nobody's, and not its own rounded, contradicts the letter."""
+    for text in texts:
+        outcome = equivalent(rest, text, box)
+        if outcome != "wrong":
+            return text is own and outcome == "right"
+    return rounded(rest, own, box) if own in texts else None
+
+
+def _words(text: str) -> bool:
+    return is_words(split_unit(text)[0])
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two texts are the same but for spelling; formulas but for spaces."""
+    one, other = tidy(one), tidy(other)
+    return as_text(one) == as_text(other) and (_words(one) or squeezed(one) == squeezed(other))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# `\{` is a character of the answer (a set), not a brace that LaTeX matches.
-_BRACE = re.compile(r"(\\boxed\{)|\\[{}]|(\{)|(\})")
+# `\{` is a character of the answer (a set), not a brace that LaTeX matches; the brace after `\\` is one.
+_BRACE = re.compile(r"(\\boxed\{)|\\\\(?!boxed\{)|\\[{}]|(\{)|(\})")
 
 
 def boxed_answer(response: str) -> str | None:

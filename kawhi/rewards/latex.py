@@ -10,25 +10,29 @@ _SYMBOLS = {
     "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "∞": r"\infty ",
     "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ",
     "∩": r"\cap ", "∠": r"\angle ", "△": r"\triangle ", "°": r"^\circ ", "∅": r"\emptyset ",
+    "（": "(", "）": ")", "：": ":", "，": ", ", "。": ".",
     "“": '"', "”": '"', "‘": "'", "’": "'", "\n": " ", "\t": " ", "\r": " ",
     "\u00a0": " ", "\u2009": " ", "\u202f": " ",
 }  # fmt: skip
 _UNICODE = str.maketrans(_SYMBOLS)
 _POWER = re.compile(r"(?<=[A-Za-z)}])([²³])")
-_ROOT = re.compile(r"√\s*(?:\(([^()]*)\)|\{([^{}]*)\}|([0-9]+|[A-Za-z]))")
+_ROOT = re.compile(r"(?:√|(?<![A-Za-z\\])sqrt)\s*(?:\(([^()]*)\)|\{([^{}]*)\}|([0-9]+|[A-Za-z]))")
 
 _SPACING = re.compile(r"(?<!\\)\\[,;:! ]|\\q?quad(?![A-Za-z])|~|\\(?:displaystyle|textstyle|limits)(?![A-Za-z])")
 _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\.?")
 _TEXT = re.compile(
-    r"\\(?:mathrm|mathbf|mathit|mathsf|textbf|textit|textrm|textsf|textnormal|mbox|operatorname|bf|rm)\b"
+    r"\\(?:mathrm|mathbf|mathit|mathsf|textbf|textit|textrm|textsf|textnormal|mbox|operatorname|bf|rm|emph)(?![A-Za-z])"
 )
+_FONT = re.compile(r"\\(?:boldsymbol|bm|pmb|underline)(?![A-Za-z])")  # of formulas as well
 _DEGREE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])")
 _PERCENT = re.compile(r"\\%|\\text\s*\{\s*(?:\\?%|percent|per cent)\s*\}|(?<=[0-9}])\s*(?:percent|per cent|pct)\b")
 _SYNONYM = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge",
             "geqslant": "ge", "neq": "ne",
             "varnothing": "emptyset", "simeq": "approx", "lbrace": "{", "rbrace": "}"}  # fmt: skip
 _COMMAND = re.compile(r"\\(" + "|".join(_SYNONYM) + r")(?![A-Za-z])")
+_DOLLARS = re.compile(r"(?<!\\)\$([^$]+?)(?<!\\)\$")
 _QUOTED = re.compile(r"\\text\s*\{([^{}]*)\}")
+_OPENING, _BRACES = re.compile(r"(?:\\text\s*)?\{"), re.compile(r"\\.|[{}]")
 _WRAPPERS = [("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`")]
 
 # Not after a digit, bracket or comma, nor before one: (1,234) is a point.
@@ -78,38 +82,50 @@ def tidy(text: str) -> str:
     text = _ROOT.sub(lambda found: rf"\sqrt{{{found[1] or found[2] or found[3]}}}", text)
     text = _POWER.sub(lambda found: {"²": "^2", "³": "^3"}[found[1]], text).translate(_UNICODE)
     text = _THIN_THOUSANDS.sub("", text.replace("{,}", ","))
-    text = _SIZING.sub("", _SPACING.sub(" ", _unwrap(text)))
+    text = _SIZING.sub("", _unwrap(_FONT.sub("", _SPACING.sub(" ", text))))
     text = _TEXT.sub(r"\\text", text)
     text = _COMMAND.sub(lambda found: "\\" + _SYNONYM[found[1]], text)
     text = _PERCENT.sub("%", _DEGREE.sub(r"^\\circ ", text))
     text = _SEGMENT.sub(r"\1", _PI.sub(r"\\pi ", text))
     text = _OHM.sub(r" \\text{ohm}", re.sub(r"\s+", " ", text)).strip()
     lead = _LEAD.match(text)
-    text = _unwrap(text[lead.end() :] or text if lead else text)
+    text = _DOLLARS.sub(r"\1", _unwrap(text[lead.end() :] or text if lead else text))
     text = _THOUSANDS.sub(lambda found: found[1].replace(",", ""), text)
     return _SCALED.sub(lambda found: rf" \times 10^{{{_SCALE[found[1].lower()]}}}" + (found[2] or ""), text)
 
 
 def _unwrap(text: str) -> str:
-    """Without dollars and the like around the whole, and without a final full stop or comma."""
+    """Without dollars and the like around the whole, and without a final full stop, comma or line break."""
     while True:
         before = text
-        text = text.strip()
+        text = text.rstrip("\\ \n\t\r").lstrip()
         if text.endswith((".", ",", ";")) and not text.endswith(".."):
             text = text[:-1]
         for start, end in _WRAPPERS:
-            text = _inside(text, start, end)
-        quoted = _QUOTED.fullmatch(text)
-        text = quoted[1] if quoted else text
+            text = inside(text, start, end)
+        text = _between_braces(text)
         if text == before:
             return text
 
 
-def _inside(text: str, start: str, end: str) -> str:
+def _between_braces(text: str) -> str:
+    """What ``{...}`` or ``\\text{...}`` around the whole holds; else the text."""
+    start = _OPENING.match(text)
+    if start is None or not text.endswith("}"):
+        return text
+    depth = 1
+    for found in _BRACES.finditer(text, start.end()):
+        depth += {"{": 1, "}": -1}.get(found[0], 0)
+        if not depth:
+            return text[start.end() : -1] if found.end() == len(text) > start.end() + 1 else text
+    return text
+
+
+def inside(text: str, start: str, end: str) -> str:
     """What stands between the two marks, if they belong to each other; else the text."""
-    inside = text[len(start) : len(text) - len(end)]
-    wrapped = inside and text.startswith(start) and text.endswith(end)
-    return inside if wrapped and start not in inside and not inside.endswith("\\") else text
+    between = text[len(start) : len(text) - len(end)]
+    wrapped = between and text.startswith(start) and text.endswith(end)
+    return between if wrapped and start not in between and not between.endswith("\\") else text
 
 
 def formula(text: str) -> str:

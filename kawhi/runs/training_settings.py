@@ -46,7 +46,8 @@ def validate_algorithm(cell: DictConfig) -> None:
             "needs at least 2 responses"
         )
     longest = cell.verl.data.max_response_length
-    if "reward" in cell.verl_new and cell.scale.overlong_buffer >= longest:
+    penalised = OmegaConf.select(cell, "verl_new.reward.reward_kwargs.overlong_buffer_cfg")
+    if penalised and cell.scale.overlong_buffer >= longest:
         raise CellError(f"scale.overlong_buffer={cell.scale.overlong_buffer} must be below the response's {longest}")
     if OmegaConf.select(cell, "verl.data.custom_cls.path"):
         raise CellError(

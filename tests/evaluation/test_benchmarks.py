@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kawhi.evaluation.benchmark import Outcome, Scored, load
+from kawhi.evaluation.benchmark import Outcome, Scored, compare, load, numbered
 from kawhi.evaluation.prompts import prompts_of
 from tests.evaluation.examples import examples, tasks
 
@@ -129,3 +129,28 @@ def test_other_values_are_refused(name, options, sentence):
 
 def test_a_row_of_mathverse_without_an_image_has_none():
     assert load("kawhi_mathverse").images({"image": ""}) == []
+
+
+CHOICES = {"A": "3 cm", "B": "5 cm", "C": r"\frac{1}{2}", "D": "the same"}
+
+
+@pytest.mark.parametrize(
+    ("response", "truth", "choices", "score"),
+    [
+        ("0.5", "C", CHOICES, 0.0),  # no choice's text letter by letter, and not called the answer
+        ("\\boxed{0.5}", "C", CHOICES, 1.0),  # but the same number
+        ("\\boxed{0.6}", "C", CHOICES, 0.0),
+        ("\\boxed{12}", "12", {}, 1.0),
+        ("The area is 12 cm", "12", {}, 1.0),
+        ("<think>12</think>", "12", {}, 0.0),
+    ],
+)
+def test_the_rule(response, truth, choices, score):
+    assert compare(response, truth, choices).score == score
+
+
+def test_rows_are_numbered_once():
+    datasets = pytest.importorskip("datasets")
+    rows = numbered(datasets.Dataset.from_dict({"question": ["a", "b"]}))
+    assert rows["row"][:] == [0, 1]
+    assert numbered(rows) is rows

@@ -224,6 +224,31 @@ def test_what_mathvista_s_judge_extracts_scores_as_in_the_original_but_for_float
     assert _extracted(doc, extraction) == score
 
 
+NOTHING = [
+    "N/A",
+    "cannot be determined",
+    "The answer cannot be determined from the image.",
+    "None",
+    "Not available",
+    "",
+]
+
+
+@pytest.mark.parametrize("extraction", NOTHING)
+def test_nothing_found_is_wrong_or_the_nearest_option_as_in_the_original(monkeypatch, extraction):
+    theirs = judged_score(monkeypatch, "mathvista", WORDS, SOME, extraction)[0]
+    (run, *_) = load("kawhi_mathvista").runs({"no_answer": "nearest"})
+    facts = load("kawhi_mathvista").facts(WORDS)
+    assert matches({**facts, **run.facts}, extraction) == bool(theirs)
+    assert not matches(facts, extraction)
+    assert matches(facts | {"choices": ["yes", extraction], "answer": extraction}, extraction) or not extraction
+
+
+def test_mathvista_refuses_another_way_to_treat_nothing():
+    with pytest.raises(ValueError, match="no_answer 'guess' is not one of wrong, nearest"):
+        load("kawhi_mathvista").runs({"no_answer": "guess"})
+
+
 def test_a_float_with_a_final_zero_is_the_same_number():
     assert matches(load("kawhi_mathvista").facts(MONEY | {"answer": "1.50"}), "1.5")
 

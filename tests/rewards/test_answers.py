@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kawhi.rewards.answers import is_words, judge
 from kawhi.rewards.choices import known_choices
+from kawhi.rewards.response import chosen
 from kawhi.rewards.sandbox import shared
 
 GROUPS = yaml.safe_load((Path(__file__).parent / "answer_pairs.yaml").read_text(encoding="utf-8"))
@@ -102,6 +103,31 @@ def test_a_number_is_itself(number, unit):
     assert judge(f"{number}{unit}", f"{number}", box=shared()) == "right"
     assert judge(f"{number:,}{unit}", f"{number}{unit}", box=shared()) == "right"
     assert judge(f"{number + 1}{unit}", f"{number}{unit}", box=shared()) == "wrong"
+
+
+@given(st.fractions(0, 1000, max_denominator=50), st.sampled_from(["\\pi", "\\sqrt{3}", "", "x"]))
+@settings(deadline=None, max_examples=40)
+def test_marks_around_a_value_and_its_name_change_nothing(number, factor):
+    value = rf"\frac{{{number.numerator}}}{{{number.denominator}}}{factor}"
+    for form in (r"{}\,", r"{}\;", "{}\\ ", r"{}\\", "${}$", "{{{}}}", r"\boldsymbol{{{}}}", r"\text{{Area}} = {}"):
+        assert judge(form.format(value), value, box=shared()) == "right"
+        assert judge(value, f"Area $={value}$", box=shared()) == "right"
+        assert judge(form.format(f"{value} + 1"), value, box=shared()) == "wrong"
+
+
+SEVERAL = st.lists(st.integers(1, 999), min_size=3, max_size=5, unique=True)
+BESIDE = ["{} ({})", "{} - {}", "{} {}", "{}, {}", "{}: {}", "({}) {}", "[{}] {}", "\\text{{{}}}. ${}$"]
+
+
+@given(SEVERAL, st.data(), st.sampled_from(BESIDE), st.sampled_from(["", " cm", "\\%", "\\pi"]))
+@settings(deadline=None, max_examples=80)
+def test_a_letter_beside_a_text_is_right_if_both_are(numbers, data, form, unit):
+    choices = {letter: f"{number}{unit}" for letter, number in zip("ABCDE", numbers, strict=False)}
+    truth, letter, text = (data.draw(st.sampled_from(sorted(choices))) for _ in range(3))
+    answer = form.format(letter, choices[text])
+    expected = "right" if truth == letter == text else "wrong"
+    assert judge(answer, truth, choices, box=shared()) == expected
+    assert chosen(f"\\boxed{{{answer}}}", choices) == (letter if letter == text else "")
 
 
 MATHS = st.lists(

@@ -54,6 +54,17 @@ def test_chart():
     assert chart.compute_score("chartqa", "100", "100")["acc"] == 0.0
 
 
+def test_a_year_counts_as_one_unless_the_question_asks_for_none():
+    year, members = {"question": "In which year did it peak?"}, {"question": "How many members are there?"}
+    for more, acc in ((None, 0.0), (year, 0.0), (members, 1.0)):
+        assert chart.compute_score("chartqa", "\\boxed{2008}", "1998", more)["acc"] == acc
+    assert chart.compute_score("chartqa", "\\boxed{2008}", "1998", year, years="relaxed")["acc"] == 1.0
+    assert chart.compute_score("chartqa", "\\boxed{54\\%}", "54")["acc"] == 1.0
+    assert chart.compute_score("chartqa", "\\boxed{54\\%}", "54", percent="quantity")["acc"] == 0.0
+    with pytest.raises(ValueError, match="years='close'"):
+        chart.compute_score("chartqa", "\\boxed{5}", "5", years="close")
+
+
 @pytest.mark.parametrize("reward", [math, chart])
 def test_an_empty_ground_truth_stops_the_run(reward):
     with pytest.raises(ValueError, match="empty"):

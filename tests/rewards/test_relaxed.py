@@ -59,6 +59,9 @@ def official(target, prediction, max_relative_change=0.05):
         ("germany", "Germany", True),
         ("Germany.", "Germany", True),
         ("France", "Germany", False),
+        ("–5", "-5", True),
+        ("{14}", "14", True),
+        ("{–14}", "14", False),
         ("Yes", "No", False),
         ("12 cm", "12", False),  # as in the official code, no units
         ("[2, 3]", "[2, 3]", True),
@@ -80,6 +83,32 @@ def official(target, prediction, max_relative_change=0.05):
 )
 def test_pairs(prediction, target, match):
     assert relaxed_match(prediction, target) is match
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "official", "reward"),
+    [
+        ("2008", "1998", True, False),
+        ("1998", "1998", True, True),
+        ("1998.0", "1998", True, True),
+        ("54%", "54", False, True),
+        ("54", "54%", False, True),
+        ("0.54", "54%", True, True),
+        ("0.54", "54", False, False),
+        ("55%", "54", False, True),
+        ("60%", "54", False, False),
+        ("2600", "2500", True, True),
+        ("[1998, 52%]", "[1998, 52]", False, True),
+    ],
+)
+def test_years_and_percent_signs_are_options(prediction, target, official, reward):
+    assert relaxed_match(prediction, target) is official
+    assert relaxed_match(prediction, target, years="exact", percent="either") is reward
+
+
+@given(st.integers(1500, 2099), st.integers(1500, 2099))
+def test_an_exact_year_is_met_by_itself_alone(year, other):
+    assert relaxed_match(str(other), str(year), years="exact") is (year == other)
 
 
 NUMBERS = st.decimals(-(10**6), 10**6, places=3).filter(lambda number: number != 0)

@@ -2,7 +2,7 @@
 
 Data, prompt and the relaxed comparison are lmms-eval's ``chartqa``.  Different on purpose: lmms-eval allows 16 new
 tokens and compares the whole response, so that any reasoning is wrong; here the answer is looked for in the response
-(``kawhi.evaluation.chart_answers``) and generation is left to the caller.  A target of 0 can be met by ``0.0``.
+(``kawhi.rewards.response``) and generation is left to the caller.  A target of 0 can be met by ``0.0``.
 The rows have no names, so they are numbered.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, numbered, one_image, one_run
-from kawhi.evaluation.chart_answers import candidates, final_answer, first_word
 from kawhi.rewards.relaxed import relaxed_match
+from kawhi.rewards.response import candidates, final_answer, first_word
 
 PROBLEMS = 2500
 _SPLITS = {"human_test": "human", "augmented_test": "augmented"}

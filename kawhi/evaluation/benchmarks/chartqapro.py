@@ -5,7 +5,7 @@ Data, prompt (a conversation with its earlier answers, then its last question) a
 Multi Choice exactly (the authors' own script computes that last flag and then does not use it; the paper asks for it),
 other text by ANLS.  Different on purpose, where lmms-eval scores a right answer wrong:
 
-- it compares the whole response; here the answer is looked for (``kawhi.evaluation.chart_answers``), also the letter
+- it compares the whole response; here the answer is looked for (``kawhi.rewards.response``), also the letter
   in front of an option and the word in front of an explanation;
 - of the truth ``[United States, Canada]`` it makes ``UnitedStates``, and it reads a response without quotes as one
   element, so that repeating the truth scores 0;
@@ -22,10 +22,10 @@ from typing import Any
 
 from anls import anls_score
 
-from kawhi.evaluation.answer_text import chosen
 from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, numbered, one_image, one_run
-from kawhi.evaluation.chart_answers import candidates, elements, final_answer, first_word, number, plain
+from kawhi.rewards.chart_text import elements, number, plain
 from kawhi.rewards.relaxed import TOLERANCE
+from kawhi.rewards.response import candidates, chosen, final_answer, first_word
 
 PROBLEMS = 1948
 _EXACT = ("Fact Checking", "Multi Choice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -10,8 +11,8 @@ from typing import Any
 import yaml
 
 from kawhi.evaluation.benchmark import Facts, Outcome, one_image
-from kawhi.evaluation.chart_answers import number, plain
 from kawhi.evaluation.parsing import json_object, whole_number
+from kawhi.rewards.chart_text import elements, number, plain
 
 DATA = {"dataset_path": "princeton-nlp/CharXiv", "test_split": "validation"}
 images = one_image("image")
@@ -50,9 +51,19 @@ def graded(
 
 
 def same_number(given: str, answer: str) -> bool:
-    """Both are numbers, of exactly the same value."""
-    expected = number(answer)
-    return expected is not None and number(given) == expected
+    """Both are numbers, of exactly the same value; ``60k`` is one, too."""
+    expected = number(answer, scales=True)
+    return expected is not None and number(given, scales=True) == expected
+
+
+def same_numbers(given: str, answer: str) -> bool:
+    """The same number, or as many in the same order; a word such as ``inf`` is itself."""
+    expected, found = _listed(answer), _listed(given)
+    return same_text(given, answer) or (len(found) == len(expected) > 1 and all(map(same_text, found, expected)))
+
+
+def _listed(text: str) -> list[str]:
+    return elements(text) or re.split(r",\s+(?:and\s+)?|\s+and\s+", text)
 
 
 def same_text(given: str, answer: str) -> bool:

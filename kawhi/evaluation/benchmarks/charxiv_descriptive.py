@@ -19,7 +19,8 @@ from typing import Any
 
 from kawhi.evaluation.benchmark import Benchmark, Outcome, mean_score, one_question, one_run
 from kawhi.evaluation.benchmarks.charxiv import DATA, figure, graded, images, same_number, same_text, templates, terms
-from kawhi.evaluation.chart_answers import candidates, final_answer, first_word, plain
+from kawhi.rewards.chart_text import plain
+from kawhi.rewards.response import candidates, final_answer, first_word
 
 PROBLEMS = 4000
 _COUNTS = (8, 9, 10, 12, 14, 15, 17, 19)

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, one_question, one_run
-from kawhi.evaluation.benchmarks.charxiv import DATA, figure, graded, images, same_number, templates, terms
-from kawhi.evaluation.chart_answers import candidates, final_answer, plain
+from kawhi.evaluation.benchmarks.charxiv import DATA, figure, graded, images, same_numbers, templates, terms
+from kawhi.rewards.chart_text import plain
+from kawhi.rewards.response import candidates, final_answer
 
 PROBLEMS = 1000
 KINDS = {1: "text_in_chart", 2: "text_in_general", 3: "number_in_chart", 4: "number_in_general"}
@@ -45,7 +46,7 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
 
 def _same(kind: str, given: str, answer: str) -> bool:
     if kind.startswith("number"):
-        return same_number(given, answer)
+        return same_numbers(given, answer)
     if kind == "text_in_chart":  # several terms may come in any order
         return sorted(terms(given)) == sorted(terms(answer))
     return plain(given) == plain(answer)

@@ -26,8 +26,8 @@ from kawhi.evaluation.benchmark import (
     one_run,
     right_if,
 )
-from kawhi.evaluation.chart_answers import first_word
 from kawhi.evaluation.parsing import exactly
+from kawhi.rewards.response import first_word
 
 PROBLEMS = 951
 _ANSWERS = {"1": "yes", "0": "no"}

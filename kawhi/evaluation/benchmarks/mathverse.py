@@ -12,10 +12,10 @@ from typing import Any
 
 from PIL import Image
 
-from kawhi.evaluation.answer_text import compare, listed_choices
-from kawhi.evaluation.benchmark import Benchmark, Outcome, means_by, one_question, one_run, right_if
+from kawhi.evaluation.benchmark import Benchmark, Outcome, compare, means_by, one_question, one_run, right_if
 from kawhi.evaluation.parsing import exactly
 from kawhi.pictures.rgb import picture
+from kawhi.rewards.choices import listed_choices
 
 
 def facts(doc: Mapping[str, Any]) -> dict[str, Any]:

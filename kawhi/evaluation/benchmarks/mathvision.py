@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kawhi.evaluation.answer_text import compare, lettered
 from kawhi.evaluation.benchmark import (
     Benchmark,
     Outcome,
     TaskRun,
+    compare,
     mean_score,
     one_image,
     one_question,
@@ -27,7 +27,7 @@ from kawhi.evaluation.benchmark import (
     right_if,
 )
 from kawhi.evaluation.parsing import exactly
-from kawhi.rewards.latex import tidy
+from kawhi.rewards.choices import lettered
 
 PROBLEMS = {"test": 3040, "testmini": 304}
 _INSTRUCTION = 'Please solve the problem step by step and put your answer in one "\\boxed{}".'
@@ -56,8 +56,7 @@ def with_options(question: str, options: Sequence[str]) -> str:
 
 
 def rule(facts: Mapping[str, Any], response: str) -> Outcome:
-    choices = {letter: tidy(text) for letter, text in lettered(facts["options"]).items()}
-    return compare(response, facts["answer"], choices)
+    return compare(response, facts["answer"], lettered(facts["options"]))
 
 
 def runs(options: Mapping[str, Any]) -> list[TaskRun]:

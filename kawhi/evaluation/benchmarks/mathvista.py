@@ -7,8 +7,11 @@ an option, an integer or a float needs no judge.
 
 Other than in lmms-eval: ``precision``, a float in the data, is made an int (``round(x, 2.0)`` raises there, so every
 float counts as wrong); rounded floats are compared as numbers (``1.50`` is ``1.5``) and lists without their spaces; an
-option may also be named as ``B.`` or ``B: text``; where no answer was found the sample is wrong, while the nearest text
-to nothing is the shortest option.
+option may also be named as ``B.`` or ``B: text``.
+
+The option ``no_answer`` says what becomes of a question with choices where the judge found none ("", "N/A", "cannot be
+determined", where that is no option): ``wrong`` (default), or ``nearest`` by the authors' rule: the nearest text to
+nothing is the shortest option, so that some such answers are right.
 
 The option ``prompts`` is all three by default, and the score their mean: the scores in the KAWHI paper's table 1 fit
 multiples of 1/3000 better than of 1/1000.
@@ -22,7 +25,6 @@ from typing import Any
 
 from Levenshtein import distance
 
-from kawhi.evaluation.answer_text import bracketed_list, chosen, lettered, number, stated
 from kawhi.evaluation.benchmark import (
     Benchmark,
     JudgeQuestion,
@@ -31,15 +33,23 @@ from kawhi.evaluation.benchmark import (
     mean_score,
     one_image,
     refuse_unknown,
-    visible,
 )
 from kawhi.evaluation.parsing import json_object, text
-from kawhi.rewards.choices import letter_and_text
+from kawhi.rewards.choices import letter_and_text, lettered
 from kawhi.rewards.limits import MAX_CHARACTERS
+from kawhi.rewards.response import bracketed_list, chosen, number, stated, visible
 
 PROBLEMS = 1000
 _IN_PARENTHESES = re.compile(r"\(([A-Za-z])\)")
 PROMPTS = ("cot", "solution", "format")
+NO_ANSWER = ("wrong", "nearest")
+_NOTHING = re.compile(
+    r"(?:the )?(?:answer |it )?(?:is |was )?(?:n/?a|none|null|nil|nothing|unknown|unclear|unanswerable|undetermined"
+    r"|(?:no (?:\w+ )?(?:answer|extraction|option|choice|value|information|match)|insufficient|i (?:do not|don't) know"
+    r"|(?:can ?not|can't|could not|unable to) (?:be )?(?:determine|extract|answer|f[io]u?nd|tell|identif)"
+    r"|not (?:available|applicable|specified|given|provided|found|determin|mentioned|enough|sure|clear)).{0,80})?",
+    re.IGNORECASE,
+)
 _PLACES = {1: ("one decimal place", "1.2, 1.3, 1.4"), 2: ("two decimal places", "1.23, 1.34, 1.45")}
 
 
@@ -95,9 +105,11 @@ def verdict(facts: Mapping[str, Any], response: str, outcome: Outcome, replies: 
 def matches(facts: Mapping[str, Any], extraction: str) -> bool:
     """Whether an extracted answer is right, by the rules of MathVista's authors."""
     answer = facts["answer"].strip()
-    if not extraction or len(extraction) > MAX_CHARACTERS:
+    if len(extraction) > MAX_CHARACTERS:
         return False
     if facts["question_type"] == "multi_choice":
+        if facts.get("no_answer") != "nearest" and _says_nothing(extraction, facts["choices"]):
+            return False
         return _option(extraction, facts["choices"]) == answer
     try:
         if facts["answer_type"] == "integer":
@@ -111,12 +123,21 @@ def matches(facts: Mapping[str, Any], extraction: str) -> bool:
 
 
 def runs(options: Mapping[str, Any]) -> list[TaskRun]:
-    refuse_unknown(options, ("prompts",))
+    refuse_unknown(options, ("prompts", "no_answer"))
+    no_answer = options.get("no_answer", "wrong")
+    if no_answer not in NO_ANSWER:
+        raise ValueError(f"no_answer {no_answer!r} is not one of {', '.join(NO_ANSWER)}")
     asked = options.get("prompts", PROMPTS)
     names = [asked] if isinstance(asked, str) else list(asked)
     if not names or len(set(names)) < len(names) or not set(names) <= set(PROMPTS):
         raise ValueError(f"prompts {asked!r}: give one or more of {', '.join(PROMPTS)}, each once")
-    return [TaskRun(PROBLEMS, name, options={"prompt": name}) for name in names]
+    return [TaskRun(PROBLEMS, name, options={"prompt": name}, facts={"no_answer": no_answer}) for name in names]
+
+
+def _says_nothing(extraction: str, choices: Sequence[str]) -> bool:
+    """Whether no answer was found; a choice may say so itself, e.g. "none"."""
+    said = extraction.strip(" .()[]\"'").lower()
+    return _NOTHING.fullmatch(said) is not None and said not in [choice.strip(" .").lower() for choice in choices]
 
 
 def _option(extraction: str, choices: Sequence[str]) -> str:

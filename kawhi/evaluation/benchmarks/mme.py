@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, one_image, one_run
-from kawhi.evaluation.chart_answers import first_word
+from kawhi.rewards.response import first_word
 
 PROBLEMS = 2374
 PERCEPTION = tuple(

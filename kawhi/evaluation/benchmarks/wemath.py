@@ -27,8 +27,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kawhi.evaluation.answer_text import chosen, listed_choices
-from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored, TaskRun, mean_score, one_image, refuse_unknown
+from kawhi.evaluation.benchmark import (
+    Benchmark,
+    Outcome,
+    Scored,
+    TaskRun,
+    compare,
+    mean_score,
+    one_image,
+    refuse_unknown,
+)
+from kawhi.rewards.choices import listed_choices
 
 PROBLEMS = 1740
 # The system message of lmms-eval's wemath_testmini_reasoning.
@@ -60,8 +69,7 @@ def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 
 
 def rule(facts: Mapping[str, Any], response: str) -> Outcome:
-    letter = chosen(response, facts["choices"])
-    return Outcome(float(letter == facts["answer"]), letter)
+    return compare(response, facts["answer"], facts["choices"])
 
 
 def runs(options: Mapping[str, Any]) -> list[TaskRun]:
