@@ -72,8 +72,10 @@ def distinct(colors: Sequence[Color]) -> Sequence[Color]:
     """
     if len(colors) <= _MANY_COLORS:
         return colors
-    left = list({color: (name, color) for name, color in reversed(colors)}.values())[::-1]
-    kept: list[Color] = []
+    first: dict[str, Color] = {}
+    for name, color in colors:
+        first.setdefault(color, (name, color))
+    left, kept = list(first.values()), []
     while left:
         kept.append(left[0])
         alike = similarities([left[0][1]], [color for _, color in left])[0] > _ALIKE

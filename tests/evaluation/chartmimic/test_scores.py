@@ -84,6 +84,8 @@ def test_ten_colours_stay_and_of_eleven_the_alike_go():
     assert distinct(grays) == grays[:1]
     others = [("line", "#FF0000"), ("line", "#0000FF"), ("imshow", "viridis"), ("pcolor", "viridis")]
     assert distinct([*grays, *others]) == [grays[0], *others[:3]]
+    again = [*[("bar", "#000000")] * 10, ("bar", "#000001"), ("bar", "#000000")]
+    assert distinct(again) == again[:1]
 
 
 @given(
