@@ -102,9 +102,11 @@ class Lab:
         starting = psutil.Process(daemon.pid).children(recursive=True)
         daemon.kill()
         daemon.wait()
-        self._kill(starting)
-        while found := self._processes(node):  # again, for what was just being started
-            self._kill(found)
+        found = [*starting, *self._processes(node)]
+        while found:
+            # What watches over a job goes first, or it would tell the controller how the job ended.
+            self._kill(sorted(found, key=lambda process: not _watches(process)))
+            found = self._processes(node)  # again, for what was just being started
 
     def start_node(self, node: str) -> None:
         """The node again, and Slurm's knowledge that it is there."""
@@ -228,6 +230,12 @@ def started() -> Iterator[Lab]:
     finally:
         lab.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watches(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.name().startswith("slurmstepd")
+    return False
 
 
 def _end(process: subprocess.Popen) -> None:
