@@ -18,7 +18,8 @@ class Progress:
     """Counts the tests of a run; :meth:`line` says where it is."""
 
     def __init__(self) -> None:
-        self.total = self.done = self.failed = 0
+        self.total = self.done = 0
+        self.failed: list[str] = []
         self.running: dict[str, float] = {}  # test -> when it started
         self.began = time.monotonic()
 
@@ -32,7 +33,8 @@ class Progress:
         self.running[nodeid] = time.monotonic()
 
     def pytest_runtest_logreport(self, report) -> None:
-        self.failed += report.failed
+        if report.failed:
+            self.failed.append(report.nodeid.rpartition("/")[2])
         if report.when not in ("setup", "call"):  # the last report of a test, also of one that took its worker along
             self.done += 1
             self.running.pop(report.nodeid, None)
@@ -40,7 +42,7 @@ class Progress:
     def line(self) -> str:
         now = time.monotonic()
         done = f"{self.done} of {self.total} tests" if self.total else "looking for tests"
-        failed = f", {self.failed} failed" if self.failed else ""
+        failed = f", {len(self.failed)} failed, the last {self.failed[-1]}" if self.failed else ""
         running = sorted(self.running.copy().items(), key=lambda item: item[1])  # the longest first
         each = ", ".join(f"{name.rpartition('/')[2]} ({now - since:.0f} s)" for name, since in running)
         return f"[{now - self.began:5.0f} s] {done}{failed}{'; now ' * bool(each)}{each}"

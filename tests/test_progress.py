@@ -24,7 +24,7 @@ def test_second():  # with xdist its worker is gone
     os._exit(1) if "PYTEST_XDIST_WORKER" in os.environ else 1 / 0
 
 def test_third():
-    wait_for(r"\] 2 of 3 tests, 1 failed; now test_suite.py::test_third \(\d+ s\)\n")
+    wait_for(r"\] 2 of 3 tests, 1 failed, the last test_suite.py::test_\w+; now test_suite.py::test_third \(\d+ s\)\n")
 """
 
 
