@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
@@ -159,10 +160,17 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+_OF_A_WORKER = re.compile(r"(\x1b\[[\d;]*m)*\(\w+ pid=")
+
+
 def last_error(log: str) -> str:
-    """The most telling line of a log: the last raised exception, else the last line."""
+    """The most telling line of a log: the last raised exception, the program's own before its workers', else the last.
+
+    Ray prints what its workers say some time later, with their name in front.
+    """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    for number, line in reversed(list(enumerate(lines))):
+    own_first = sorted(enumerate(lines), key=lambda line: (_OF_A_WORKER.match(line[1]) is None, line[0]))
+    for number, line in reversed(own_first):
         head = line.split(":", 1)[0].rsplit(" ", 1)[-1]
         if head.endswith(("Error", "Exception", "Interrupt")) and ":" in line:
             more = lines[number + 1] if line.endswith(":") and number + 1 < len(lines) else ""

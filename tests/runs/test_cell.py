@@ -332,6 +332,8 @@ def test_a_request_counts_between_stages_and_not_for_a_later_run(harness):
     [
         ("", "the log is empty"),
         ("\n \n", "the log is empty"),
+        ("RuntimeError: its own\n\x1b[36m(Worker pid=3)\x1b[0m KeyError: told later\n", "RuntimeError: its own"),
+        ("(Worker pid=3) KeyError: alone\nlast", "(Worker pid=3) KeyError: alone"),
         ("a\nlast\n\n", "last"),
         ("ValueError: first\nray.RayTaskError: second\nshutting down", "ray.RayTaskError: second"),
         ("torch.OutOfMemoryError: no memory\nstep: 3", "torch.OutOfMemoryError: no memory"),
