@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from kawhi import __version__
 from kawhi.base.checkout import code_state
 from kawhi.base.devices import ask_driver, visible_gpus
@@ -47,7 +49,7 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
         # A process that is made ready for vLLM's CPU wheel also finds it under the name of the other one.
-        if distribution.metadata["Name"] == package:
+        if canonicalize_name(distribution.metadata["Name"]) == package:  # a build may call itself lmms_eval
             found[package] = distribution.version
     return found
 
