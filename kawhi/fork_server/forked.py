@@ -90,6 +90,7 @@ def _tell_libraries() -> None:
     random.seed()
     if raylet := sys.modules.get("ray._raylet"):
         raylet.Config.initialize("")  # Ray keeps RAY_* as they were when it was imported
+        sys.modules["ray.actor"].ActorClassID = raylet.ActorClassID  # type: ignore[attr-defined]
 
 
 def run(words: list[str]) -> int:

@@ -64,6 +64,17 @@ class _Noted(os._Environ):
         return super().__getitem__(key)
 
 
+def spare_random_ids(actor: Any) -> None:
+    """Has ``ray.actor`` draw the ids of the actors that are declared from now on from the operating system.
+
+    Ray's own generator is seeded when it is first used, and children forked after that all draw the same ids from it:
+    two workers that store an object under one id take Ray down with them.
+    """
+    of_ray = actor.ActorClassID
+    drawn = staticmethod(lambda: of_ray(os.urandom(of_ray.size())))
+    actor.ActorClassID = type("ActorClassID", (), {"from_random": drawn})
+
+
 def preload(modules: list[str]) -> set[str]:
     """Imports the modules; returns the variables of the environment that were read meanwhile."""
     start, processor = time.time(), time.process_time()
@@ -72,7 +83,9 @@ def preload(modules: list[str]) -> set[str]:
     os.environ.__class__ = _Noted  # type: ignore[assignment]
     for name in modules:
         try:
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            if name == "ray.actor":
+                spare_random_ids(module)
         except Exception as error:  # whoever needs it will say so
             print(f"not preloaded: {name}: {type(error).__name__}: {error}", flush=True)
     os.environ.__class__ = ordinary  # type: ignore[assignment]

@@ -175,15 +175,22 @@ def _launch_training(
         validation_file=Path(data["validation"]),
         checkpoints=run_directory.checkpoints,
     )
+    log, limits = run_directory.log("train"), cell.scale.limits
     first: dict[str, float] = {}  # when and at which step this launch was first seen to log
-    seen = 0
+    seen, moved = 0, time.monotonic()
 
     def watch() -> None:
-        nonlocal seen
+        nonlocal seen, moved
         rows = run_directory.metrics()
         if len(rows) == seen:
+            if time.monotonic() - moved > limits.step:
+                raise StageFailed(
+                    f"train has logged no step for {limits.step:g} s (scale.limits.step), so something hangs: it was "
+                    f"ended, and the same command goes on (log: {log})",
+                    TRY_AGAIN,
+                )
             return
-        seen = len(rows)
+        seen, moved = len(rows), time.monotonic()
         step = rows[-1]["step"]
         if step > begin:
             first.setdefault("first_step", step)
@@ -193,7 +200,6 @@ def _launch_training(
         with contextlib.suppress(CellError):  # a full or failing disk: nothing to end a training for that still runs
             checkpoints.thin(run_directory.checkpoints, rows)
 
-    log, limits = run_directory.log("train"), cell.scale.limits
     ended = run(
         command,
         environment=verl_environment(cell, metrics_file),

@@ -320,3 +320,31 @@ def test_ray_reads_its_settings_when_it_is_imported_and_again_when_it_is_told_to
     """When the first word fails, it reads them when they are asked for, and a forked process need not tell it to."""
     done = subprocess.run(program(RAY_READS, plainly=True), capture_output=True, text=True)
     assert done.stdout == "True 1234\n", done.stderr
+
+
+DECLARES_ACTORS = ("ray.actor", "ray.dag.compiled_dag_node")
+DRAWS = "import ray; print(ray.ObjectID.from_random().hex(), ray.actor.ActorClassID is ray.ActorClassID)"
+DRAWN_BY_TWO = """
+import os, ray.dag.compiled_dag_node
+def drawn():
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, ray.ObjectID.from_random().binary())
+        os._exit(0)
+    os.wait()
+    return os.read(read, 100)
+print(drawn() == drawn())
+"""
+
+
+def test_two_children_draw_ids_of_their_own(program, monkeypatch):
+    monkeypatch.delenv(fork_server.VARIABLE)
+    monkeypatch.setattr(sys, "executable", os.path.join(sys.prefix, "bin", "python"))
+    with fork_server.running(os.environ, modules=DECLARES_ACTORS):
+        said = [subprocess.check_output(program(DRAWS), text=True).split() for _ in range(2)]
+    assert said[0][0] != said[1][0]
+    assert [words[1] for words in said] == ["True", "True"]
+
+
+def test_ray_s_generator_would_give_two_children_the_same_ids(program):
+    assert subprocess.check_output(program(DRAWN_BY_TWO, plainly=True), text=True) == "True\n"

@@ -64,7 +64,7 @@ def harness(tmp_path, monkeypatch):
 def test_the_real_stages_have_the_names_that_limits_have(tmp_path):
     named = {stage for stages in STUDIES.values() for stage in stages}
     assert set(module._WORK) == named
-    assert set(cell(tmp_path).scale.limits) == named | {"stop", "weight_sync"}
+    assert set(cell(tmp_path).scale.limits) == named | {"step", "stop", "weight_sync"}
 
 
 def test_a_study_without_training_has_its_own_stages(harness):
@@ -282,6 +282,15 @@ def test_a_training_that_does_not_stop_is_ended_and_goes_on_from_its_checkpoint(
     asked = f"; open({str(training.run_directory.stop_request)!r}, 'w'); time.sleep(600)"
     with pytest.raises(Stopped, match=r"^asked to stop in train, which had no time to save and goes on after step 1;"):
         training([metrics_row(2)], then=asked)
+    assert (training.run_directory.checkpoints / "global_step_1").exists()
+
+
+def test_a_training_that_hangs_is_ended_and_goes_on_from_its_checkpoint(training):
+    training.cell.scale.limits.step = 1
+    killed_after(training.run_directory, 1)
+    with pytest.raises(StageFailed, match=r"^train has logged no step for 1 s .* the same command goes on") as failed:
+        training([metrics_row(2)], then="; time.sleep(600)")
+    assert failed.value.code == TRY_AGAIN
     assert (training.run_directory.checkpoints / "global_step_1").exists()
 
 
