@@ -1,11 +1,12 @@
-"""A cell's folder: its configuration, its stages, its status, its record.
+"""A run directory: the folder of a training, or of a model that is not trained, and those of its evaluations.
 
-Layout of ``<paths.runs>/<experiment>/<name>-<hash>/``::
+Layout of ``<paths.runs>/<table>/<name>-<hash>/``::
 
-    config.yaml   overrides.json   stages/<stage>.json   status.json   logs/<stage>.log   train/   eval/<task>/
-    record.json
+    config.yaml   overrides.json   stages/<stage>.json   status.json   logs/<stage>.log   train/   record.json
+    eval/<task>-<hash>/   an evaluation: config.yaml   overrides.json   stages/<stage>.json   samples.parquet
+                          score.json   record.json
 
-``record.json`` is written last and is the only proof that the cell is done.
+``record.json`` is written last and is the only proof that a training, or an evaluation, is done.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _LOOKED_AT = 0.5  # seconds: one that only looks (`held`) has the lock for a mom
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths inside one cell's folder."""
+    """Paths inside the folder of a training, or of an evaluation, which has fewer of them."""
 
     path: Path
 
@@ -98,8 +99,23 @@ class RunDirectory:
     def log(self, name: str) -> Path:
         return self.path / "logs" / f"{name}.log"
 
-    def evaluation(self, task: str) -> Path:
-        return self.path / "eval" / task
+    def evaluation(self, name: str) -> RunDirectory:
+        """That of an evaluation, which is called ``<task>-<hash>``."""
+        return RunDirectory(self.path / "eval" / name)
+
+    def evaluations(self) -> list[RunDirectory]:
+        """All that were asked for, done or not."""
+        return [RunDirectory(config.parent) for config in sorted(self.path.glob("eval/*/config.yaml"))]
+
+    @property
+    def task(self) -> str:
+        """Of an evaluation."""
+        return self.path.name.rpartition("-")[0]
+
+    @property
+    def evaluated(self) -> RunDirectory:
+        """That of the model which this evaluation is of."""
+        return RunDirectory(self.path.parents[1])
 
     @property
     def merged_metrics(self) -> Path:

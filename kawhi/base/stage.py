@@ -11,21 +11,26 @@ from omegaconf import DictConfig
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 
-STAGES = {
-    "training": ("prepare", "train", "merge", "evaluate", "record"),
+STAGES: dict[str, tuple[str, ...]] = {
+    "training": ("prepare", "train", "merge", "record"),
     "timing": ("prepare", "train", "record"),
-    "baseline": ("prepare", "evaluate", "record"),
+    "baseline": (),
     "grounding": ("prepare", "grounding", "record"),
 }
-"""Stages of each study, in order."""
+"""Stages of each study, in order; evaluations come after them."""
 
+EVALUATED = ("training", "baseline")
+"""Studies whose model is evaluated: the trained one, and the one that was not trained."""
+
+EVALUATION = ("evaluate", "record")
+"""Stages of an evaluation."""
 
 PARTS = ("train", "evaluate")
-"""What a study may be divided into, one job of a cluster each: everything before the evaluation, and the rest."""
+"""What a cell may be divided into, one job of a cluster each: its training, and the rest."""
 
 
 def stages_of(study: str, part: str | None = None) -> tuple[str, ...]:
-    """Stages of a study, or of one part of it; the part ``train`` of a study that trains nothing is empty.
+    """Stages of a study without its evaluations, or of one part of it; ``train`` of one that trains nothing is empty.
 
     Raises:
         CellError: a study that does not exist.
@@ -33,11 +38,7 @@ def stages_of(study: str, part: str | None = None) -> tuple[str, ...]:
     if study not in STAGES:
         raise CellError(f"study.name={study} is not one of {', '.join(STAGES)}")
     stages = STAGES[study]
-    if part is None:
-        return stages
-    cut = stages.index("evaluate") if "evaluate" in stages else len(stages)
-    cut = cut if "train" in stages else 0
-    return stages[:cut] if part == "train" else stages[cut:]
+    return stages if part is None or (part == "train") == ("train" in stages) else ()
 
 
 def trains(cell: DictConfig) -> bool:
@@ -47,7 +48,8 @@ def trains(cell: DictConfig) -> bool:
 
 def evaluates(cell: DictConfig) -> bool:
     """Whether the cell's study runs benchmarks."""
-    return "evaluate" in stages_of(cell.study.name)
+    stages_of(cell.study.name)
+    return cell.study.name in EVALUATED
 
 
 def stage_main(work: Callable[[DictConfig, RunDirectory], None]) -> None:

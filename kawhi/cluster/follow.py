@@ -14,20 +14,19 @@ from kawhi.runs.views import CellView, SweepView
 _POLL_SECONDS = 2.0
 
 
-def until_ended(cells: Sequence[tuple[str, Path]], runs: Path, title: str, table: Path | None = None) -> int:
-    """Shows labels and run directories; returns 0 when every cell has its record and the table is made, else 1.
+def until_ended(views: Sequence[CellView], runs: Path, title: str, table: Path | None = None) -> int:
+    """Shows cells; returns 0 when every cell has its record and the table is made, else 1.
 
     Ctrl-C leaves the jobs alone.
 
     Args:
         table: the stamp that a finished table leaves; ``None`` when there is to be none.
     """
-    views = [CellView(label, path) for label, path in cells]
     try:
-        with SweepView(views, title) as shown:
+        with SweepView([*views], title) as shown:
             while True:
-                busy, waits = _in_queue({path for _, path in cells}, runs, table is not None)
-                shown.update({i for i, (_, path) in enumerate(cells) if path in busy})
+                busy, waits = _in_queue({view.path for view in views}, runs, table is not None)
+                shown.update({i for i, view in enumerate(views) if view.path in busy})
                 if not waits:
                     break
                 time.sleep(_POLL_SECONDS)

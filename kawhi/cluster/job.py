@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from kawhi.base.files import write_json
 from kawhi.base.processes import die_with_parent
 from kawhi.base.rundir import RunDirectory
 from kawhi.queue import slurm
-from kawhi.runs.cell import TRY_AGAIN
+from kawhi.runs.stages import TRY_AGAIN
 
 NOTICE = signal.SIGUSR2
 """What Slurm sends before a time limit, and before a preemption where the cluster is set up so."""
@@ -43,14 +44,16 @@ class CellJob:
         part: ``train`` or ``evaluate``.
         attempts: how often exit code 75 queues the job again.
         submission: id of the submission that the job belongs to.
-        baseline: run directory of the untrained model that must have the paper's score first.
+        baseline: evaluations of the untrained model, which must have the paper's scores first.
+        evaluations: names of the run directory's evaluations that the job does.
     """
 
     run_directory: Path
     part: str
     attempts: int
     submission: str
-    baseline: Path | None = None
+    baseline: Sequence[Path] = ()
+    evaluations: Sequence[str] = ()
     _signals: list[int] = field(default_factory=list, repr=False)
 
     def __call__(self) -> None:
@@ -95,7 +98,8 @@ class CellJob:
     def command(self) -> list[str]:
         """The child that works on the cell."""
         command = [sys.executable, "-m", "kawhi.runs.execute", str(self.run_directory), self.part]
-        return command + (["--baseline", str(self.baseline)] if self.baseline else [])
+        command += ["--baseline", *map(str, self.baseline)] if self.baseline else []
+        return command + (["--evaluations", *self.evaluations] if self.evaluations else [])
 
     def _run(self, diary: Diary) -> int:
         # A fork server that the submitting process has is none of this job's, which starts its own.
@@ -205,7 +209,7 @@ class Diary:
     def kept(self) -> list[int]:
         """How much a job that is stopped leaves to the next one, beside checkpoints: stages, responses, verdicts."""
         run = self.run.path
-        files = [file for pattern in ("stages/*.json", "eval/**/*.jsonl") for file in run.glob(pattern)]
+        files = [file for pattern in ("stages/*.json", "eval/**/*.json*") for file in run.glob(pattern)]
         return [len(files), sum(file.stat().st_size for file in files)]
 
     def tries(self) -> int:

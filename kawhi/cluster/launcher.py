@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from rich.progress import track
 
 from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
-from kawhi.base.rundir import RunDirectory
 from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
@@ -32,9 +30,11 @@ from kawhi.cluster.table_job import TableJob
 from kawhi.queue import slurm, submission
 from kawhi.queue.site import SITE, use_site
 from kawhi.runs import gate
+from kawhi.runs.cell import save_evaluations
 from kawhi.runs.composing import composed, labels, untrained
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import Place, place_of
 from kawhi.runs.validation import validate
+from kawhi.runs.views import CellView
 
 
 def launch(
@@ -73,23 +73,21 @@ class Launch:
     def __init__(self, loader, sweep: DictConfig, cells: list[DictConfig], job_overrides, options: Options):
         self.options, self.cells, self.labels = options, cells, labels(cells)
         self.runs, self.name = Path(cells[0].paths.runs), cells[0].folder
-        self.config: dict[RunDirectory, DictConfig] = {}
-        self.overrides: dict[RunDirectory, Sequence[str]] = {}
+        self.asked: dict[Place, tuple[DictConfig, Sequence[str]]] = {}  # configuration and overrides
         self.wanted: list[Wanted] = []
-        baselines: dict[tuple[str, ...], RunDirectory] = {}
+        baselines: dict[tuple[str, ...], Place] = {}
         for cell, overrides in zip(cells, job_overrides, strict=True):
-            folder, baseline = directory_of(cell), None
-            if gate.gated(cell) and not folder.record.exists():
+            place, baseline = place_of(cell), None
+            if gate.gated(cell) and not place.trained:
                 words = tuple(untrained(overrides))
                 if words not in baselines:
                     model = composed(loader, sweep, list(words))
                     absolute_paths(model)
-                    baselines[words] = directory_of(model)
-                    self.config.setdefault(baselines[words], model)
-                    self.overrides.setdefault(baselines[words], words)
+                    baselines[words] = place_of(model)
+                    self.asked.setdefault(baselines[words], (model, words))
                 baseline = baselines[words]
-            self.config[folder], self.overrides[folder] = cell, overrides
-            self.wanted.append(Wanted(folder, cell.study.name, baseline))
+            self.asked[place] = cell, overrides
+            self.wanted.append(Wanted(place, baseline))
 
     def run(self) -> int:
         """Returns the exit code: 0 when all that is missing was submitted, with ``wait`` when all is done."""
@@ -103,7 +101,7 @@ class Launch:
         self._report(division, jobs)
         if not self.options.wait:
             return 0
-        views = [(label, wanted.folder.path) for label, wanted in zip(self.labels, self.wanted, strict=True)]
+        views = [CellView(label, wanted.place) for label, wanted in zip(self.labels, self.wanted, strict=True)]
         return until_ended(views, self.runs, self.name, table=self.stamp if self._tabled else None)
 
     @property
@@ -119,28 +117,26 @@ class Launch:
 
     def _look_again(self) -> None:
         """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
-        self.config = {folder.existing(): cell for folder, cell in self.config.items()}
-        self.overrides = {folder.existing(): words for folder, words in self.overrides.items()}
+        self.asked = {place.existing(): its for place, its in self.asked.items()}
         self.wanted = [
-            replace(wanted, folder=wanted.folder.existing(), baseline=wanted.baseline and wanted.baseline.existing())
-            for wanted in self.wanted
+            Wanted(wanted.place.existing(), wanted.baseline and wanted.baseline.existing()) for wanted in self.wanted
         ]
 
     def _look_at_gates(self) -> None:
         """Raises:
         CellError: an untrained model that was evaluated earlier does not have the paper's score.
         """
-        for folder in {w.baseline for w in self.wanted if w.baseline and w.baseline.record.exists()}:
-            cell = self.config[folder]
+        for place in {w.baseline for w in self.wanted if w.baseline and w.baseline.done}:
+            cell, _ = self.asked[place]
             if cell.gate.stop:
-                gate.refuse(gate.findings(cell, folder), folder.path / "eval")
+                gate.refuse(gate.findings(cell, place.evaluations), place.run.path / "eval")
 
     def _table(self, division: Division, queue: list[slurm.Task]) -> TableJob | None:
         """The table's job, where one is asked for and neither made nor queued for the same cells."""
         if not self._tabled:
             return None
         records = Path(self.cells[0].paths.records)
-        folders = [wanted.folder.path for wanted in self.wanted]
+        folders = [*dict.fromkeys(folder for wanted in self.wanted for folder in wanted.place.folders)]
         partial = self.options.table == "partial"
         table = TableJob(self.name, folders, records, records.parent / "tables", self.stamp, partial)
         if division.arrays:
@@ -172,28 +168,44 @@ class Launch:
     def _announce(self, division: Division, table: TableJob | None) -> submission.Submission:
         """Copies the code, and notes what the jobs will work on, before there are any."""
 
-        def told(part: str, folders: list[Path]) -> dict[str, Any]:
-            return {"part": part, "cells": [str(folder.relative_to(self.runs)) for folder in folders]}
+        def told(part: str, folders: Sequence[Path], evaluations: Sequence[Sequence[str]] = ()) -> dict[str, Any]:
+            cells = [str(folder.relative_to(self.runs)) for folder in folders]
+            return {"part": part, "cells": cells, "evaluations": evaluations}
 
-        arrays = {array.name: told(array.part, [w.folder.path for w in array.cells]) for array in division.arrays}
+        arrays = {
+            array.name: told(array.part, [w.folder.path for w in array.cells], [*map(array.evaluations, array.cells)])
+            for array in division.arrays
+        }
         data = [Path(path) for path in self.cells[0].paths.values()]
         snapshot = take(ROOT, self.runs / submission.FOLDER / "code", without=data)
         if table is not None:
-            arrays[submission.TABLE] = told(submission.TABLE, table.cells)
+            arrays[submission.TABLE] = told(submission.TABLE, table.folders)
             table.stamp.unlink(missing_ok=True)  # of an earlier table: it would hide that this one was not made
         return submission.new(self.runs, folder=self.name, command=sys.argv, snapshot=snapshot, arrays=arrays)
 
     def _submit_cells(self, array: Array, dependency: str | None, new: submission.Submission) -> str:
-        for wanted in array.cells:
-            wanted.folder.save_config(self.config[wanted.folder], self.overrides[wanted.folder])
-        config = self.config[array.cells[0].folder]
-        work = [
-            CellJob(w.folder.path, array.part, self.options.attempts, new.id, w.baseline.path if w.baseline else None)
-            for w in array.cells
-        ]
+        folders = {wanted.folder for wanted in array.cells}
+        asked = [(place, *its) for place, its in self.asked.items() if place.run in folders]
+        for place, cell, overrides in asked:
+            place.run.save_config(cell, overrides)
+            save_evaluations(cell, place, overrides)
+        config = asked[0][1]
+        work = [self._job(wanted, array, new) for wanted in array.cells]
         parameters = resources(config, config.scale.slurm.minutes[array.part])
         parameters |= {"job_name": f"{self.name}-{array.name}", "array_parallelism": self.options.at_once}
         return submit_array(new, array.name, work, parameters, dependency)
+
+    def _job(self, wanted: Wanted, array: Array, new: submission.Submission) -> CellJob:
+        # A training waits for the scores of the untrained model; its evaluation comes after the training.
+        gate = wanted.baseline.evaluations if wanted.baseline and array.part == "train" else ()
+        return CellJob(
+            wanted.folder.path,
+            array.part,
+            self.options.attempts,
+            new.id,
+            baseline=[each.path for each in gate],
+            evaluations=array.evaluations(wanted),
+        )
 
     def _submit_table(
         self, table: TableJob, division: Division, new: submission.Submission, jobs: dict[str, str]
@@ -250,6 +262,8 @@ def dependency_of(array: Array, arrays: Sequence[Array], jobs: Mapping[str, str]
         # Of an array of one, submitit makes a plain job, which has no index of its own.
         alone = next(len(other.cells) for other in arrays if other.name == array.after_each) == 1
         return f"afterok:{job}" if alone else f"afterok:{job}_0"
+    if array.after_any:
+        return f"afterany:{':'.join(array.after_any)}"
     ids = [jobs.get(name, name) for name in array.after_all]
     return f"afterok:{':'.join(ids)}" if ids else None
 

@@ -27,7 +27,7 @@ import psutil
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_atomically
 from kawhi.base.processes import die_with_parent
-from kawhi.runs.cell import TRY_AGAIN
+from kawhi.runs.stages import TRY_AGAIN
 
 PATIENCE = 60
 """Seconds in which all nodes must have joined."""

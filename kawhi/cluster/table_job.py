@@ -18,32 +18,32 @@ class TableJob:
 
     Attributes:
         name: the experiment's.
-        cells: run directories of the sweep.
+        folders: of the trainings and evaluations that the table is made of.
         records, out: folders of the records and of the tables.
         stamp: file that says of which cells the table was made.
-        partial: whether cells without a record are left out of it instead of being a failure.
+        partial: whether what has no record is left out of it instead of being a failure.
     """
 
     name: str
-    cells: list[Path]
+    folders: list[Path]
     records: Path
     out: Path
     stamp: Path
     partial: bool
 
     def made(self) -> bool:
-        """Whether there is a table of all these cells; it may have been removed, or be elsewhere."""
+        """Whether there is a table of all of these; it may have been removed, or be elsewhere."""
         there = self.stamp.exists() and (self.out / f"{self.name}.md").exists()
         return there and json.loads(self.stamp.read_text()) == self._names()
 
     def __call__(self) -> None:
         """Ends with the exit code of analysis/make_tables.py."""
-        missing = [cell for cell in self.cells if not RunDirectory(cell).record.exists()]
+        missing = [folder for folder in self.folders if not RunDirectory(folder).record.exists()]
         if missing:
-            print(f"{len(missing)} of {len(self.cells)} cells have no record:", *missing, sep="\n  ", file=sys.stderr)
+            print(f"{len(missing)} of {len(self.folders)} have no record:", *missing, sep="\n  ", file=sys.stderr)
             if not self.partial:
                 sys.exit(1)
-        self._find_records([cell for cell in self.cells if cell not in missing])
+        self._find_records([folder for folder in self.folders if folder not in missing])
         script = Path(__file__).parents[2] / "analysis" / "make_tables.py"
         command = [sys.executable, str(script), self.name, "--records", str(self.records), "--out", str(self.out)]
         if code := subprocess.run(command).returncode:
@@ -53,10 +53,16 @@ class TableJob:
 
     def _find_records(self, done: list[Path]) -> None:
         """Ends when a record is not where tables look."""
-        if lost := [cell for cell in done if not (self.records / f"{cell.name}.json").exists()]:
+        if lost := [folder for folder in done if not (self.records / f"{_name(folder)}.json").exists()]:
             print(f"{len(lost)} records are not in {self.records}, which tables are made from; copy:", file=sys.stderr)
-            print(*(f"  {cell / 'record.json'} as {cell.name}.json" for cell in lost), sep="\n", file=sys.stderr)
+            print(*(f"  {each / 'record.json'} as {_name(each)}.json" for each in lost), sep="\n", file=sys.stderr)
             sys.exit(1)
 
     def _names(self) -> list[str]:
-        return sorted({cell.name for cell in self.cells})
+        return sorted({_name(folder) for folder in self.folders})
+
+
+def _name(folder: Path) -> str:
+    """Of the record in ``paths.records``."""
+    evaluation = folder.parent.name == "eval"
+    return f"{folder.parents[1].name}_{folder.name}" if evaluation else folder.name

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from kawhi.base.errors import CellError
 from kawhi.commands.app import app, typed
 
 HELP = """\
@@ -19,7 +18,7 @@ Error attribution (figure 1a): a judge sorts every wrong answer of a run into VP
 
 
 @app.command(help=HELP, short_help="why a run's wrong answers are wrong, by a judge, as counts and a figure")
-@click.argument("run", type=Path, help="the folder of an evaluated run")
+@click.argument("run", type=Path, help="the folder of an evaluated run, or of one evaluation in its folder eval")
 @click.option("--benchmark", metavar="TASK", help="e.g. kawhi_mathverse (default: the run's only one)")
 @click.option("--judge", required=True, metavar="NAME", help="a file of conf/judge, without .yaml")
 @click.option("--base-url", metavar="URL", help="of a running server of the judge")
@@ -29,17 +28,18 @@ def errors(run: Path, benchmark: str | None, judge: str, base_url: str | None, m
 
     from kawhi.base.checkout import configuration_folder
     from kawhi.evaluation.judge_server import judging
+    from kawhi.evaluation.results import only_evaluation
     from kawhi.probes.error_attribution import RESULTS, attribute, folder_of, wrong_answers
     from kawhi.probes.error_figure import draw
     from kawhi.probes.study_record import write_errors_record
     from kawhi.runs.rejudge import judge_config
     from kawhi.runs.verl_command import to_override
 
-    task = benchmark or _only_benchmark(run)
+    evaluation = only_evaluation(run, benchmark)
+    task, folder = evaluation.task, evaluation.path
     other = {"base_url": base_url, "model": model}
     given = [f"{key}={to_override(value)}" for key, value in other.items() if value]
     block: Any = OmegaConf.to_container(judge_config(configuration_folder(), judge, given), resolve=True)
-    folder = run / "eval" / task
     out = folder_of(folder, block["name"])
     wrong_answers(folder, task)  # before a judge is started for nothing
     with judging(block, log=out / "judge-server.log") as server:
@@ -52,17 +52,6 @@ def errors(run: Path, benchmark: str | None, judge: str, base_url: str | None, m
         print(
             f"{name:7} {count:5}  {100 * share['share']:5.1f} %  [{100 * share['low']:.1f}, {100 * share['high']:.1f}]"
         )
-    record = write_errors_record(found, run, typed())
+    record = write_errors_record(found, evaluation, typed())
     for file in [*files, *([record] if record else [])]:
         print(f"wrote {file}")
-
-
-def _only_benchmark(run: Path) -> str:
-    tasks = sorted(file.parent.name for file in run.glob("eval/*/samples.parquet"))
-    if len(tasks) != 1:
-        raise CellError(
-            f"{run} has samples of {', '.join(tasks)}; choose one with --benchmark"
-            if tasks
-            else f"{run} has no eval/*/samples.parquet; name the folder of an evaluated run"
-        )
-    return tasks[0]

@@ -17,7 +17,7 @@ Records are the small JSON files that tables, figures and the report are made of
 
 \b
   kawhi records check                     # results/records: every record against its schema and against itself
-  kawhi records rebuild                   # writes the records of all finished runs again, in today's form
+  kawhi records rebuild                   # writes the records of all that is finished again, in today's form
 """
 
 
@@ -44,13 +44,14 @@ def check(folder: Path | None) -> int:
 
 
 @records.command(short_help="write the records of finished runs again; nothing is run")
-@click.argument("runs", nargs=-1, type=Path, help="run directories (default: all finished ones)")
+@click.argument("runs", nargs=-1, type=Path, help="folders of trainings or evaluations (default: all finished ones)")
 def rebuild(runs: tuple[Path, ...]) -> int:
-    """Reads each run's files again; what cannot be rebuilt is named, and the exit code is 1."""
+    """Reads the files again; what cannot be rebuilt is named, and the exit code is 1."""
     from kawhi.runs.record import rebuilt
 
     below = Path(os.environ.get("KAWHI_RUNS", "results/runs"))
-    folders = runs or [file.parent for file in sorted(below.glob("*/*/record.json"))]
+    finished = [*below.glob("*/*/record.json"), *below.glob("*/*/eval/*/record.json")]
+    folders = runs or [file.parent for file in sorted(finished)]
     failed = 0
     for number, folder in enumerate(folders, 1):
         try:

@@ -9,7 +9,7 @@ import click
 from kawhi.commands.app import RUN, ListOptions, app
 
 
-@app.command(cls=ListOptions, short_help="the same responses, another judge, another run directory")
+@app.command(cls=ListOptions, short_help="the same responses, another judge, another evaluation beside the first")
 @RUN
 @click.option(
     "--judge",
@@ -19,17 +19,18 @@ from kawhi.commands.app import RUN, ListOptions, app
     help="a file of conf/judge, and perhaps other values of its settings",
 )
 def rejudge(run: Path, judge: tuple[str, ...]) -> None:
-    """Judges the responses of a run by another judge, in another run directory."""
+    """Judges the responses of a run, or of one evaluation, by another judge: another evaluation beside the first."""
     from kawhi.base.checkout import configuration_folder
-    from kawhi.evaluation.results import open_run
+    from kawhi.evaluation.results import by_task
     from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge
 
-    responses, (name, *settings) = open_run(run), judge
+    name, *settings = judge
     block = judge_config(configuration_folder(), name, settings)
-    done = rejudge(responses, block, judge_overrides(name, settings))
+    done = rejudge([*by_task(run).values()], block, judge_overrides(name, settings))
+    folders = ", ".join(str(each.path) for each in done.evaluations)
     if done.already:
-        print(f"nothing to do: this judge's verdicts on these responses are in {done.run.path}")
+        print(f"nothing to do: this judge's verdicts on these responses are in {folders}")
         return
     for task, (before, after) in done.scores.items():
         print(f"{task}: {'–' if before is None else f'{before:.2f}'} -> {after:.2f}")
-    print(f"wrote {done.run.path}")
+    print(f"wrote {folders}")

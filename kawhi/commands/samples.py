@@ -26,11 +26,11 @@ def samples(run: Path, out: Path | None, benchmark: str | None, limit: int | Non
     from kawhi.base.files import write_atomically
     from kawhi.evaluation.browser.gather import gather
     from kawhi.evaluation.browser.page import render
-    from kawhi.evaluation.results import open_run
+    from kawhi.evaluation.results import open_evaluations
 
     if limit is not None and limit < 1:
         raise CellError("--limit takes a whole number of at least 1")
-    found = gather(open_run(run), benchmark, limit, _progress)
+    found = gather(open_evaluations(run, benchmark), limit, _progress)
     out = out or run / "samples.html"
     write_atomically(out, render(found))
     print(f"wrote {out} ({len(found.samples)} samples, {out.stat().st_size / 2**20:.2f} MiB)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.table import Table
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.agreement import Agreement, Compared, agreement, pair, rule_and_judge
-from kawhi.evaluation.results import samples_of, tasks_with_samples
+from kawhi.evaluation.results import samples_of
 from kawhi.evaluation.samples import Sample
 
 QUESTION, TAIL = 160, 240
@@ -37,33 +37,39 @@ class Comparison:
     rules: tuple[Agreement, Agreement]
 
 
-def compare(first: RunDirectory, second: RunDirectory) -> list[Comparison]:
-    """Every benchmark that both runs have, where judges decided samples in both.
+def compare(first: Mapping[str, RunDirectory], second: Mapping[str, RunDirectory]) -> list[Comparison]:
+    """Every benchmark that was evaluated in both, where judges decided samples in both.
+
+    Args:
+        first, second: task -> evaluation.
 
     Raises:
         CellError: there is none, or the responses differ.
     """
-    shared = [task for task in tasks_with_samples(first) if task in tasks_with_samples(second)]
+    shared = sorted(first.keys() & second.keys())
     if not shared:
-        raise CellError(f"{first.path} and {second.path} have no benchmark with samples in common")
-    names = first.path.name, second.path.name
+        raise CellError(f"{', '.join(first)} and {', '.join(second)}: no benchmark with samples in common")
     found = []
     for task in shared:
-        a, b = samples_of(first, task), samples_of(second, task)
-        compared = pair(a, b, names)
+        a, b = samples_of(first[task]), samples_of(second[task])
+        compared = pair(a, b, (_name(first[task]), _name(second[task])))
         if compared.pairs:
             judges = agreement([(x.verdict, y.verdict) for x, y in compared.pairs])
             rules = agreement(rule_and_judge(a)), agreement(rule_and_judge(b))
-            found.append(Comparison(task, (_label(first), _label(second)), compared, judges, rules))
+            found.append(Comparison(task, (_label(first[task]), _label(second[task])), compared, judges, rules))
     if not found:
         raise CellError(f"no sample of {', '.join(shared)} has the verdict of a judge in both runs")
     return found
 
 
-def _label(run: RunDirectory) -> str:
-    """The judge's model and the run's name."""
-    judge = run.load_config().get("judge")
-    return f"{judge.model} ({run.path.name})" if judge else run.path.name
+def _name(evaluation: RunDirectory) -> str:
+    return f"{evaluation.evaluated.path.name}/{evaluation.path.name}"
+
+
+def _label(evaluation: RunDirectory) -> str:
+    """The judge's model and what it judged."""
+    judge = evaluation.load_config().get("judge")
+    return f"{judge.model} ({_name(evaluation)})" if judge else _name(evaluation)
 
 
 def print_comparison(comparisons: Sequence[Comparison], show: int) -> None:

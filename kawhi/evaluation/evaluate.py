@@ -1,8 +1,10 @@
-"""Stage ``evaluate``: the trained model on every benchmark of the cell, through lmms-eval, and the judge's verdicts.
+"""Stage ``evaluate``: a model on benchmarks, through lmms-eval, and the judge's verdicts.
+
+    python -m kawhi.evaluation.evaluate RUN_DIRECTORY EVALUATION ...
 
 First all benchmarks are generated, each in a process of its own (:mod:`kawhi.evaluation.generate`), then all that need
-a judge are judged, so that policy and judge never share the devices.  ``eval/<task>/score.json`` exists only when what
-came back was found to be complete and consistent.
+a judge are judged, so that policy and judge never share the devices.  What another judge was asked about already is not
+generated again.  ``score.json`` exists only when what came back was found to be complete and consistent.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,40 +22,50 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
 from kawhi.base.processes import die_with_parent, last_error
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import stage_main, trains
+from kawhi.base.stage import trains
 from kawhi.evaluation.benchmark import load
 from kawhi.evaluation.judge import Judge
 from kawhi.evaluation.judge_server import judging
+from kawhi.evaluation.responses_again import take_responses
+from kawhi.evaluation.results import GENERATION, SCORE
 from kawhi.evaluation.scoring import score
 from kawhi.evaluation.serving import gpus_free, parallel_options, served
 
 
-def evaluate(cell: DictConfig, run_directory: RunDirectory) -> None:
+def evaluate(cell: DictConfig, run_directory: RunDirectory, evaluations: Sequence[RunDirectory]) -> None:
     """Does what is missing.
+
+    Args:
+        cell: what all of them were asked for with, but for their benchmarks.
+        evaluations: of this run directory.
 
     Raises:
         CellError: a benchmark has no score; what was computed is kept, and the next call does the rest.
     """
-    open_ones = [b.task for b in cell.benchmarks if not (run_directory.evaluation(b.task) / "score.json").exists()]
-    failures = generate_all(cell, run_directory, [t for t in open_ones if not _generated(run_directory, t)])
-    failures += score_all(cell, run_directory, [t for t in open_ones if _generated(run_directory, t)])
+    open_ones = [each for each in evaluations if not (each.path / SCORE).exists()]
+    for each in open_ones:
+        if not _generated(each):
+            take_responses(each)
+    failures = generate_all(cell, run_directory, [each for each in open_ones if not _generated(each)])
+    failures += score_all(cell, run_directory, [each for each in open_ones if _generated(each)])
     if failures:
         raise CellError("; ".join(failures))
 
 
-def generate_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -> list[str]:
+def generate_all(cell: DictConfig, run_directory: RunDirectory, evaluations: Sequence[RunDirectory]) -> list[str]:
     """Generates benchmarks; returns one sentence for each that failed."""
-    if not tasks:
+    if not evaluations:
         return []
     model = str(run_directory.merged if trains(cell) else resolve_package_paths(cell.model.path))
     failures = []
     with _policy(cell, run_directory, model) as url:
-        for number, task in enumerate(tasks, 1):
-            print(f"benchmark {number}/{len(tasks)}: {task}", flush=True)
-            log = run_directory.log(f"generate-{task}")
-            command = [sys.executable, "-m", "kawhi.evaluation.generate", str(run_directory.path), task, model]
+        for number, each in enumerate(evaluations, 1):
+            print(f"benchmark {number}/{len(evaluations)}: {each.task}", flush=True)
+            log, start = run_directory.log(f"generate-{each.task}"), time.monotonic()
+            command = [sys.executable, "-m", "kawhi.evaluation.generate", str(each.path), model]
             with log.open("wb") as output:
                 done = subprocess.run(
                     [*command, *([url] if url else [])],
@@ -61,32 +74,40 @@ def generate_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]
                     preexec_fn=die_with_parent,
                 )
             if done.returncode:
-                failures.append(_reason(task, done.returncode, log))
-            elif not _generated(run_directory, task):
-                failures.append(f"generating {task} ended without a result (log: {log})")
+                failures.append(_reason(each.task, done.returncode, log))
+            elif not _generated(each):
+                failures.append(f"generating {each.task} ended without a result (log: {log})")
+            else:
+                _note_seconds(each, "generate", start)
     return failures
 
 
-def score_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -> list[str]:
+def score_all(cell: DictConfig, run_directory: RunDirectory, evaluations: Sequence[RunDirectory]) -> list[str]:
     """Judges and scores generated benchmarks; returns one sentence for each that failed."""
-    judged = [task for task in tasks if load(task).judged]
-    failures = _score(run_directory, [task for task in tasks if task not in judged], None)
+    judged = [each for each in evaluations if load(each.task).judged]
+    failures = _score([each for each in evaluations if each not in judged], None)
     if judged:
         block: Any = OmegaConf.to_container(cell.judge, resolve=True) if cell.judge else None
         with judging(block, log=run_directory.log("judge_server"), environment=dict(cell.environment)) as judge:
-            failures += _score(run_directory, judged, judge)
+            failures += _score(judged, judge)
     return failures
 
 
-def _score(run_directory: RunDirectory, tasks: list[str], judge: Judge | None) -> list[str]:
+def _score(evaluations: Sequence[RunDirectory], judge: Judge | None) -> list[str]:
     failures = []
-    for task in tasks:
-        print(f"scoring {task}", flush=True)
+    for each in evaluations:
+        print(f"scoring {each.task}", flush=True)
+        start = time.monotonic()
         try:
-            score(run_directory.evaluation(task), load(task), judge)
+            score(each.path, load(each.task), judge)
+            _note_seconds(each, "score", start)
         except CellError as error:
             failures.append(str(error))
     return failures
+
+
+def _note_seconds(evaluation: RunDirectory, stage: str, start: float) -> None:
+    write_json(evaluation.stage(stage), {"seconds": round(time.monotonic() - start, 3), "memory_gib": None})
 
 
 @contextmanager
@@ -118,8 +139,8 @@ def _policy(cell: DictConfig, run_directory: RunDirectory, model: str) -> Iterat
         yield url
 
 
-def _generated(run_directory: RunDirectory, task: str) -> bool:
-    return (run_directory.evaluation(task) / "generation.json").exists()
+def _generated(evaluation: RunDirectory) -> bool:
+    return (evaluation.path / GENERATION).exists()
 
 
 def _reason(task: str, code: int, log: Path) -> str:
@@ -128,5 +149,15 @@ def _reason(task: str, code: int, log: Path) -> str:
     return f"{task}: {last_error(log.read_text(errors='replace')).removeprefix('CellError: ')} (log: {log})"
 
 
+def main(run: str, *names: str) -> None:
+    run_directory = RunDirectory(Path(run))
+    evaluations = [run_directory.evaluation(name) for name in names]
+    try:
+        evaluate(evaluations[0].load_config(), run_directory, evaluations)
+    except CellError as error:
+        print(f"CellError: {error}", file=sys.stderr)
+        sys.exit(getattr(error, "code", 1))
+
+
 if __name__ == "__main__":
-    stage_main(evaluate)
+    main(*sys.argv[1:])

@@ -1,15 +1,14 @@
 """One benchmark of one checkpoint: responses through lmms-eval, what rules say of them, and whether all is there.
 
-    python -m kawhi.evaluation.generate RUN_DIRECTORY TASK MODEL [URL]
+    python -m kawhi.evaluation.generate EVALUATION MODEL [URL]
 
 A process of its own for each benchmark, because lmms-eval loses all results when one aggregation raises.  Writes
-``eval/<task>/{responses*.jsonl,samples.parquet,images.parquet}`` and, last, ``generation.json``.
+``{responses*.jsonl,samples.parquet,images.parquet}`` and, last, ``generation.json`` into the evaluation's folder.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
 from kawhi.evaluation.task_runs import lmms_task, task_name, task_of_cell, task_runs
 from kawhi.evaluation.validity import Limits, check_pass, check_samples
+from kawhi.tiny.drawn_files import tiny_file
 from kawhi.wheels import torchvision_shim
 
 THUMBNAIL = 512
@@ -48,7 +48,7 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     benchmark = load(task)
     if benchmark.require is not None:
         benchmark.require()
-    data = _data_file(folder, entry)
+    data = _data_file(cell, entry, benchmark)
     runs = task_runs(entry)
     policy = None if url else _hugging_face(cell, model)
     samples: list[Sample] = []
@@ -77,14 +77,14 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     )
 
 
-def _data_file(folder: Path, entry: Mapping[str, Any]) -> Path | None:
+def _data_file(cell: DictConfig, entry: Mapping[str, Any], benchmark: Benchmark) -> Path | None:
+    """The file that takes the place of the hub's data set; drawn problems are drawn when they are first asked for."""
     if entry.get("data_file"):
         path = Path(entry["data_file"])
         if not path.is_file():
             raise CellError(f"the data file {path} of {entry['task']} does not exist")
         return path
-    drawn = json.loads((folder.parents[1] / "data.json").read_text()).get(entry["task"])
-    return Path(drawn) if drawn else None
+    return None if benchmark.data else tiny_file(cell, "heldout", entry["problems"], entry["seed"])
 
 
 def _simple_evaluate(cell: DictConfig, lm: Any, task: Any) -> dict[str, Any]:
@@ -214,14 +214,13 @@ def _check_pass(benchmark: Benchmark, samples: list[Sample], results: dict[str, 
     check_pass(samples, texts, float(results["results"][name]["rule,none"]), total / max(1, len(samples)))
 
 
-def main(run: str, task: str, model: str, url: str | None = None) -> None:
+def main(folder: str, model: str, url: str | None = None) -> None:
     os.environ["LMMS_IMAGE_ENCODE_FORMAT"] = "PNG"  # lmms-eval would take JPEG from the user's shell
-    directory = RunDirectory(Path(run))
-    cell = directory.load_config()
-    entry = next(benchmark for benchmark in cell.benchmarks if benchmark.task == task)
-    entry = OmegaConf.to_container(entry, resolve=True)
+    evaluation = RunDirectory(Path(folder))
+    cell = evaluation.load_config()
+    entry: Any = OmegaConf.to_container(cell.benchmarks[0], resolve=True)
     try:
-        generate(cell, directory.evaluation(task), entry, model, url)  # type: ignore[arg-type]
+        generate(cell, evaluation.path, entry, model, url)
     except CellError as error:
         sys.exit(f"CellError: {error}")
 

@@ -31,20 +31,19 @@ def write_heads_record(
     return _write("heads", f"{name}_heads", found, config, model, provenance, command)
 
 
-def write_errors_record(found: dict[str, Any], run: Path, command: str) -> Path | None:
-    """The record of a finished error attribution; ``None`` for a run that has no record itself.
+def write_errors_record(found: dict[str, Any], evaluation: RunDirectory, command: str) -> Path | None:
+    """The record of a finished error attribution; ``None`` for an evaluation that has no record itself.
 
     Args:
         found: :func:`kawhi.probes.error_attribution.attribute`.
-        run: the evaluated run.
+        evaluation: whose wrong answers they are.
     """
-    of = RunDirectory(run).record
-    if not of.exists():
+    if not evaluation.record.exists():
         return None
-    record = json.loads(of.read_text())
+    record = json.loads(evaluation.record.read_text())
     judge = found["judge"]["name"].replace("/", "-")
     config = {"errors": {"of": record["cell"]["hash"], **{key: found[key] for key in ("benchmark", "judge", "rubric")}}}
-    name = f"{record['cell']['name']}_errors_{found['benchmark']}_{judge}"
+    name = f"{record['cell']['name']}_errors_{judge}"
     return _write("errors", name, found, config, record["model"], record["provenance"], command)
 
 

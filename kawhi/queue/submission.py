@@ -58,7 +58,7 @@ def new(
     Args:
         runs: ``paths.runs``.
         folder: the experiment's name.
-        arrays: name -> ``part`` and ``cells``, the latter relative to ``runs``.
+        arrays: name -> ``part``, ``cells``, relative to ``runs``, and the ``evaluations`` that are asked for of each.
     """
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     submission = Submission(runs / FOLDER / name, snapshot)
@@ -116,13 +116,20 @@ def _arrays(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def at_work(runs: Path, tasks: Iterable[Task]) -> dict[tuple[Path, str], Task]:
-    """(run directory, part) -> the task that is queued for it or works on it; tables left out."""
+    """(run directory or evaluation, part) -> the task that is queued for it or works on it; tables left out."""
     found = {}
     for task in tasks:
         of_these = cells_of(runs, task)
         if of_these and of_these[0] != TABLE:
-            found.update({(cell, of_these[0]): task for cell in of_these[1]})
+            part, (cell,) = of_these
+            found.update({(folder, part): task for folder in (cell, *_evaluations_of(runs, task, cell))})
     return found
+
+
+def _evaluations_of(runs: Path, task: Task, cell: Path) -> list[Path]:
+    _, name, array = task.comment.split(":", 2)
+    asked = _arrays(runs / FOLDER / name / "submission.json")[array].get("evaluations", [])
+    return [cell / "eval" / each for each in asked[task.index or 0]] if asked else []
 
 
 def tables_at_work(runs: Path, tasks: Iterable[Task]) -> list[tuple[Task, frozenset[Path]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kawhi.records.hashing import config_hash
-from kawhi.records.schema import MAXIMUM, Record
+from kawhi.records.schema import MAXIMUM, EvaluationRecord, Record
 
 
 def contradictions(record: Record) -> list[str]:
@@ -39,6 +39,8 @@ def _said_twice(record: Record) -> Iterator[str]:
         said |= {f"seeds.{key}": getattr(content.seeds, key) for key in ("data", "rollout", "regions")}
     if content.study == "grounding":
         said["study.image"] = content.grounding.image
+    if content.study == "evaluation":
+        said |= {"benchmark.task": content.task, "evaluation.seed": content.sampling}
     config = dotted(record.config)
     for key, value in said.items():
         if config.get(key, value) != value:
@@ -46,21 +48,15 @@ def _said_twice(record: Record) -> Iterator[str]:
 
 
 def _scores(record: Record) -> Iterator[str]:
-    results = getattr(record, "benchmarks", None)
-    if results is None:
+    if getattr(record, "benchmarks", None):
+        yield f"a {record.study} has no scores of its own: its evaluations have records"  # type: ignore[attr-defined]
+    if not isinstance(record, EvaluationRecord):
         return
-    asked = record.config.get("benchmarks")
-    tasks = {each["task"] for each in asked} if isinstance(asked, list) else set()
-    if missing := sorted(tasks - set(results)):
-        yield f"its config asks for the benchmark {', '.join(missing)}, of which it has no score"
-    if unasked := sorted(set(results) - tasks):
-        yield f"it has a score of {', '.join(unasked)}, for which its config does not ask"
-    for task, result in results.items():
-        most = MAXIMUM.get(task, 100.0)
-        if result.score > most:
-            yield f"benchmarks.{task}.score is {result.score}, and {most:g} is the most that can be"
-        if result.generation.get("n", result.n) != result.n:
-            yield f"benchmarks.{task} scores {result.n} of {result.generation['n']} responses"
+    result, most = record.result, MAXIMUM.get(record.task, 100.0)
+    if result.score > most:
+        yield f"the score of {record.task} is {result.score}, and {most:g} is the most that can be"
+    if result.generation.get("n", result.n) != result.n:
+        yield f"{record.task} scores {result.n} of {result.generation['n']} responses"
 
 
 def _curves(record: Record) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""What a record says, version 2.  Unknown fields, wrong types and numbers that are not finite are refused.
+"""What a record says, version 3.  Unknown fields, wrong types and numbers that are not finite are refused.
 
-A record's ``config`` is everything its numbers depend on (:func:`kawhi.runs.identity.identity`), and ``cell.hash`` is
-that block's hash, so a record proves which configuration it is of.
+A training has a record, and each of its evaluations; :mod:`kawhi.records.join` puts them together again.  A record's
+``config`` is everything its numbers depend on (:mod:`kawhi.runs.identity`), and ``cell.hash`` is that block's hash, so
+a record proves which configuration it is of.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-VERSION = 2
+VERSION = 3
 PROVENANCES = ("measured", "tiny")
 MAXIMUM = {"kawhi_mme": 2800.0}
 """The highest score of benchmarks that are not in percent."""
@@ -51,7 +52,7 @@ class Credit(Part):
 
 
 class Seeds(Part):
-    """``sampling`` is that of the evaluation; the others are of the training."""
+    """``sampling`` is that of an evaluation, where one was joined; the others are of the training."""
 
     data: int
     rollout: int
@@ -255,7 +256,7 @@ class Grounding(Part):
 class Record(Part):
     """What the records of all studies share."""
 
-    schema_version: Literal[2] = Field(alias="schema")
+    schema_version: Literal[3] = Field(alias="schema")
     cell: Cell
     provenance: Literal["measured", "tiny"]
     model: Model
@@ -272,9 +273,10 @@ class TrainingRecord(Record):
     data: str
     seeds: Seeds
     steps: Annotated[int, Field(gt=0)]
-    benchmarks: dict[str, Benchmark]
     training: Training
     health: Health
+    benchmarks: dict[str, Benchmark] = {}
+    """By task, once its evaluations have joined it; a file has none."""
 
 
 class TimingRecord(Record):
@@ -288,7 +290,18 @@ class TimingRecord(Record):
     health: Health
 
 
+class EvaluationRecord(Record):
+    """A model on one benchmark; ``config.of`` says which model: the hash of its training, or of the untrained one."""
+
+    study: Literal["evaluation"]
+    task: str
+    sampling: int
+    result: Benchmark
+
+
 class BaselineRecord(Record):
+    """Evaluations of an untrained model together; no file has one."""
+
     study: Literal["baseline"]
     benchmarks: dict[str, Benchmark]
 
@@ -318,7 +331,7 @@ class ErrorsRecord(Record):
 STUDIES: dict[str, type[Record]] = {
     "training": TrainingRecord,
     "timing": TimingRecord,
-    "baseline": BaselineRecord,
+    "evaluation": EvaluationRecord,
     "grounding": GroundingRecord,
     "heads": HeadsRecord,
     "errors": ErrorsRecord,

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kawhi.base.errors import CellError, sentence
 from kawhi.runs.cell import run_cell
 from kawhi.runs.plan import print_plan
-from kawhi.runs.record import scores_of
+from kawhi.runs.record import score_line
 from kawhi.runs.table_rows import TableError
 
 
@@ -40,10 +40,10 @@ def one_cell(cell: DictConfig) -> None:
     try:
         refuse_a_table()
         refuse_slurm()
-        run = run_cell(cell, overrides=HydraConfig.get().overrides.task)
-        print(f"done: {run.record}")
-        for line in scores_of(json.loads(run.record.read_text())):
-            print(line)
+        place = run_cell(cell, overrides=HydraConfig.get().overrides.task)
+        print(f"done: {place.run.path}")
+        for evaluation in place.evaluations:
+            print(score_line(json.loads(evaluation.record.read_text())))
     except CellError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(getattr(error, "code", 1))

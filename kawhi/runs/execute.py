@@ -1,4 +1,4 @@
-"""One prepared run directory in a process of its own: python -m kawhi.runs.execute RUN_DIRECTORY [train|evaluate]
+"""One prepared cell in a process of its own: python -m kawhi.runs.execute RUN_DIRECTORY [train|evaluate]
 
 What a cluster's job runs: the configuration is the one that was saved when the job was submitted.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -16,7 +17,9 @@ from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import PARTS
 from kawhi.runs import gate
-from kawhi.runs.cell import Status, run_cell
+from kawhi.runs.cell import run_cell
+from kawhi.runs.places import cells_of
+from kawhi.runs.stages import Status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,30 +27,35 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run_directory", type=Path)
     parser.add_argument("part", nargs="?", choices=PARTS)
-    parser.add_argument("--baseline", type=Path, help="run directory of the untrained model, which must pass the gate")
+    parser.add_argument("--evaluations", nargs="+", default=(), metavar="NAME", help="what is asked for of its eval/")
+    parser.add_argument(
+        "--baseline", nargs="+", type=Path, help="evaluations of the untrained model, which must pass the gate"
+    )
     given = parser.parse_args(arguments)
     run_directory = RunDirectory(given.run_directory)
-    cell = run_directory.load_config()
-    try:
-        if given.baseline:
-            _pass_gate(cell, run_directory, RunDirectory(given.baseline))
-        run_cell(cell, given.part)
-    except CellError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return getattr(error, "code", 1)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    evaluations = [run_directory.evaluation(name) for name in given.evaluations]
+    codes = []
+    for cell in cells_of(evaluations) if evaluations else [run_directory.load_config()]:
+        try:
+            if given.baseline:
+                _pass_gate(cell, run_directory, [*map(RunDirectory, given.baseline)])
+            run_cell(cell, given.part)
+        except CellError as error:
+            print(f"error: {error}", file=sys.stderr)
+            codes.append(getattr(error, "code", 1))
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            return 130
+    return next(iter(codes), 0)
 
 
-def _pass_gate(cell: DictConfig, run_directory: RunDirectory, baseline: RunDirectory) -> None:
+def _pass_gate(cell: DictConfig, run_directory: RunDirectory, baseline: Sequence[RunDirectory]) -> None:
     """Raises:
     CellError: the untrained model was not evaluated, or does not have the paper's score.
     """
     try:
-        if not baseline.record.exists():
-            raise CellError(f"the untrained model was not evaluated: {baseline.path} has no record")
+        if missing := [str(each.path) for each in baseline if not each.record.exists()]:
+            raise CellError(f"the untrained model was not evaluated: {', '.join(missing)} has no record")
         gate.compare(cell, baseline)
     except CellError as error:
         Status(run_directory, cell.steps).set("failed", reason=str(error))

@@ -68,18 +68,18 @@ def gated(cell: DictConfig) -> bool:
     return trains(cell) and evaluates(cell) and bool(_expected(cell))
 
 
-def findings(cell: DictConfig, baseline: RunDirectory) -> list[Finding]:
-    """The record of a baseline cell against the scores that ``cell.gate`` expects."""
-    record = json.loads(baseline.record.read_text())
+def findings(cell: DictConfig, baseline: Sequence[RunDirectory]) -> list[Finding]:
+    """The records of an untrained model's evaluations against the scores that ``cell.gate`` expects."""
+    records = {each.task: json.loads(each.record.read_text()) for each in baseline}
     found = []
     for task, paper in _expected(cell).items():
-        measured = record["benchmarks"][task]
+        measured = records[task]["result"]
         low, high = interval(paper, measured["problems"], cell.gate.confidence)
         found.append(Finding(cell.model.name, task, measured["score"], paper, low, high))
     return found
 
 
-def compare(cell: DictConfig, baseline: RunDirectory) -> None:
+def compare(cell: DictConfig, baseline: Sequence[RunDirectory]) -> None:
     """Prints the findings.
 
     Raises:
@@ -88,7 +88,7 @@ def compare(cell: DictConfig, baseline: RunDirectory) -> None:
     found = findings(cell, baseline)
     print("\n".join(str(finding) for finding in found), flush=True)
     if cell.gate.stop:
-        refuse(found, baseline.path / "eval")
+        refuse(found, baseline[0].path.parent)
 
 
 def refuse(found: Sequence[Finding], where: Path) -> None:

@@ -19,10 +19,10 @@ def where_to_look(paths: Iterable[Path], *, status: bool = True) -> list[str]:
     A cell that has alpha is taken before one that has none.  No line at all when no cell is finished.
 
     Args:
-        paths: run directories.
+        paths: run directories of cells that are done.
         status: whether to name ``kawhi status``, too.
     """
-    done = sorted((path for path in paths if (path / "record.json").exists()), key=_finished, reverse=True)[:_LOOKS]
+    done = sorted(paths, key=_finished, reverse=True)[:_LOOKS]
     lines = [_status(done[0])] if done and status else []
     if sampled := next((path for path in done if any(path.glob("eval/*/samples.parquet"))), None):
         lines.append(_line("a page of its samples", "samples", _short(sampled)))
@@ -45,7 +45,8 @@ def _status(path: Path) -> str:
 
 
 def _finished(path: Path) -> float:
-    return (path / "record.json").stat().st_mtime
+    records = (path / "record.json", *path.glob("eval/*/record.json"))
+    return max((record.stat().st_mtime for record in records if record.exists()), default=0.0)
 
 
 def _has_alpha(step: Path) -> bool:

@@ -1,4 +1,8 @@
-"""What makes two cells the same: everything that changes their numbers, and nothing else."""
+"""What makes two trainings the same, and two evaluations: everything that changes their numbers, and nothing else.
+
+A training does not depend on how its model is evaluated, nor an evaluation on more than the model, its benchmark, the
+decoding and the judge.  Names of files and modules of our own code are no part of either.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError, DataMissing
-from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import stages_of
 from kawhi.data.sources import NAMES
-from kawhi.evaluation.benchmark import is_judged
+from kawhi.evaluation.benchmark import is_judged, load
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.records.hashing import config_hash
 from kawhi.tiny.fingerprint import generator_fingerprint
 
-NUMBERS = (
+OF_TRAINING = (
     "model",
     "algorithm",
     "credit",
     "kawhi",
     "data",
-    "benchmarks",
-    "evaluation",
-    "judge",
     "seeds",
     "steps",
     "study",
@@ -35,15 +35,15 @@ NUMBERS = (
     "verl_new",
     "environment",
 )
-"""Blocks of the configuration that change numbers; paths, limits, launchers and the experiment's name do not."""
+"""Blocks of the configuration that change what is trained; paths, limits, launchers and the table's name do not."""
 
 DEPENDS_ON = {
-    "training": NUMBERS,
-    "timing": tuple(name for name in NUMBERS if name not in ("benchmarks", "evaluation", "judge")),
-    "baseline": ("model", "benchmarks", "evaluation", "judge", "study"),
+    "training": OF_TRAINING,
+    "timing": OF_TRAINING,
+    "baseline": ("model", "study"),
     "grounding": ("model", "credit", "kawhi", "data", "seeds", "study"),
 }
-"""Blocks that each study's numbers depend on."""
+"""Blocks that each study's numbers depend on, its evaluations left out."""
 
 WITHOUT_EFFECT = (
     "evaluation.server.timeout",
@@ -58,11 +58,15 @@ WITHOUT_EFFECT = (
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
     "model.query_heads",
+    "credit.label",
+    "algorithm.label",
 )
 """Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, and how many
 heads a model has is a fact of its weights."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
+
+_OWN = ("pkg://kawhi", "kawhi.")
 
 _SMALL = 256 * 2**20
 _BLOCK, _BLOCKS = 2**18, 64  # training moves every weight, so that samples tell two models apart
@@ -70,46 +74,80 @@ _BESIDE_WEIGHTS = ("config.json", "generation_config.json", "tokenizer*", "*.jin
 
 
 def identity(cell: DictConfig) -> dict[str, Any]:
-    """The resolved part of a configuration that its numbers depend on, with a fingerprint of the model's weights.
+    """The resolved part of a configuration that its run directory's numbers depend on, with what its model weighs.
 
     Raises:
         CellError: a study, a model or a data file that does not exist.
     """
     resolved: Any = OmegaConf.to_container(cell, resolve=True)
-    stages_of(resolved["study"]["name"])  # refuses a study that does not exist
-    part: dict[str, Any] = {name: resolved[name] for name in DEPENDS_ON[resolved["study"]["name"]]}
-    part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
+    study = resolved["study"]["name"]
+    stages_of(study)  # refuses a study that does not exist
+    part = _without_own_names({name: resolved[name] for name in DEPENDS_ON[study]})
+    part["scale"] = _scale(resolved)
     if "environment" in part:
-        part["environment"] = {key: value for key, value in resolved["environment"].items() if key not in QUIET}
-    for key in WITHOUT_EFFECT:
-        _remove(part, key.split("."))
-    for block in ("credit", "algorithm"):
-        part.get(block, {}).pop("label", None)
-    _fingerprint_benchmarks(part)
-    _fingerprint_data(part, drawn=resolved["data"]["name"] == "tiny")
-    part["model"]["weights"] = weights_fingerprint(part["model"].pop("path"))
+        part["environment"] = {key: value for key, value in part["environment"].items() if key not in QUIET}
+    _remove_without_effect(part)
+    if "data" in part:
+        _fingerprint_data(part["data"])
+    part["model"] = _model(resolved, study)
     return part
 
 
-def _fingerprint_benchmarks(part: dict[str, Any]) -> None:
-    """Puts the hash of a benchmark's file in its path's place, and leaves of the judge what decides a verdict."""
-    benchmarks = part.get("benchmarks", [])
-    for benchmark in benchmarks:
-        benchmark.pop("title", None)
-        if benchmark.get("data_file"):
-            path = Path(benchmark["data_file"])
-            if not path.is_file():
-                raise CellError(f"the data_file {path} of {benchmark['task']} does not exist")
-            benchmark["data_file"] = _file_fingerprint(path)
-    if judge := _judge(part.pop("judge", None), [benchmark["task"] for benchmark in benchmarks]):
+def evaluation_identity(cell: DictConfig, benchmark: Any, evaluated: str) -> dict[str, Any]:
+    """The resolved part of a configuration that one score depends on: whose it is, how it was made, and who judged it.
+
+    Args:
+        benchmark: an entry of the cell's ``benchmarks``.
+        evaluated: the cell's own hash.
+
+    Raises:
+        CellError: a model or a data file that does not exist.
+    """
+    resolved: Any = OmegaConf.to_container(cell, resolve=True)
+    asked: Any = OmegaConf.to_container(benchmark, resolve=True)
+    part: dict[str, Any] = {
+        "study": {"name": "evaluation"},
+        "of": {"study": resolved["study"]["name"], "hash": evaluated},
+        "scale": _scale(resolved),
+        "model": _model(resolved, "baseline"),
+        "benchmark": _benchmark(asked),
+        "evaluation": resolved["evaluation"],
+    }
+    _remove_without_effect(part)
+    if judge := _judge(resolved["judge"], asked["task"]):
         part["judge"] = judge
+    return part
 
 
-def _fingerprint_data(part: dict[str, Any], *, drawn: bool) -> None:
+def _scale(resolved: dict[str, Any]) -> dict[str, Any]:
+    return {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
+
+
+def _model(resolved: dict[str, Any], study: str) -> dict[str, Any]:
+    """A model and the fingerprint of its weights; of one that is only evaluated, without its heads."""
+    model = {key: value for key, value in resolved["model"].items() if key not in ("path", "query_heads")}
+    if study == "baseline":
+        model.pop("critical_heads", None)
+    return model | {"weights": weights_fingerprint(resolved["model"]["path"])}
+
+
+def _benchmark(asked: dict[str, Any]) -> dict[str, Any]:
+    """A benchmark with the hash of its file, or of what draws it, in its path's place."""
+    benchmark = {key: value for key, value in asked.items() if key != "title"}
+    if benchmark.get("data_file"):
+        path = Path(benchmark["data_file"])
+        if not path.is_file():
+            raise CellError(f"the data_file {path} of {benchmark['task']} does not exist")
+        benchmark["data_file"] = _file_fingerprint(path)
+    elif not load(benchmark["task"]).data:
+        benchmark["generator"] = generator_fingerprint()
+    return benchmark
+
+
+def _fingerprint_data(data: dict[str, Any]) -> None:
     """Puts the hashes of data files in their paths' places, or that of what draws them."""
-    if drawn:
-        part.setdefault("data", {})["generator"] = generator_fingerprint()
-    data = part.get("data", {})
+    if data["name"] == "tiny":
+        data["generator"] = generator_fingerprint()
     for name in ("train_file", "validation_file"):
         if data.get(name):
             path = Path(data[name])
@@ -118,32 +156,43 @@ def _fingerprint_data(part: dict[str, Any], *, drawn: bool) -> None:
             data[name] = _file_fingerprint(path)
 
 
-def _judge(judge: dict[str, Any] | None, tasks: list[str]) -> dict[str, Any] | None:
-    """What of a judge changes verdicts; ``None`` where exact rules decide everything."""
-    judged = [task for task in tasks if is_judged(task)]
-    if not judged or judge is None:
+def _judge(judge: dict[str, Any] | None, task: str) -> dict[str, Any] | None:
+    """What of a judge changes verdicts; ``None`` where exact rules decide."""
+    if judge is None or not is_judged(task):
         return None
     told = {key: judge.get(key) for key in ("name", "model", "temperature", "retry_temperature", "seed")}
     told["serve"] = None if judge.get("base_url") else judge.get("serve", {}).get("options")
-    return told | {"prompts": {task: prompts_of(task).version for task in judged}}
+    return told | {"prompts": prompts_of(task).version}
 
 
-def _remove(tree: dict[str, Any], keys: list[str]) -> None:
-    for key in keys[:-1]:
-        tree = tree.get(key, {})
-    tree.pop(keys[-1], None)
+def _without_own_names(tree: Any) -> Any:
+    """Without what names a file, a module or a class of this project: those may be renamed, and nothing runs anew.
+
+    What of them changes numbers has a key of its own, such as ``data.reward``.
+    """
+    if not isinstance(tree, dict):
+        return tree
+    named = ("path", "name") if _is_own(tree.get("path")) else ()
+    kept = {key: value for key, value in tree.items() if key not in named and not _is_own(value)}
+    return {key: _without_own_names(value) for key, value in kept.items()}
+
+
+def _is_own(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_OWN)
+
+
+def _remove_without_effect(part: dict[str, Any]) -> None:
+    for key in WITHOUT_EFFECT:
+        *above, last = key.split(".")
+        tree = part
+        for name in above:
+            tree = tree.get(name, {})
+        tree.pop(last, None)
 
 
 def cell_hash(cell: DictConfig) -> str:
     """12 hexadecimal digits of :func:`identity`."""
     return config_hash(identity(cell))
-
-
-def directory_of(cell: DictConfig) -> RunDirectory:
-    """The folder of a cell: an existing one with its hash, whichever experiment made it, else a new one's path."""
-    # Absolute, because processes are found by it: two checkouts must not end each other's.
-    runs = Path(cell.paths.runs).resolve()
-    return RunDirectory(runs / cell.folder / f"{cell_name(cell)}-{cell_hash(cell)}").existing()
 
 
 def cell_name(cell: DictConfig) -> str:

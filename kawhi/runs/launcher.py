@@ -22,10 +22,9 @@ from kawhi.base.devices import VISIBLE, Devices, gpus_needed
 from kawhi.base.errors import CellError
 from kawhi.base.processes import die_with_parent, end_stragglers
 from kawhi.base.resources import GIB, available_memory, memory_needed
-from kawhi.base.rundir import RunDirectory
 from kawhi.runs import gate
 from kawhi.runs.composing import composed, labels, untrained
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import Place, place_of
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import environment
 from kawhi.runs.views import CellView, SweepView
@@ -39,19 +38,25 @@ class Work:
     """A cell that is to run.
 
     Attributes:
-        path: its run directory.
+        place: its folders.
         overrides: what Hydra gets for it.
         gpus: how many it takes for itself.
     """
 
-    path: Path
+    place: Place
     overrides: list[str]
     gpus: int
+
+    @property
+    def path(self) -> Path:
+        """Its run directory, in which one process works at a time."""
+        return self.place.run.path
 
 
 class Running(NamedTuple):
     """A cell's process, where its stderr goes, and the GPUs that are its own until it ends."""
 
+    work: Work
     process: subprocess.Popen
     errors: IO[bytes]
     gpus: list[str]
@@ -71,19 +76,19 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     """
     cells = [composed(loader, sweep, list(overrides)) for overrides in job_overrides]
     try:
-        folders = [directory_of(cell) for cell in cells]
-        missing = _missing(cells, folders, job_overrides)
-        for folder, cell in zip(folders, cells, strict=True):
-            if folder.path in missing:  # a finished cell was found valid, and to find it again takes torch
+        places = [place_of(cell) for cell in cells]
+        missing = _missing(cells, places, job_overrides)
+        for place, cell in zip(places, cells, strict=True):
+            if place in missing:  # a finished cell was found valid, and to find it again takes torch
                 validate(cell)
         devices = Devices.for_cells([work.gpus for work in missing.values()])
         forks = bool(missing) and cells[0].scale.device == "cpu"  # processes that have touched a GPU cannot be forked
-        with fork_server.running(environment(cells[0], folders[0].path / "unused"), wanted=forks):
+        with fork_server.running(environment(cells[0], places[0].run.path / "unused"), wanted=forks):
             most = _side_by_side(cells[0], parallel)
             code = _pass_gates(loader, sweep, cells, job_overrides, devices, most)
             if not code:
                 print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
-                views = [CellView(label, folder.path) for label, folder in zip(labels(cells), folders, strict=True)]
+                views = [CellView(label, place) for label, place in zip(labels(cells), places, strict=True)]
                 code = _run(list(missing.values()), views, cells[0].folder, most, devices)
     except CellError as error:
         sys.exit(f"error: {error}")
@@ -95,13 +100,13 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
 
 
 def _missing(
-    cells: Iterable[DictConfig], folders: Iterable[RunDirectory], overrides: Iterable[Sequence[str]]
-) -> dict[Path, Work]:
-    """What is to be done, by run directory: those without a record, each once."""
+    cells: Iterable[DictConfig], places: Iterable[Place], overrides: Iterable[Sequence[str]]
+) -> dict[Place, Work]:
+    """What is to be done: the cells without all their records, each once."""
     return {
-        folder.path: Work(folder.path, list(words), gpus_needed(cell))
-        for cell, folder, words in zip(cells, folders, overrides, strict=True)
-        if not folder.record.exists()
+        place: Work(place, list(words), gpus_needed(cell))
+        for cell, place, words in zip(cells, places, overrides, strict=True)
+        if not place.done
     }
 
 
@@ -130,19 +135,18 @@ def _pass_gates(
     gated = [
         untrained(overrides)
         for cell, overrides in zip(cells, job_overrides, strict=True)
-        if gate.gated(cell) and not directory_of(cell).record.exists()
+        if gate.gated(cell) and not place_of(cell).trained
     ]
     asked = [composed(loader, sweep, words) for words in gated]
-    baselines = {directory_of(cell): cell for cell in asked}
-    missing = _missing(asked, map(directory_of, asked), gated)
+    baselines = {place_of(cell): cell for cell in asked}
+    missing = _missing(asked, baselines, gated)
     if missing:
         print(f"{len(missing)} untrained models to evaluate before anything is trained", flush=True)
-        views = [CellView(f"{cell.model.name}, untrained", each.path) for each, cell in baselines.items()]
-        views = [view for view in views if view.path in missing]
+        views = [CellView(f"{baselines[each].model.name}, untrained", each) for each in missing]
         if code := _run(list(missing.values()), views, "baselines", parallel, devices):
             return code
-    for folder, baseline in baselines.items():
-        gate.compare(baseline, folder)
+    for place, baseline in baselines.items():
+        gate.compare(baseline, place.evaluations)
     return 0
 
 
@@ -150,23 +154,23 @@ def _run(missing: Sequence[Work], views: list[CellView], title: str, parallel: i
     """Runs cells side by side; returns the exit code of the first that failed."""
     if not missing:
         return 0
-    index = {view.path: i for i, view in enumerate(views)}
+    index = {view.place: i for i, view in enumerate(views)}
     lanes = _Lanes(list(missing), parallel, devices)
     try:
         with SweepView(views, title) as view:
             while lanes.waiting or lanes.running:
                 lanes.fill()
                 time.sleep(_POLL_SECONDS)
-                view.update({index[path] for path in lanes.running})
+                view.update({index[place] for place in lanes.places})
                 if lanes.clear():
-                    view.update({index[path] for path in lanes.running})
+                    view.update({index[place] for place in lanes.places})
     except KeyboardInterrupt:
         print("stopping; the same command will go on from here", file=sys.stderr)
         return 130
     finally:
         _stop(lanes.running)
-    for path, (_, message) in lanes.failed.items():
-        print(f"failed: {views[index[path]].label}: {message or 'no message'}", file=sys.stderr)
+    for place, (_, message) in lanes.failed.items():
+        print(f"failed: {views[index[place]].label}: {message or 'no message'}", file=sys.stderr)
     return next((code if code > 0 else 1 for code, _ in lanes.failed.values()), 0)
 
 
@@ -178,25 +182,34 @@ class _Lanes:
     parallel: int
     devices: Devices
     running: dict[Path, Running] = field(default_factory=dict)
-    failed: dict[Path, tuple[int, str]] = field(default_factory=dict)
+    failed: dict[Place, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def places(self) -> list[Place]:
+        """Those that run."""
+        return [cell.work.place for cell in self.running.values()]
 
     def fill(self) -> None:
-        """Starts what there is room for, in order: a cell of many GPUs is not overtaken for ever by those of few."""
-        while self.waiting and len(self.running) < self.parallel:
-            gpus = self.devices.take(self.waiting[0].gpus)
-            if gpus is None:
+        """Starts what there is room for, in order: a cell of many GPUs is not overtaken for ever by those of few.
+
+        Two cells that share a training take turns.
+        """
+        while len(self.running) < self.parallel:
+            work = next((work for work in self.waiting if work.path not in self.running), None)
+            gpus = self.devices.take(work.gpus) if work else None
+            if work is None or gpus is None:
                 return
-            work = self.waiting.pop(0)
-            self.running[work.path] = _start(work.overrides, gpus)
+            self.waiting.remove(work)
+            self.running[work.path] = _start(work, gpus)
 
     def clear(self) -> list[Path]:
         """Notes which cells have ended and how; returns them."""
         ended = [path for path, cell in self.running.items() if cell.process.poll() is not None]
         for path in ended:
-            process, errors, gpus = self.running.pop(path)
+            work, process, errors, gpus = self.running.pop(path)
             self.devices.give_back(gpus)
             if process.returncode:
-                self.failed[path] = process.returncode, _said(errors)
+                self.failed[work.place] = process.returncode, _said(errors)
             errors.close()
         return ended
 
@@ -208,11 +221,11 @@ def _said(errors: IO[bytes]) -> str:
 
 def _stop(running: dict[Path, Running], patience: float = 20) -> None:
     """Interrupts the cells, which end their stages and say so in their status; then makes sure."""
-    for process, *_ in running.values():
+    for _, process, *_ in running.values():
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + patience
-    for path, (process, *_) in running.items():
+    for path, (_, process, *_) in running.items():
         try:
             process.wait(timeout=max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -224,10 +237,10 @@ def _stop(running: dict[Path, Running], patience: float = 20) -> None:
     running.clear()
 
 
-def _start(overrides: list[str], gpus: list[str]) -> Running:
+def _start(work: Work, gpus: list[str]) -> Running:
     errors = tempfile.TemporaryFile()  # a pipe that nobody reads would stop a talkative cell  # noqa: SIM115
     process = subprocess.Popen(
-        _command(overrides),
+        _command(work.overrides),
         env={**os.environ, VISIBLE: ",".join(gpus)} if gpus else None,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -235,7 +248,7 @@ def _start(overrides: list[str], gpus: list[str]) -> Running:
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
-    return Running(process, errors, gpus)
+    return Running(work, process, errors, gpus)
 
 
 def _command(overrides: list[str]) -> list[str]:

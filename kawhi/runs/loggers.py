@@ -23,7 +23,7 @@ _START_SECONDS = 30
 class NotSent(CellError):
     """Scores that did not arrive."""
 
-    code = 75  # try again: kawhi.runs.cell.TRY_AGAIN
+    code = 75  # try again: kawhi.runs.stages.TRY_AGAIN
 
 
 def validate_logger(cell: DictConfig) -> None:

@@ -14,9 +14,10 @@ from omegaconf import DictConfig
 from kawhi.base.checkout import configuration_folder
 from kawhi.base.errors import DataMissing
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import trains
+from kawhi.base.stage import evaluates, trains
 from kawhi.runs.composing import compose_cells, labels
-from kawhi.runs.identity import cell_name, directory_of
+from kawhi.runs.identity import cell_name
+from kawhi.runs.places import Place, place_of
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.validation import validate
@@ -31,6 +32,7 @@ class PlannedCell:
         label: what the cell is called in its table.
         overrides: what Hydra gets for it.
         path: its run directory; with ``<hash>`` at the end while its data file is missing.
+        evaluations: their folders, and whether each is done; of a cell whose data file is missing as many as it has.
         state: ``done``, ``waiting``, a stage, or what is missing.
         fate: what a launch would do with it: it is ``done``, ``busy`` (queued or running) or ``missing``.
         command: the command line of verl with its environment; ``None`` for a cell that trains nothing.
@@ -42,6 +44,7 @@ class PlannedCell:
     label: str
     overrides: list[str]
     path: Path
+    evaluations: dict[Path, bool]
     state: str
     fate: str
     command: str | None
@@ -58,21 +61,21 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
     """
     cells, rows = compose_cells(conf, overrides)
     measured = _measured_seconds(Path(cells[0].paths.records))
-    directories = [_directory(cell) for cell in cells]
-    states, _ = states_of(Path(cells[0].paths.runs), [found.path for found in directories if found])
+    places = [_place(cell) for cell in cells]
+    states, _ = states_of(Path(cells[0].paths.runs), [place.run.path for place in places if place])
     return [
-        _planned(cell, row, label, directory, states, measured)
-        for cell, row, label, directory in zip(cells, rows, labels(cells), directories, strict=True)
+        _planned(cell, row, label, place, states, measured)
+        for cell, row, label, place in zip(cells, rows, labels(cells), places, strict=True)
     ]
 
 
-def _directory(cell: DictConfig) -> RunDirectory | None:
+def _place(cell: DictConfig) -> Place | None:
     """Of a cell that could run; ``None`` while its data file, on which its hash depends, is missing."""
     validate(cell)
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
     try:
-        return directory_of(cell)
+        return place_of(cell)
     except DataMissing:
         return None
 
@@ -81,20 +84,21 @@ def _planned(
     cell: DictConfig,
     row: list[str],
     label: str,
-    directory: RunDirectory | None,
+    place: Place | None,
     states: dict[Path, CellState],
     measured: dict[tuple, tuple[float, str]],
 ) -> PlannedCell:
-    if directory:
-        found = states[directory.path]
-        fate = "busy" if found.state in ("running", "queued") or found.awaited else found.state
-        state, fate = found.shown, fate if fate in ("done", "busy") else "missing"
+    if place:
+        directory, evaluations = place.run, {each.path: each.record.exists() for each in place.evaluations}
+        state, fate = _state_and_fate(place, states[directory.path])
     else:
         directory = RunDirectory(Path(cell.paths.runs) / cell.folder / f"{cell_name(cell)}-<hash>")
+        evaluations = {directory.evaluation(f"{each.task}-{label}").path: False for each in cell.benchmarks}
         state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
     device = cell.scale.device
+    told = (label, row, directory.path, evaluations if evaluates(cell) else {}, state, fate)
     if not trains(cell):
-        return PlannedCell(label, row, directory.path, state, fate, None, None, "nothing is trained", device)
+        return PlannedCell(*told, None, None, "nothing is trained", device)
     files = training_files(cell, make=False)
     words = command(
         cell, train_file=files["train"], validation_file=files["validation"], checkpoints=directory.checkpoints
@@ -107,7 +111,19 @@ def _planned(
     seconds, source = measured.get(_kind(cell), (assumed, stated.source))
     devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
     hours = cell.steps * seconds * devices / 3600
-    return PlannedCell(label, row, directory.path, state, fate, line, hours, source, device)
+    return PlannedCell(*told, line, hours, source, device)
+
+
+def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
+    """Where a cell stands, and what a launch would do with it."""
+    if place.done:
+        return "done", "done"
+    if found.state in ("running", "queued") or found.awaited:
+        return found.shown, "busy"
+    if not place.evaluations or not place.trained:
+        return found.shown, "missing"
+    of = f"{len(place.missing)} of {len(place.evaluations)} evaluations"
+    return f"{found.shown if found.state in ('failed', 'lost', 'stopped') else 'trained'}, {of} missing", "missing"
 
 
 def _kind(cell: DictConfig) -> tuple[str | None, ...]:
@@ -142,13 +158,24 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool
     lines = [] if short else [line for number, cell in enumerate(plan, 1) for line in _described(number, cell)]
     fates = Counter(cell.fate for cell in plan)
     counted = f"{len(plan)} cells, {fates['done']} done, {fates['busy']} queued or running, {fates['missing']} missing"
-    lines += [f"{' '.join(overrides) or 'defaults'}: {counted}", ""]
+    lines += [f"{' '.join(overrides) or 'defaults'}: {counted}", _apart(plan), ""]
     width = max(len(cell.label) for cell in plan)
     lines += [
         f"{number:3d}  {cell.label:{width}}  {_hours(cell.device_hours):>10}  {_stands(cell)}"
         for number, cell in enumerate(plan, 1)
     ]
     return "\n".join([*lines, "", *_sum(plan)])
+
+
+def _apart(plan: Sequence[PlannedCell]) -> str:
+    """Trainings and evaluations, each once though several cells have it."""
+    unknown = {cell.path for cell in plan if cell.path.name.endswith("<hash>")}  # any two of them may differ
+    trainings = {cell.label if cell.path in unknown else cell.path: cell for cell in plan if cell.command}
+    trained = sum(cell.fate == "done" or "trained" in cell.state for cell in trainings.values())
+    evaluations = {path: done for cell in plan for path, done in cell.evaluations.items()}
+    return (
+        f"{len(trainings)} trainings, {trained} done; {len(evaluations)} evaluations, {sum(evaluations.values())} done"
+    )
 
 
 def _described(number: int, cell: PlannedCell) -> list[str]:

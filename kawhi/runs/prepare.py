@@ -1,4 +1,4 @@
-"""Stage ``prepare``: the data files of a cell, made once and shared by all cells that need the same ones."""
+"""Stage ``prepare``: the data files of a training, made once and shared by all that need the same ones."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from omegaconf import DictConfig
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import evaluates, stage_main, trains
+from kawhi.base.stage import evaluates, stage_main
 from kawhi.data import schema
 from kawhi.data.example_checks import RULES
 from kawhi.data.file_checks import Tick, check_file
-from kawhi.evaluation.benchmark import load
 from kawhi.runs.evaluation_settings import require_benchmarks
 from kawhi.runs.identity import no_data_file
-from kawhi.tiny.fingerprint import generator_fingerprint
-from kawhi.tiny.world import Split
+from kawhi.tiny.drawn_files import tiny_file
 
 _TOLD_EVERY = 10
 """Seconds."""
 
 
 def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
-    """Writes ``data.json``: path of the training, validation and benchmark files.
+    """Writes ``data.json``: path of the training and validation files, or of the problems of a study.
 
     Raises:
         CellError: a file that is missing or that training cannot use; the message names the rows.
@@ -38,7 +36,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     if cell.study.name == "grounding":
         files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
     else:
-        files = (training_files(cell) if trains(cell) else {}) | (benchmark_files(cell) if evaluates(cell) else {})
+        files = training_files(cell)
     progress = _Progress(cell, run_directory)
     for path in files.values():
         print(f"{path}: {_checked(Path(path), cell, progress.tick)} rows")
@@ -54,23 +52,6 @@ def training_files(cell: DictConfig, *, make: bool = True) -> dict[str, Path]:
             data.validation_file or tiny_file(cell, "validation", data.validation_problems, data.seed, make=make)
         ),
     }
-
-
-def benchmark_files(cell: DictConfig) -> dict[str, Path]:
-    """The file of each benchmark that is drawn; lmms-eval fetches the data of the others."""
-    drawn = [each for each in cell.benchmarks if not load(each.task).data and not each.get("data_file")]
-    return {each.task: tiny_file(cell, "heldout", each.problems, each.seed) for each in drawn}
-
-
-def tiny_file(cell: DictConfig, split: Split, count: int, seed: int, *, make: bool = True) -> Path:
-    """A split of the tiny world at the model's image size, drawn if asked; the file name tells what is in it."""
-    from kawhi.tiny.dataset import write_split
-
-    name = f"{split}-{count}x{cell.model.image_size}px-s{seed}-{generator_fingerprint()}.parquet"
-    path = Path(cell.paths.data) / "tiny" / name
-    if make and not path.exists():
-        write_split(path, split, count, cell.model.image_size, seed)
-    return path
 
 
 def _checked(path: Path, cell: DictConfig, tick: Tick) -> int:

@@ -1,12 +1,15 @@
-"""Stage ``record``: everything a table needs from a run, in one small JSON file, written last.
+"""Stage ``record``: everything a table needs of a training, or of an evaluation, in one small JSON file, written last.
 
-Two runs of a cell on one machine give the same record but for the block ``run``, which says when, where and how fast,
+    python -m kawhi.runs.record RUN_DIRECTORY [EVALUATION ...]
+
+Two runs of a cell on one machine give the same records but for the block ``run``, which says when, where and how fast,
 and for the ``command`` where the cell was asked for in other words.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,10 @@ from kawhi.base.files import write_json
 from kawhi.base.health import BASE_REWARD, CORRELATION, GRADIENT, KL
 from kawhi.base.made_by import launch_note
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import evaluates, stage_main, trains
+from kawhi.base.stage import trains
+from kawhi.records.hashing import config_hash
 from kawhi.records.schema import VERSION
-from kawhi.runs.identity import cell_hash, cell_name, identity
+from kawhi.runs.identity import cell_hash, cell_name, evaluation_identity, identity
 from kawhi.runs.loggers import send_scores
 from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
 
@@ -45,29 +49,14 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     """The record of a finished run directory (:mod:`kawhi.records.schema`); its ``study`` says of which kind."""
     part = identity(cell)
     content = {
-        "schema": VERSION,
-        "study": cell.study.name,
-        "cell": {"experiment": cell.folder, "name": cell_name(cell), "hash": cell_hash(cell)},
-        "provenance": cell.scale.provenance,
-        "model": {name: part["model"][name] for name in ("name", "family", "weights")},
-        "command": run_directory.command(),
+        **_head(cell, run_directory, part, cell_name(cell)),
         "datasets": data_sets(run_directory, part),
-        "config": part,
+        "credit": {"name": cell.credit.name, "label": cell.credit.label},
+        "data": cell.data.name,
+        "seeds": dict(part["seeds"]),
     }
-    if cell.study.name != "baseline":
-        credit = {"name": cell.credit.name, "label": cell.credit.label}
-        seeds = dict(part["seeds"])
-        if evaluates(cell):
-            seeds["sampling"] = part["evaluation"]["seed"]
-        content |= {"credit": credit, "data": cell.data.name, "seeds": seeds}
     if cell.study.name == "grounding":
         content["grounding"] = json.loads((run_directory.path / "grounding.json").read_text())
-    if evaluates(cell):
-        content["benchmarks"] = {
-            benchmark.task: _benchmark(run_directory.evaluation(benchmark.task), benchmark.title)
-            for benchmark in cell.benchmarks
-        }
-        content["datasets"] |= {task: each["verdicts"]["dataset"] for task, each in content["benchmarks"].items()}
     metrics = run_directory.metrics() if trains(cell) else []
     if trains(cell):
         content |= _training(cell, metrics)
@@ -77,12 +66,39 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     return {**content, "run": _run(cell, run_directory, metrics)}
 
 
-def _benchmark(folder: Path, title: str) -> dict[str, Any]:
-    return {
-        "title": title,
+def build_evaluation(evaluation: RunDirectory) -> dict[str, Any]:
+    """The record of an evaluation that has a score."""
+    cell = evaluation.load_config()
+    (benchmark,) = cell.benchmarks
+    own = cell_hash(cell)
+    part = evaluation_identity(cell, benchmark, own)
+    folder = evaluation.path
+    result = {
+        "title": benchmark.title,
         **json.loads((folder / "score.json").read_text()),
         **verdict_parts(folder),
         "generation": json.loads((folder / "generation.json").read_text()),
+    }
+    return {
+        **_head(cell, evaluation, part, f"{cell_name(cell)}-{own}_{benchmark.task}"),
+        "datasets": {benchmark.task: result["verdicts"]["dataset"]},
+        "task": benchmark.task,
+        "sampling": part["evaluation"]["seed"],
+        "result": result,
+        "run": _run(cell, evaluation, []),
+    }
+
+
+def _head(cell: DictConfig, folder: RunDirectory, part: dict[str, Any], name: str) -> dict[str, Any]:
+    """What all records begin with."""
+    return {
+        "schema": VERSION,
+        "study": part["study"]["name"],
+        "cell": {"experiment": cell.folder, "name": name, "hash": config_hash(part)},
+        "provenance": cell.scale.provenance,
+        "model": {name: part["model"][name] for name in ("name", "family", "weights")},
+        "command": folder.command(),
+        "config": part,
     }
 
 
@@ -175,31 +191,30 @@ def _timing(metrics: list[dict[str, Any]]) -> dict[str, float]:
     return {name: round(sum(row.get(name, 0.0) for row in rows) / len(rows), 5) for name in names}
 
 
-def scores_of(content: dict[str, Any]) -> list[str]:
-    """One line for each benchmark of a record."""
-    return [
-        f"{found['title']}: {found['score']:.2f} (n = {found['n']}, by rule {found['rule_score']:.2f})"
-        for found in content.get("benchmarks", {}).values()
-    ]
+def score_line(content: dict[str, Any]) -> str:
+    """The score of an evaluation's record in a line."""
+    found = content["result"]
+    return f"{found['title']}: {found['score']:.2f} (n = {found['n']}, by rule {found['rule_score']:.2f})"
 
 
 def rebuilt(folder: Path) -> Path:
-    """Writes the record of a finished run again, beside the run and into it; returns the first.
+    """Writes the record of a finished training or evaluation again, beside the run and into it; returns the first.
 
     Raises:
-        CellError: the run is not finished, or its files are no longer those of its cell.
+        CellError: it is not finished, or its files are no longer those of its cell.
     """
-    run_directory = RunDirectory(folder.resolve())
-    if not run_directory.record.exists():
-        raise CellError("the run has no record yet: run its command again")
-    content = build_record(run_directory.load_config(), run_directory)
-    if not folder.resolve().name.endswith(content["cell"]["hash"]):
+    found = RunDirectory(folder.resolve())
+    if not found.record.exists():
+        raise CellError("it has no record yet: run its command again")
+    evaluation = found.path.parent.name == "eval"
+    content = build_evaluation(found) if evaluation else build_record(found.load_config(), found)
+    if not found.path.name.endswith(content["cell"]["hash"]):
         raise CellError(
             f"its files give the hash {content['cell']['hash']}: the model, the data or their code has changed"
         )
-    beside = record_file(run_directory.load_config(), content)
+    beside = record_file(found.load_config(), content)
     write_json(beside, content)
-    write_json(run_directory.record, content)
+    write_json(found.record, content)
     return beside
 
 
@@ -208,18 +223,39 @@ def record_file(cell: DictConfig, content: dict[str, Any]) -> Path:
     return Path(cell.paths.records) / f"{content['cell']['name']}-{content['cell']['hash']}.json"
 
 
-def record(cell: DictConfig, run_directory: RunDirectory) -> None:
-    """Writes the record beside the run and, as the proof that the cell is done, into the run directory last.
-
-    Raises:
-        NotSent: the scores did not reach the cell's logger.  Tables have the record, and the cell is not done: the
-            next run repeats this stage alone.
-    """
+def record(run_directory: RunDirectory) -> None:
+    """Writes a training's record beside the run and, as the proof that it is done, into the run directory last."""
+    cell = run_directory.load_config()
     content = build_record(cell, run_directory)
     write_json(record_file(cell, content), content)
-    send_scores(cell, run_directory.path, content.get("benchmarks", {}))
     write_json(run_directory.record, content)
 
 
+def record_evaluation(evaluation: RunDirectory) -> None:
+    """As :func:`record`, of an evaluation.
+
+    Raises:
+        NotSent: the score did not reach the cell's logger.  Tables have the record, and the evaluation is not done: the
+            next run repeats this alone.
+    """
+    cell = evaluation.load_config()
+    content = build_evaluation(evaluation)
+    write_json(record_file(cell, content), content)
+    send_scores(cell, evaluation.evaluated.path, {content["task"]: content["result"]})
+    write_json(evaluation.record, content)
+
+
+def main(run: str, *names: str) -> None:
+    run_directory = RunDirectory(Path(run))
+    try:
+        for name in names:
+            record_evaluation(run_directory.evaluation(name))
+        if not names:
+            record(run_directory)
+    except CellError as error:
+        print(f"CellError: {error}", file=sys.stderr)
+        sys.exit(getattr(error, "code", 1))
+
+
 if __name__ == "__main__":
-    stage_main(record)
+    main(*sys.argv[1:])

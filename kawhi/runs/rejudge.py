@@ -1,7 +1,7 @@
-"""A run judged again: its responses, another judge, another run directory and record.
+"""Responses judged again: the same ones, another judge, another evaluation of the same model beside the first.
 
-The judge is a part of a cell's identity, so the verdicts of another judge belong to another cell.  Nothing is
-generated: no accelerator, data set or checkpoint is needed.
+The judge is a part of an evaluation's identity.  Nothing is generated: no accelerator, data set or checkpoint of the
+trained model is needed.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kawhi.base.errors import CellError, sentence
 from kawhi.base.files import write_json
+from kawhi.base.made_by import launch_note
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import STAGES, evaluates
-from kawhi.data.schema import atomically
 from kawhi.evaluation.benchmark import load
 from kawhi.evaluation.judge_server import judging, preflight
-from kawhi.evaluation.results import SAMPLES, SCORE, samples_of, score_of
-from kawhi.evaluation.samples import Sample, write_samples
+from kawhi.evaluation.responses_again import copy_responses
+from kawhi.evaluation.results import GENERATION, SCORE, score_of
 from kawhi.evaluation.scoring import score as score_samples
-from kawhi.evaluation.task_runs import task_runs
-from kawhi.runs.cell import Status
-from kawhi.runs.identity import directory_of
-from kawhi.runs.record import record
-
-ORIGIN = "rejudged.json"
-"""In the new run directory: which run its responses are from."""
-
-JUDGED = ("judge", "errors")
-"""Folders in ``eval/<task>`` that follow from the run's own judge: its replies, and the errors in wrong answers."""
+from kawhi.records.hashing import config_hash
+from kawhi.runs.identity import evaluation_identity
+from kawhi.runs.record import record_evaluation
 
 
 @dataclass
@@ -46,12 +37,12 @@ class Rejudged:
     """What came of it.
 
     Attributes:
-        run: the run directory of the other judge.
-        already: whether it was there before, complete.
-        scores: task -> score before (``None`` where the first run had none) and after.
+        evaluations: of the other judge.
+        already: whether they were there before, complete.
+        scores: task -> score before (``None`` where the first judge gave none) and after.
     """
 
-    run: RunDirectory
+    evaluations: list[RunDirectory]
     already: bool
     scores: dict[str, tuple[float | None, float]] = field(default_factory=dict)
 
@@ -91,143 +82,99 @@ def judge_overrides(name: str, settings: Sequence[str]) -> list[str]:
     return [f"judge={name}", *(f"judge.{each.removeprefix('judge.')}" for each in settings)]
 
 
-def rejudge(run: RunDirectory, judge: DictConfig, overrides: Sequence[str] = ()) -> Rejudged:
-    """Judges the responses of a run by another judge.  When it was interrupted, the same call goes on.
+def rejudge(evaluations: Sequence[RunDirectory], judge: DictConfig, overrides: Sequence[str] = ()) -> Rejudged:
+    """Judges responses by another judge.  When it was interrupted, the same call goes on.
 
     Args:
-        run: with the responses to all its benchmarks, judged or not.
+        evaluations: of one model, with all their responses, judged or not.
         judge: the block of the configuration.
         overrides: that give this judge, for the record's command.
 
     Raises:
         CellError: the responses are not complete, the judge failed, or another process is at work.
     """
-    cell = judged_cell(run, judge)
-    _refuse_unjudged(run, cell)
-    target = directory_of(cell)
-    if target.record.exists():
-        return Rejudged(target, already=True)
-    _refuse(run, target, cell)
-    preflight(OmegaConf.to_container(cell.judge, resolve=True))
-    with target.locked(), Status(target, cell.steps).until("done") as status:
-        status.set("evaluate")
-        copy_responses(run, target, cell, overrides)
-        scores = _judge_all(run, target, cell)
-        start = time.monotonic()
-        record(cell, target)
-        write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
-    return Rejudged(target, already=False, scores=scores)
+    judged = [each for each in evaluations if load(each.task).judged]
+    if not judged:
+        raise CellError(f"no benchmark of {evaluations[0].evaluated.path} asks a judge: their scores are by rule")
+    cells = {each: judged_cell(each, judge) for each in judged}
+    targets = {each: _target(each, cell) for each, cell in cells.items()}
+    for each, target in targets.items():
+        _refuse(each, target)
+    missing = [each for each, target in targets.items() if not target.record.exists()]
+    if not missing:
+        return Rejudged([*targets.values()], already=True)
+    preflight(OmegaConf.to_container(judge, resolve=True))
+    with judged[0].evaluated.locked():
+        for each in missing:
+            _begin(each, targets[each], cells[each], overrides)
+        _judge(judged[0].evaluated, judge, [targets[each] for each in missing])
+        scores = {each.task: _before_and_after(each, target) for each, target in targets.items()}
+    return Rejudged([*targets.values()], already=False, scores=scores)
 
 
-def judged_cell(run: RunDirectory, judge: DictConfig) -> DictConfig:
-    """The run's configuration with another judge; of a run that was moved, with paths that moved along.
+def judged_cell(evaluation: RunDirectory, judge: DictConfig) -> DictConfig:
+    """The evaluation's configuration with another judge; of one that was moved, with paths that moved along.
 
     Raises:
-        CellError: the judge's block refers to what the run's configuration does not have.
+        CellError: the judge's block refers to what the evaluation's configuration does not have.
     """
-    cell = run.load_config()
+    cell = evaluation.load_config()
     cell.judge = OmegaConf.to_container(judge, resolve=False)
     try:
         OmegaConf.resolve(cell)
     except OmegaConfBaseException as error:
-        raise CellError(f"the judge's settings do not fit this run: {sentence(error)}") from error
-    is_at, was_at = run.path.resolve().parents[1], Path(cell.paths.runs).resolve()
+        raise CellError(f"the judge's settings do not fit this evaluation: {sentence(error)}") from error
+    is_at, was_at = evaluation.evaluated.path.resolve().parents[1], Path(cell.paths.runs).resolve()
     for name in cell.paths:
         moved = os.path.relpath(Path(cell.paths[name]).resolve(), was_at)
         cell.paths[name] = os.path.normpath(is_at / moved)
     return cell
 
 
-def _refuse_unjudged(run: RunDirectory, cell: DictConfig) -> None:
-    if not evaluates(cell):
-        raise CellError(f"{run.path} is a {cell.study.name} run: it has no benchmarks, so there is nothing to judge")
-    if not any(load(each.task).judged for each in cell.benchmarks):
-        raise CellError(f"no benchmark of {run.path} asks a judge: their scores are by rule")
+def _target(evaluation: RunDirectory, cell: DictConfig) -> RunDirectory:
+    own = evaluation.evaluated.path.name.rpartition("-")[2]
+    found = config_hash(evaluation_identity(cell, cell.benchmarks[0], own))
+    return evaluation.evaluated.evaluation(f"{evaluation.task}-{found}")
 
 
-def _refuse(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> None:
-    if target.path.resolve() == run.path.resolve():
-        raise CellError(f"{run.path} has this judge already but is not finished: run its own command again")
-    for stage in before_evaluation(cell):
-        if not run.stage(stage).exists():
-            raise CellError(f"{run.path} has not finished its stage {stage}: run its own command again first")
-    for each in cell.benchmarks:
-        entry: Any = OmegaConf.to_container(each, resolve=True)
-        expected = sum(part.problems for part in task_runs(entry))
-        if (found := len(samples_of(run, each.task))) != expected:
-            raise CellError(f"{run.path} has {found} of {expected} responses to {each.task}: finish it first")
-    if target.config.exists():
-        origin = target.path / ORIGIN
-        if not origin.exists():
-            raise CellError(f"{target.path} is a run of this judge with responses of its own: run its command again")
-        begun = json.loads(origin.read_text())["from"]
-        if begun != _name(run):
-            raise CellError(f"{target.path} was begun with the responses of {begun}: rejudge that run to finish it")
+def _refuse(evaluation: RunDirectory, target: RunDirectory) -> None:
+    if target == evaluation and not target.record.exists():
+        raise CellError(f"{evaluation.path} has this judge already but is not finished: run its own command again")
+    if not (evaluation.path / GENERATION).exists():
+        raise CellError(f"{evaluation.path} does not have all responses: finish it first")
 
 
-def before_evaluation(cell: DictConfig) -> tuple[str, ...]:
-    """The stages that a rejudged run has from the first one."""
-    stages = STAGES[cell.study.name]
-    return stages[: stages.index("evaluate")]
+def _begin(evaluation: RunDirectory, target: RunDirectory, cell: DictConfig, overrides: Sequence[str]) -> None:
+    target.save_config(cell, _other_judge(evaluation, overrides))
+    target.add_launch(launch_note("evaluate"))
+    if not (target.path / GENERATION).exists():
+        copy_responses(evaluation, target)
 
 
-def _name(run: RunDirectory) -> str:
-    return f"{run.path.resolve().parent.name}/{run.path.resolve().name}"
-
-
-def copy_responses(run: RunDirectory, target: RunDirectory, cell: DictConfig, overrides: Sequence[str]) -> None:
-    """Everything of a run but its weights, verdicts, scores and record; what was copied before stays as it is."""
-    write_json(target.path / ORIGIN, {"from": _name(run)})
-    target.save_config(cell, _other_judge(run, overrides))
-    stages = [run.stage(stage) for stage in before_evaluation(cell)]
-    metrics = sorted((run.path / "train").glob("metrics-*.jsonl"))
-    for source in (run.path / "data.json", *metrics, run.merge_report, *stages):
-        if source.exists():
-            _copy(source, target.path / source.relative_to(run.path))
-    for each in cell.benchmarks:
-        folder, to = run.evaluation(each.task), target.evaluation(each.task)
-        if (to / SAMPLES).exists():
-            continue  # perhaps judged in part
-        for source in filter(Path.is_file, sorted(folder.rglob("*"))):
-            name = source.relative_to(folder)
-            # A dot: left by a writer that was killed.
-            if name.parts[0] not in (SAMPLES, SCORE, *JUDGED) and not any(part[0] == "." for part in name.parts):
-                _copy(source, to / name)
-        write_samples(to / SAMPLES, [without_verdict(sample) for sample in samples_of(run, each.task)])
-
-
-def _other_judge(run: RunDirectory, overrides: Sequence[str]) -> list[str] | None:
-    """The run's own overrides with another judge; ``None`` where either is not known."""
-    if not overrides or not run.overrides.exists():
+def _other_judge(evaluation: RunDirectory, overrides: Sequence[str]) -> list[str] | None:
+    """The evaluation's own overrides with another judge; ``None`` where either is not known."""
+    if not overrides or not evaluation.overrides.exists():
         return None
-    own = json.loads(run.overrides.read_text())
+    own = json.loads(evaluation.overrides.read_text())
     return [*(each for each in own if not re.match(r"[+~]*judge[.=@]", each)), *overrides]
 
 
-def _copy(source: Path, to: Path) -> None:
-    with atomically(to) as temporary:
-        shutil.copyfile(source, temporary)
+def _judge(run: RunDirectory, judge: DictConfig, targets: Sequence[RunDirectory]) -> None:
+    """Scores and records each; those that have a score already are only recorded."""
+    unscored = [each for each in targets if not (each.path / SCORE).exists()]
+    if unscored:
+        block: Any = OmegaConf.to_container(judge, resolve=True)
+        with judging(block, log=run.log("judge")) as server:
+            for number, each in enumerate(unscored, 1):
+                print(f"[{number}/{len(unscored)}] {each.task}", flush=True)
+                start = time.monotonic()
+                score_samples(each.path, load(each.task), server)
+                write_json(each.stage("score"), {"seconds": round(time.monotonic() - start, 3), "memory_gib": None})
+    for each in targets:
+        record_evaluation(each)
 
 
-def without_verdict(sample: Sample) -> Sample:
-    """As before any judge saw it."""
-    return replace(sample, score=None, extraction="", parts={}, replies=[])
-
-
-def _judge_all(run: RunDirectory, target: RunDirectory, cell: DictConfig) -> dict[str, tuple[float | None, float]]:
-    """Scores every benchmark that has no score yet; score before and after of all."""
-    start = time.monotonic()
-    missing = [each.task for each in cell.benchmarks if score_of(target, each.task) is None]
-    if missing:
-        with judging(cell.judge, log=target.log("judge")) as judge:
-            for number, task in enumerate(missing, 1):
-                print(f"[{number}/{len(missing)}] {task}", flush=True)
-                score_samples(target.evaluation(task), load(task), judge)
-    write_json(target.stage("evaluate"), {"seconds": round(time.monotonic() - start, 3)})
-    scores = {}
-    for each in cell.benchmarks:
-        before, after = score_of(run, each.task), score_of(target, each.task)
-        if after is None:
-            raise CellError(f"{each.task} has no score after it was judged; run the same command again")
-        scores[each.task] = None if before is None else before["score"], after["score"]
-    return scores
+def _before_and_after(evaluation: RunDirectory, target: RunDirectory) -> tuple[float | None, float]:
+    before, after = score_of(evaluation), score_of(target)
+    assert after is not None
+    return None if before is None else before["score"], after["score"]

@@ -81,13 +81,19 @@ def survey(runs: Path, experiment: str = "*") -> Survey:
     for path, state in states.items():
         grouped.setdefault(path.parent.name, []).append(state)
     wanted = set(paths)
-    tables = [task for task, cells in submission.tables_at_work(runs, cluster.tasks) if cells & wanted]
+    at_work = submission.tables_at_work(runs, cluster.tasks)
+    tables = [task for task, folders in at_work if {_run_of(folder) for folder in folders} & wanted]
     return Survey(grouped, tables, cluster.complaint)
+
+
+def _run_of(folder: Path) -> Path:
+    """The run directory of a training's folder, or of an evaluation's."""
+    return folder.parents[1] if folder.parent.name == "eval" else folder
 
 
 def states_of(runs: Path, paths: Sequence[Path]) -> tuple[dict[Path, CellState], Cluster]:
     """Where run directories stand, those included that are not there yet, and what Slurm was heard to say of them."""
-    cluster = Cluster(runs, [path for path in paths if not RunDirectory(path).record.exists()])
+    cluster = Cluster(runs, [path for path in paths if not done(RunDirectory(path))])
     return _explained({path: _state(path, cluster) for path in paths}, cluster), cluster
 
 
@@ -98,14 +104,20 @@ def _run_directories(runs: Path, experiment: str) -> list[Path]:
 
 def _state(path: Path, cluster: Cluster) -> CellState:
     run = RunDirectory(path)
-    if run.record.exists():
-        record = read_json(run.record) or {}
-        return CellState(path, "done", "done", scores(record), device_hours=_device_hours(record))
+    if done(run):
+        records = [read_json(each.record) or {} for each in (run, *run.evaluations())]
+        return CellState(path, "done", "done", scores(records), device_hours=_device_hours(records))
     look = _Look(run, cluster)
     found = look.works() or look.waits() or look.broke_off() or look.rests()
-    if found.state == "lost" and ((read_json(run.status) or {}) != look.status or run.record.exists()):
+    if found.state == "lost" and ((read_json(run.status) or {}) != look.status or done(run)):
         return _state(path, cluster)  # it ended while we looked
     return found
+
+
+def done(run: RunDirectory) -> bool:
+    """Whether every evaluation that was asked for has its record, and the training, where there is one."""
+    evaluations = run.evaluations()
+    return all(each.record.exists() for each in evaluations) and (bool(evaluations) or run.record.exists())
 
 
 class _Look:
@@ -195,18 +207,20 @@ def _ago(then: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
 
 
-def scores(record: dict[str, Any]) -> str:
-    """The scores of a record, or what its study measures instead, in a few words."""
-    found = [f"{its['title']} {its['score']:.2f}" for its in record.get("benchmarks", {}).values()]
-    if not found and record.get("study") == "timing":
-        found = [f"{record['run']['timing_s']['timing_s/step']:.1f} s/step"]
+def scores(records: Sequence[dict[str, Any]]) -> str:
+    """The scores of a model's records, or what its study measures instead, in a few words."""
+    results = [record["result"] for record in records if "result" in record]
+    found = [f"{its['title']} {its['score']:.2f}" for its in results]
+    found += [f"{r['run']['timing_s']['timing_s/step']:.1f} s/step" for r in records if r.get("study") == "timing"]
     return ", ".join(found)
 
 
-def _device_hours(record: dict[str, Any]) -> float:
-    trainer = record.get("config", {}).get("verl", {}).get("trainer", {})
+def _device_hours(records: Sequence[dict[str, Any]]) -> float:
+    """Of a model's records, the first of which is its training's where there is one."""
+    trainer = records[0].get("config", {}).get("verl", {}).get("trainer", {})
     devices = trainer.get("n_gpus_per_node", 1) * trainer.get("nnodes", 1)
-    return sum(record.get("run", {}).get("seconds", {}).values()) * devices / 3600
+    seconds = sum(sum(record.get("run", {}).get("seconds", {}).values()) for record in records)
+    return seconds * devices / 3600
 
 
 def _log(run: RunDirectory, reason: str, last: dict[str, Any]) -> Path | None:

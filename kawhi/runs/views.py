@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kawhi.runs.hints import where_to_look
+from kawhi.runs.places import Place
 
 TABLE_SECONDS = 30
 """Between two tables in a pipe, in the first ten minutes of a sweep; later a twentieth of what it has taken so far."""
@@ -33,25 +34,31 @@ class CellView:
 
     Attributes:
         label: what the cell is called in its table.
-        path: its run directory.
+        place: its folders.
     """
 
     label: str
-    path: Path
+    place: Place
+
+    @property
+    def path(self) -> Path:
+        return self.place.run.path
 
     def status(self) -> dict[str, Any]:
-        """Contents of ``status.json``; ``done`` as soon as there is a record; ``waiting`` before there is either."""
-        if (self.path / "record.json").exists():
+        """Contents of ``status.json``; ``done`` when all records are there, ``waiting`` before there is either."""
+        if self.place.done:
             return {"stage": "done"}
         try:
-            return json.loads((self.path / "status.json").read_text())
+            said = json.loads((self.path / "status.json").read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             return {"stage": "waiting"}
+        return {"stage": "waiting"} if said["stage"] == "done" else said  # what was asked for before this is
 
 
 def seconds_of(path: Path) -> float:
     """What the finished stages of a run directory took."""
-    return sum(json.loads(marker.read_text())["seconds"] for marker in path.glob("stages/*.json"))
+    markers = [*path.glob("stages/*.json"), *path.glob("eval/*/stages/*.json")]
+    return sum(json.loads(marker.read_text())["seconds"] for marker in markers)
 
 
 def _stage(status: dict[str, Any], working: bool) -> str:
@@ -150,7 +157,8 @@ class SweepView:
             self._live.stop()
         elif kind is None:
             self._draw(set())
-        if kind is None and (lines := where_to_look(self._missing)):
+        done = {cell.path for cell in self.cells if cell.path in self._missing and cell.place.done}
+        if kind is None and (lines := where_to_look(done)):
             print("\n".join(lines), flush=True)
 
     def update(self, running: set[int]) -> None:

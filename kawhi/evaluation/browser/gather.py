@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
-from kawhi.evaluation.results import images_of, samples_of, score_of, tasks_with_samples
-from kawhi.evaluation.samples import Sample, counts
+from kawhi.evaluation.results import images_of, samples_of, score_of
+from kawhi.evaluation.samples import Sample
+from kawhi.evaluation.samples import counts as counts_of
 
 IMAGE_SIDE = 768
 """Pixels; our choice: text in a chart stays readable, and a thousand images make tens of megabytes, not hundreds."""
@@ -70,32 +71,28 @@ def unseen(samples: Sequence[Sample], task: str) -> Iterable[Sample]:
     return samples
 
 
-def gather(run: RunDirectory, task: str | None = None, limit: int | None = None, progress: Progress = unseen) -> Book:
-    """The samples of a run.
+def gather(evaluations: Sequence[RunDirectory], limit: int | None = None, progress: Progress = unseen) -> Book:
+    """The samples of evaluations of one model.
 
     Args:
-        task: only this benchmark.
-        limit: only the first so many samples of each benchmark.
+        evaluations: at least one.
+        limit: only the first so many samples of each.
         progress: passes the samples of a task on and says how far it is; large images take their time.
-
-    Raises:
-        CellError: there are none.
     """
-    tasks = [task] if task else tasks_with_samples(run)
-    if not tasks:
-        raise CellError(f"{run.path} has no samples yet: its stage evaluate has not come that far")
-    book = Book(f"{run.path.resolve().parent.name}/{run.path.resolve().name}")
-    for each in tasks:
-        _add(book, run, each, limit, progress)
+    run = evaluations[0].evaluated.path.resolve()
+    book = Book(f"{run.parent.name}/{run.name}")
+    counts = Counter(each.task for each in evaluations)
+    for each in evaluations:
+        _add(book, each, each.task if counts[each.task] == 1 else each.path.name, limit, progress)
     return book
 
 
-def _add(book: Book, run: RunDirectory, task: str, limit: int | None, progress: Progress) -> None:
-    samples = samples_of(run, task)
-    book.summaries.append(_summary(task, samples, score_of(run, task)))
+def _add(book: Book, evaluation: RunDirectory, task: str, limit: int | None, progress: Progress) -> None:
+    samples = samples_of(evaluation)
+    book.summaries.append(_summary(task, samples, score_of(evaluation)))
     shown = samples[:limit]
     book.left_out += len(samples) - len(shown)
-    encoded = images_of(run, task)
+    encoded = images_of(evaluation)
     places: dict[str, int | None] = {}
     for sample in progress(shown, task):
         for key in sample.images:
@@ -107,7 +104,7 @@ def _add(book: Book, run: RunDirectory, task: str, limit: int | None, progress: 
 
 
 def _summary(task: str, samples: Sequence[Sample], score: dict[str, Any] | None) -> Summary:
-    shares = {name: 100 * count / max(len(samples), 1) for name, count in counts(samples).items()}
+    shares = {name: 100 * count / max(len(samples), 1) for name, count in counts_of(samples).items()}
     return Summary(
         task=task,
         n=len(samples),

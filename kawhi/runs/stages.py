@@ -1,0 +1,102 @@
+"""A stage of a cell: a child process with a time limit, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.processes import Ended, last_error, run
+from kawhi.base.rundir import RunDirectory
+from kawhi.runs.verl_command import environment
+
+TRY_AGAIN = 75
+"""Exit code of a failure of the infrastructure: the same command may succeed later."""
+
+
+class StageFailed(CellError):
+    """A stage did not finish.  ``code`` is the exit code that the harness passes on."""
+
+    def __init__(self, message: str, code: int = 1):
+        super().__init__(message)
+        self.code = code
+
+
+class Stopped(StageFailed):
+    """A stage was asked to stop; nothing is wrong."""
+
+    def __init__(self, where: str):
+        super().__init__(f"asked to stop {where}; the same command goes on", TRY_AGAIN)
+
+
+@dataclass
+class Status:
+    """What ``status.json`` says about a cell; written on every change, read by views."""
+
+    run: RunDirectory
+    steps: int
+
+    def set(self, stage: str, **more: Any) -> None:
+        write_json(self.run.status, {"stage": stage, "steps": self.steps, "time": time.time(), **more})
+
+    @contextlib.contextmanager
+    def until(self, end: str) -> Iterator[Status]:
+        """Says how the work ended: ``end``, ``failed`` or ``stopped``, with the reason."""
+        try:
+            yield self
+        except CellError as error:
+            self.set("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
+            raise
+        except KeyboardInterrupt:
+            self.set("stopped", reason="interrupted")
+            raise
+        self.set(end)
+
+
+def run_module(
+    cell: DictConfig, run_directory: RunDirectory, *, stage: str, module: str, words: Sequence[str] = ()
+) -> Ended:
+    """Runs ``python -m MODULE RUN_DIRECTORY WORDS ...`` to its end.
+
+    Raises:
+        Stopped: as it was asked to.
+        StageFailed: it failed, or took longer than its limit.
+    """
+    log = run_directory.log(stage)
+    log.unlink(missing_ok=True)
+    limit = cell.scale.limits[stage]
+    ended = run(
+        [sys.executable, "-m", module, str(run_directory.path), *words],
+        environment=environment(cell, run_directory.path / "unused"),
+        run_directory=run_directory.path,
+        log=log,
+        limit=limit,
+        stop=run_directory.stop_request,  # at once: what these stages have done is kept, and they go on by themselves
+    )
+    if ended.asked and ended.code is None:
+        raise Stopped(f"in {stage}")
+    require_success(stage, ended, log, limit)
+    return ended
+
+
+def require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
+    """Raises:
+    StageFailed: the stage did not end well.
+    """
+    if ended.code == 0:
+        return
+    if ended.code is None:
+        raise StageFailed(f"{stage} took longer than its limit of {limit:g} s and was ended (log: {log})", TRY_AGAIN)
+    if ended.code < 0:
+        hint = ": the system may have run out of memory" if ended.code == -9 else ""
+        raise StageFailed(f"{stage} was ended by signal {-ended.code}{hint} (log: {log})", TRY_AGAIN)
+    reason = last_error(log.read_text(errors="replace")).removeprefix("CellError: ")
+    raise StageFailed(f"{stage} failed: {reason} (log: {log})", ended.code)

@@ -1,0 +1,127 @@
+"""Stage ``train``: verl with the plug-in from the newest usable checkpoint to the last step, then the health checks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from omegaconf import DictConfig
+
+from kawhi.base import health, lost
+from kawhi.base.errors import CellError
+from kawhi.base.processes import Ended, run
+from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import STAGES
+from kawhi.runs import checkpoints
+from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, require_success
+from kawhi.runs.verl_command import command as verl_command
+from kawhi.runs.verl_command import environment as verl_environment
+
+
+def train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ended:
+    saved = run_directory.checkpoints
+    begin = max(checkpoints.usable_steps(saved, run_directory.metrics()), default=0)
+    log, ended = run_directory.log("train"), Ended(0, 0.0)
+    if begin < cell.steps:
+        _refuse_lost_twice(run_directory)
+        metrics_file = run_directory.new_metrics_file(after=begin)
+        checkpoints.settle(saved, begin)
+        log.unlink(missing_ok=True)
+        ended = _launch_training(cell, run_directory, status, metrics_file, begin)
+        text = log.read_text(errors="replace")
+    else:
+        text = ""  # killed when all was done; what a killed launch says of its end is no finding
+    rows = run_directory.metrics()
+    if problems := health.training_problems(rows, text, steps=cell.steps, limits=dict(cell.health)):
+        _refuse_to_go_on(run_directory, problems, log)
+    checkpoints.thin(saved, rows)
+    run_directory.merge_metrics()
+    if "merge" not in STAGES[cell.study.name]:
+        checkpoints.remove_all(saved)  # nobody reads the weights
+    return ended
+
+
+def _refuse_lost_twice(run_directory: RunDirectory) -> None:
+    """A row that fails in every launch is not drawn for ever: the order of the data would bring it again."""
+    if rows := lost.lost_twice(run_directory.path):
+        raise StageFailed(
+            f"two launches of this training lost responses of the same data, {lost.described(rows)}: mend or drop it "
+            f"in data.train_file, or mend what failed and remove {lost.lost_file(run_directory.path)} to try it again"
+        )
+
+
+def _launch_training(
+    cell: DictConfig, run_directory: RunDirectory, status: Status, metrics_file: Path, begin: int
+) -> Ended:
+    """Trains from the step ``begin`` to the end, or until it is asked to stop."""
+    data = json.loads((run_directory.path / "data.json").read_text())
+    command = verl_command(
+        cell,
+        train_file=Path(data["train"]),
+        validation_file=Path(data["validation"]),
+        checkpoints=run_directory.checkpoints,
+    )
+    log, limits = run_directory.log("train"), cell.scale.limits
+    first: dict[str, float] = {}  # when and at which step this launch was first seen to log
+    seen, moved = 0, time.monotonic()
+
+    def watch() -> None:
+        nonlocal seen, moved
+        rows = run_directory.metrics()
+        if len(rows) == seen:
+            if time.monotonic() - moved > limits.step:
+                raise StageFailed(
+                    f"train has logged no step for {limits.step:g} s (scale.limits.step), so something hangs: it was "
+                    f"ended, and the same command goes on (log: {log})",
+                    TRY_AGAIN,
+                )
+            return
+        seen, moved = len(rows), time.monotonic()
+        step = rows[-1]["step"]
+        if step > begin:
+            first.setdefault("first_step", step)
+            first.setdefault("first_time", time.time())
+        began = first or {"first_step": step, "first_time": time.time()}
+        status.set("train", step=step, reward=checkpoints.reward_of(rows[-1]), **began)
+        with contextlib.suppress(CellError):  # a full or failing disk: nothing to end a training for that still runs
+            checkpoints.thin(run_directory.checkpoints, rows)
+
+    ended = run(
+        command,
+        environment=verl_environment(cell, metrics_file),
+        run_directory=run_directory.path,
+        log=log,
+        limit=limits.train,
+        watch=watch,
+        stop=run_directory.stop_request,
+        patience=0 if cell.kawhi.method == "off" else limits.stop,  # verl's own trainer would not look
+    )
+    if ended.asked:
+        _stop_training(cell, run_directory, ended, begin)
+    require_success("train", ended, log, limits.train)
+    return ended
+
+
+def _stop_training(cell: DictConfig, run_directory: RunDirectory, ended: Ended, begin: int) -> None:
+    """Says where a training that was asked to stop has stopped; returns when it failed, or was done, instead."""
+    rows, log = run_directory.metrics(), run_directory.log("train")
+    if ended.code == 0:
+        done = rows[-1]["step"] if rows else begin
+        if done >= cell.steps:
+            return
+        # Of a launch that has ended in order an error must not be forgotten with its log.
+        if error := health.first_error(log.read_text(errors="replace")):
+            _refuse_to_go_on(run_directory, [f"a worker logged an error: {error[:200]}"], log)
+        raise Stopped(f"after step {done}")
+    if ended.code is None or ended.code < 0:
+        step = max(checkpoints.usable_steps(run_directory.checkpoints, rows), default=0)
+        raise Stopped(f"in train, which had no time to save and goes on after step {step}")
+
+
+def _refuse_to_go_on(run_directory: RunDirectory, problems: list[str], log: Path) -> NoReturn:
+    """A sick run must not be resumed from."""
+    checkpoints.remove_all(run_directory.checkpoints)
+    raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")
