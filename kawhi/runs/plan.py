@@ -169,13 +169,18 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool
 
 def _apart(plan: Sequence[PlannedCell]) -> str:
     """Trainings and evaluations, each once though several cells have it."""
-    unknown = {cell.path for cell in plan if cell.path.name.endswith("<hash>")}  # any two of them may differ
-    trainings = {cell.label if cell.path in unknown else cell.path: cell for cell in plan if cell.command}
-    trained = sum(cell.fate == "done" or "trained" in cell.state for cell in trainings.values())
+    trainings = _trainings(plan)
+    trained = sum(cell.fate == "done" or "trained" in cell.state for cell in trainings)
     evaluations = {path: done for cell in plan for path, done in cell.evaluations.items()}
     return (
         f"{len(trainings)} trainings, {trained} done; {len(evaluations)} evaluations, {sum(evaluations.values())} done"
     )
+
+
+def _trainings(plan: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """A cell for each training; two whose data files are missing may differ in what their names do not say."""
+    keys = [cell.label if cell.path.name.endswith("<hash>") else cell.path for cell in plan]
+    return [*{key: cell for key, cell in zip(keys, plan, strict=True) if cell.command}.values()]
 
 
 def _described(number: int, cell: PlannedCell) -> list[str]:
@@ -185,8 +190,9 @@ def _described(number: int, cell: PlannedCell) -> list[str]:
 
 def _sum(plan: Sequence[PlannedCell]) -> list[str]:
     unit = "device-hours" if plan[0].device == "cpu" else "GPU-hours"
-    hours = sum(cell.device_hours or 0 for cell in plan)
-    left = sum(cell.device_hours or 0 for cell in plan if cell.state not in ("done", "trained"))
+    trainings = _trainings(plan)
+    hours = sum(cell.device_hours or 0 for cell in trainings)
+    left = sum(cell.device_hours or 0 for cell in trainings if cell.fate != "done" and "trained" not in cell.state)
     sources = dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command)
     said = f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"
     return [said, "seconds per step:", *sources] if sources else [said]

@@ -9,7 +9,8 @@ import pytest
 
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
-from kawhi.runs.identity import cell_hash, directory_of
+from kawhi.runs.identity import cell_hash
+from kawhi.runs.places import place_of
 from tests.cells import cell
 
 
@@ -20,23 +21,23 @@ def run_directory(tmp_path):
 
 def test_the_folder_carries_experiment_name_and_hash(tmp_path):
     asked = cell(tmp_path, "folder=table")
-    path = directory_of(asked).path
+    path = place_of(asked).run.path
     assert path.parent == tmp_path / "runs" / "table"
     assert path.name == f"tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0-{cell_hash(asked)}"
     assert not path.exists()
 
 
 def test_a_cell_that_another_experiment_made_is_found(tmp_path):
-    first = directory_of(cell(tmp_path, "folder=first"))
+    first = place_of(cell(tmp_path, "folder=first")).run
     first.path.mkdir(parents=True)
-    assert directory_of(cell(tmp_path, "folder=second")) == first
-    other = directory_of(cell(tmp_path, "folder=second", "steps=3"))
+    assert place_of(cell(tmp_path, "folder=second")).run == first
+    other = place_of(cell(tmp_path, "folder=second", "steps=3")).run
     assert other.path.parent.name == "second"
 
 
 def test_a_saved_cell_is_the_same_cell(tmp_path):
     asked = cell(tmp_path)
-    run_directory = directory_of(asked)
+    run_directory = place_of(asked).run
     run_directory.save_config(asked)
     assert cell_hash(run_directory.load_config()) == cell_hash(asked)
     assert "${" not in run_directory.config.read_text()
@@ -45,7 +46,7 @@ def test_a_saved_cell_is_the_same_cell(tmp_path):
 def test_the_command_is_what_the_cell_was_composed_with_by_who_asked_first(tmp_path):
     words = ("credit=uniform", "+verl_new.trainer.note='a b: c'", "steps=5", f"paths.runs={tmp_path / 'runs'}")
     asked = cell(tmp_path, *words)
-    run_directory = directory_of(asked)
+    run_directory = place_of(asked).run
     run_directory.save_config(asked)
     assert run_directory.command() is None
     for overrides in (words, ("credit=uniform", "steps=5")):

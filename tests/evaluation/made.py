@@ -27,7 +27,7 @@ from kawhi.evaluation.parsing import exactly
 from kawhi.evaluation.prompts import Prompts
 from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
 from kawhi.runs import identity
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import place_of
 from tests.cells import cell
 from tests.evaluation.examples import examples
 
@@ -135,7 +135,7 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
     config.pop("judge", None)
     if judge is not None:
         config.judge = dict(judge)
-    known_name = directory_of(config).path if judge else folder / "runs" / name / "tiny_baseline-0123456789ab"
+    known_name = place_of(config).run.path if judge else folder / "runs" / name / "tiny_baseline-0123456789ab"
     run, path = RunDirectory(known_name), known_name
     run.save_config(config)
     write_json(path / "data.json", {TINY: "kawhi_tiny.parquet"})

@@ -13,7 +13,7 @@ from kawhi.base.errors import CellError
 from kawhi.evaluation.generate import encode, generate
 from kawhi.evaluation.samples import read_images, read_samples
 from kawhi.runs import prepare
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import place_of
 from tests.cells import cell
 from tests.evaluation.stub_server import MODEL, StubServer
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def prepared(folder, *overrides: str):
     """A baseline cell with its drawn problems, its run directory and its benchmark's entry."""
     asked = cell(folder, "study=baseline", f"benchmarks.0.problems={PROBLEMS}", *overrides)
-    directory = directory_of(asked)
+    directory = place_of(asked).run
     directory.save_config(asked)
     prepare.prepare(asked, directory)
     return asked, directory.evaluation("kawhi_tiny"), OmegaConf.to_container(asked.benchmarks[0])

@@ -15,16 +15,24 @@ from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.processes import run
 from kawhi.base.rundir import RunDirectory
+from kawhi.base.stage import STAGES as STUDIES
 from kawhi.runs import cell as module
-from kawhi.runs.cell import STAGES as STUDIES
-from kawhi.runs.cell import TRY_AGAIN, StageFailed, Stopped, last_error, run_cell
-from kawhi.runs.identity import directory_of
+from kawhi.runs import training as training_module
+from kawhi.runs.cell import run_cell
+from kawhi.runs.places import place_of
+from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, last_error, require_success
 from tests.base.test_lost import prompt
-from tests.cells import cell, metrics_row
+from tests.cells import cell, finish, metrics_row
 from tests.runs.test_checkpoints import save
 
-STAGES = STUDIES["training"]
+OF_TRAINING = STUDIES["training"]
+STAGES = (*OF_TRAINING, "evaluate", "record")
 NOTE = "open('ran', 'a').write('{stage}\\n')"
+DOES = {
+    "evaluate": "[open(f'eval/{each}/score.json', 'w').write('{}') for each in sys.argv[2:]]",
+    "record": "folders = [f'eval/{each}/' for each in sys.argv[2:]] or ['']; "
+    "[open(f'{each}record.json', 'w').write('{}') for each in folders]",
+}
 
 
 @pytest.fixture
@@ -33,7 +41,8 @@ def harness(tmp_path, monkeypatch):
 
     class Harness:
         cell = cell(tmp_path)
-        run_directory = directory_of(cell)
+        place = place_of(cell)
+        run_directory = place.run
         codes: dict[str, str] = {}  # noqa: RUF012
         limits: dict[str, float] = {}  # noqa: RUF012
 
@@ -45,25 +54,24 @@ def harness(tmp_path, monkeypatch):
 
     harness = Harness()
 
-    def work(stage):
-        def do(_, run_directory, status):
-            log, limit = run_directory.log(stage), harness.limits.get(stage, 30)
-            code = f"import os, sys; os.chdir(sys.argv[1]); {NOTE.format(stage=stage)}; "
-            code += harness.codes.get(stage, "open('record.json', 'w').write('{}')" if stage == "record" else "")
-            command = [sys.executable, "-c", code, str(run_directory.path)]
-            ended = run(command, environment=dict(os.environ), run_directory=run_directory.path, log=log, limit=limit)
-            module._require_success(stage, ended, log, limit)
-            return ended
+    def work(_, run_directory, *, stage, module="", words=()):
+        log, limit = run_directory.log(stage), harness.limits.get(stage, 30)
+        code = f"import os, sys; os.chdir(sys.argv[1]); {NOTE.format(stage=stage)}; "
+        code += harness.codes.get(stage, DOES.get(stage, ""))
+        command = [sys.executable, "-c", code, str(run_directory.path), *words]
+        ended = run(command, environment=dict(os.environ), run_directory=run_directory.path, log=log, limit=limit)
+        require_success(stage, ended, log, limit)
+        return ended
 
-        return do
-
-    monkeypatch.setattr(module, "_WORK", {stage: work(stage) for stage in module._WORK})
+    monkeypatch.setattr(module, "run_module", work)
+    monkeypatch.setattr(module, "train", lambda cell, run_directory, status: work(cell, run_directory, stage="train"))
     return harness
 
 
 def test_the_real_stages_have_the_names_that_limits_have(tmp_path):
     named = {stage for stages in STUDIES.values() for stage in stages}
-    assert set(module._WORK) == named
+    named.add("evaluate")
+    assert {*module._MODULES, "train"} == named
     assert set(cell(tmp_path).scale.limits) == named | {"step", "stop", "weight_sync"}
 
 
@@ -71,25 +79,28 @@ def test_a_study_without_training_has_its_own_stages(harness):
     harness.cell.study.name = "grounding"
     with open_dict(harness.cell):
         harness.cell.study.image, harness.cell.study.seed = "blank", 0
-    harness.run_directory = directory_of(harness.cell)
+    harness.run_directory = place_of(harness.cell).run
     run_cell(harness.cell)
     assert harness.ran() == ["prepare", "grounding", "record"]
 
 
 def test_a_cell_goes_through_its_stages_to_its_record(harness):
-    assert run_cell(harness.cell, overrides=["steps=3"]) == harness.run_directory
+    assert run_cell(harness.cell, overrides=["steps=3"]) == harness.place
     assert harness.ran() == list(STAGES)
     assert harness.status()["stage"] == "done"
     assert harness.run_directory.load_config().seeds == harness.cell.seeds
-    assert harness.run_directory.command() == "python experiments/run.py steps=3"
-    for stage in STAGES:
+    (evaluation,) = harness.place.evaluations
+    assert evaluation.load_config().benchmarks == harness.cell.benchmarks
+    for folder in (harness.run_directory, evaluation):
+        assert folder.command() == "python experiments/run.py steps=3"
+    for stage in OF_TRAINING:
         assert json.loads(harness.run_directory.stage(stage).read_text())["seconds"] > 0
 
 
 def test_a_cell_with_a_record_is_done(harness):
-    write_json(harness.run_directory.record, {})
+    assert finish(harness.cell) == harness.place
     harness.cell.scale.needs.memory_gib = 10**6  # not even asked for
-    assert run_cell(harness.cell) == harness.run_directory
+    assert run_cell(harness.cell) == harness.place
     assert not (harness.run_directory.path / "ran").exists()
     assert not harness.run_directory.status.exists()
 
@@ -108,10 +119,11 @@ def test_a_failing_stage_stops_the_cell_and_is_done_again(harness):
 
     del harness.codes["merge"]
     run_cell(harness.cell)
-    assert harness.ran() == ["prepare", "train", "merge", "merge", "evaluate", "record"]
+    assert harness.ran() == ["prepare", "train", "merge", "merge", "record", "evaluate", "record"]
     assert harness.status()["stage"] == "done"
     notes = harness.run_directory.launch_notes()  # of every launch, what worked
-    assert [note["stage"] for note in notes] == harness.ran()
+    assert [note["stage"] for note in notes] == harness.ran()[:-2]
+    assert [note["stage"] for note in harness.place.evaluations[0].launch_notes()] == ["evaluate"]
     assert all(len(note["git"]["commit"]) == 40 and note["versions"]["torch"] and note["hardware"] for note in notes)
 
 
@@ -143,7 +155,7 @@ def test_an_interrupted_cell_says_so(harness, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(module._WORK, "train", interrupt)
+    monkeypatch.setattr(module, "train", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_cell(harness.cell)
     assert harness.status()["stage"] == "stopped"
@@ -168,7 +180,7 @@ def test_a_machine_that_is_too_small_is_told_before_anything_is_written(harness,
 def training(tmp_path, monkeypatch):
     """Runs the real train stage on a trainer that writes the metrics it is given."""
     asked = cell(tmp_path, "steps=3")
-    run_directory = directory_of(asked)
+    run_directory = place_of(asked).run
     write_json(run_directory.path / "data.json", {"train": "t", "validation": "v"})
     run_directory.checkpoints.mkdir(parents=True)
 
@@ -177,8 +189,8 @@ def training(tmp_path, monkeypatch):
         code = f"import os; open(os.environ['VERL_FILE_LOGGER_PATH'], 'w').write({lines!r}); print({log!r})"
         # The pause lets the harness look at the metrics while the command runs.
         command = [sys.executable, "-c", code + "; import time; time.sleep(1.2)" + then]
-        monkeypatch.setattr(module, "verl_command", lambda *_, **__: command)
-        assert module._train(asked, run_directory, module.Status(run_directory, 3)).seconds > 0.5
+        monkeypatch.setattr(training_module, "verl_command", lambda *_, **__: command)
+        assert training_module.train(asked, run_directory, Status(run_directory, 3)).seconds > 0.5
         return run_directory
 
     train.run_directory, train.cell = run_directory, asked
@@ -229,8 +241,8 @@ def test_training_goes_on_from_the_last_whole_checkpoint(training):
 def test_a_training_that_was_killed_when_it_was_done_is_not_launched_again(training, monkeypatch):
     run_directory = training.run_directory
     killed_after(run_directory, 3)
-    monkeypatch.setattr(module, "verl_command", lambda *_, **__: pytest.fail("launched"))
-    assert module._train(training.cell, run_directory, module.Status(run_directory, 3)).seconds == 0
+    monkeypatch.setattr(training_module, "verl_command", lambda *_, **__: pytest.fail("launched"))
+    assert training_module.train(training.cell, run_directory, Status(run_directory, 3)).seconds == 0
     assert len(run_directory.merged_metrics.read_text().splitlines()) == 3
     assert (run_directory.checkpoints / "global_step_3").exists()
 
@@ -239,14 +251,14 @@ def test_data_that_two_launches_lost_is_not_drawn_a_third_time(training, monkeyp
     run_directory = training.run_directory
     for number in range(2):
         killed_after(run_directory, number)
-        monkeypatch.setattr(module, "verl_command", lambda *_, **__: pytest.fail("launched"))
+        monkeypatch.setattr(training_module, "verl_command", lambda *_, **__: pytest.fail("launched"))
         lost.note(run_directory.path, ValueError("2 placeholders"), prompt(7, id="q7"))
     with pytest.raises(
         StageFailed,
         match=r"two launches of this training lost responses of the same data, row 7 \(id q7, .*'\): ValueError: 2 "
         r"placeholders: mend or drop it in data.train_file, or mend what failed and remove .*lost.jsonl to try",
     ):
-        module._train(training.cell, run_directory, module.Status(run_directory, 3))
+        training_module.train(training.cell, run_directory, Status(run_directory, 3))
     lost.lost_file(run_directory.path).unlink()
     training([metrics_row(step) for step in (1, 2, 3)])
 

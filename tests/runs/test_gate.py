@@ -8,7 +8,7 @@ import pytest
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.runs import gate
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import place_of
 from tests.cells import cell, options
 
 TINY = "+gate.scores={tiny-qwen2.5-vl: {kawhi_tiny: 40}}"
@@ -30,16 +30,16 @@ def test_an_interval_stays_within_percent():
 
 def baseline_with(folder, score: float):
     asked = cell(folder, "study=baseline", TINY)
-    directory = directory_of(asked)
-    write_json(directory.record, {"benchmarks": {"kawhi_tiny": {"n": 1000, "problems": 1000, "score": score}}})
-    return asked, directory
+    evaluations = place_of(asked).evaluations
+    for each in evaluations:
+        write_json(each.record, {"result": {"n": 1000, "problems": 1000, "score": score}})
+    return asked, evaluations
 
 
 def test_a_score_inside_passes(tmp_path):
-    asked, directory = baseline_with(tmp_path, 44.0)
-    found = gate.findings(asked, directory)
+    found = gate.findings(*baseline_with(tmp_path, 44.0))
     assert [finding.passed for finding in found] == [True]
-    gate.refuse(found, directory.path)
+    gate.refuse(found, tmp_path)
 
 
 @pytest.mark.parametrize("score", [30.0, 50.0])

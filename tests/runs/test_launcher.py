@@ -11,13 +11,13 @@ import pytest
 from kawhi import fork_server
 from kawhi.base.devices import Devices, gpus_needed, visible_gpus
 from kawhi.base.errors import CellError
-from kawhi.base.files import write_json
 from kawhi.base.resources import GIB
+from kawhi.base.rundir import RunDirectory
 from kawhi.runs import launcher
 from kawhi.runs.composing import labels
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import Place
 from kawhi.runs.views import CellView
-from tests.cells import ROOT, cell, gone, options, status_file, until
+from tests.cells import ROOT, cell, finish, gone, options, status_file, until
 
 STRATEGIES = ("uniform", "kawhi", "kawhi_all", "kawhi_random", "kawhi_inverse")
 
@@ -31,12 +31,9 @@ def sweep(folder, *arguments: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def finished(tmp_path):
-    """The run directories of the region-selection ablation, with their records."""
+    """The folders of the region-selection ablation, with their records."""
     cells = [cell(tmp_path, "ablation=region_selection", f"credit={credit}") for credit in STRATEGIES]
-    folders = [directory_of(each) for each in cells]
-    for folder in folders:
-        write_json(folder.record, {})
-    return folders
+    return [finish(each) for each in cells]
 
 
 def test_a_finished_sweep_does_nothing(tmp_path, finished):
@@ -46,8 +43,8 @@ def test_a_finished_sweep_does_nothing(tmp_path, finished):
     assert done.stdout == "5 cells: 5 done, 0 to run\n"
     # Wall time on an idle machine; measured so, a busy one does not fail it.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 10
-    for folder in finished:
-        assert list(folder.path.iterdir()) == [folder.record]
+    for place in finished:
+        assert {file for file in place.run.path.rglob("*") if file.is_file()} == {*place.records}
     assert len(list((tmp_path / "runs" / "region_selection").iterdir())) == 5
     assert not (tmp_path / "data").exists()
 
@@ -83,8 +80,9 @@ def loop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(codes: dict[str, str], parallel: int = 2, gpus: str = "", needs: dict[str, int] | None = None) -> int:
-        views = [CellView(name, tmp_path / name) for name in codes]
-        works = [launcher.Work(tmp_path / name, [code], (needs or {}).get(name, 0)) for name, code in codes.items()]
+        places = {name: Place(RunDirectory(tmp_path / name), "training") for name in codes}
+        views = [CellView(name, place) for name, place in places.items()]
+        works = [launcher.Work(places[name], [code], (needs or {}).get(name, 0)) for name, code in codes.items()]
         return launcher._run(works, views, "sweep", parallel, Devices(gpus.split()))
 
     return run

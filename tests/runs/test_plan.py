@@ -9,7 +9,7 @@ import pytest
 from kawhi.base.files import write_json
 from kawhi.commands.cli import main
 from kawhi.runs.composing import compose_cells
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import place_of
 from kawhi.runs.plan import make_plan
 from kawhi.runs.verl_command import command
 from tests.cells import CONF, status_file
@@ -22,14 +22,14 @@ def paths(folder) -> list[str]:
 def test_cells_with_their_commands_and_where_they_stand(tmp_path):
     asked = ["experiment=efficiency", *paths(tmp_path)]
     (uniform, kawhi), _ = compose_cells(CONF, asked)
-    write_json(directory_of(uniform).record, {})
+    write_json(place_of(uniform).run.record, {})
     first, second = make_plan(CONF, asked)
     assert (first.label, first.state, first.fate) == ("GRPO", "done", "done")
     assert (second.label, second.state, second.fate) == ("GRPO + KAWHI", "waiting", "missing")
     assert second.device_hours == pytest.approx(10 * kawhi.scale.step_seconds.seconds / 3600)
     assert second.source == kawhi.scale.step_seconds.source
     words = shlex.split(second.command)
-    run = directory_of(kawhi)
+    run = place_of(kawhi).run
     data = tmp_path / "data" / "tiny"
     (train,) = [w.split("=", 1)[1].strip("'") for w in words if w.startswith("data.train_files=")]
     (validation,) = [w.split("=", 1)[1].strip("'") for w in words if w.startswith("data.val_files=")]
@@ -74,9 +74,9 @@ def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
 def test_cells_that_somebody_works_on_are_not_missing(tmp_path, capsys):
     asked = ["experiment=efficiency", *paths(tmp_path)]
     (uniform, kawhi), _ = compose_cells(CONF, asked)
-    status_file(directory_of(uniform).path, "train", step=3, reward=0.5, first_step=1, first_time=60.0)
-    status_file(directory_of(kawhi).path, "failed", reason="train failed: ValueError: bad")
-    with directory_of(uniform).locked():
+    status_file(place_of(uniform).run.path, "train", step=3, reward=0.5, first_step=1, first_time=60.0)
+    status_file(place_of(kawhi).run.path, "failed", reason="train failed: ValueError: bad")
+    with place_of(uniform).run.locked():
         assert main(["plan", "--short", *asked]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("experiment=efficiency")

@@ -16,7 +16,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.results import samples_of, score_of
 from kawhi.evaluation.samples import read_images
 from kawhi.runs import rejudge as module
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import place_of
 from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge, without_verdict
 from tests.evaluation.made import JUDGE, MADE, OTHER_JUDGE, TINY, judging, known, make_run, responses
 
@@ -54,7 +54,7 @@ def test_another_judge_makes_another_run_and_leaves_the_first_alone(tmp_path):
     assert done.run.path != run.path
     assert files(run) == before
     assert done.scores == {TINY: (25.0, 25.0), MADE: (pytest.approx(35.714, abs=1e-3), pytest.approx(85.714, abs=1e-3))}
-    assert done.run == directory_of(done.run.load_config())
+    assert done.run == place_of(done.run.load_config()).run
     assert done.run.load_config().judge == OTHER_JUDGE
 
 
@@ -182,7 +182,7 @@ def test_training_metrics_go_along_and_weights_do_not(tmp_path):
 
 def test_a_copy_that_is_at_work_is_not_disturbed(tmp_path):
     run = make_run(tmp_path)
-    target = directory_of(all_right(run).run.load_config())
+    target = place_of(all_right(run).run.load_config()).run
     target.record.unlink()
     with target.locked(), pytest.raises(CellError, match="another process is running this cell"):
         all_right(run)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kawhi.runs.identity import directory_of
+from kawhi.runs.places import place_of
 from tests.cells import CONF
 from tests.end_to_end.conftest import SMALL
 from tests.slurm.lab import Lab
@@ -93,7 +93,7 @@ def obstacle(folder: Path, runs: Path) -> Path:
     from kawhi.runs.composing import compose_cells
 
     cells, _ = compose_cells(CONF, [*OVERRIDES, f"paths.runs={runs}"])
-    place = directory_of(cells[0]).path / "data.json"
+    place = place_of(cells[0]).run.path / "data.json"
     place.mkdir(parents=True)
     return place
 
