@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from kawhi.base.checkout import ROOT
+from kawhi.base.checkout import ROOT, record_folders
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
@@ -140,9 +140,10 @@ class Launch:
         if not self._tabled:
             return None
         records = Path(self.cells[0].paths.records)
+        read = record_folders(records)
         folders = [wanted.folder.path for wanted in self.wanted]
         partial = self.options.table == "partial"
-        table = TableJob(self.name, folders, records, records.parent / "tables", self.stamp, partial)
+        table = TableJob(self.name, folders, read, records.parent / "tables", self.stamp, partial)
         if division.arrays:
             return table
         waiting = [cells for _, cells in submission.tables_at_work(self.runs, queue)]

@@ -19,14 +19,15 @@ class TableJob:
     Attributes:
         name: the experiment's.
         cells: run directories of the sweep.
-        records, out: folders of the records and of the tables.
+        records: folders that tables are made from; of a cell in two of them the first one's record counts.
+        out: folder of the tables.
         stamp: file that says of which cells the table was made.
         partial: whether cells without a record are left out of it instead of being a failure.
     """
 
     name: str
     cells: list[Path]
-    records: Path
+    records: list[Path]
     out: Path
     stamp: Path
     partial: bool
@@ -45,7 +46,8 @@ class TableJob:
                 sys.exit(1)
         self._find_records([cell for cell in self.cells if cell not in missing])
         script = Path(__file__).parents[2] / "analysis" / "make_tables.py"
-        command = [sys.executable, str(script), self.name, "--records", str(self.records), "--out", str(self.out)]
+        places = [word for folder in self.records for word in ("--records", str(folder))]
+        command = [sys.executable, str(script), self.name, *places, "--out", str(self.out)]
         if code := subprocess.run(command).returncode:
             sys.exit(code)
         if not missing:
@@ -53,8 +55,10 @@ class TableJob:
 
     def _find_records(self, done: list[Path]) -> None:
         """Ends when a record is not where tables look."""
-        if lost := [cell for cell in done if not (self.records / f"{cell.name}.json").exists()]:
-            print(f"{len(lost)} records are not in {self.records}, which tables are made from; copy:", file=sys.stderr)
+        there = {file.name for folder in self.records for file in folder.glob("*.json")}
+        if lost := [cell for cell in done if f"{cell.name}.json" not in there]:
+            where = " or ".join(map(str, self.records))
+            print(f"{len(lost)} records are not in {where}, which tables are made from; copy:", file=sys.stderr)
             print(*(f"  {cell / 'record.json'} as {cell.name}.json" for cell in lost), sep="\n", file=sys.stderr)
             sys.exit(1)
 
