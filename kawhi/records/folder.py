@@ -47,9 +47,9 @@ class Folder:
         return len(self.folders) > 1
 
     def summary(self) -> str:
-        """Whose records these are, and that a cell which was run here as well counts once."""
-        own = f"; of {len(self.twice)} published ones the cell has a record of your own, which counts"
-        return f"records: {origin(self.records)}{own if self.twice else ''}"
+        """Whose records these are, and how many are not used because a cell counts once."""
+        unused = f"; published and not used, because yours of the same cell counts: {len(self.twice)}"
+        return f"records: {origin(self.records)}{unused if self.twice else ''}"
 
 
 class RecordError(ValueError):

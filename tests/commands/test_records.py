@@ -47,7 +47,7 @@ def test_published_ones_are_checked_beside_your_own(folder, capsys, monkeypatch)
     assert capsys.readouterr().out.splitlines() == [
         f"{folder}: 3 records are sound (1 tiny baseline, 2 tiny training), 0 left out",
         f"{published}: 2 records are sound (2 tiny training), 0 left out",
-        "records: 1 published, 3 of your own; of 1 published ones the cell has a record of your own, which counts",
+        "records: 1 published, 3 of your own; published and not used, because yours of the same cell counts: 1",
     ]
     (published / "c.json").write_text("{")
     assert main(["records", "check"]) == 1

@@ -146,7 +146,7 @@ def test_of_a_cell_that_two_folders_have_the_first_one_s_record_counts(tmp_path:
     assert [*found.records] == [own / "b.json", published / "c.json"]
     assert found.refused == []
     assert found.twice == (published / "a.json", published / "b.json")
-    assert found.summary().startswith("records: 1 published, 1 of your own; of 2 published ones the cell has a record")
+    assert found.summary().startswith("records: 1 published, 1 of your own; published and not used")
     assert [*map(record_name, found.records)] == ["b.json", "published/c.json"]
     alone = read_folder(published)
     assert len(alone.records) == 3
