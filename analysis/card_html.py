@@ -14,8 +14,8 @@ from kawhi.records.schema import Curve
 WIDTH, HEIGHT = 480, 90
 
 
-def card_html(card: Card, record: str) -> str:
-    """``record`` is the link to the file."""
+def card_html(card: Card, record: str, whose: str) -> str:
+    """``record`` is the link to the file, ``whose`` what the link says."""
     page = PAGES.get_template("card.html").render(
         bar=WIDTH / max(len(card.histogram), 1),
         bars=bars(card.histogram),
@@ -28,6 +28,7 @@ def card_html(card: Card, record: str) -> str:
         no_command=f"{EMPTY} {NO_COMMAND}",
         paragraph_numbers=paragraph_numbers,
         record=record,
+        whose=whose,
         width=WIDTH,
     )
     return page + "\n"

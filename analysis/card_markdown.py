@@ -11,12 +11,12 @@ from kawhi.records.schema import Example
 NO_COMMAND = "The record does not say the command."
 
 
-def card_markdown(card: Card, record: str) -> str:
-    """``record`` is the link to the file."""
+def card_markdown(card: Card, record: str, whose: str) -> str:
+    """``record`` is the link to the file, ``whose`` what the link says."""
     lines = [f"# {escaped(card.lead)}", ""]
     lines += [f"{escaped(card.caution)}.", ""] if card.caution else []
     lines += [*fenced(card.command, "sh"), ""] if card.command else [f"{EMPTY} {NO_COMMAND}", ""]
-    lines += [f"[Record](<{record}>)", ""]
+    lines += [f"[{whose}](<{record}>)", ""]
     if card.benchmarks:
         lines += ["## Scores", "", *_table([BENCHMARK_HEAD, *card.benchmarks]), ""]
     for section in card.sections:

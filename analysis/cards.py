@@ -10,6 +10,7 @@ from analysis.card import Card, card, score_text
 from analysis.card_html import card_html
 from analysis.card_markdown import card_markdown, escaped
 from analysis.table import CAUTION
+from kawhi.records.folder import Folder, is_published, origin
 from kawhi.records.schema import PROVENANCES, Record
 
 INDEX = "README.md"
@@ -17,21 +18,23 @@ MADE = "made by analysis/make_report.py"
 """Each file says it, which tells the files of this program from others in the folder."""
 
 
-def card_files(records: Mapping[Path, Record], folder: Path) -> dict[str, str]:
+def card_files(read: Folder, folder: Path) -> dict[str, str]:
     """Texts by the names of their files in ``folder``, the list of all cards included."""
     files, cards = {}, {}
-    for file, record in records.items():
+    for file, record in read.records.items():
         own = card(record)
+        whose = ("Published record" if is_published(file) else "Your own record") if read.several else "Record"
         cards[file] = own
         link = Path(os.path.relpath(file, folder)).as_posix()
-        files[f"{file.stem}.md"] = f"{card_markdown(own, link)}\n<!-- {MADE} -->\n"
-        files[f"{file.stem}.html"] = f"{card_html(own, link)}<!-- {MADE} -->\n"
-    return {**files, INDEX: index(records, cards)}
+        files[f"{file.stem}.md"] = f"{card_markdown(own, link, whose)}\n<!-- {MADE} -->\n"
+        files[f"{file.stem}.html"] = f"{card_html(own, link, whose)}<!-- {MADE} -->\n"
+    return {**files, INDEX: index(read, cards)}
 
 
-def index(records: Mapping[Path, Record], cards: Mapping[Path, Card]) -> str:
+def index(read: Folder, cards: Mapping[Path, Card]) -> str:
     """All cells with their scores; a table for each provenance and study."""
-    lines = ["# Cells", ""]
+    records = read.records
+    lines = ["# Cells", "", *([f"Their records: {origin(records)}.", ""] if read.several else [])]
     if not records:
         lines += ["There are no records.", ""]
     for provenance in PROVENANCES:

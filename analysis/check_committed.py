@@ -1,14 +1,11 @@
-"""Whether results/ is what the records give: tables, report and cards are made again and compared byte by byte.
+"""Whether the tables of results/published are what its records give: they are made again and compared byte by byte.
 
-python analysis/check_committed.py      # exit code 1 names every file that differs, is missing or is left over
-
-Not compared are the PDF and the pictures inside the page: their bytes depend on the machine's fonts and libraries.
+python analysis/check_committed.py      # exit code 1 names every file that differs or that no record gives
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
@@ -16,67 +13,50 @@ ROOT = Path(__file__).resolve().parents[1]
 if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
-from analysis.cards import card_files  # noqa: E402
-from analysis.make_report import report_files  # noqa: E402
-from analysis.make_tables import FORMATS, make_tables, rendered  # noqa: E402
+from analysis.make_tables import FORMATS, NAMES, ON_REQUEST, make_tables, rendered  # noqa: E402
 from analysis.render import Links  # noqa: E402
-from analysis.report import gather  # noqa: E402
-from kawhi.base.checkout import RESULTS  # noqa: E402
-
-ALLOWED = {"report": {"report.pdf"}}
-"""Files of a folder that are not compared."""
-_PICTURE = re.compile(r'src="data:image/png;base64,[^"]*"')
+from kawhi.base.checkout import PUBLISHED  # noqa: E402
+from kawhi.records.folder import read_folder  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="has records/, tables/, report/, cards/")
+    parser.add_argument("--results", type=Path, default=PUBLISHED.parent, help="has records/ and tables/")
     given = parser.parse_args(arguments)
     wrong = differences(given.results)
     for text in wrong:
         print(text, file=sys.stderr)
     if wrong:
-        print(f"{len(wrong)} files are not what the records give: `make paper` makes them again", file=sys.stderr)
+        told = "1 file is" if len(wrong) == 1 else f"{len(wrong)} files are"
+        print(f"{told} not what the records give: `make publish` makes the tables again", file=sys.stderr)
         return 1
-    print("tables, report and cards are what the records give")
+    print("the published tables are what the records give")
     return 0
 
 
 def differences(results: Path) -> list[str]:
-    """A sentence for every file that is not as the records say."""
+    """A sentence for every table that is not as the records say."""
+    texts = expected(results)
     wrong = []
-    for folder, files in expected(results).items():
-        there = {file.name for file in (results / folder).glob("*") if not file.name.startswith(".")}
-        for name, text in sorted(files.items()):
-            where = f"{folder}/{name}"
-            if name not in there:
-                wrong.append(f"{where} is missing")
-            elif line := _first_difference(
-                text, (results / folder / name).read_text(encoding="utf-8", errors="replace")
-            ):
-                wrong.append(f"{where} differs, first in line {line}")
-        left_over = sorted(there - set(files) - ALLOWED.get(folder, set()))
-        wrong += [f"{folder}/{name} is left over: no record gives it" for name in left_over]
+    for file in sorted((results / "tables").iterdir()):
+        where = f"{file.parent.name}/{file.name}"
+        if file.name not in texts:
+            wrong.append(f"{where} is left over: no record gives it")
+        elif line := _first_difference(texts[file.name], file.read_text(encoding="utf-8", errors="replace")):
+            wrong.append(f"{where} differs, first in line {line}")
     return wrong
 
 
-def expected(results: Path) -> dict[str, dict[str, str]]:
-    """Folder -> name of a file -> its text."""
-    report = gather(results / "records", results / "figures")
-    tables, _ = make_tables(report.records, [])
+def expected(results: Path) -> dict[str, str]:
+    """The text of every table that there could be, by the name of its file."""
+    tables, _ = make_tables(read_folder(results / "records").records, [*NAMES, *ON_REQUEST])
     links = Links(results / "tables")
-    texts = {f"{table.name}.{FORMATS[kind]}": text for table in tables for kind, text in rendered(table, links).items()}
-    return {
-        "tables": texts,
-        "report": report_files(report, results / "report"),
-        "cards": card_files(report.records, results / "cards"),
-    }
+    return {f"{table.name}.{FORMATS[kind]}": text for table in tables for kind, text in rendered(table, links).items()}
 
 
 def _first_difference(ours: str, theirs: str) -> int:
     """The number of the first line that differs; 0 where none does."""
-    ours, theirs = _PICTURE.sub("", ours), _PICTURE.sub("", theirs)
     if ours == theirs:
         return 0
     pairs = zip(ours.splitlines(keepends=True), theirs.splitlines(keepends=True), strict=False)

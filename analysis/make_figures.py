@@ -1,4 +1,4 @@
-"""Figures from records (results/records/*.json -> results/figures/<name>.pdf, .png and captions.json).
+"""Figures from records (results/records/*.json, and published ones -> results/figures/<name>.pdf, .png, captions.json).
 
 python analysis/make_figures.py                      # every figure
 python analysis/make_figures.py figure_4 radar       # these
@@ -25,9 +25,10 @@ import matplotlib.style  # noqa: E402
 
 from analysis.figures import FIGURES, draw  # noqa: E402
 from analysis.figures.parts import Drawn  # noqa: E402
-from analysis.programs import parsed, parser, replace  # noqa: E402
+from analysis.programs import parsed, parser, read, replace  # noqa: E402
+from analysis.render import Links  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
-from kawhi.records.folder import read_folder  # noqa: E402
+from kawhi.records.folder import Folder, origin  # noqa: E402
 from kawhi.style.figures import STYLE  # noqa: E402
 
 CAPTIONS = "captions.json"
@@ -43,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(__doc__, "figures")
     options.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(FIGURES)}")
     given = parsed(options, arguments, "figure", tuple(FIGURES))
-    folder = read_folder(given.records)
+    folder = read(given.records)
+    links, by_name = Links(given.out), {file.name: file for file in folder.records}
     given.out.mkdir(parents=True, exist_ok=True)
     captions = _captions(given.out / CAPTIONS)
     for name in dict.fromkeys(given.names or FIGURES):
@@ -55,18 +57,24 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"skipped {name}: it needs {FIGURES[name].needs}", file=sys.stderr)
             continue
         save(drawn, given.out / name)
+        files = [by_name[name] for name in drawn.files]
         captions[name] = {
             "title": FIGURES[name].title,
-            "caption": drawn.caption,
-            "records": list(drawn.files),
+            "caption": " ".join([drawn.caption, *_origin(files, folder)]),
+            "records": [links.to(file) for file in files],
             "command": f"python analysis/make_figures.py {name}",
         }
-        count = f"{len(drawn.files)} record{'s' * (len(drawn.files) != 1)}"
+        count = f"{len(files)} record{'s' * (len(files) != 1)}"
         print(f"{given.out / name}.pdf and .png, from {count}")
     write(given.out / CAPTIONS, json.dumps(captions, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     for refused in folder.refused:
         print(f"not used: {refused}", file=sys.stderr)
     return 1 if folder.refused else 0
+
+
+def _origin(files: list[Path], folder: Folder) -> list[str]:
+    """A sentence on whose records a figure is drawn from, where more than one folder was read."""
+    return [f"Of them {origin(files)}."] if folder.several and files else []
 
 
 def save(drawn: Drawn, path: Path) -> None:

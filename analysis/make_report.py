@@ -16,7 +16,7 @@ if __package__ is None:  # run as a script
 from analysis.cards import MADE, card_files  # noqa: E402
 from analysis.make_tables import KNOWN  # noqa: E402
 from analysis.pdf import LatexError, compile_pdf  # noqa: E402
-from analysis.programs import parsed, parser  # noqa: E402
+from analysis.programs import parsed, parser, read  # noqa: E402
 from analysis.report import Report, gather  # noqa: E402
 from analysis.report_html import report_html  # noqa: E402
 from analysis.report_latex import report_tex  # noqa: E402
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     about = "these alone, named as make_tables.py does"
     options.add_argument("--tables", nargs="*", default=[], metavar="name", dest="names", help=about)
     given = parsed(options, arguments, "table", KNOWN)
-    report = gather(given.records, given.figures, given.names)
+    report = gather(read(given.records), given.figures, given.names)
     given.out.mkdir(parents=True, exist_ok=True)
     for name, text in report_files(report, given.out).items():
         write(given.out / name, text)
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     except LatexError as error:
         wrong.append(f"no report.pdf: {error}")
     print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
-    print(f"wrote the report into {given.out} and the cards of {len(report.records)} records into {cards}")
+    print(f"wrote the report into {given.out} and the cards of {len(report.read.records)} records into {cards}")
     return 1 if wrong else 0
 
 
@@ -57,7 +57,7 @@ def report_files(report: Report, out: Path) -> dict[str, str]:
 def write_cards(report: Report, folder: Path) -> None:
     """Removes the cards of records that are no longer there."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = card_files(report.records, folder)
+    files = card_files(report.read, folder)
     for name, text in files.items():
         write(folder / name, text)
     for file in sorted(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Tables from records: results/records/*.json -> results/tables/<name>.md, .tex, .csv and .html.
+"""Tables from records: results/records/*.json, and published ones -> results/tables/<name>.md, .tex, .csv and .html.
 
 python analysis/make_tables.py                       # all of them: both papers' and the ablations
 python analysis/make_tables.py main chart ablation   # tables 1, 2 and 3 of the KAWHI paper
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from analysis import methods  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
 from analysis.paper_layout import layouts  # noqa: E402
 from analysis.paper_table import paper_table  # noqa: E402
-from analysis.programs import parsed, parser  # noqa: E402
+from analysis.programs import parsed, parser, read  # noqa: E402
 from analysis.records import TableError, frame  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
@@ -30,7 +31,7 @@ from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
-from kawhi.records.folder import read_folder  # noqa: E402
+from kawhi.records.folder import Folder, origin  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
 
 SHORT = {"main": "main_table", "chart": "chart_table", "ablation": "ablation_table"}
@@ -72,11 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(KNOWN)}")
     options.add_argument("--format", choices=FORMATS, help="this one alone (default: all four)")
     given = parsed(options, arguments, "table", KNOWN)
-    folder = read_folder(given.records)
+    folder = read(given.records)
     tables, refused = make_tables(folder.records, [SHORT.get(name, name) for name in given.names])
     for text in (*(f"left out {each}" for each in folder.refused), *refused):
         print(text, file=sys.stderr)
     given.out.mkdir(parents=True, exist_ok=True)
+    tables = [_with_origin(table, folder) for table in tables]
     for table in tables:
         for kind, text in rendered(table, Links(given.out)).items():
             if given.format in (None, kind):
@@ -86,6 +88,13 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         print(f"wrote {len(tables)} tables into {given.out}; `make_tables.py NAME` prints one")
     return 1 if folder.refused or refused else 0
+
+
+def _with_origin(table: Table, folder: Folder) -> Table:
+    """With a note on whose records its numbers are from, where more than one folder was read."""
+    files = {file for source in table.anchors for file in source.records}
+    note = f"Records: {origin(files)}."
+    return replace(table, notes=(*table.notes, note)) if folder.several and files else table
 
 
 def rendered(table: Table, links: Links) -> dict[str, str]:

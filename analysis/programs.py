@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kawhi.base.checkout import RESULTS
+from kawhi.base.checkout import RESULTS, record_folders
+from kawhi.records.folder import Folder, read_folder
 
 
 def parser(description: str | None, out: str, about_out: str | None = None) -> ArgumentParser:
     """With the folders of the records and of what is made of them."""
     made = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
-    made.add_argument("--records", type=Path, default=RESULTS / "records")
+    about = (
+        "a folder of records, which is read alone; given several times, the first one's record of a cell counts "
+        "(default: KAWHI_RECORDS or results/records, and with it results/published/records)"
+    )
+    made.add_argument("--records", type=Path, action="append", metavar="FOLDER", help=about)
     made.add_argument("--out", type=Path, default=RESULTS / out, help=about_out)
     return made
 
@@ -25,6 +31,15 @@ def parsed(options: ArgumentParser, arguments: list[str] | None, what: str, know
     if unknown := [name for name in given.names if name not in known]:
         options.error(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
     return given
+
+
+def read(folders: Sequence[Path] | None) -> Folder:
+    """The records of the folders asked for, else of the user's own and the published one, of which it says so."""
+    own = Path(os.environ.get("KAWHI_RECORDS", RESULTS / "records"))
+    found = read_folder(*(folders or record_folders(own)))
+    if found.several:
+        print(found.summary(), file=sys.stderr)
+    return found
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:

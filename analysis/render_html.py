@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from analysis.render import Links, notes_of
 from analysis.table import Table
+from kawhi.records.folder import record_name
 from kawhi.style.pages import templates
 
 PAGES = templates(__file__)
-PAGES.globals["notes_of"] = notes_of
+PAGES.globals |= {"notes_of": notes_of, "record_name": record_name}
 
 
 def to_html(table: Table, links: Links) -> str:

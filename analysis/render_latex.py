@@ -12,6 +12,7 @@ import re
 from analysis.latex_text import code, latex, prose
 from analysis.render import notes_of
 from analysis.table import Group, Source, Table, Value
+from kawhi.records.folder import record_name
 
 PACKAGES = ("booktabs", "longtable", "[table]{xcolor}")
 WIDTH = 478
@@ -56,7 +57,7 @@ def fragment(table: Table, page: int = LONG) -> list[str]:
 
 
 def _told(source: Source) -> str:
-    files = ", ".join(file.name for file in source.records)
+    files = ", ".join(map(record_name, source.records))
     return f"{source.label}: {source.place or ' and '.join(source.commands)}{f' ({files})' if files else ''}"
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from analysis.paper_layout import layouts
 from analysis.paper_table import BASE_NOTE
 from analysis.table import EMPTY, Group, Table, Value, plain
 from analysis.training_tables import ablations
-from kawhi.records.folder import read_folder
+from kawhi.records.folder import Folder, origin, record_name
 from kawhi.records.schema import PROVENANCES, Record, Run
 
 TITLE = "KAWHI and ToR: as printed and as run here"
@@ -78,13 +78,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that lies in the figures' folder as ``<name>.pdf`` and ``.png``."""
+    """A figure that lies in the figures' folder as ``<name>.pdf`` and ``.png``; ``records``: their files."""
 
     name: str
     title: str
     caption: str
     command: str
-    records: tuple[str, ...]
+    records: tuple[Path, ...]
     folder: Path
 
     @property
@@ -104,7 +104,7 @@ class Report:
         facts: about the records, without dates.
         notes: those of :data:`SHARED` that a table has.
         left_out: records and tables that were refused, and figures without a file.
-        folder: of the records.
+        read: the records.
     """
 
     facts: dict[str, str]
@@ -113,8 +113,7 @@ class Report:
     pictures: list[Picture]
     disagreements: list[str]
     left_out: list[str]
-    folder: Path
-    records: Mapping[Path, Record]
+    read: Folder
 
     @property
     def tables(self) -> list[Table]:
@@ -122,29 +121,34 @@ class Report:
         return [table for part in self.parts for table in part.tables]
 
 
-def gather(folder: Path, figures: Path, names: Iterable[str] = ()) -> Report:
-    """The report of a folder of records.
+def gather(read: Folder, figures: Path, names: Iterable[str] = ()) -> Report:
+    """The report of the records that were read.
 
     Args:
         figures: the folder of ``make_figures.py``; the report has those of its ``captions.json``.
         names: of tables; without, all of ``make_tables.py``.
     """
-    read = read_folder(folder)
     tables, refused = make_tables(read.records, [SHORT.get(name, name) for name in names])
     pictures, lost = _pictures(figures)
-    left_out = [f"{each.file.name}: {each.reason}" for each in read.refused] + refused + lost
+    left_out = [f"{record_name(each.file)}: {each.reason}" for each in read.refused] + refused + lost
     shared = [note for note in SHARED if any(note in table.notes for table in tables)]
     own = [_shortened(table, shared) for table in tables]
     return Report(
-        facts=_facts(read.records),
+        facts=_facts(read),
         notes=shared,
         parts=_parts(own),
         pictures=pictures,
         disagreements=discrepancies(),
-        left_out=[text.replace(f"{folder}/", "") for text in left_out],  # a report names no folder of a machine
-        folder=folder,
-        records=read.records,
+        left_out=[_without_folders(text, read) for text in left_out],
+        read=read,
     )
+
+
+def _without_folders(text: str, read: Folder) -> str:
+    """A report names no folder of a machine."""
+    for folder in read.folders:
+        text = text.replace(f"{folder}/", record_name(folder / "x").removesuffix("x"))
+    return text
 
 
 def _parts(tables: list[Table]) -> list[Part]:
@@ -230,7 +234,7 @@ def _pictures(folder: Path) -> tuple[list[Picture], list[str]]:
             title=entry.get("title", name),
             caption=entry["caption"],
             command=entry["command"],
-            records=tuple(Path(record).name for record in entry["records"]),
+            records=tuple(folder / record for record in entry["records"]),
             folder=folder,
         )
         missing = [kind for kind in ("pdf", "png") if not own.file(kind).is_file()]
@@ -241,14 +245,15 @@ def _pictures(folder: Path) -> tuple[list[Picture], list[str]]:
     return found, lost
 
 
-def _facts(records: Mapping[Path, Record]) -> dict[str, str]:
+def _facts(read: Folder) -> dict[str, str]:
     """What is known of all records together; the order of the files does not matter."""
-    every = list(records.values())
+    every = list(read.records.values())
     runs = [record.run for record in every]
     hours = _known(run.gpu_hours for run in runs)
     seconds = _known(run.duration_s for run in runs)
     return {
         "Records": f"{len(every)}: {', '.join(_counted(every))}" if every else "none",
+        **({"Whose": origin(read.records)} if read.several else {}),
         "Models": _listed(f"{r.model.name} (weights {r.model.weights[:8]})" for r in every),
         "Seeds": _listed(map(_seeds, every)),
         "Versions": _listed(_versions(runs)),

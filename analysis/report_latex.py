@@ -10,6 +10,7 @@ from analysis.pdf import MARK
 from analysis.render_latex import fragment
 from analysis.report import NO_FIGURES, READING, TITLE, Part, Picture, Report
 from analysis.table import Source
+from kawhi.records.folder import record_name
 
 PAGE = 16
 """Lines from which on a table may go over a page's end; shorter ones stay together."""
@@ -141,8 +142,8 @@ def _left_out(report: Report) -> list[str]:
 
 def _sources(report: Report) -> list[str]:
     lines = [
-        r"A command starts from the repository's root. Records are files of \texttt{results/records}; "
-        r"\texttt{results/cards} has a page about each.",
+        r"A command starts from the repository's root. Records are files of \texttt{results/records}, published ones "
+        r"of \texttt{results/published/records}; \texttt{results/cards} has a page about each.",
         r"\raggedcolumns\begin{multicols}{2}\scriptsize\raggedright\setlength{\parskip}{2pt plus 1pt}",
         r"\clubpenalty=100 \widowpenalty=100",
     ]
@@ -153,7 +154,7 @@ def _sources(report: Report) -> list[str]:
     for picture in report.pictures:
         lines += _source_head(rf"Figure \ref*{{fig:{picture.name}}}", f"fig:{picture.name}", picture.title)
         few = picture.records if len(picture.records) <= NAMED else ()
-        source = Source("made by", (picture.command,), tuple(map(Path, few)))
+        source = Source("made by", (picture.command,), few)
         lines.append(_source(source, picture.anchor))
         if not few and picture.records:
             lines.append(rf"from {len(picture.records)} records, which \texttt{{captions.json}} beside it lists\par")
@@ -170,5 +171,5 @@ def _source(source: Source, at: str) -> str:
     if source.commands:
         text += ": " + " and ".join(map(code, source.commands))
     if source.records:
-        text += f" ({', '.join(code(file.name) for file in source.records)})"
+        text += f" ({', '.join(code(record_name(file)) for file in source.records)})"
     return text + r"\par"

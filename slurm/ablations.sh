@@ -5,7 +5,7 @@
 #   bash slurm/ablations.sh                  # the same on a login node; KAWHI_SCALE=cpu is the tiny world
 #
 # A short job: it submits what is missing as jobs of their own, says how to follow them, and ends (docs/cluster.md).
-#SBATCH --job-name=ablations --output=results/runs/.slurm/%x-%j.log --open-mode=append
+#SBATCH --job-name=ablations --output=slurm/logs/%x-%j.log --open-mode=append
 #SBATCH --nodes=1 --cpus-per-task=1 --mem=2G --time=0:30:00 --requeue
 folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool folder, Slurm knows the original
 [ -f "$folder/common.sh" ] ||

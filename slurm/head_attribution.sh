@@ -16,7 +16,7 @@
 #SBATCH --time=1-00:00:00
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --output=results/runs/.slurm/%x-%A_%a.log
+#SBATCH --output=slurm/logs/%x-%A_%a.log
 folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool folder, Slurm knows the original
 [ -f "$folder/common.sh" ] ||
   folder=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/head_attribution\.sh.*|\1|p' | head -n 1)

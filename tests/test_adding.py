@@ -33,7 +33,7 @@ print(json.dumps(build("unsure").weights(batch).tolist()))
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory):
     """A copy for each page, with its files."""
-    more = {"benchmark": ["tests", "pyproject.toml"], "table": ["analysis", "results/records"]}
+    more = {"benchmark": ["tests", "pyproject.toml"], "table": ["analysis", "results/published/records"]}
     return {what: page.written(tmp_path_factory.mktemp(what), *more.get(what, [])) for what, page in PAGES.items()}
 
 

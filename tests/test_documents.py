@@ -26,3 +26,13 @@ def test_nobody_is_told_to_install_a_stranger_s_package():
     told = "pip install .*['\" ]kawhi"
     done = subprocess.run(["git", "grep", "-nE", told, "--", ".", ":!tests"], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_what_it_links_is_committed(document):
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    linked = [link.split("#")[0] for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text)]
+    files = {(document.parent / name).resolve() for name in linked if name}
+    assert {file for file in files if not file.is_file()} == set()
+    ignored = subprocess.run(["git", "check-ignore", "--", *files], cwd=ROOT, capture_output=True, text=True)
+    assert ignored.stdout == ""

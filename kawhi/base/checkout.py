@@ -16,6 +16,8 @@ CONF = ROOT / "kawhi" / "conf" if INSTALLED else ROOT / "conf"
 """The configuration that belongs to this code."""
 RESULTS = Path("results") if INSTALLED else ROOT / "results"
 """Records, and what is made of them: the checkout's, or those of the folder a command is typed in."""
+PUBLISHED = RESULTS / "published" / "records"
+"""Records that were committed on purpose; nothing that is run writes into this folder."""
 
 
 def code_state(root: Path = ROOT) -> dict[str, Any]:
@@ -29,6 +31,11 @@ def code_state(root: Path = ROOT) -> dict[str, Any]:
 
     changed = git("status", "--porcelain", "--untracked-files=no")
     return {"commit": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}
+
+
+def record_folders(own: Path) -> list[Path]:
+    """The folders that are read together: the user's own one, and the published one where there is one."""
+    return [own] if own.resolve() == PUBLISHED.resolve() or not PUBLISHED.is_dir() else [own, PUBLISHED]
 
 
 def configuration_folder() -> Path:

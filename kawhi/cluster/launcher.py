@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from kawhi.base.checkout import ROOT
+from kawhi.base.checkout import ROOT, record_folders
 from kawhi.base.errors import CellError
 from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
@@ -136,9 +136,10 @@ class Launch:
         if not self._tabled:
             return None
         records = Path(self.cells[0].paths.records)
+        read = record_folders(records)
         folders = [*dict.fromkeys(folder for wanted in self.wanted for folder in wanted.place.folders)]
         partial = self.options.table == "partial"
-        table = TableJob(self.name, folders, records, records.parent / "tables", self.stamp, partial)
+        table = TableJob(self.name, folders, read, records.parent / "tables", self.stamp, partial)
         if division.arrays:
             return table
         waiting = [cells for _, cells in submission.tables_at_work(self.runs, queue)]

@@ -19,14 +19,15 @@ class TableJob:
     Attributes:
         name: the experiment's.
         folders: of the trainings and evaluations that the table is made of.
-        records, out: folders of the records and of the tables.
+        records: folders that tables are made from; of a cell in two of them the first one's record counts.
+        out: folder of the tables.
         stamp: file that says of which cells the table was made.
         partial: whether what has no record is left out of it instead of being a failure.
     """
 
     name: str
     folders: list[Path]
-    records: Path
+    records: list[Path]
     out: Path
     stamp: Path
     partial: bool
@@ -45,7 +46,8 @@ class TableJob:
                 sys.exit(1)
         self._find_records([folder for folder in self.folders if folder not in missing])
         script = Path(__file__).parents[2] / "analysis" / "make_tables.py"
-        command = [sys.executable, str(script), self.name, "--records", str(self.records), "--out", str(self.out)]
+        places = [word for folder in self.records for word in ("--records", str(folder))]
+        command = [sys.executable, str(script), self.name, *places, "--out", str(self.out)]
         if code := subprocess.run(command).returncode:
             sys.exit(code)
         if not missing:
@@ -53,8 +55,10 @@ class TableJob:
 
     def _find_records(self, done: list[Path]) -> None:
         """Ends when a record is not where tables look."""
-        if lost := [folder for folder in done if not (self.records / f"{_name(folder)}.json").exists()]:
-            print(f"{len(lost)} records are not in {self.records}, which tables are made from; copy:", file=sys.stderr)
+        there = {file.name for folder in self.records for file in folder.glob("*.json")}
+        if lost := [folder for folder in done if f"{_name(folder)}.json" not in there]:
+            where = " or ".join(map(str, self.records))
+            print(f"{len(lost)} records are not in {where}, which tables are made from; copy:", file=sys.stderr)
             print(*(f"  {each / 'record.json'} as {_name(each)}.json" for each in lost), sep="\n", file=sys.stderr)
             sys.exit(1)
 

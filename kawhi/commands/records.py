@@ -6,17 +6,21 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kawhi.base.errors import CellError
 from kawhi.commands.app import app
 
+if TYPE_CHECKING:
+    from kawhi.records.folder import Folder
+
 HELP = """\
 Records are the small JSON files that tables, figures and the report are made of.
 
 \b
-  kawhi records check                     # results/records: every record against its schema and against itself
+  kawhi records check                     # your own and the published ones, against their schema and themselves
   kawhi records rebuild                   # writes the records of all that is finished again, in today's form
 """
 
@@ -26,13 +30,24 @@ def records() -> None: ...
 
 
 @records.command(short_help="name each record that cannot be used; exit code 1 when there is one")
-@click.argument("folder", required=False, type=Path, help="default: KAWHI_RECORDS, or results/records")
+@click.argument("folder", required=False, type=Path, help="default: your own and the published ones")
 def check(folder: Path | None) -> int:
     """Names every record that is left out; the exit code is 0 when there is none."""
+    from kawhi.base.checkout import record_folders
     from kawhi.records.folder import read_folder
 
-    folder = folder or Path(os.environ.get("KAWHI_RECORDS", "results/records"))
-    found = read_folder(folder)
+    own = Path(os.environ.get("KAWHI_RECORDS", "results/records"))
+    folders = [folder] if folder else record_folders(own)
+    for place in folders:
+        _tell(place, read_folder(place))
+    found = read_folder(*folders)
+    if found.several:
+        print(found.summary())
+    return 1 if found.refused else 0
+
+
+def _tell(folder: Path, found: Folder) -> None:
+    """Prints what is sound in a folder and what is not."""
     for each in found.refused:
         print(f"left out {each}", file=sys.stderr)
     kinds = Counter(f"{record.provenance} {type(record).__name__}" for record in found.records.values())
@@ -40,7 +55,6 @@ def check(folder: Path | None) -> int:
     print(
         f"{folder}: {len(found.records)} records are sound{f' ({told})' if told else ''}, {len(found.refused)} left out"
     )
-    return 1 if found.refused else 0
 
 
 @records.command(short_help="write the records of finished runs again; nothing is run")

@@ -1,9 +1,10 @@
-"""A folder of records: those that can be used, and a sentence for each that cannot."""
+"""Folders of records: those that can be used, a sentence for each that cannot, and whose they are."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,71 @@ class Refused:
 
 @dataclass(frozen=True)
 class Folder:
-    """``records``: by file, sorted by name."""
+    """What is in one folder, or in several that are read together.
+
+    Attributes:
+        records: by file, sorted by name.
+        folders: that were read.
+        twice: sound records that are not used, because a folder before theirs has the same cell.
+    """
 
     records: dict[Path, Record]
     refused: list[Refused]
+    folders: tuple[Path, ...] = ()
+    twice: tuple[Path, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether it has to be told from which folder a record is."""
+        return len(self.folders) > 1
+
+    def summary(self) -> str:
+        """Whose records these are, and how many are not used because a cell counts once."""
+        unused = f"; published and not used, because yours of the same cell counts: {len(self.twice)}"
+        return f"records: {origin(self.records)}{unused if self.twice else ''}"
 
 
 class RecordError(ValueError):
     """A record that cannot be used; its text is the reason."""
 
 
-def read_folder(folder: Path) -> Folder:
-    """Every ``*.json`` of a folder; an empty or missing folder has none.
+def is_published(file: Path) -> bool:
+    """Whether a record is in ``results/published/records``, of this checkout or of another one."""
+    return file.absolute().parent.parts[-2:] == ("published", "records")
 
-    A cell that two files claim is used from neither: nobody can tell which of them is right.
+
+def record_name(file: Path) -> str:
+    """What a record is called where no link says its folder."""
+    return f"published/{file.name}" if is_published(file) else file.name
+
+
+def origin(files: Collection[Path]) -> str:
+    """``24 published, 5 of your own``."""
+    published = sum(map(is_published, files))
+    return f"{published or 'none'} published, {len(files) - published or 'none'} of your own"
+
+
+def read_folder(*folders: Path) -> Folder:
+    """Every ``*.json`` of some folders; an empty or missing folder has none.
+
+    A cell that two files of a folder claim is used from neither: nobody can tell which of them is right.  Of a cell
+    (and of a file's name) that two folders have, the record of the first one is used.
     """
+    records: dict[Path, Record] = {}
+    refused: list[Refused] = []
+    twice: list[Path] = []
+    for found in map(_read_one, folders):
+        taken = {name for file, record in records.items() for name in (file.name, record.cell.hash)}
+        again = [file for file, record in found.records.items() if taken & {file.name, record.cell.hash}]
+        records |= {file: record for file, record in found.records.items() if file not in again}
+        refused += found.refused
+        twice += again
+    by_name = dict(sorted(records.items(), key=lambda pair: pair[0].name))
+    return Folder(by_name, refused, folders, tuple(twice))
+
+
+def _read_one(folder: Path) -> Folder:
+    """As :func:`read_folder`, of one."""
     records: dict[Path, Record] = {}
     refused: list[Refused] = []
     for file in sorted(folder.glob("*.json")):

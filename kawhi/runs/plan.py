@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections import Counter
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from kawhi.base.checkout import configuration_folder
+from kawhi.base.checkout import configuration_folder, record_folders
 from kawhi.base.errors import DataMissing
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, trains
+from kawhi.records.folder import record_name
 from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.identity import cell_name
 from kawhi.runs.places import Place, place_of
@@ -60,7 +62,7 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
         CellError: a cell that could not run, other than for want of its data file.
     """
     cells, rows = compose_cells(conf, overrides)
-    measured = _measured_seconds(Path(cells[0].paths.records))
+    measured = _measured_seconds(record_folders(Path(cells[0].paths.records)))
     places = [_place(cell) for cell in cells]
     states, _ = states_of(Path(cells[0].paths.runs), [place.run.path for place in places if place])
     return [
@@ -131,10 +133,11 @@ def _kind(cell: DictConfig) -> tuple[str | None, ...]:
     return cell.scale.name, cell.model.name, own.name, own.exact, own.recipe, cell.credit.name, cell.data.name
 
 
-def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
-    """Kind of cell -> seconds per step of the newest record of that kind, and its file."""
+def _measured_seconds(folders: Sequence[Path]) -> dict[tuple, tuple[float, str]]:
+    """Kind of cell -> seconds per step of the newest record of that kind in the first folder with one, and its file."""
     found = {}
-    for file in sorted(records.glob("*.json"), key=lambda file: file.stat().st_mtime):
+    oldest_first = [sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime) for folder in folders]
+    for file in itertools.chain(*reversed(oldest_first)):
         record = json.loads(file.read_text())
         if "algorithm" not in record:
             continue
@@ -145,7 +148,7 @@ def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
             record["credit"]["name"],
             record["data"],
         )
-        found[kind] = record["run"]["timing_s"]["timing_s/step"], f"measured: {file.name}"
+        found[kind] = record["run"]["timing_s"]["timing_s/step"], f"measured: {record_name(file)}"
     return found
 
 

@@ -33,7 +33,7 @@ def test_captions_name_the_records_and_the_command(folder: Folder, capsys: pytes
     assert make_figures.main(["training_curves", *arguments]) == 0
     captions = json.loads((out / "captions.json").read_text())
     assert set(captions) == {"figure_6", "training_curves"}
-    assert captions["training_curves"]["records"] == ["000.json", "001.json"]
+    assert captions["training_curves"]["records"] == ["../records/000.json", "../records/001.json"]
     assert captions["figure_6"]["command"] == "python analysis/make_figures.py figure_6"
     printed = capsys.readouterr()
     assert "figure_6.pdf and .png, from 1 record\n" in printed.out
@@ -50,7 +50,9 @@ def test_refused_records_are_named_and_the_others_drawn(folder: Folder, capsys: 
     printed = capsys.readouterr().err
     assert "001.json: " in printed
     assert "002.json: its study is 'sorcery'" in printed
-    assert json.loads((folder.out / "captions.json").read_text())["training_curves"]["records"] == ["000.json"]
+    assert json.loads((folder.out / "captions.json").read_text())["training_curves"]["records"] == [
+        "../records/000.json"
+    ]
 
 
 def test_an_unknown_figure_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from analysis.make_report import main
 from analysis.report import TITLE, gather
 from analysis.report_html import report_html
 from analysis.report_latex import report_tex
+from kawhi.records.folder import read_folder
 from tests.analysis.paper_records import HOSTILE, measured, needs, talkative, tiny
 from tests.analysis.synthetic import Folder, record
 
@@ -70,7 +71,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Folder(tmp_path_factory.mktemp("full"))
     folder.add(*tiny(), *measured())
     folder.add("{", name="broken.json")
-    figures(folder.out.parent / "figures", records=("000.json",))
+    figures(folder.out.parent / "figures", records=("../records/000.json",))
     code, out = run(folder)
     assert code == 1  # the record
     return out
@@ -138,7 +139,7 @@ def test_notes_that_tables_share_stand_once(full: Path) -> None:
 
 def test_two_records_of_one_row_leave_the_table_out(folder: Folder) -> None:
     folder.add(record("kawhi", 1000), record("kawhi", 1000, options={"temperature": 0.3}))
-    report = gather(folder.records, folder.out, ["heads"])
+    report = gather(read_folder(folder.records), folder.out, ["heads"])
     (text,) = report.left_out
     assert text.startswith("no table heads: 000.json and 001.json are one row")
 
@@ -147,7 +148,7 @@ def test_hostile_text_is_only_text(folder: Folder) -> None:
     needs("pdflatex")
     folder.add(talkative(), talkative(cell={"experiment": HOSTILE, "name": HOSTILE, "hash": ""}, seeds=seeds(1)))
     folder.add(HOSTILE, name="a&b_#%~^ <i>.json")
-    figures(folder.out.parent / "figures", caption=HOSTILE, records=("000.json",))
+    figures(folder.out.parent / "figures", caption=HOSTILE, records=("../records/000.json",))
     code, out = run(folder)
     assert code == 1  # the broken record
     assert (out / "report.pdf").exists()
@@ -198,7 +199,7 @@ def test_without_latex_the_rest_is_made(
 def test_figures_without_a_file_are_named_and_others_shown(folder: Folder) -> None:
     place = figures(folder.out.parent / "figures")
     (place / "wide.png").unlink()
-    report = gather(folder.records, place)
+    report = gather(read_folder(folder.records), place)
     assert report.left_out == ["no figure wide: there is no wide.png"]
     assert [picture.name for picture in report.pictures] == ["narrow_a", "narrow_b"]
     page = report_html(report, folder.out)
@@ -213,5 +214,5 @@ def test_broken_captions_are_named(folder: Folder) -> None:
     place = folder.out.parent / "figures"
     place.mkdir()
     (place / "captions.json").write_text("{", encoding="utf-8")
-    (text,) = gather(folder.records, place).left_out
+    (text,) = gather(read_folder(folder.records), place).left_out
     assert text.startswith("no figures: captions.json cannot be read")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kawhi.base import checkout
 from kawhi.commands.cli import main
 from tests.analysis.synthetic import baseline_record, changed, record
 
@@ -26,12 +27,31 @@ def test_sound_records(folder, capsys):
 
 def test_a_broken_one_is_named(folder, capsys, monkeypatch):
     monkeypatch.setenv("KAWHI_RECORDS", str(folder))
+    monkeypatch.setattr(checkout, "PUBLISHED", folder / "none")
     broken = changed(record("kawhi_all", 1000), "benchmarks", "kawhi_tiny", "score", value=147.0)
     (folder / "broken.json").write_text(json.dumps(broken))
     assert main(["records", "check"]) == 1
     said = capsys.readouterr()
     assert "3 records are sound" in said.out
     assert said.err.startswith(f"left out {folder / 'broken.json'}: benchmarks.kawhi_tiny: the score 147.0")
+
+
+def test_published_ones_are_checked_beside_your_own(folder, capsys, monkeypatch):
+    published = folder.parent / "published" / "records"
+    published.mkdir(parents=True)
+    monkeypatch.setenv("KAWHI_RECORDS", str(folder))
+    monkeypatch.setattr(checkout, "PUBLISHED", published)
+    for name, content in {"a": record("uniform", 900), "b": record("kawhi_all", 1000)}.items():
+        (published / f"{name}.json").write_text(json.dumps(content))
+    assert main(["records", "check"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{folder}: 3 records are sound (1 tiny baseline, 2 tiny training), 0 left out",
+        f"{published}: 2 records are sound (2 tiny training), 0 left out",
+        "records: 1 published, 3 of your own; published and not used, because yours of the same cell counts: 1",
+    ]
+    (published / "c.json").write_text("{")
+    assert main(["records", "check"]) == 1
+    assert f"left out {published / 'c.json'}" in capsys.readouterr().err
 
 
 def test_nothing_to_rebuild(tmp_path, capsys, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kawhi.records.folder import RecordError, parse_record, read_folder
+from kawhi.records.folder import RecordError, parse_record, read_folder, record_name
 from tests.analysis.synthetic import changed, digits, grounding_record, hashed, record, timing_record
 
 AT = ("benchmarks", "kawhi_tiny")
@@ -128,6 +128,29 @@ def test_a_cell_that_two_files_claim_is_used_from_neither(tmp_path: Path) -> Non
     assert [file.name for file in found.records] == ["c.json"]
     assert [each.file.name for each in found.refused] == ["a.json", "b.json"]
     assert "as b.json: remove all but one" in found.refused[0].reason
+
+
+def test_of_a_cell_that_two_folders_have_the_first_one_s_record_counts(tmp_path: Path) -> None:
+    own, published = tmp_path / "records", tmp_path / "published" / "records"
+    files = {
+        own / "b.json": record("kawhi", 1200),
+        published / "a.json": record("kawhi", 1000),
+        published / "c.json": record("uniform", 900),
+        published / "b.json": record("kawhi_all", 800),  # its name is taken: pages of records are called after them
+    }
+    published.mkdir(parents=True)
+    own.mkdir()
+    for file, content in files.items():
+        file.write_text(json.dumps(content))
+    found = read_folder(own, published)
+    assert [*found.records] == [own / "b.json", published / "c.json"]
+    assert found.refused == []
+    assert found.twice == (published / "a.json", published / "b.json")
+    assert found.summary().startswith("records: 1 published, 1 of your own; published and not used")
+    assert [*map(record_name, found.records)] == ["b.json", "published/c.json"]
+    alone = read_folder(published)
+    assert len(alone.records) == 3
+    assert not alone.several
 
 
 def test_a_folder_that_is_not_there_has_no_records(tmp_path: Path) -> None:

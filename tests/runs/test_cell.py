@@ -20,7 +20,7 @@ from kawhi.runs import cell as module
 from kawhi.runs import training as training_module
 from kawhi.runs.cell import run_cell
 from kawhi.runs.places import place_of
-from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, last_error, require_success
+from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, last_error, require_success, run_module
 from tests.base.test_lost import prompt
 from tests.cells import cell, finish, metrics_row
 from tests.runs.test_checkpoints import save
@@ -316,17 +316,21 @@ def test_a_failure_is_a_failure_also_when_asked_to_stop(training):
 def test_a_stage_beside_training_is_ended_at_once(harness, monkeypatch):
     log = harness.run_directory.log("merge")
 
-    def merge(asked, run_directory, status):
+    others = module.run_module
+
+    def merge(asked, run_directory, *, stage, module):
+        if stage != "merge":
+            return others(asked, run_directory, stage=stage, module=module)
         asked.scale.limits.merge = 60
         with monkeypatch.context() as within:  # undone before the fork server's block ends, which puts it back, too
-            within.setattr(module.sys, "executable", str(script))
-            return module._module(asked, run_directory, None, stage="merge", module="m")
+            within.setattr(sys, "executable", str(script))
+            return run_module(asked, run_directory, stage="merge", module="m")
 
     harness.run_directory.path.mkdir(parents=True)
     script = harness.run_directory.path / "script"
     script.write_text(f"#!/bin/sh\ntouch {harness.run_directory.stop_request}\nexec sleep 60\n")
     script.chmod(0o755)
-    monkeypatch.setitem(module._WORK, "merge", merge)
+    monkeypatch.setattr(module, "run_module", merge)
     with pytest.raises(Stopped, match=r"^asked to stop in merge; the same command goes on$"):
         run_cell(harness.cell)
     assert log.exists()

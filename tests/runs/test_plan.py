@@ -15,6 +15,13 @@ from kawhi.runs.verl_command import command
 from tests.cells import CONF, status_file
 
 
+@pytest.fixture(autouse=True)
+def published(tmp_path, monkeypatch):
+    """A folder in the place of the published records; there is none of it until a test makes it."""
+    monkeypatch.setattr("kawhi.base.checkout.PUBLISHED", tmp_path / "published" / "records")
+    return tmp_path / "published" / "records"
+
+
 def paths(folder) -> list[str]:
     return [f"paths.{name}={folder / name}" for name in ("runs", "records", "data")]
 
@@ -40,7 +47,7 @@ def test_cells_with_their_commands_and_where_they_stand(tmp_path):
     assert not data.exists(), "a plan draws nothing"
 
 
-def test_measured_seconds_are_taken_where_there_are_some(tmp_path):
+def test_measured_seconds_are_taken_where_there_are_some(tmp_path, published):
     asked = ["experiment=efficiency", *paths(tmp_path)]
     record = {
         "config": {"scale": {"name": "cpu"}, "algorithm": {"name": "grpo", "exact": "verl", "recipe": None}},
@@ -56,6 +63,13 @@ def test_measured_seconds_are_taken_where_there_are_some(tmp_path):
     assert kawhi.device_hours == pytest.approx(0.1)
     assert kawhi.source == "measured: one.json"
     assert "measured:" not in uniform.source
+    other = record | {"credit": {"name": "uniform"}, "run": {"timing_s": {"timing_s/step": 18.0}}}
+    for name, content in {"newer": record, "other": other}.items():
+        write_json(published / f"{name}.json", content)
+    uniform, kawhi = make_plan(CONF, asked)
+    assert kawhi.source == "measured: one.json", "what was measured here comes before what was published"
+    assert uniform.device_hours == pytest.approx(0.05)
+    assert uniform.source == "measured: published/other.json"
 
 
 def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
