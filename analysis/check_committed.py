@@ -50,7 +50,7 @@ def differences(results: Path) -> list[str]:
 
 def expected(results: Path) -> dict[str, str]:
     """The text of every table that there could be, by the name of its file."""
-    tables, _ = make_tables(read_folder(results / "records").records, [*NAMES, *ON_REQUEST])
+    tables, _ = make_tables(read_folder(results / "records").joined().records, [*NAMES, *ON_REQUEST])
     links = Links(results / "tables")
     return {f"{table.name}.{FORMATS[kind]}": text for table in tables for kind, text in rendered(table, links).items()}
 

@@ -34,9 +34,12 @@ def parsed(options: ArgumentParser, arguments: list[str] | None, what: str, know
 
 
 def read(folders: Sequence[Path] | None) -> Folder:
-    """The records of the folders asked for, else of the user's own and the published one, of which it says so."""
+    """The records of the folders asked for, else of the user's own and the published one, of which it says so.
+
+    A training and its evaluations are one record.
+    """
     own = Path(os.environ.get("KAWHI_RECORDS", RESULTS / "records"))
-    found = read_folder(*(folders or record_folders(own)))
+    found = read_folder(*(folders or record_folders(own))).joined()
     if found.several:
         print(found.summary(), file=sys.stderr)
     return found

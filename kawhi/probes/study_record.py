@@ -42,7 +42,8 @@ def write_errors_record(found: dict[str, Any], evaluation: RunDirectory, command
         return None
     record = json.loads(evaluation.record.read_text())
     judge = found["judge"]["name"].replace("/", "-")
-    config = {"errors": {"of": record["cell"]["hash"], **{key: found[key] for key in ("benchmark", "judge", "rubric")}}}
+    of = {"of": record["config"]["of"]["hash"], "evaluation": record["cell"]["hash"]}
+    config = {"errors": of | {key: found[key] for key in ("benchmark", "judge", "rubric")}}
     name = f"{record['cell']['name']}_errors_{judge}"
     return _write("errors", name, found, config, record["model"], record["provenance"], command)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from kawhi.records.contradictions import contradictions
+from kawhi.records.join import joined, orphans
 from kawhi.records.schema import STUDIES, VERSION, Record
 
 
@@ -40,6 +41,15 @@ class Folder:
     refused: list[Refused]
     folders: tuple[Path, ...] = ()
     twice: tuple[Path, ...] = ()
+
+    def joined(self) -> Folder:
+        """Trainings with their evaluations (:func:`kawhi.records.join.joined`).
+
+        An evaluation whose training has no record is among the refused.
+        """
+        reason = "the training that it is an evaluation of has no record"
+        alone = [Refused(file, reason) for file in orphans(self.records)]
+        return replace(self, records=joined(self.records), refused=[*self.refused, *alone])
 
     @property
     def several(self) -> bool:

@@ -19,9 +19,9 @@ from analysis.figures.parts import Drawn
 from analysis.figures.radar import CHARTS
 from kawhi.probes.critical_heads import SUBTASKS
 from kawhi.probes.error_attribution import shares
-from kawhi.records.folder import parse_record
 from kawhi.records.schema import Record
 from tests.analysis.synthetic import accuracy, hashed, record, timing_record
+from tests.split import parsed as parsed_one
 
 MEASURED = {"name": "qwen2.5-vl-7b", "family": "qwen2_5_vl", "weights": "c0ffee"}
 LABELS = {
@@ -102,7 +102,7 @@ def _study(study: str, provenance: str, block: dict[str, Any], more: dict[str, A
     model = MEASURED if provenance == "measured" else {**MEASURED, "name": "tiny-qwen2.5-vl"}
     cell = {"experiment": study, "name": study, "hash": ""}
     config = {"study": {"name": study}, "model": model, "scale": {"provenance": provenance}, **more}
-    shared = {"schema": 2, "study": study, "cell": cell, "provenance": provenance, "model": model, "config": config}
+    shared = {"schema": 3, "study": study, "cell": cell, "provenance": provenance, "model": model, "config": config}
     return hashed({**shared, "run": {}, study: block})
 
 
@@ -121,7 +121,7 @@ def everything() -> list[dict[str, Any]]:
 
 
 def parsed(contents: list[dict[str, Any]]) -> dict[Path, Record]:
-    return {Path(f"{i:03}.json"): parse_record(content) for i, content in enumerate(contents)}
+    return {Path(f"{i:03}.json"): parsed_one(content) for i, content in enumerate(contents)}
 
 
 def drawn(name: str, *contents: dict[str, Any]) -> Drawn:

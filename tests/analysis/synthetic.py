@@ -13,6 +13,7 @@ from typing import Any
 from analysis.make_tables import main
 from analysis.training_tables import ablations
 from kawhi.records.hashing import config_hash
+from tests.split import split
 
 FAMILIES = {
     "qwen2_5_vl": {
@@ -41,7 +42,7 @@ def record(
     ``verdicts`` is one digit per item; without it the record has none.
     """
     content = {
-        "schema": 2,
+        "schema": 3,
         "study": "training",
         "cell": {"experiment": "region_selection", "name": f"{credit}-{rollout}", "hash": ""},
         "provenance": "tiny",
@@ -87,6 +88,7 @@ def _config(content: dict[str, Any], learning_rate: float, options: dict[str, An
             {"task": task, "problems": value["n"], "seed": 0} for task, value in content["benchmarks"].items()
         ],
         "credit": {"name": content["credit"]["name"]},
+        "evaluation": {"seed": 0},
         "data": {"name": content["data"], "train_file": None},
         "kawhi": {"method": "kawhi", "options": options, "regions": {"seed": content["seeds"]["regions"]}},
         "model": {**content["model"], "critical_heads": None},
@@ -125,7 +127,7 @@ def timing_record(credit: str, algorithm: str = "grpo", *, steps: int = 3, **sec
     return _study(
         "timing",
         record(credit, 0, algorithm=algorithm, steps=steps),
-        ["benchmarks"],
+        ["benchmarks", "evaluation"],
         training={name: curve[:steps] for name, curve in weights.items()},
         run={"timing_s": timers},
     )
@@ -139,7 +141,7 @@ def grounding_record(
     numbers = {"responses": 200, "paragraphs": 650, "alpha": -0.0123, "order": 1.0 if true else 0.87}
     numbers |= {"same_top": 1.0 if true else 0.905, "weight_shift": 0.0 if true else 0.0214}
     numbers |= {"log_prob": -0.512 if true else -1.25}
-    untrained = ("algorithm", "steps", "benchmarks", "training", "health", "verl", "scale")
+    untrained = ("algorithm", "steps", "benchmarks", "training", "health", "verl", "scale", "evaluation")
     content = _study(
         "grounding",
         record("kawhi", 0, family=family, options={"temperature": temperature}),
@@ -169,13 +171,23 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.records, self.out = path / "records", path / "tables"
         self.records.mkdir()
+        self._count = 0
+        self._written: set[str] = set()
         self.places = ["--records", str(self.records), "--out", str(self.out)]
 
     def add(self, *contents: dict[str, Any] | str, name: str = "") -> None:
+        """Writes records, a training and its evaluations apart; what two of them share is written once."""
         for content in contents:
-            text = content if isinstance(content, str) else json.dumps(content)
-            file = name or f"{len([*self.records.iterdir()]):03}.json"
-            (self.records / file).write_text(text, encoding="utf-8")
+            stem = name.removesuffix(".json") or f"{self._count:03}"
+            self._count += 1
+            parts = [content] if isinstance(content, str) else split(content)
+            texts = [part if isinstance(part, str) else json.dumps(part) for part in parts]
+            new = [text not in self._written for text in texts]
+            for number, (part, text) in enumerate(zip(parts, texts, strict=True)):
+                if new[number] or not any(new):
+                    ending = f"_{part['task']}" if number and not isinstance(part, str) else ""
+                    (self.records / f"{stem}{ending}.json").write_text(text, encoding="utf-8")
+            self._written.update(texts)
 
     def make(self, *arguments: str) -> int:
         return main([*arguments, *self.places])

@@ -14,7 +14,7 @@ from analysis.card_markdown import escaped, fenced
 from analysis.cards import INDEX, card_files
 from analysis.make_report import write_cards
 from analysis.report import gather
-from kawhi.records.folder import Folder, parse_record, read_folder
+from kawhi.records.folder import Folder, read_folder
 from kawhi.records.schema import Record
 from tests.analysis import synthetic
 from tests.analysis.figure_records import heads_record
@@ -26,10 +26,11 @@ from tests.analysis.synthetic import (
     record,
     timing_record,
 )
+from tests.split import parsed
 
 
 def made(*contents: dict[str, Any]) -> dict[str, str]:
-    records: dict[Path, Record] = {Path(f"r/records/{i}.json"): parse_record(c) for i, c in enumerate(contents)}
+    records: dict[Path, Record] = {Path(f"r/records/{i}.json"): parsed(c) for i, c in enumerate(contents)}
     return card_files(Folder(records, []), Path("r/cards"))
 
 
@@ -140,9 +141,9 @@ def test_curves_without_steps() -> None:
 def test_cards_of_records_that_are_gone_are_removed_and_nothing_else(folder: synthetic.Folder) -> None:
     folder.add(record("kawhi", 1000), record("uniform", 1000))
     cards = folder.out.parent / "cards"
-    write_cards(gather(read_folder(folder.records), folder.out), cards)
+    write_cards(gather(read_folder(folder.records).joined(), folder.out), cards)
     (cards / "notes.md").write_text("mine", encoding="utf-8")
     (folder.records / "001.json").unlink()
-    write_cards(gather(read_folder(folder.records), folder.out), cards)
+    write_cards(gather(read_folder(folder.records).joined(), folder.out), cards)
     assert sorted(file.name for file in cards.iterdir()) == ["000.html", "000.md", INDEX, "notes.md"]
     assert json.loads((folder.records / "000.json").read_text())["cell"]["name"] in (cards / INDEX).read_text()

@@ -23,6 +23,7 @@ from tests.analysis.figure_records import (
     trained,
 )
 from tests.analysis.synthetic import changed, hashed, timing_record
+from tests.split import split
 
 PAPER_ONLY = ["figure_1a", "figure_4", "figure_5", "figure_7", "radar"]
 """Drawn without any record."""
@@ -71,7 +72,7 @@ def test_the_papers_panels_have_its_numbers() -> None:
 
 def test_errors_are_named_by_the_run_that_they_are_of() -> None:
     run = trained("kawhi")
-    own = errors_record("tiny", "kawhi_tiny", of=run["cell"]["hash"])
+    own = errors_record("tiny", "kawhi_tiny", of=split(run)[0]["cell"]["hash"])
     axes = titled(drawn("figure_1a", run, own).figure, "tiny world")
     assert axes.get_title(loc="left").endswith("GRPO + KAWHI, kawhi_tiny, 150 wrong of 300")
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([60, 16 / 3, 20, 40 / 3, 4 / 3], abs=1e-3)

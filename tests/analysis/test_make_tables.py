@@ -116,7 +116,8 @@ def test_note_names_seeds_n_detectable_difference_and_command(folder: Folder) ->
     folder.add(record("kawhi", 1060, rollout=1))
     text = folder.made_text(TABLE)
     assert "took 1.2 to 1.2% of the time of a step" in text
-    assert "GRPO: data 1 rollout 0 regions 0; GRPO + KAWHI (Ours): data 1 rollout 0 regions 0, data 1 rollout 1" in text
+    seeds = "data 1 rollout 0 regions 0 sampling 0"
+    assert f"GRPO: {seeds}; GRPO + KAWHI (Ours): {seeds}, data 1 rollout 1 regions 0 sampling 0" in text
     assert "n per cell: GRPO: 2000; GRPO + KAWHI (Ours): 4000" in text
     assert f"{100 * detectable_difference(3100 / 6000, 2000):.2f} points (n = 2000 each" in text
     assert text.count("95% two-sided, 80% power") == 1
@@ -242,7 +243,7 @@ def test_broken_records_are_named_left_out_and_the_exit_code_says_so(folder: Fol
     assert folder.make(TABLE, "granularity") == 1
     said = capsys.readouterr().err
     assert said.count("left out ") == 3
-    assert all(f"{name}.json: " in said for name in ("score", "twin_1", "twin_2"))
+    assert all(f"{name}_kawhi_tiny.json: " in said for name in ("score", "twin_1", "twin_2"))
     assert column(folder.rows(), "tiny", "Accuracy (%)") == ["50.00", "52.00", "–", "–", "–"]
     assert column(folder.rows("granularity"), "Accuracy (%)")[2:] == ["–", "–"]
 

@@ -9,10 +9,10 @@ from scipy.stats import norm
 
 from analysis import chance
 from analysis.paper import paper_tables
-from kawhi.records.folder import parse_record
 from kawhi.records.schema import Benchmark
 from tests.analysis.paper_records import measured
 from tests.analysis.synthetic import Folder, accuracy, column, digits
+from tests.split import parsed
 
 PAPER = paper_tables()["kawhi_1"]
 COLUMNS = ("MathVista", "MathVerse", "MathVision", "WeMath")
@@ -73,7 +73,7 @@ def test_a_line_per_number_with_difference_interval_and_verdict(full: Folder) ->
 
 
 def test_the_interval_against_a_printed_number_has_the_noise_of_both_sides() -> None:
-    result = parse_record(measured()[4]).benchmarks["kawhi_mathverse"]
+    result = parsed(measured()[4]).benchmarks["kawhi_mathverse"]
     found = chance.against_printed([[result]], 45.94, result.score)
     low, high = chance.interval([result])
     ours, theirs = (high - low) / 2 / norm.ppf(0.975), 100 * math.sqrt(0.4594 * 0.5406 / 300)

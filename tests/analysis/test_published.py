@@ -39,7 +39,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_tables(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert make_tables.main(["region_selection"]) == 0
-    said = "records: 1 published, 2 of your own; published and not used, because yours of the same cell counts: 1\n"
+    said = "records: 1 published, 2 of your own; published and not used, because yours of the same cell counts: 2\n"
     assert capsys.readouterr().err == said
     text = (results / "tables" / "region_selection.md").read_text()
     assert "- Records: 1 published, 2 of your own.\n" in text

@@ -19,7 +19,7 @@ from tests.analysis.synthetic import (
 
 
 def count(folder: Folder) -> int:
-    found = read_folder(folder.records)
+    found = read_folder(folder.records).joined()
     assert not found.refused
     return len(columns(frame(found.records), ["provenance", "model", "task", "steps"], "{provenance}"))
 
@@ -28,7 +28,7 @@ def test_a_row_per_record_and_benchmark_or_image(folder: Folder) -> None:
     two = {"kawhi_tiny": accuracy("Tiny world", 2000, 1040), "mathvision": accuracy("MathVision", 100, 30)}
     folder.add(record("kawhi", 1040, benchmarks=two), grounding_record("blank"))
     folder.add(timing_record("vppo"), baseline_record(800))
-    rows = frame(read_folder(folder.records).records)
+    rows = frame(read_folder(folder.records).joined().records)
     assert [*zip(rows.study, rows.credit, rows.task, strict=True)] == [
         ("training", "kawhi", "kawhi_tiny"),
         ("training", "kawhi", "mathvision"),

@@ -139,7 +139,7 @@ def test_notes_that_tables_share_stand_once(full: Path) -> None:
 
 def test_two_records_of_one_row_leave_the_table_out(folder: Folder) -> None:
     folder.add(record("kawhi", 1000), record("kawhi", 1000, options={"temperature": 0.3}))
-    report = gather(read_folder(folder.records), folder.out, ["heads"])
+    report = gather(read_folder(folder.records).joined(), folder.out, ["heads"])
     (text,) = report.left_out
     assert text.startswith("no table heads: 000.json and 001.json are one row")
 
@@ -199,7 +199,7 @@ def test_without_latex_the_rest_is_made(
 def test_figures_without_a_file_are_named_and_others_shown(folder: Folder) -> None:
     place = figures(folder.out.parent / "figures")
     (place / "wide.png").unlink()
-    report = gather(read_folder(folder.records), place)
+    report = gather(read_folder(folder.records).joined(), place)
     assert report.left_out == ["no figure wide: there is no wide.png"]
     assert [picture.name for picture in report.pictures] == ["narrow_a", "narrow_b"]
     page = report_html(report, folder.out)
@@ -214,5 +214,5 @@ def test_broken_captions_are_named(folder: Folder) -> None:
     place = folder.out.parent / "figures"
     place.mkdir()
     (place / "captions.json").write_text("{", encoding="utf-8")
-    (text,) = gather(read_folder(folder.records), place).left_out
+    (text,) = gather(read_folder(folder.records).joined(), place).left_out
     assert text.startswith("no figures: captions.json cannot be read")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import DictConfig
 
 from analysis import make_tables
 from analysis.experiment import experiments
@@ -13,7 +14,7 @@ from analysis.records import columns, frame
 from analysis.table import EMPTY
 from analysis.training_tables import BASELINE, OURS, ablations, training_table
 from kawhi.records.folder import read_folder
-from kawhi.runs.identity import identity
+from kawhi.runs.identity import cell_hash, evaluation_identity, identity
 from tests.analysis.synthetic import Folder, grounding_record, hashed, record
 from tests.analysis.test_grounding_table import IMAGES
 from tests.cells import cell
@@ -69,15 +70,22 @@ def test_the_papers_numbers_stand_in_the_rows_they_belong_to() -> None:
 def test_the_cells_of_an_ablation_share_one_column(tmp_path: Path, folder: Folder, model: str) -> None:
     names = ablations() if model == "tiny_qwen2_5_vl" else ["region_selection", "heads"]
     for credit in {credit for name in names for credit in ablations()[name].rows}:
-        part = identity(cell(tmp_path, f"model={model}", f"credit={credit}"))
+        part = joined_identity(cell(tmp_path, f"model={model}", f"credit={credit}"))
         said = {"model": named(part), "steps": part["steps"], "seeds": part["seeds"]}
         folder.add(record(credit, 500, n=1000, **said, config=part))
     for image in IMAGES:
         part = identity(cell(tmp_path, "ablation=grounding", f"study.image={image}"))
         folder.add(hashed(grounding_record(image) | {"model": named(part), "seeds": part["seeds"], "config": part}))
-    found = read_folder(folder.records)
+    found = read_folder(folder.records).joined()
     assert not found.refused
     assert len(columns(frame(found.records), ["study"], "{study}")) == 2
+
+
+def joined_identity(asked: DictConfig) -> dict[str, Any]:
+    """The configuration of a training's record with its evaluations."""
+    parts = [evaluation_identity(asked, each, cell_hash(asked)) for each in asked.benchmarks]
+    joined = {"benchmarks": [part["benchmark"] for part in parts], "evaluation": parts[0]["evaluation"]}
+    return identity(asked) | joined
 
 
 def named(part: dict[str, Any]) -> dict[str, Any]:
