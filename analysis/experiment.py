@@ -1,4 +1,4 @@
-"""The rows of a table of ``conf/experiment``, and which records stand in which of them."""
+"""The rows of a table of ``conf/experiment`` or ``conf/ablation``, and which records stand in which of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ import yaml
 from analysis.records import SEED_COPIES, canonical, refuse_doubles
 from analysis.table import told_apart
 from kawhi.base.checkout import CONF
+from kawhi.base.table_blocks import products
+from kawhi.records.contradictions import dotted
 from kawhi.records.schema import Benchmark
 
 OURS = "kawhi"
+LABEL = "credit.label"
 _OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
 
 
@@ -29,6 +32,7 @@ class Row:
         model, data: the part they have in the table; a scale says which files those are.
         study: ``baseline`` or ``training``.
         options: dotted keys of the configuration.
+        varies: whether it changes the credit method, other than by an option over which the table sweeps.
     """
 
     label: str
@@ -38,26 +42,43 @@ class Row:
     algorithm: str
     credit: str
     options: dict[str, Any]
+    varies: bool
 
     @property
     def base(self) -> bool:
         """Whether it is the untrained model's."""
         return self.study == "baseline"
 
-    def wanted(self, scale: str, recipe: str | None) -> dict[str, Any]:
-        """What the configuration of its records says, at a scale."""
-        names = _scale_names(scale)
-        wanted: dict[str, Any] = {"study.name": self.study, "model.name": names["model"][self.model]}
-        if self.study == "training":
-            wanted |= {"credit.name": self.credit, "algorithm.name": self.algorithm, **self.options}
-            wanted |= {"data.name": names["data"][self.data], "algorithm.recipe": recipe}
-        return {key: _plain(value) for key, value in wanted.items()}
+    @property
+    def method(self) -> str:
+        """The credit method; empty where the row changes it."""
+        return "" if self.varies else self.credit
+
+    def trained_so(self, config: dict[str, Any]) -> bool:
+        """Whether a configuration has the row's algorithm, its credit method and all of that method's options.
+
+        Of the method's own file a record may lack a key, which was added after it was made.
+        """
+        wanted = {"study.name": self.study, "algorithm.name": self.algorithm, "credit.name": self.credit}
+        if not _says(config, wanted | self.options):
+            return False
+        others = {key: value for key, value in _method_options(self.credit).items() if key not in self.options}
+        return all(config.get(key, value) == value for key, value in _resolved(others, config).items())
+
+    def fits(self, config: dict[str, Any], recipe: str | None) -> bool:
+        """Whether a record with this configuration stands in the row."""
+        names = _scale_parts(config["scale.name"])
+        if not _says(config, {"study.name": self.study, "model.name": names["model"][self.model]}):
+            return False
+        trained = {"data.name": names["data"][self.data], "algorithm.recipe": recipe}
+        return self.base or (_says(config, trained) and self.trained_so(config))
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A file of ``conf/experiment``."""
+    """A file of ``conf/experiment`` or ``conf/ablation``, which is the ``group``."""
 
+    group: str
     name: str
     caption: str
     rows: list[Row]
@@ -66,7 +87,7 @@ class Experiment:
 
     @property
     def command(self) -> str:
-        return f"python experiments/run.py -m experiment={self.name}"
+        return f"python experiments/run.py -m {self.group}={self.name}"
 
     def reference(self, number: int) -> int | None:
         """The row that a row is compared with.
@@ -84,7 +105,7 @@ class Experiment:
             return plain
         if (untrained := self.first(row, study="baseline")) is not None:
             return untrained
-        return self.first(row, credit=OURS) if row.credit not in (OURS, "uniform") else None
+        return self.first(row, method=OURS) if row.method not in (OURS, "uniform") else None
 
     def first(self, row: Row, **wanted: str) -> int | None:
         """The first row with the same model that has the attributes ``wanted``."""
@@ -95,7 +116,7 @@ class Experiment:
 
     def tasks(self, scale: str) -> list[str]:
         """The benchmarks of the table at a scale, in order."""
-        file = _yaml("benchmarks", _scale_names(scale)["benchmarks"][self.benchmarks])
+        file = _yaml("benchmarks", _scale_parts(scale)["benchmarks"][self.benchmarks])
         return [benchmark["task"] for benchmark in file["benchmarks"]]
 
     def row_of(self, config: dict[str, Any], scored: Container[str]) -> int | None:
@@ -103,24 +124,31 @@ class Experiment:
         scale = config["scale.name"]
         if not (CONF / "scale" / f"{scale}.yaml").is_file() or any(task not in scored for task in self.tasks(scale)):
             return None
-        for i, wanted in enumerate(_wanted(self.name, scale)):
-            if all(_plain(config.get(key)) == value for key, value in wanted.items()):
-                return i
-        return None
+        return next((i for i, row in enumerate(self.rows) if row.fits(config, self.recipe)), None)
 
 
 @cache
 def experiments() -> dict[str, Experiment]:
-    """Every table whose cells have scores."""
+    """Every table of ``conf/experiment`` whose cells have scores."""
+    return _tables("experiment")
+
+
+@cache
+def swept() -> dict[str, Experiment]:
+    """Every table of ``conf/ablation`` whose cells have scores."""
+    return _tables("ablation")
+
+
+def _tables(group: str) -> dict[str, Experiment]:
     found = {}
-    for file in sorted((CONF / "experiment").glob("*.yaml")):
-        content = _yaml("experiment", file.stem)
-        blocks = content["hydra"]["sweeper"]["blocks"]
-        if any(block.get("study") == "timing" for block in blocks):
+    for file in sorted((CONF / group).glob("*.yaml")):
+        content = _yaml(group, file.stem)
+        blocks = products(content["hydra"]["sweeper"]["blocks"])
+        if any(block.get("study", "training") not in ("training", "baseline") for block in blocks):
             continue
         recipe = next((d["override /recipe"] for d in content.get("defaults", []) if "override /recipe" in d), None)
         caption = next(line[2:] for line in file.read_text().splitlines() if line.startswith("# ") and "@" not in line)
-        found[file.stem] = Experiment(file.stem, caption, _rows(blocks), recipe, blocks[0]["benchmarks"])
+        found[file.stem] = Experiment(group, file.stem, caption, _rows(blocks), recipe, blocks[0]["benchmarks"])
     return found
 
 
@@ -174,23 +202,32 @@ def settings(experiment: Experiment, every: pd.DataFrame) -> list[Setting]:
 
 def _rows(blocks: list[dict[str, Any]]) -> list[Row]:
     several = [key for key in ("model", "data") if len({block[key] for block in blocks}) > 1]
-    axes = ([its if isinstance(its, list) else [its] for its in block.values()] for block in blocks)
-    cells = (zip(itertools.repeat(block), itertools.product(*own)) for block, own in zip(blocks, axes, strict=True))
-    return [_row(dict(zip(block, values, strict=True)), several) for block, values in itertools.chain(*cells)]
+    one_base = len({json.dumps(block.get("algorithm", "grpo")) for block in blocks}) == 1
+    rows = []
+    for block in blocks:
+        axes = [its if isinstance(its, list) else [its] for its in block.values()]
+        varies = any(key.startswith("kawhi.") and not isinstance(value, list) for key, value in block.items())
+        cells = (dict(zip(block, values, strict=True)) for values in itertools.product(*axes))
+        rows += [_row(own, several, one_base=one_base, varies=varies) for own in cells]
+    return rows
 
 
-def _row(own: dict[str, Any], several: list[str]) -> Row:
-    options = {key: value for key, value in own.items() if "." in key}
+def _row(own: dict[str, Any], several: list[str], *, one_base: bool, varies: bool) -> Row:
+    options = {key: value for key, value in own.items() if "." in key and key != LABEL}
     study, algorithm, credit = own.get("study", "training"), own.get("algorithm", ""), own.get("credit", "")
     words = [own[key] for key in several]
-    words += [_method(algorithm, credit) if study == "training" else "Base"]
-    words += [f"{key.rsplit('.', 1)[1].replace('_', ' ')} {value}" for key, value in options.items()]
-    return Row(", ".join(words), own["model"], own["data"], study, algorithm, credit, options)
+    if LABEL in own and one_base:
+        words.append(own[LABEL])
+    else:
+        words.append(_method(algorithm, credit, own.get(LABEL)) if study == "training" else "Base")
+    if LABEL not in own:
+        words += [f"{key.rsplit('.', 1)[1].replace('_', ' ')} {value}" for key, value in options.items()]
+    return Row(", ".join(words), own["model"], own["data"], study, algorithm, credit, options, varies)
 
 
-def _method(algorithm: str, credit: str) -> str:
+def _method(algorithm: str, credit: str, label: str | None) -> str:
     base = _yaml("algorithm", algorithm)["algorithm"]["label"]
-    label = _yaml("credit", credit)["credit"]["label"].replace("${algorithm.label}", base)
+    label = label or _yaml("credit", credit)["credit"]["label"].replace("${algorithm.label}", base)
     return label if base in label else f"{base} + {label}"
 
 
@@ -226,14 +263,15 @@ def _how(experiment: Experiment, config: dict[str, Any], scores: dict[str, Bench
 
 
 def _run(config: dict[str, Any], one_data: bool) -> dict[str, Any]:
-    return {"steps": config["steps"] if one_data else None, "exact": config.get("algorithm.exact", "verl")}
+    return {"steps": config["steps"] if one_data else None, "equations": config.get("algorithm.equations", "verl")}
 
 
-UNTRAINED = canonical({"steps": None, "exact": None})
+UNTRAINED = canonical({"steps": None, "equations": None})
 
 
-def _run_name(steps: int | None, exact: str | None) -> str:
-    return f"{f', {steps} steps' if steps else ''}{', exact' if exact == 'paper' else ''}"
+def _run_name(steps: int | None, equations: str | None) -> str:
+    words = [f"{steps} steps"] * bool(steps) + ["the paper's equations"] * (equations == "paper")
+    return "".join(f", {each}" for each in words)
 
 
 def _without_seeds(config: dict[str, Any]) -> dict[str, Any]:
@@ -241,10 +279,25 @@ def _without_seeds(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in copies and not key.startswith("seeds.")}
 
 
+def _says(config: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    return all(key in config and _plain(config[key]) == _plain(value) for key, value in wanted.items())
+
+
 @cache
-def _wanted(name: str, scale: str) -> list[dict[str, Any]]:
-    experiment = experiments()[name]
-    return [row.wanted(scale, experiment.recipe) for row in experiment.rows]
+def _method_options(credit: str) -> dict[str, Any]:
+    """The block ``kawhi`` of a credit method's file and of those that it builds on, as dotted keys."""
+    content = _yaml("credit", credit)
+    bases = [_method_options(base) for base in content.get("defaults", []) if base != "_self_"]
+    found = {key: value for base in bases for key, value in base.items()}
+    return found | dotted({"kawhi": content["kawhi"]})
+
+
+def _resolved(options: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """With what a reference to the model says in a configuration; without references to seeds."""
+    said = {
+        key: config.get(value[2:-1]) if str(value).startswith("${model.") else value for key, value in options.items()
+    }
+    return {key: value for key, value in said.items() if not str(value).startswith("${")}
 
 
 @cache
@@ -252,8 +305,8 @@ def _yaml(group: str, name: str) -> dict[str, Any]:
     return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def _scale_names(scale: str) -> dict[str, dict[str, str]]:
-    return _yaml("scale", scale)["scale"]["names"]
+def _scale_parts(scale: str) -> dict[str, dict[str, str]]:
+    return _yaml("scale", scale)["scale"]["parts"]
 
 
 def _plain(value: Any) -> Any:
@@ -264,4 +317,4 @@ def _plain(value: Any) -> Any:
 def model_names(experiment: Experiment, scale: str) -> str:
     """Which model each part of a table is at a scale."""
     parts = dict.fromkeys(row.model for row in experiment.rows)
-    return ", ".join(f"{part} is {_scale_names(scale)['model'][part]}" for part in parts)
+    return ", ".join(f"{part} is {_scale_parts(scale)['model'][part]}" for part in parts)

@@ -22,6 +22,7 @@ from rich.progress import track
 from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
+from kawhi.base.table_blocks import GROUPS
 from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
@@ -72,7 +73,7 @@ class Launch:
 
     def __init__(self, loader, sweep: DictConfig, cells: list[DictConfig], job_overrides, options: Options):
         self.options, self.cells, self.labels = options, cells, labels(cells)
-        self.runs, self.name = Path(cells[0].paths.runs), cells[0].folder
+        self.runs, self.name = Path(cells[0].paths.runs), cells[0].table
         self.config: dict[RunDirectory, DictConfig] = {}
         self.overrides: dict[RunDirectory, Sequence[str]] = {}
         self.wanted: list[Wanted] = []
@@ -114,7 +115,7 @@ class Launch:
     @property
     def _tabled(self) -> bool:
         """Whether there is to be a table."""
-        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
+        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in GROUPS)
         return known and self.options.table != "none"
 
     def _look_again(self) -> None:

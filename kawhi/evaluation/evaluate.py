@@ -73,7 +73,9 @@ def score_all(cell: DictConfig, run_directory: RunDirectory, tasks: list[str]) -
     failures = _score(run_directory, [task for task in tasks if task not in judged], None)
     if judged:
         block: Any = OmegaConf.to_container(cell.judge, resolve=True) if cell.judge else None
-        with judging(block, log=run_directory.log("judge_server"), environment=dict(cell.environment)) as judge:
+        with judging(
+            block, log=run_directory.log("judge_server"), environment=dict(cell.environment_variables)
+        ) as judge:
             failures += _score(run_directory, judged, judge)
     return failures
 

@@ -32,8 +32,8 @@ NUMBERS = (
     "steps",
     "study",
     "verl",
-    "verl_new",
-    "environment",
+    "verl_added",
+    "environment_variables",
 )
 """Blocks of the configuration that change numbers; paths, limits, launchers and the experiment's name do not."""
 
@@ -54,7 +54,7 @@ WITHOUT_EFFECT = (
     "verl.trainer.save_freq",
     "verl.trainer.max_actor_ckpt_to_keep",
     "verl.reward.num_workers",
-    "verl_new.ray_kwargs.ray_init.address",
+    "verl_added.ray_kwargs.ray_init.address",
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
     "model.query_heads",
@@ -79,8 +79,9 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     stages_of(resolved["study"]["name"])  # refuses a study that does not exist
     part: dict[str, Any] = {name: resolved[name] for name in DEPENDS_ON[resolved["study"]["name"]]}
     part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
-    if "environment" in part:
-        part["environment"] = {key: value for key, value in resolved["environment"].items() if key not in QUIET}
+    if "environment_variables" in part:
+        given = resolved["environment_variables"]
+        part["environment_variables"] = {key: value for key, value in given.items() if key not in QUIET}
     for key in WITHOUT_EFFECT:
         _remove(part, key.split("."))
     for block in ("credit", "algorithm"):
@@ -143,7 +144,7 @@ def directory_of(cell: DictConfig) -> RunDirectory:
     """The folder of a cell: an existing one with its hash, whichever experiment made it, else a new one's path."""
     # Absolute, because processes are found by it: two checkouts must not end each other's.
     runs = Path(cell.paths.runs).resolve()
-    return RunDirectory(runs / cell.folder / f"{cell_name(cell)}-{cell_hash(cell)}").existing()
+    return RunDirectory(runs / cell.table / f"{cell_name(cell)}-{cell_hash(cell)}").existing()
 
 
 def cell_name(cell: DictConfig) -> str:
@@ -155,7 +156,7 @@ def cell_name(cell: DictConfig) -> str:
         return f"{cell.model.name}_baseline"
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
     more = [cell.algorithm.recipe] if cell.algorithm.recipe else []
-    more += ["exact"] if cell.algorithm.exact == "paper" else []
+    more += ["paper-equations"] if cell.algorithm.equations == "paper" else []
     more += [] if cell.study.name == "training" else [cell.study.name]
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 

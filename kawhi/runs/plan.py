@@ -90,7 +90,7 @@ def _planned(
         fate = "busy" if found.state in ("running", "queued") or found.awaited else found.state
         state, fate = found.shown, fate if fate in ("done", "busy") else "missing"
     else:
-        directory = RunDirectory(Path(cell.paths.runs) / cell.folder / f"{cell_name(cell)}-<hash>")
+        directory = RunDirectory(Path(cell.paths.runs) / cell.table / f"{cell_name(cell)}-<hash>")
         state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
     device = cell.scale.device
     if not trains(cell):
@@ -112,7 +112,7 @@ def _planned(
 
 def _kind(cell: DictConfig) -> tuple[str | None, ...]:
     own = cell.algorithm
-    return cell.scale.name, cell.model.name, own.name, own.exact, own.recipe, cell.credit.name, cell.data.name
+    return cell.scale.name, cell.model.name, own.name, own.equations, own.recipe, cell.credit.name, cell.data.name
 
 
 def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
@@ -125,7 +125,7 @@ def _measured_seconds(records: Path) -> dict[tuple, tuple[float, str]]:
         kind = (
             record["config"]["scale"]["name"],
             record["model"]["name"],
-            *(record["config"]["algorithm"].get(key) for key in ("name", "exact", "recipe")),
+            *(record["config"]["algorithm"].get(key) for key in ("name", "equations", "recipe")),
             record["credit"]["name"],
             record["data"],
         )

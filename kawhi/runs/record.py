@@ -47,7 +47,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     content = {
         "schema": VERSION,
         "study": cell.study.name,
-        "cell": {"experiment": cell.folder, "name": cell_name(cell), "hash": cell_hash(cell)},
+        "cell": {"experiment": cell.table, "name": cell_name(cell), "hash": cell_hash(cell)},
         "provenance": cell.scale.provenance,
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
         "command": run_directory.command(),

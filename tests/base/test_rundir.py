@@ -19,7 +19,7 @@ def run_directory(tmp_path):
 
 
 def test_the_folder_carries_experiment_name_and_hash(tmp_path):
-    asked = cell(tmp_path, "folder=table")
+    asked = cell(tmp_path, "table=table")
     path = directory_of(asked).path
     assert path.parent == tmp_path / "runs" / "table"
     assert path.name == f"tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0-{cell_hash(asked)}"
@@ -27,10 +27,10 @@ def test_the_folder_carries_experiment_name_and_hash(tmp_path):
 
 
 def test_a_cell_that_another_experiment_made_is_found(tmp_path):
-    first = directory_of(cell(tmp_path, "folder=first"))
+    first = directory_of(cell(tmp_path, "table=first"))
     first.path.mkdir(parents=True)
-    assert directory_of(cell(tmp_path, "folder=second")) == first
-    other = directory_of(cell(tmp_path, "folder=second", "steps=3"))
+    assert directory_of(cell(tmp_path, "table=second")) == first
+    other = directory_of(cell(tmp_path, "table=second", "steps=3"))
     assert other.path.parent.name == "second"
 
 
@@ -43,7 +43,7 @@ def test_a_saved_cell_is_the_same_cell(tmp_path):
 
 
 def test_the_command_is_what_the_cell_was_composed_with_by_who_asked_first(tmp_path):
-    words = ("credit=uniform", "+verl_new.trainer.note='a b: c'", "steps=5", f"paths.runs={tmp_path / 'runs'}")
+    words = ("credit=uniform", "+verl_added.trainer.note='a b: c'", "steps=5", f"paths.runs={tmp_path / 'runs'}")
     asked = cell(tmp_path, *words)
     run_directory = directory_of(asked)
     run_directory.save_config(asked)
