@@ -17,6 +17,7 @@ from kawhi.data.sources import NAMES
 from kawhi.evaluation.benchmark import is_judged
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.records.hashing import config_hash
+from kawhi.runs.provenance import provenance
 from kawhi.tiny.fingerprint import generator_fingerprint
 
 NUMBERS = (
@@ -58,9 +59,11 @@ WITHOUT_EFFECT = (
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
     "model.query_heads",
+    "model.drawn",
+    "data.drawn",
 )
-"""Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, and how many
-heads a model has is a fact of its weights."""
+"""Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
+a model has is a fact of its weights, and what is drawn is told by the provenance."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
@@ -78,7 +81,7 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     resolved: Any = OmegaConf.to_container(cell, resolve=True)
     stages_of(resolved["study"]["name"])  # refuses a study that does not exist
     part: dict[str, Any] = {name: resolved[name] for name in DEPENDS_ON[resolved["study"]["name"]]}
-    part["scale"] = {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
+    part["scale"] = {"name": resolved["scale"]["name"], "provenance": provenance(cell)}
     if "environment_variables" in part:
         given = resolved["environment_variables"]
         part["environment_variables"] = {key: value for key, value in given.items() if key not in QUIET}

@@ -23,6 +23,7 @@ from kawhi.base.stage import evaluates, stage_main, trains
 from kawhi.records.schema import VERSION
 from kawhi.runs.identity import cell_hash, cell_name, identity
 from kawhi.runs.loggers import send_scores
+from kawhi.runs.provenance import provenance
 from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
 
 KAWHI_TIMERS = tuple(
@@ -48,7 +49,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
         "schema": VERSION,
         "study": cell.study.name,
         "cell": {"experiment": cell.table, "name": cell_name(cell), "hash": cell_hash(cell)},
-        "provenance": cell.scale.provenance,
+        "provenance": provenance(cell),
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
         "command": run_directory.command(),
         "datasets": data_sets(run_directory, part),

@@ -49,7 +49,6 @@ DIFFERENT = {
     "decoding": ["evaluation.temperature=0.5"],
     "backend": ["evaluation.backend=vllm"],
     "server's options": ["evaluation.server.options=[--quantization,fp8]"],
-    "provenance": ["scale.provenance=measured"],
 }
 
 

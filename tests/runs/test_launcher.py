@@ -210,8 +210,8 @@ def test_only_cells_for_gpus_need_some(tmp_path):
 
 def test_too_few_gpus_for_a_cell_start_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    more = ("scale.device=cuda", "verl.trainer.n_gpus_per_node=1,4", "verl_added.ray_kwargs.ray_init.num_gpus=4")
-    done = sweep(tmp_path, "credit=uniform", *more)
+    words = ("scale=h200x8", "study=baseline", "model=qwen2_5_vl_7b", "benchmarks=math")
+    done = sweep(tmp_path, *words, "verl.trainer.n_gpus_per_node=1,4")
     assert done.returncode == 1
     assert done.stderr == (
         "error: a cell needs 4 GPUs (verl.trainer.n_gpus_per_node) and this machine shows 2 (CUDA_VISIBLE_DEVICES=0,1):"

@@ -53,6 +53,10 @@ MISTAKES = {
         "validity.truncated=2": "validity.truncated must be a number in [0, 1], not 2",
         "verl.trainer.nnodes=two": "verl.trainer.nnodes must be a whole number of at least 1, not 'two'",
     },
+    "the CPU world": {
+        "scale=h200x8": "model tiny-qwen2.5-vl, data tiny, benchmark kawhi_tiny: drawn for the CPU world",
+        f"{FULL} data=tiny": "data tiny: drawn for the CPU world",
+    },
     "GPUs": {
         f"{FULL} {ROLLOUT}.tensor_model_parallel_size=3": "does not divide the 8 GPUs of a node",
         f"{FULL} {ROLLOUT}.tensor_model_parallel_size=8": "does not divide the 28 heads of qwen2.5-vl-7b",
@@ -245,7 +249,7 @@ def test_shipped_methods_are_fine(tmp_path, credit):
         JUDGED,
         f"{ROLLOUT}.max_model_len=null",
         f"{ACTOR}.ppo_mini_batch_size=2 verl.trainer.n_gpus_per_node=2 verl_added.ray_kwargs.ray_init.num_gpus=2",
-        "scale=h200x8 model=qwen2_5_vl_7b data=geo3k verl.trainer.nnodes=2 verl_added.ray_kwargs.ray_init.address=auto",
+        f"{FULL} verl.trainer.nnodes=2 verl_added.ray_kwargs.ray_init.address=auto",
         "verl.reward.custom_reward_function.path=null",
     ],
 )
