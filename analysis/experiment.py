@@ -1,8 +1,7 @@
-"""The rows of a table of ``conf/experiment`` or ``conf/ablation``, and which records stand in which of them."""
+"""The tables of ``conf/experiment`` and ``conf/ablation``, and which records stand in which of their rows."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Container
 from dataclasses import dataclass
@@ -10,68 +9,16 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from analysis.records import SEED_COPIES, canonical, refuse_doubles
+from analysis.rows import Row, file_of, plain_name, rows_of, scale_parts
 from analysis.table import told_apart
 from kawhi.base.checkout import CONF
 from kawhi.base.table_blocks import products
-from kawhi.records.contradictions import dotted
 from kawhi.records.schema import Benchmark
 
 OURS = "kawhi"
-LABEL = "credit.label"
 _OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table: what a record's configuration must say to stand in it.
-
-    Attributes:
-        model, data: the part they have in the table; a scale says which files those are.
-        study: ``baseline`` or ``training``.
-        options: dotted keys of the configuration.
-        varies: whether it changes the credit method, other than by an option over which the table sweeps.
-    """
-
-    label: str
-    model: str
-    data: str
-    study: str
-    algorithm: str
-    credit: str
-    options: dict[str, Any]
-    varies: bool
-
-    @property
-    def base(self) -> bool:
-        """Whether it is the untrained model's."""
-        return self.study == "baseline"
-
-    @property
-    def method(self) -> str:
-        """The credit method; empty where the row changes it."""
-        return "" if self.varies else self.credit
-
-    def trained_so(self, config: dict[str, Any]) -> bool:
-        """Whether a configuration has the row's algorithm, its credit method and all of that method's options.
-
-        Of the method's own file a record may lack a key, which was added after it was made.
-        """
-        wanted = {"study.name": self.study, "algorithm.name": self.algorithm, "credit.name": self.credit}
-        if not _says(config, wanted | self.options):
-            return False
-        others = {key: value for key, value in _method_options(self.credit).items() if key not in self.options}
-        return all(config.get(key, value) == value for key, value in _resolved(others, config).items())
-
-    def fits(self, config: dict[str, Any], recipe: str | None) -> bool:
-        """Whether a record with this configuration stands in the row."""
-        names = _scale_parts(config["scale.name"])
-        if not _says(config, {"study.name": self.study, "model.name": names["model"][self.model]}):
-            return False
-        trained = {"data.name": names["data"][self.data], "algorithm.recipe": recipe}
-        return self.base or (_says(config, trained) and self.trained_so(config))
 
 
 @dataclass(frozen=True)
@@ -116,7 +63,7 @@ class Experiment:
 
     def tasks(self, scale: str) -> list[str]:
         """The benchmarks of the table at a scale, in order."""
-        file = _yaml("benchmarks", _scale_parts(scale)["benchmarks"][self.benchmarks])
+        file = file_of("benchmarks", scale_parts(scale)["benchmarks"][self.benchmarks])
         return [benchmark["task"] for benchmark in file["benchmarks"]]
 
     def row_of(self, config: dict[str, Any], scored: Container[str]) -> int | None:
@@ -139,16 +86,36 @@ def swept() -> dict[str, Experiment]:
     return _tables("ablation")
 
 
+def known_as(config: dict[str, Any]) -> str:
+    """What the tables know the credit method of a configuration by, whatever its algorithm.
+
+    The method's own name where no table has it with these options.
+    """
+    rows = (row for row in _methods() if row.credits_so(config))
+    return next((row.known_by for row in rows), config["credit.name"])
+
+
+@cache
+def _methods() -> list[Row]:
+    """A row of each credit method with its options: that of the first table that has it."""
+    found: dict[str, Row] = {}
+    for table in [*swept().values(), *experiments().values()]:
+        for row in table.rows:
+            if not row.base:
+                found.setdefault(row.known_by, row)
+    return [*found.values()]
+
+
 def _tables(group: str) -> dict[str, Experiment]:
     found = {}
     for file in sorted((CONF / group).glob("*.yaml")):
-        content = _yaml(group, file.stem)
+        content = file_of(group, file.stem)
         blocks = products(content["hydra"]["sweeper"]["blocks"])
         if any(block.get("study", "training") not in ("training", "baseline") for block in blocks):
             continue
         recipe = next((d["override /recipe"] for d in content.get("defaults", []) if "override /recipe" in d), None)
         caption = next(line[2:] for line in file.read_text().splitlines() if line.startswith("# ") and "@" not in line)
-        found[file.stem] = Experiment(group, file.stem, caption, _rows(blocks), recipe, blocks[0]["benchmarks"])
+        found[file.stem] = Experiment(group, file.stem, caption, rows_of(blocks), recipe, blocks[0]["benchmarks"])
     return found
 
 
@@ -200,37 +167,6 @@ def settings(experiment: Experiment, every: pd.DataFrame) -> list[Setting]:
     return found
 
 
-def _rows(blocks: list[dict[str, Any]]) -> list[Row]:
-    several = [key for key in ("model", "data") if len({block[key] for block in blocks}) > 1]
-    one_base = len({json.dumps(block.get("algorithm", "grpo")) for block in blocks}) == 1
-    rows = []
-    for block in blocks:
-        axes = [its if isinstance(its, list) else [its] for its in block.values()]
-        varies = any(key.startswith("kawhi.") and not isinstance(value, list) for key, value in block.items())
-        cells = (dict(zip(block, values, strict=True)) for values in itertools.product(*axes))
-        rows += [_row(own, several, one_base=one_base, varies=varies) for own in cells]
-    return rows
-
-
-def _row(own: dict[str, Any], several: list[str], *, one_base: bool, varies: bool) -> Row:
-    options = {key: value for key, value in own.items() if "." in key and key != LABEL}
-    study, algorithm, credit = own.get("study", "training"), own.get("algorithm", ""), own.get("credit", "")
-    words = [own[key] for key in several]
-    if LABEL in own and one_base:
-        words.append(own[LABEL])
-    else:
-        words.append(_method(algorithm, credit, own.get(LABEL)) if study == "training" else "Base")
-    if LABEL not in own:
-        words += [f"{key.rsplit('.', 1)[1].replace('_', ' ')} {value}" for key, value in options.items()]
-    return Row(", ".join(words), own["model"], own["data"], study, algorithm, credit, options, varies)
-
-
-def _method(algorithm: str, credit: str, label: str | None) -> str:
-    base = _yaml("algorithm", algorithm)["algorithm"]["label"]
-    label = label or _yaml("credit", credit)["credit"]["label"].replace("${algorithm.label}", base)
-    return label if base in label else f"{base} + {label}"
-
-
 def _placed(experiment: Experiment, every: pd.DataFrame) -> pd.DataFrame:
     """The records of the table: their row, how they were evaluated, their run as far as groups differ in it, the cell.
 
@@ -249,7 +185,7 @@ def _placed(experiment: Experiment, every: pd.DataFrame) -> pd.DataFrame:
 
 def _how(experiment: Experiment, config: dict[str, Any], scores: dict[str, Benchmark]) -> dict[str, Any]:
     """How a record was evaluated; what each model's own file says is no setting of the table."""
-    of_the_model = _yaml("model", _plain(config["model.name"]))["evaluation"]
+    of_the_model = file_of("model", plain_name(config["model.name"]))["evaluation"]
     evaluated = {key: value for key, value in config.items() if key.startswith(("evaluation.", "judge."))}
     for key in _OF_THE_MODEL:
         if evaluated.get(key) == of_the_model.get(key.split(".")[1]):
@@ -279,42 +215,7 @@ def _without_seeds(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in copies and not key.startswith("seeds.")}
 
 
-def _says(config: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    return all(key in config and _plain(config[key]) == _plain(value) for key, value in wanted.items())
-
-
-@cache
-def _method_options(credit: str) -> dict[str, Any]:
-    """The block ``kawhi`` of a credit method's file and of those that it builds on, as dotted keys."""
-    content = _yaml("credit", credit)
-    bases = [_method_options(base) for base in content.get("defaults", []) if base != "_self_"]
-    found = {key: value for base in bases for key, value in base.items()}
-    return found | dotted({"kawhi": content["kawhi"]})
-
-
-def _resolved(options: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """With what a reference to the model says in a configuration; without references to seeds."""
-    said = {
-        key: config.get(value[2:-1]) if str(value).startswith("${model.") else value for key, value in options.items()
-    }
-    return {key: value for key, value in said.items() if not str(value).startswith("${")}
-
-
-@cache
-def _yaml(group: str, name: str) -> dict[str, Any]:
-    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
-def _scale_parts(scale: str) -> dict[str, dict[str, str]]:
-    return _yaml("scale", scale)["scale"]["parts"]
-
-
-def _plain(value: Any) -> Any:
-    """Files are called as what they configure, but for dots and dashes."""
-    return value.replace("-", "_").replace(".", "_") if isinstance(value, str) else value
-
-
 def model_names(experiment: Experiment, scale: str) -> str:
     """Which model each part of a table is at a scale."""
     parts = dict.fromkeys(row.model for row in experiment.rows)
-    return ", ".join(f"{part} is {_scale_parts(scale)['model'][part]}" for part in parts)
+    return ", ".join(f"{part} is {scale_parts(scale)['model'][part]}" for part in parts)

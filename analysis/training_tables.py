@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from analysis import chance
-from analysis.experiment import OURS, Experiment, Row, swept
+from analysis.experiment import OURS, Experiment, swept
 from analysis.paper import paper_tables
 from analysis.records import columns, refuse_doubles, source
 from analysis.significance import detectable_difference, detectable_paired_difference
@@ -52,12 +52,7 @@ class Ablation:
         return placed.dropna(subset="credit")
 
     def _row_of(self, config: dict[str, Any]) -> str | None:
-        return next((known_by(row) for row in self.experiment.rows if row.trained_so(config)), None)
-
-
-def known_by(row: Row) -> str:
-    """The credit method, or the label of a row that changes it."""
-    return row.method or row.label
+        return next((row.known_by for row in self.experiment.rows if row.trained_so(config)), None)
 
 
 @cache
@@ -70,7 +65,7 @@ def ablations() -> dict[str, Ablation]:
 
 def _ablation(experiment: Experiment, content: dict[str, Any], own: dict[str, Any]) -> Ablation:
     words = content["shared"] | own.get("rows", {})
-    rows = {known_by(row): words.get(known_by(row), row.label) for row in experiment.rows}
+    rows = {row.known_by: words.get(row.known_by, row.label) for row in experiment.rows}
     return Ablation(experiment, rows, content["paper"].get(own.get("paper")))
 
 
