@@ -1,8 +1,7 @@
-"""The rows of a table of ``conf/experiment``, and which records stand in which of them."""
+"""The tables of ``conf/experiment`` and ``conf/ablation``, and which records stand in which of their rows."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Container
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from analysis.records import SEED_COPIES, canonical, refuse_doubles
+from analysis.rows import Row, file_of, plain_name, rows_of, scale_parts
 from analysis.table import told_apart
 from kawhi.base.checkout import CONF
+from kawhi.base.table_blocks import products
 from kawhi.records.schema import Benchmark
 
 OURS = "kawhi"
@@ -22,42 +22,10 @@ _OF_THE_MODEL = ("evaluation.min_pixels", "evaluation.max_pixels")
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a table: what a record's configuration must say to stand in it.
-
-    Attributes:
-        model, data: the part they have in the table; a scale says which files those are.
-        study: ``baseline`` or ``training``.
-        options: dotted keys of the configuration.
-    """
-
-    label: str
-    model: str
-    data: str
-    study: str
-    algorithm: str
-    credit: str
-    options: dict[str, Any]
-
-    @property
-    def base(self) -> bool:
-        """Whether it is the untrained model's."""
-        return self.study == "baseline"
-
-    def wanted(self, scale: str, recipe: str | None) -> dict[str, Any]:
-        """What the configuration of its records says, at a scale."""
-        names = _scale_names(scale)
-        wanted: dict[str, Any] = {"study.name": self.study, "model.name": names["model"][self.model]}
-        if self.study == "training":
-            wanted |= {"credit.name": self.credit, "algorithm.name": self.algorithm, **self.options}
-            wanted |= {"data.name": names["data"][self.data], "algorithm.recipe": recipe}
-        return {key: _plain(value) for key, value in wanted.items()}
-
-
-@dataclass(frozen=True)
 class Experiment:
-    """A file of ``conf/experiment``."""
+    """A file of ``conf/experiment`` or ``conf/ablation``, which is the ``group``."""
 
+    group: str
     name: str
     caption: str
     rows: list[Row]
@@ -66,7 +34,7 @@ class Experiment:
 
     @property
     def command(self) -> str:
-        return f"python experiments/run.py -m experiment={self.name}"
+        return f"python experiments/run.py -m {self.group}={self.name}"
 
     def reference(self, number: int) -> int | None:
         """The row that a row is compared with.
@@ -84,7 +52,7 @@ class Experiment:
             return plain
         if (untrained := self.first(row, study="baseline")) is not None:
             return untrained
-        return self.first(row, credit=OURS) if row.credit not in (OURS, "uniform") else None
+        return self.first(row, method=OURS) if row.method not in (OURS, "uniform") else None
 
     def first(self, row: Row, **wanted: str) -> int | None:
         """The first row with the same model that has the attributes ``wanted``."""
@@ -95,7 +63,7 @@ class Experiment:
 
     def tasks(self, scale: str) -> list[str]:
         """The benchmarks of the table at a scale, in order."""
-        file = _yaml("benchmarks", _scale_names(scale)["benchmarks"][self.benchmarks])
+        file = file_of("benchmarks", scale_parts(scale)["benchmarks"][self.benchmarks])
         return [benchmark["task"] for benchmark in file["benchmarks"]]
 
     def row_of(self, config: dict[str, Any], scored: Container[str]) -> int | None:
@@ -103,24 +71,51 @@ class Experiment:
         scale = config["scale.name"]
         if not (CONF / "scale" / f"{scale}.yaml").is_file() or any(task not in scored for task in self.tasks(scale)):
             return None
-        for i, wanted in enumerate(_wanted(self.name, scale)):
-            if all(_plain(config.get(key)) == value for key, value in wanted.items()):
-                return i
-        return None
+        return next((i for i, row in enumerate(self.rows) if row.fits(config, self.recipe)), None)
 
 
 @cache
 def experiments() -> dict[str, Experiment]:
-    """Every table whose cells have scores."""
+    """Every table of ``conf/experiment`` whose cells have scores."""
+    return _tables("experiment")
+
+
+@cache
+def swept() -> dict[str, Experiment]:
+    """Every table of ``conf/ablation`` whose cells have scores."""
+    return _tables("ablation")
+
+
+def known_as(config: dict[str, Any]) -> str:
+    """What the tables know the credit method of a configuration by, whatever its algorithm.
+
+    The method's own name where no table has it with these options.
+    """
+    rows = (row for row in _methods() if row.credits_so(config))
+    return next((row.known_by for row in rows), config["credit.name"])
+
+
+@cache
+def _methods() -> list[Row]:
+    """A row of each credit method with its options: that of the first table that has it."""
+    found: dict[str, Row] = {}
+    for table in [*swept().values(), *experiments().values()]:
+        for row in table.rows:
+            if not row.base:
+                found.setdefault(row.known_by, row)
+    return [*found.values()]
+
+
+def _tables(group: str) -> dict[str, Experiment]:
     found = {}
-    for file in sorted((CONF / "experiment").glob("*.yaml")):
-        content = _yaml("experiment", file.stem)
-        blocks = content["hydra"]["sweeper"]["blocks"]
-        if any(block.get("study") == "timing" for block in blocks):
+    for file in sorted((CONF / group).glob("*.yaml")):
+        content = file_of(group, file.stem)
+        blocks = products(content["hydra"]["sweeper"]["blocks"])
+        if any(block.get("study", "training") not in ("training", "baseline") for block in blocks):
             continue
         recipe = next((d["override /recipe"] for d in content.get("defaults", []) if "override /recipe" in d), None)
         caption = next(line[2:] for line in file.read_text().splitlines() if line.startswith("# ") and "@" not in line)
-        found[file.stem] = Experiment(file.stem, caption, _rows(blocks), recipe, blocks[0]["benchmarks"])
+        found[file.stem] = Experiment(group, file.stem, caption, rows_of(blocks), recipe, blocks[0]["benchmarks"])
     return found
 
 
@@ -172,28 +167,6 @@ def settings(experiment: Experiment, every: pd.DataFrame) -> list[Setting]:
     return found
 
 
-def _rows(blocks: list[dict[str, Any]]) -> list[Row]:
-    several = [key for key in ("model", "data") if len({block[key] for block in blocks}) > 1]
-    axes = ([its if isinstance(its, list) else [its] for its in block.values()] for block in blocks)
-    cells = (zip(itertools.repeat(block), itertools.product(*own)) for block, own in zip(blocks, axes, strict=True))
-    return [_row(dict(zip(block, values, strict=True)), several) for block, values in itertools.chain(*cells)]
-
-
-def _row(own: dict[str, Any], several: list[str]) -> Row:
-    options = {key: value for key, value in own.items() if "." in key}
-    study, algorithm, credit = own.get("study", "training"), own.get("algorithm", ""), own.get("credit", "")
-    words = [own[key] for key in several]
-    words += [_method(algorithm, credit) if study == "training" else "Base"]
-    words += [f"{key.rsplit('.', 1)[1].replace('_', ' ')} {value}" for key, value in options.items()]
-    return Row(", ".join(words), own["model"], own["data"], study, algorithm, credit, options)
-
-
-def _method(algorithm: str, credit: str) -> str:
-    base = _yaml("algorithm", algorithm)["algorithm"]["label"]
-    label = _yaml("credit", credit)["credit"]["label"].replace("${algorithm.label}", base)
-    return label if base in label else f"{base} + {label}"
-
-
 def _placed(experiment: Experiment, every: pd.DataFrame) -> pd.DataFrame:
     """The records of the table: their row, how they were evaluated, their run as far as groups differ in it, the cell.
 
@@ -212,7 +185,7 @@ def _placed(experiment: Experiment, every: pd.DataFrame) -> pd.DataFrame:
 
 def _how(experiment: Experiment, config: dict[str, Any], scores: dict[str, Benchmark]) -> dict[str, Any]:
     """How a record was evaluated; what each model's own file says is no setting of the table."""
-    of_the_model = _yaml("model", _plain(config["model.name"]))["evaluation"]
+    of_the_model = file_of("model", plain_name(config["model.name"]))["evaluation"]
     evaluated = {key: value for key, value in config.items() if key.startswith(("evaluation.", "judge."))}
     for key in _OF_THE_MODEL:
         if evaluated.get(key) == of_the_model.get(key.split(".")[1]):
@@ -226,14 +199,15 @@ def _how(experiment: Experiment, config: dict[str, Any], scores: dict[str, Bench
 
 
 def _run(config: dict[str, Any], one_data: bool) -> dict[str, Any]:
-    return {"steps": config["steps"] if one_data else None, "exact": config.get("algorithm.exact", "verl")}
+    return {"steps": config["steps"] if one_data else None, "equations": config.get("algorithm.equations", "verl")}
 
 
-UNTRAINED = canonical({"steps": None, "exact": None})
+UNTRAINED = canonical({"steps": None, "equations": None})
 
 
-def _run_name(steps: int | None, exact: str | None) -> str:
-    return f"{f', {steps} steps' if steps else ''}{', exact' if exact == 'paper' else ''}"
+def _run_name(steps: int | None, equations: str | None) -> str:
+    words = [f"{steps} steps"] * bool(steps) + ["the paper's equations"] * (equations == "paper")
+    return "".join(f", {each}" for each in words)
 
 
 def _without_seeds(config: dict[str, Any]) -> dict[str, Any]:
@@ -241,27 +215,7 @@ def _without_seeds(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in copies and not key.startswith("seeds.")}
 
 
-@cache
-def _wanted(name: str, scale: str) -> list[dict[str, Any]]:
-    experiment = experiments()[name]
-    return [row.wanted(scale, experiment.recipe) for row in experiment.rows]
-
-
-@cache
-def _yaml(group: str, name: str) -> dict[str, Any]:
-    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
-def _scale_names(scale: str) -> dict[str, dict[str, str]]:
-    return _yaml("scale", scale)["scale"]["names"]
-
-
-def _plain(value: Any) -> Any:
-    """Files are called as what they configure, but for dots and dashes."""
-    return value.replace("-", "_").replace(".", "_") if isinstance(value, str) else value
-
-
 def model_names(experiment: Experiment, scale: str) -> str:
     """Which model each part of a table is at a scale."""
     parts = dict.fromkeys(row.model for row in experiment.rows)
-    return ", ".join(f"{part} is {_scale_names(scale)['model'][part]}" for part in parts)
+    return ", ".join(f"{part} is {scale_parts(scale)['model'][part]}" for part in parts)

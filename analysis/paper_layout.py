@@ -57,8 +57,8 @@ class Layout:
     def ours(self) -> frozenset[int]:
         """Lines of the method that the table is about."""
         method = "tor" if self.experiment.name.startswith("tor") else "kawhi"
-        rows = [self.experiment.rows[row].credit if row is not None else "" for row in self.rows]
-        return frozenset(i for i, credit in enumerate(rows) if credit == method)
+        rows = [self.experiment.rows[row].method if row is not None else "" for row in self.rows]
+        return frozenset(i for i, own in enumerate(rows) if own == method)
 
     @property
     def comparable(self) -> list[str]:
@@ -76,9 +76,9 @@ class Layout:
     def delta_row(self, row: int | None) -> int | None:
         """The row that the subscripts of a row are differences from."""
         own = None if row is None or not self.delta else self.experiment.rows[row]
-        if own is None or own.base or own.credit == self.delta:
+        if own is None or own.base or own.method == self.delta:
             return None
-        wanted = {"study": "baseline"} if self.delta == "untrained" else {"credit": self.delta}
+        wanted = {"study": "baseline"} if self.delta == "untrained" else {"method": self.delta}
         return self.experiment.first(own, **wanted)
 
 

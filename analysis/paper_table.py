@@ -114,7 +114,7 @@ def _value(layout: Layout, number: float | None, base: float | None, where: Sour
 
 def _gain(experiment: Experiment, setting: Setting, row: int | None, tasks: Sequence[str]) -> str:
     """What a method adds to its base algorithm, beside the mean of the benchmarks."""
-    if row is None or experiment.rows[row].credit != "kawhi" or len(tasks) == 1:
+    if row is None or experiment.rows[row].method != "kawhi" or len(tasks) == 1:
         return ""
     base = experiment.reference(row)
     if base is None or experiment.rows[base].credit != "uniform":

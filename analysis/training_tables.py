@@ -11,41 +11,62 @@ import pandas as pd
 import yaml
 
 from analysis import chance
+from analysis.experiment import OURS, Experiment, swept
 from analysis.paper import paper_tables
 from analysis.records import columns, refuse_doubles, source
 from analysis.significance import detectable_difference, detectable_paired_difference
 from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_group, empty_line, plain
 
 FOLDER = Path(__file__).parent
-BASELINE, OURS = "uniform", "kawhi"
+BASELINE = "uniform"
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """A table of ``tables.yaml``."""
+    """A file of ``conf/ablation``, and what ``tables.yaml`` says of it.
 
-    name: str
-    caption: str
-    rows: dict[str, str]  # credit method -> label
+    Attributes:
+        rows: what a row is known by, which is the credit method or the label of a row that changes it -> its word.
+    """
+
+    experiment: Experiment
+    rows: dict[str, str]
     paper: dict[str, Any] | None
 
     @property
+    def name(self) -> str:
+        return self.experiment.name
+
+    @property
+    def caption(self) -> str:
+        return self.experiment.caption
+
+    @property
     def command(self) -> str:
-        return f"python experiments/run.py -m ablation={self.name}"
+        return self.experiment.command
 
     def of(self, every: pd.DataFrame) -> pd.DataFrame:
-        """The benchmarks of its rows; the ablations are GRPO's."""
-        return every[(every.study == "training") & (every.algorithm == "grpo") & every.credit.isin(self.rows)]
+        """The benchmarks of its rows, with the row in the place of the credit method."""
+        trained = every[every.study == "training"]
+        placed = trained.assign(credit=pd.Series(map(self._row_of, trained.config), trained.index, dtype=object))
+        return placed.dropna(subset="credit")
+
+    def _row_of(self, config: dict[str, Any]) -> str | None:
+        return next((row.known_by for row in self.experiment.rows if row.trained_so(config)), None)
 
 
 @cache
 def ablations() -> dict[str, Ablation]:
-    """All training ablations, in the order of ``tables.yaml``."""
+    """All training ablations: those of ``tables.yaml`` in its order, then the others."""
     content = yaml.safe_load((FOLDER / "tables.yaml").read_text(encoding="utf-8"))
-    return {
-        name: Ablation(name, entry["caption"], entry["rows"], content["paper"].get(entry.get("paper")))
-        for name, entry in content["training"].items()
-    }
+    said, found = content["training"], swept()
+    return {name: _ablation(found[name], content, said.get(name) or {}) for name in dict.fromkeys([*said, *found])}
+
+
+def _ablation(experiment: Experiment, content: dict[str, Any], own: dict[str, Any]) -> Ablation:
+    words = content["shared"] | own.get("rows", {})
+    rows = {row.known_by: words.get(row.known_by, row.label) for row in experiment.rows}
+    return Ablation(experiment, rows, content["paper"].get(own.get("paper")))
 
 
 def training_table(ablation: Ablation, every: pd.DataFrame) -> Table:

@@ -29,7 +29,7 @@ from hydra import compose, initialize_config_dir
 initialize_config_dir(sys.argv[1], version_base="1.3")
 for seed in range(int(sys.argv[2]) // 2):
     for credit in ("uniform", "kawhi"):
-        compose("run", overrides=["ablation=region_selection", f"credit={credit}", f"seeds.rollout={seed}"])
+        compose("run", overrides=["table=region_selection", f"credit={credit}", f"seeds.rollout={seed}"])
 """
 
 
@@ -47,7 +47,7 @@ def seconds(command: Sequence[str], **options) -> tuple[float, float]:
 
 def measure(cells: int, folder: Path, environment: Mapping[str, str]) -> dict[str, tuple[float, float]]:
     """Wall time and processor time in seconds, by what was done; ``cells`` is even."""
-    sweep = ("ablation=region_selection", "credit=uniform,kawhi", f"seeds.rollout=range({cells // 2})")
+    sweep = ("table=region_selection", "credit=uniform,kawhi", f"seeds.rollout=range({cells // 2})")
     launch = [sys.executable, str(ROOT / "experiments" / "run.py"), "-m", "hydra/launcher=slurm", *sweep]
     return {
         f"{cells} cells launched": seconds(launch, cwd=folder, env=environment),

@@ -12,4 +12,4 @@ folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool fol
   folder=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/ablations\.sh.*|\1|p' | head -n 1)
 # shellcheck source=common.sh
 source "${folder:=$SLURM_SUBMIT_DIR/slurm}/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
-launch ablation_table "$@"
+launch experiment=ablation_table "$@"

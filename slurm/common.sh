@@ -57,7 +57,7 @@ launch() {
   overrides "${@:2}"
   for table in $1; do
     code=0
-    "$KAWHI_PYTHON" experiments/run.py -m "experiment=$table" hydra/launcher=slurm "${WORDS[@]}" || code=$?
+    "$KAWHI_PYTHON" experiments/run.py -m "$table" hydra/launcher=slurm "${WORDS[@]}" || code=$?
     [ "$code" -ne 130 ] || exit 130 # Ctrl-C is meant for all of them
     [ "$failed" -ne 0 ] || failed=$code
   done

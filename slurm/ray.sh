@@ -8,7 +8,7 @@
 # environment from this job:
 #
 #   VERL_ENGINE_VENDOR=kawhi sbatch --nodes=2 slurm/ray.sh python experiments/run.py scale=h200x8 model=qwen2_5_vl_7b \
-#     data=geo3k benchmarks=math verl.trainer.nnodes=2 verl_new.ray_kwargs.ray_init.address=auto
+#     data=geo3k benchmarks=math verl.trainer.nnodes=2 verl_added.ray_kwargs.ray_init.address=auto
 #
 # Ray has a token, ports and a folder of this job alone; what it prints is in <runs>/.slurm/ray-<job>-<node>.log.
 #SBATCH --job-name=ray

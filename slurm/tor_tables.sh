@@ -12,4 +12,4 @@ folder=$(dirname "$0") # of a job's script, which is a copy in Slurm's spool fol
   folder=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/tor_tables\.sh.*|\1|p' | head -n 1)
 # shellcheck source=common.sh
 source "${folder:=$SLURM_SUBMIT_DIR/slurm}/common.sh" || { echo "error: there is no $folder/common.sh: submit the script of a checkout" >&2; exit 2; }
-launch "tor_main tor_table1 tor_table2 tor_table3 tor_table4 tor_table5" "$@"
+launch "experiment=tor_main experiment=tor_table1 experiment=tor_table2 experiment=tor_table3 experiment=tor_table4 experiment=tor_table5" "$@"

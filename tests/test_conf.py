@@ -7,6 +7,7 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
+from kawhi.base.table_blocks import products
 from kawhi.runs.identity import NUMBERS
 from tests.cells import CONF, cell, options
 
@@ -26,14 +27,19 @@ def test_every_file_composes_with_the_defaults(tmp_path, group, name):
         assert resolved[group]["name"].replace("-", "_").replace(".", "_") == name
 
 
-@pytest.mark.parametrize("name", options("ablation"))
-def test_an_ablation_sweeps_over_files_that_exist(tmp_path, name):
-    assert cell(tmp_path, f"ablation={name}").folder == name
-    parameters = OmegaConf.load(CONF / "ablation" / f"{name}.yaml").hydra.sweeper.params
-    assert parameters
-    for group, values in parameters.items():
-        if group in GROUPS:
-            assert set(str(values).split(",")) <= set(options(group))
+@pytest.mark.parametrize(
+    "file", [*CONF.glob("ablation/*.yaml"), *CONF.glob("experiment/*.yaml")], ids=lambda its: its.stem
+)
+def test_a_table_calls_models_data_and_benchmarks_by_their_part_at_every_scale(file):
+    rows = products(OmegaConf.to_container(OmegaConf.load(file).hydra.sweeper.blocks))
+    scales = [OmegaConf.load(CONF / "scale" / f"{scale}.yaml").scale.parts for scale in options("scale")]
+    for row in rows:
+        for group in ("model", "data", "benchmarks"):
+            assert all(parts[group][row[group]] in options(group) for parts in scales)
+
+
+def test_there_are_no_more_files_than_say_something_of_their_own():
+    assert len(FILES) <= 65
 
 
 def test_a_file_begins_with_what_it_is():

@@ -1,4 +1,4 @@
-"""Every file of conf/experiment at both scales: its cells compose, verl accepts them, no value is lost on the way."""
+"""Every table of conf/ at both scales: its cells compose, verl accepts them, no value is lost on the way."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from verl.utils.config import validate_config
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.stage import STAGES, trains
-from kawhi.runs.composing import compose_cells
+from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import leaves, overrides
 from tests.cells import CONF, options
 from tests.runs.test_verl_command import FILES, in_verl
 
 SCALES = ("cpu", "h200x8")
-CELLS = {  # of each table of the papers, as they print it
+CELLS = {  # as the papers print them
     "main_table": 17,
     "chart_table": 3,
     "ablation_table": 10,
-    "visionzip": 2,
-    "skip_ratio": 5,
+    "region_selection": 5,
+    "selector": 3,
+    "skip_ratio": 6,
+    "grounding": 4,
     "efficiency": 2,
     "methods": 28,
     "tor_table1": 8,
@@ -37,24 +39,26 @@ CELLS = {  # of each table of the papers, as they print it
     "tor_table5": 4,
     "tor_main": 5,
 }
-composed_table = cache(lambda name, scale: compose_cells(CONF, [f"experiment={name}", f"scale={scale}"]))
+TABLES = {name: group for group in ("ablation", "experiment") for name in options(group)}
+PAPER = ("qwen2_5_vl_7b", "geo3k", {"math", "ablation"})  # what the ablations' words are at full scale
+composed_table = cache(lambda name, scale: compose_cells(CONF, [f"{TABLES[name]}={name}", f"scale={scale}"]))
 _CHECKED: set[str] = set()  # what verl sees of a cell: tables share cells, and a method's own options are not verl's
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", options("experiment"))
+@pytest.mark.parametrize("name", TABLES)
 def test_its_cells_reach_verl(name, scale):
     cells, rows = composed_table(name, scale)
     # In the tiny world one data set and one small model stand for several.
     assert len(cells) == CELLS.get(name, len(cells)) or (scale == "cpu" and name == "tor_table4")
     for asked, row in zip(cells, rows, strict=True):
-        assert asked.folder == name
+        assert asked.table == name
         assert asked.scale.name == scale
         assert asked.study.name in STAGES
         for override in row:  # nothing that the table says is overwritten by what comes later
             key, value = override.split("=", 1)
-            if key.startswith(("kawhi.", "steps")):
+            if key.startswith(("kawhi.", "steps", "study.", "credit.")):
                 assert OmegaConf.select(asked, key) == OmegaConf.create(f"x: {value}").x, override
             elif key in ("model", "algorithm", "credit", "data", "study"):
                 assert asked[key].name.replace("-", "_").replace(".", "_") == value, override
@@ -70,7 +74,7 @@ def check(asked) -> None:
         return
     _CHECKED.add(seen)
     composed = in_verl(*lines)
-    for block in (asked.verl, asked.verl_new):
+    for block in (asked.verl, asked.verl_added):
         for key, value in leaves(resolve_package_paths(OmegaConf.to_container(block, resolve=True))):
             assert OmegaConf.select(composed, key) == value, key
     validate_config(config=composed, use_reference_policy=need_reference_policy(composed), use_critic=False)
@@ -80,6 +84,17 @@ def check(asked) -> None:
         assert sampler.sampler_kwargs.metric == composed.algorithm.filter_groups.metric
         assert composed.reward.reward_kwargs.max_resp_len == composed.data.max_response_length
         assert composed.reward.reward_kwargs.overlong_buffer_cfg.len < composed.data.max_response_length / 2
+
+
+@pytest.mark.parametrize("name", options("ablation"))
+def test_an_ablation_is_of_the_papers_model_and_data_at_full_scale(name):
+    cells, rows = composed_table(name, "h200x8")
+    model, data, benchmarks = PAPER
+    for row in rows:
+        assert {f"model={model}", f"data={data}", f"table={name}"} < set(row)
+        assert {word.split("=")[1] for word in row if word.startswith("benchmarks=")} <= benchmarks
+    told = labels(cells)
+    assert len(set(told)) == len(told) == len(rows)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -121,12 +136,12 @@ def test_appendix_a_at_full_scale():
 
 
 def test_equations_of_the_paper_or_of_verl():
-    (paper,), _ = compose_cells(CONF, ["scale=h200x8", "exact=paper"])
+    (paper,), _ = compose_cells(CONF, ["scale=h200x8", "equations=paper"])
     (verl,), _ = compose_cells(CONF, ["scale=h200x8"])
     exact, stock = (in_verl(*overrides(cell, **FILES)) for cell in (paper, verl))
     assert (exact.algorithm.adv_estimator, stock.algorithm.adv_estimator) == ("grpo_population_std", "grpo")
     modes = [found.actor_rollout_ref.actor.loss_agg_mode for found in (exact, stock)]
     assert modes == ["seq-mean-token-mean", "token-mean"]
     assert exact.actor_rollout_ref.actor.clip_ratio_c > 1e6
-    (dapo,), _ = compose_cells(CONF, ["algorithm=dapo", "exact=paper"])
+    (dapo,), _ = compose_cells(CONF, ["algorithm=dapo", "equations=paper"])
     assert dapo.verl.actor_rollout_ref.actor.loss_agg_mode == "token-mean"

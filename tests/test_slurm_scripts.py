@@ -24,9 +24,9 @@ def lines(script: str, start: str) -> list[str]:
     return [line for line in (FOLDER / script).read_text().splitlines() if line.startswith(start)]
 
 
-def experiments(script: str) -> list[str]:
+def tables(script: str) -> list[str]:
     (line,) = lines(script, "launch ")
-    return re.findall(r"[a-z]\w+", line)[1:]
+    return re.findall(r"\w+=\w+", line)
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def typed(tmp_path):
 
 @pytest.mark.parametrize("script", TABLES)
 def test_it_launches_its_tables_at_the_sites_scale(typed, script):
-    assert set(experiments(script)) <= set(options("experiment"))
+    assert set(tables(script)) <= {f"{group}={name}" for group in ("ablation", "experiment") for name in options(group)}
     done, calls = typed(script, "steps=3", KAWHI_SCALE="cpu")
     words = "hydra/launcher=slurm scale=cpu steps=3"
-    assert calls == [f"experiments/run.py -m experiment={name} {words}" for name in experiments(script)]
+    assert calls == [f"experiments/run.py -m {table} {words}" for table in tables(script)]
     # A table that cannot be launched does not keep the others from it, and gives the exit code.
     assert (done.returncode, done.stderr) == (7 if script == "tor_tables.sh" else 0, "")
 

@@ -47,8 +47,8 @@ def test_every_file_of_its_folders_is_in_it(wheel):
     ("command", "said"),
     [
         ("kawhi --help", "records"),
-        ("kawhi plan --short experiment=visionzip scale=cpu", "2  VisionZip 50 %"),
-        ("kawhi-run --cfg job credit=kawhi_all", "strategy: all"),
+        ("kawhi plan --short ablation=selector scale=cpu", "3  VisionZip, 50 %"),
+        ("kawhi-run --cfg job kawhi.regions.strategy=all", "strategy: all"),
         ("python -m analysis.make_tables main", "Qwen2.5-VL-7B-Instruct"),
     ],
 )

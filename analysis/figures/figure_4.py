@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from matplotlib.axes import Axes
 
 from analysis.figures.parts import (
@@ -17,18 +19,22 @@ from analysis.figures.parts import (
     padded,
     with_interval,
 )
-from analysis.figures.series import Panel, Records, parts, score, tasks
+from analysis.figures.series import Panel, Records, Series, credited, parts, score, tasks
 from analysis.paper import paper_tables
 from kawhi.style.overlays import BLUE, VERMILION
 
 STRATEGY = "kawhi.regions.strategy"
-METHODS = {"kawhi": ("SGUF", VERMILION, "o"), "kawhi_visionzip": ("VisionZip 50 %", BLUE, "s")}
+SELECTORS = {"sguf": ("SGUF", VERMILION, "o"), "visionzip": ("VisionZip 50 %", BLUE, "s")}
 
 
 def figure_4(records: Records) -> Drawn:
-    """The paper's three drops, and a panel of two points for each benchmark and setting that has both methods."""
-    titles = tasks(records, METHODS)
-    found = [panel for panel in parts(records, titles, METHODS, STRATEGY) if all(map(panel.of, METHODS))]
+    """The paper's three drops, and a panel of two points for each benchmark and setting that has both selectors."""
+    asked = credited("kawhi")
+    titles = tasks(records, asked)
+    found = [
+        replace(panel, series=tuple(by_selector(panel).values()))
+        for panel in parts(records, titles, asked, lambda panel: len(by_selector(panel)) == len(SELECTORS), STRATEGY)
+    ]
     figure, (paper, *own) = grid(1 + len(found), 3, 2.35)
     _printed(paper)
     for axes, panel in zip(own, found, strict=True):
@@ -37,6 +43,12 @@ def figure_4(records: Records) -> Drawn:
     said = [counted(panel, titles[panel.task]) for panel in found]
     text = "KAWHI under GRPO with SGUF and with VisionZip at 50 % of the vision tokens. Paper: Qwen2.5-VL-7B-Instruct."
     return finished(figure, found, files_of(found), text, INTERVALS if found else "", *said)
+
+
+def by_selector(panel: Panel) -> dict[str, Series]:
+    """The panel's series by what selects their visual tokens, in the order of :data:`SELECTORS`."""
+    found = {series.method.get(STRATEGY, "sguf"): series for series in panel.series}
+    return {name: found[name] for name in SELECTORS if name in found}
 
 
 def _printed(axes: Axes) -> None:
@@ -52,9 +64,8 @@ def _printed(axes: Axes) -> None:
 
 def _points(axes: Axes, panel: Panel) -> None:
     values, names = [], []
-    for x, (credit, (label, colour, marker)) in enumerate(METHODS.items()):
-        series = panel.of(credit)
-        assert series is not None
+    for x, (selector, series) in enumerate(by_selector(panel).items()):
+        label, colour, marker = SELECTORS[selector]
         found = score(series, panel.task)
         with_interval(axes, x, found, colour, marker, label=label)
         place = (x, found.value)

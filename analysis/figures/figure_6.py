@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.figures.parts import WIDE, Drawn, finished
-from analysis.figures.series import WORDS, Records, of_study
+from analysis.figures.series import WORDS, Records, known, of_study
 from kawhi.records.schema import PROVENANCES, Example, Paragraph, TrainingRecord
 from kawhi.style.lettering import families, wrapped
 from kawhi.style.overlays import BLUE, GREY, INK, mix
@@ -65,7 +65,7 @@ def _shown(records: Records) -> dict[str, TrainingRecord]:
 
 def _fits(record: TrainingRecord) -> bool:
     """Of KAWHI itself, with examples."""
-    return record.credit.name == "kawhi" and any(example.paragraphs for example in record.training.examples)
+    return known(record) == "kawhi" and any(example.paragraphs for example in record.training.examples)
 
 
 def _lines(paragraph: Paragraph) -> list[str]:

@@ -20,22 +20,21 @@ from analysis.figures.parts import (
     padded,
     with_interval,
 )
-from analysis.figures.series import Panel, Records, parts, score, tasks
+from analysis.figures.series import Panel, Records, Series, credited, parts, score, tasks
 from analysis.paper import paper_tables
 from kawhi.style.overlays import INK, VERMILION
 
 RATIO = "kawhi.regions.skip_ratio"
-RATIOS = {"kawhi_skip_0_1": 0.1, "kawhi_skip_0_3": 0.3, "kawhi_skip_0_5": 0.5, "kawhi": 0.7, "kawhi_skip_0_9": 0.9}
-SWEEP = RATIOS.keys() - {"kawhi"}
+DEFAULT = 0.7
+TICKS = (0.1, 0.3, 0.5, DEFAULT, 0.9)
 BASE = "uniform"
 BASE_LINE: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": (0, (4, 2))}
 
 
 def figure_7(records: Records) -> Drawn:
     """A panel for each benchmark of the paper, and for each benchmark and setting with another ratio than 0.7."""
-    titles = tasks(records, SWEEP)
-    made = parts(records, titles, {*RATIOS, BASE}, RATIO, beside=(BASE,))
-    found = [panel for panel in made if any(map(panel.of, SWEEP))]
+    titles = tasks(records, credited("kawhi"))
+    found = parts(records, titles, credited("kawhi", BASE), varied, RATIO, beside=(BASE,))
     columns = paper_tables()["kawhi_figure_7"].columns
     figure, axes = grid(len(columns) + len(found), 3, 2.35)
     for each, column in zip(axes, columns, strict=False):
@@ -45,7 +44,7 @@ def figure_7(records: Records) -> Drawn:
         each.set_title(lines(panel, titles[panel.task]))
         padded(each)
     for each in axes:
-        each.set(xlim=(0, 1), xticks=list(RATIOS.values()), xlabel="skip_ratio", ylabel="score (%)")
+        each.set(xlim=(0, 1), xticks=TICKS, xlabel="skip_ratio", ylabel="score (%)")
         light_grid(each)
     handles = [
         Line2D([], [], color=VERMILION, marker="o", label="GRPO + KAWHI"),
@@ -63,9 +62,18 @@ def figure_7(records: Records) -> Drawn:
     )
 
 
+def ratio(series: Series) -> float:
+    return series.method.get(RATIO, DEFAULT)
+
+
+def varied(panel: Panel) -> bool:
+    """Whether a panel has another ratio than the default."""
+    return any(ratio(series) != DEFAULT for series in panel.series if series.credit != BASE)
+
+
 def _printed(axes: Axes, column: str) -> None:
     printed = paper_tables()["kawhi_3"]
-    axes.plot([0.7], [printed.row("GRPO+KAWHI (Ours)").cells[column].value], "o", color=VERMILION)
+    axes.plot([DEFAULT], [printed.row("GRPO+KAWHI (Ours)").cells[column].value], "o", color=VERMILION)
     axes.axhline(printed.row("GRPO").cells[column].value, **BASE_LINE)
     axes.set_title(f"paper: Qwen2.5-VL-7B-Instruct\nGRPO, table 3\n{column}")
     padded(axes, 0.5)
@@ -73,7 +81,7 @@ def _printed(axes: Axes, column: str) -> None:
 
 
 def _sweep(axes: Axes, panel: Panel) -> None:
-    there = [(RATIOS[s.credit], score(s, panel.task)) for s in panel.series if s.credit in RATIOS]
+    there = [(ratio(s), score(s, panel.task)) for s in panel.series if s.credit != BASE]
     there.sort(key=lambda pair: pair[0])
     axes.plot([x for x, _ in there], [s.value for _, s in there], color=VERMILION, linewidth=0.8, label="sweep")
     for x, found in there:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.parts import Drawn, described, files_of, finished, lines
-from analysis.figures.series import Panel, Records, parts, score
+from analysis.figures.series import Panel, Records, Trained, known, parts, score
 from analysis.paper import paper_tables
 from analysis.paper_layout import layouts
 from kawhi.style.overlays import GREY, INK, LINE, VERMILION
@@ -72,10 +72,13 @@ def ends(values: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
 def _measured(records: Records) -> list[dict[str, Panel]]:
     """By benchmark, panels of one title with GRPO and KAWHI on all five."""
     titles: dict[str, dict[str, Panel]] = {}
-    for panel in parts(records, CHARTS, METHODS, beside=METHODS[:1]):
-        if all(map(panel.of, METHODS)):
-            titles.setdefault(panel.title, {})[panel.task] = panel
+    for panel in parts(records, CHARTS, _asked, lambda panel: all(map(panel.of, METHODS)), beside=METHODS[:1]):
+        titles.setdefault(panel.title, {})[panel.task] = panel
     return [each for each in titles.values() if len(each) == len(CHARTS)]
+
+
+def _asked(record: Trained) -> bool:
+    return known(record) in METHODS
 
 
 def _values(by_task: Mapping[str, Panel], credit: str) -> list[float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from analysis.experiment import known_as
 from analysis.methods import ALGORITHMS
 from analysis.records import canonical, method_of, shared_setting
 from analysis.table import differing
@@ -36,6 +37,7 @@ class Series:
     """A credit method in one setting, with a record for each seed.
 
     Attributes:
+        credit: what tables know the method by.
         number: 0, or counted from 1 where its panel has several settings of the method.
         records: by file name.
         method: the method's configuration, as dotted keys.
@@ -122,20 +124,20 @@ def panels(
     *,
     study: str = "training",
     task: str = "",
-    credits: Collection[str] | None = None,
+    asked: Callable[[Trained], bool] = lambda record: True,
 ) -> list[Panel]:
     """Panels in the order measured, tiny world; the series of each: the base algorithm, KAWHI, then by name.
 
     Args:
         study: ``training`` or ``timing``.
         task: only records with this benchmark, and panels only of equal evaluations; "" does not look at those.
-        credits: only these methods.
+        asked: of these records alone.
     """
-    rows = [_row(name, record, task) for name, record in of_study(records, STUDIES[study]).items()]
-    asked = [row for row in rows if row and (credits is None or row["credit"] in credits)]
-    if not asked:
+    own_study = of_study(records, STUDIES[study]).items()
+    rows = [row for name, record in own_study if asked(record) and (row := _row(name, record, task))]
+    if not rows:
         return []
-    once = pd.DataFrame(asked, dtype=object).drop_duplicates([*TITLE, "common", "credit", "method", "seeds"])
+    once = pd.DataFrame(rows, dtype=object).drop_duplicates([*TITLE, "common", "credit", "method", "seeds"])
     found = []
     for said, alike in once.groupby([*TITLE]):
         settings = alike.groupby("common")
@@ -147,11 +149,16 @@ def panels(
 
 
 def parts(
-    records: Records, tasks: Iterable[str], credits: Collection[str], varies: str = "", beside: Collection[str] = ()
+    records: Records,
+    tasks: Iterable[str],
+    asked: Callable[[Trained], bool],
+    shown: Callable[[Panel], bool],
+    varies: str = "",
+    beside: Collection[str] = (),
 ) -> list[Panel]:
     """GRPO's panels of each benchmark, as :func:`split` makes them; measured before tiny."""
-    found = [panel for task in tasks for panel in panels(records, task=task, credits=credits)]
-    own = [part for panel in found if panel.algorithm == "grpo" for part in split(panel, varies, beside)]
+    found = [panel for task in tasks for panel in panels(records, task=task, asked=asked)]
+    own = [part for panel in found if panel.algorithm == "grpo" for part in split(panel, shown, varies, beside)]
     return sorted(own, key=lambda panel: PROVENANCES.index(panel.provenance))
 
 
@@ -161,8 +168,8 @@ def of_study(records: Records, kind: type[Any]) -> dict[str, Any]:
     return dict(sorted(own, key=lambda pair: (PROVENANCES.index(pair[1].provenance), pair[0])))
 
 
-def split(panel: Panel, varies: str, beside: Collection[str]) -> list[Panel]:
-    """A panel for each setting of KAWHI's methods that differs in more than the key ``varies``.
+def split(panel: Panel, shown: Callable[[Panel], bool], varies: str, beside: Collection[str]) -> list[Panel]:
+    """A panel for each setting of KAWHI's methods that differs in more than the key ``varies``, of those to be shown.
 
     The series ``beside`` are in all of them.
     """
@@ -172,18 +179,26 @@ def split(panel: Panel, varies: str, beside: Collection[str]) -> list[Panel]:
         if series.credit not in beside:
             rest = {key: value for key, value in series.method.items() if key != varies}
             settings.setdefault(canonical(rest), []).append(replace(series, number=0))
-    several = len(settings) > 1
-    return [
-        replace(panel, series=(*base, *own), part=i if several else 0)
-        for i, (_, own) in enumerate(sorted(settings.items()), start=1)
-    ]
+    found = [replace(panel, series=(*base, *own)) for _, own in sorted(settings.items())]
+    found = [part for part in found if shown(part)]
+    return found if len(found) < 2 else [replace(part, part=i) for i, part in enumerate(found, start=1)]
 
 
-def tasks(records: Records, credits: Collection[str]) -> dict[str, str]:
-    """Title by benchmark, of all training records of these methods, in the records' order."""
+def known(record: Trained) -> str:
+    """What tables know a record's credit method by."""
+    return known_as(dotted(record.config))
+
+
+def credited(*names: str) -> Callable[[Trained], bool]:
+    """Whether a record is of one of these credit methods, whatever its options."""
+    return lambda record: record.credit.name in names
+
+
+def tasks(records: Records, asked: Callable[[Trained], bool]) -> dict[str, str]:
+    """Title by benchmark, of the training records that are asked for, in the records' order."""
     found: dict[str, str] = {}
     for _, record in sorted(of_study(records, TrainingRecord).items()):
-        if record.credit.name in credits:
+        if asked(record):
             for task, benchmark in record.benchmarks.items():
                 found.setdefault(task, benchmark.title)
     return found
@@ -217,8 +232,8 @@ def _row(file: str, record: Trained, task: str) -> dict[str, Any]:
         "algorithm": record.algorithm,
         "data": record.data,
         "steps": record.steps,
-        "credit": record.credit.name,
-        "order": ORDER.get(record.credit.name, len(ORDER)),
+        "credit": (credit := known_as(config)),
+        "order": ORDER.get(credit, len(ORDER)),
         "seeds": (seeds.data, seeds.rollout, seeds.regions, seeds.sampling if task else None),
         "common": canonical(common),
         "method": canonical(method_of(config)),
@@ -237,7 +252,8 @@ def _series(rows: pd.DataFrame) -> tuple[Series, ...]:
     for (_, credit, method), own in rows.groupby(["order", "credit", "method"]):
         number, differs = _apart(method, sorted({*rows[rows.credit == credit].method}))
         records = dict(zip(own.file, own.record, strict=True))
-        label = own.record.iloc[0].credit.label
+        first = own.record.iloc[0].credit
+        label = first.label if credit == first.name else credit
         made.append(Series(credit, label, number, records, json.loads(method), differs))
     return tuple(made)
 

@@ -12,7 +12,7 @@ class LocalLauncherConfig:
     """``hydra/launcher=local``: several cells side by side on one machine, each with GPUs of its own."""
 
     _target_: str = "hydra_plugins.kawhi_launcher.local_launcher.LocalLauncher"
-    parallel: str = "${scale.parallel_cells}"
+    parallel: Any = "${scale.parallel_cells}"  # null is no string
 
 
 class LocalLauncher(Launcher):

@@ -13,17 +13,16 @@ from omegaconf import OmegaConf
 
 @dataclass
 class TableSweeperConfig:
-    """``hydra/sweeper=table``: the product of ``params``, or the union of products in ``blocks``."""
+    """``hydra/sweeper=table``: the rows of ``blocks``, times what the command line sweeps over."""
 
     _target_: str = "hydra_plugins.kawhi_sweeper.table_sweeper.TableSweeper"
-    params: dict[str, str] | None = None
     blocks: list[Any] = field(default_factory=list)
 
 
 class TableSweeper(Sweeper):
     """All jobs at once, so that the launcher can check the last one before it starts the first."""
 
-    def __init__(self, params=None, blocks=()):
+    def __init__(self, blocks=()):
         """What is swept over is read from the configuration, as `kawhi plan` reads it."""
         self.config: Any = None
         self.hydra_context: Any = None
@@ -39,7 +38,7 @@ class TableSweeper(Sweeper):
         from kawhi.runs.table_rows import rows_of
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        rows = rows_of(self.config, parser.parse_overrides(arguments), parser)
+        rows = rows_of(self.config, parser.parse_overrides(arguments))
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")

@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.base.files import write_atomically, write_json
 from kawhi.base.locks import alone
 
-_PLACES = ("paths.", "folder=")
+_PLACES = ("paths.", "table=")
 _LOOKED_AT = 0.5  # seconds: one that only looks (`held`) has the lock for a moment
 
 

@@ -57,7 +57,7 @@ def heads_command(cell: DictConfig, mme: str | None, words: Sequence[str]) -> li
     Raises:
         CellError: the pattern is missing or no file fits it.
     """
-    tiny = cell.scale.provenance == "tiny"
+    tiny = bool(cell.model.get("drawn"))
     files = ["tiny"] if tiny else sorted(glob(mme or ""))
     if not files:
         raise CellError(f"KAWHI_MME={mme or ''} names no file: set it in slurm/site.env to MME's parquet files")

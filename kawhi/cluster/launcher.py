@@ -20,6 +20,7 @@ from rich.progress import track
 
 from kawhi.base.checkout import ROOT, record_folders
 from kawhi.base.errors import CellError
+from kawhi.base.table_blocks import GROUPS
 from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
@@ -72,7 +73,7 @@ class Launch:
 
     def __init__(self, loader, sweep: DictConfig, cells: list[DictConfig], job_overrides, options: Options):
         self.options, self.cells, self.labels = options, cells, labels(cells)
-        self.runs, self.name = Path(cells[0].paths.runs), cells[0].folder
+        self.runs, self.name = Path(cells[0].paths.runs), cells[0].table
         self.asked: dict[Place, tuple[DictConfig, Sequence[str]]] = {}  # configuration and overrides
         self.wanted: list[Wanted] = []
         baselines: dict[tuple[str, ...], Place] = {}
@@ -112,7 +113,7 @@ class Launch:
     @property
     def _tabled(self) -> bool:
         """Whether there is to be a table."""
-        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in ("experiment", "ablation"))
+        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in GROUPS)
         return known and self.options.table != "none"
 
     def _look_again(self) -> None:

@@ -27,7 +27,7 @@ Which paragraph of an answer looked at the image: a page (HTML, one file, no net
 \b
   kawhi explain chart.png "What is the sum of A and B?"
   kawhi explain chart.png "What is the sum of A and B?" --response answer.txt --model path/to/checkpoint
-  kawhi explain results/runs/adhoc/NAME --step 10 --prompt 2
+  kawhi explain results/runs/none/NAME --step 10 --prompt 2
 
 The first options below are for an image; --step, --prompt and --response-number for the folder of a training run.
 """

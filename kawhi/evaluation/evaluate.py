@@ -88,7 +88,8 @@ def score_all(cell: DictConfig, run_directory: RunDirectory, evaluations: Sequen
     failures = _score([each for each in evaluations if each not in judged], None)
     if judged:
         block: Any = OmegaConf.to_container(cell.judge, resolve=True) if cell.judge else None
-        with judging(block, log=run_directory.log("judge_server"), environment=dict(cell.environment)) as judge:
+        environment = dict(cell.environment_variables)
+        with judging(block, log=run_directory.log("judge_server"), environment=environment) as judge:
             failures += _score(judged, judge)
     return failures
 

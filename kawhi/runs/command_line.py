@@ -12,10 +12,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kawhi.base.errors import CellError, sentence
+from kawhi.base.table_blocks import products
 from kawhi.runs.cell import run_cell
 from kawhi.runs.plan import print_plan
 from kawhi.runs.record import score_line
@@ -60,9 +61,9 @@ def refuse_a_table() -> None:
     """
     job = HydraConfig.get()
     given = {override.split("=")[0] for override in job.overrides.task}
-    blocks = job.sweeper.get("blocks", [])
-    if blocks and not any(set(block) <= given for block in blocks):
-        raise CellError("this experiment is a table of several cells: add -m, or look at it with kawhi plan")
+    rows = products(OmegaConf.to_container(job.sweeper).get("blocks", []))  # type: ignore[union-attr, arg-type]
+    if rows and not any(set(row) <= given for row in rows):
+        raise CellError("this is a table of several cells: add -m, or look at it with kawhi plan")
 
 
 def refuse_slurm() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kawhi.runs.table_rows import rows_of
+from kawhi.runs.verl_command import leaves
 
 
 def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig], list[list[str]]]:
@@ -19,11 +20,10 @@ def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig
         hydra.errors.HydraException, TableError: an override that does not exist.
     """
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        parser = OverridesParser.create()
-        given = parser.parse_overrides(list(overrides))
+        given = OverridesParser.create().parse_overrides(list(overrides))
         fixed = [str(o.input_line) for o in given if not o.is_sweep_override()]
         master = compose("run", overrides=fixed, return_hydra_config=True)
-        rows = rows_of(master, given, parser)
+        rows = rows_of(master, given)
         return [compose("run", overrides=row) for row in rows], rows
 
 
@@ -59,13 +59,14 @@ def _parts(cell: DictConfig, cells: Sequence[DictConfig]) -> tuple[str, ...]:
 
 
 def _algorithm(cell: DictConfig) -> str:
-    exact = " (exact)" if cell.algorithm.exact == "paper" else ""
+    equations = " (paper's equations)" if cell.algorithm.equations == "paper" else ""
     recipe = f" ({cell.algorithm.recipe})" if cell.algorithm.recipe else ""
-    return f"{cell.algorithm.name}{exact}{recipe}"
+    return f"{cell.algorithm.name}{equations}{recipe}"
 
 
 def _options_beside(cell: DictConfig, cells: Sequence[DictConfig]) -> str:
-    """The method's options in which a cell differs from another one of the same method."""
-    options = cell.kawhi.options
-    others = [other.kawhi.options for other in cells if other.credit.name == cell.credit.name]
-    return ", ".join(f"{key} {options[key]}" for key in options if any(other[key] != options[key] for other in others))
+    """The method's settings in which a cell differs from another one of the same label and model."""
+    same = [other for other in cells if (other.credit.label, other.model.name) == (cell.credit.label, cell.model.name)]
+    own, *others = (dict(leaves(OmegaConf.to_container(each.kawhi, resolve=True))) for each in (cell, *same))  # type: ignore[arg-type]
+    differ = [key for key, value in own.items() if any(other.get(key) != value for other in others)]
+    return ", ".join(f"{key.rpartition('.')[2]} {own[key]}" for key in differ)

@@ -20,6 +20,7 @@ from kawhi.data.sources import NAMES
 from kawhi.evaluation.benchmark import is_judged, load
 from kawhi.evaluation.prompts import prompts_of
 from kawhi.records.hashing import config_hash
+from kawhi.runs.provenance import provenance
 from kawhi.tiny.fingerprint import generator_fingerprint
 
 OF_TRAINING = (
@@ -32,8 +33,8 @@ OF_TRAINING = (
     "steps",
     "study",
     "verl",
-    "verl_new",
-    "environment",
+    "verl_added",
+    "environment_variables",
 )
 """Blocks of the configuration that change what is trained; paths, limits, launchers and the table's name do not."""
 
@@ -54,15 +55,17 @@ WITHOUT_EFFECT = (
     "verl.trainer.save_freq",
     "verl.trainer.max_actor_ckpt_to_keep",
     "verl.reward.num_workers",
-    "verl_new.ray_kwargs.ray_init.address",
+    "verl_added.ray_kwargs.ray_init.address",
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
     "model.query_heads",
     "credit.label",
     "algorithm.label",
+    "model.drawn",
+    "data.drawn",
 )
-"""Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, and how many
-heads a model has is a fact of its weights."""
+"""Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
+a model has is a fact of its weights, and what is drawn is told by the provenance."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
@@ -83,13 +86,14 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     study = resolved["study"]["name"]
     stages_of(study)  # refuses a study that does not exist
     part = _without_own_names({name: resolved[name] for name in DEPENDS_ON[study]})
-    part["scale"] = _scale(resolved)
-    if "environment" in part:
-        part["environment"] = {key: value for key, value in part["environment"].items() if key not in QUIET}
+    part["scale"] = _scale(cell)
+    if "environment_variables" in part:
+        given = part["environment_variables"]
+        part["environment_variables"] = {key: value for key, value in given.items() if key not in QUIET}
+    part["model"] = _model(resolved, study)
     _remove_without_effect(part)
     if "data" in part:
         _fingerprint_data(part["data"])
-    part["model"] = _model(resolved, study)
     return part
 
 
@@ -108,7 +112,7 @@ def evaluation_identity(cell: DictConfig, benchmark: Any, evaluated: str) -> dic
     part: dict[str, Any] = {
         "study": {"name": "evaluation"},
         "of": {"study": resolved["study"]["name"], "hash": evaluated},
-        "scale": _scale(resolved),
+        "scale": _scale(cell),
         "model": _model(resolved, "baseline"),
         "benchmark": _benchmark(asked),
         "evaluation": resolved["evaluation"],
@@ -119,13 +123,13 @@ def evaluation_identity(cell: DictConfig, benchmark: Any, evaluated: str) -> dic
     return part
 
 
-def _scale(resolved: dict[str, Any]) -> dict[str, Any]:
-    return {"name": resolved["scale"]["name"], "provenance": resolved["scale"]["provenance"]}
+def _scale(cell: DictConfig) -> dict[str, Any]:
+    return {"name": cell.scale.name, "provenance": provenance(cell)}
 
 
 def _model(resolved: dict[str, Any], study: str) -> dict[str, Any]:
     """A model and the fingerprint of its weights; of one that is only evaluated, without its heads."""
-    model = {key: value for key, value in resolved["model"].items() if key not in ("path", "query_heads")}
+    model = {key: value for key, value in resolved["model"].items() if key != "path"}
     if study == "baseline":
         model.pop("critical_heads", None)
     return model | {"weights": weights_fingerprint(resolved["model"]["path"])}
@@ -204,7 +208,7 @@ def cell_name(cell: DictConfig) -> str:
         return f"{cell.model.name}_baseline"
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
     more = [cell.algorithm.recipe] if cell.algorithm.recipe else []
-    more += ["exact"] if cell.algorithm.exact == "paper" else []
+    more += ["paper-equations"] if cell.algorithm.equations == "paper" else []
     more += [] if cell.study.name == "training" else [cell.study.name]
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 

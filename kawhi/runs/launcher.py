@@ -89,7 +89,7 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
             if not code:
                 print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
                 views = [CellView(label, place) for label, place in zip(labels(cells), places, strict=True)]
-                code = _run(list(missing.values()), views, cells[0].folder, most, devices)
+                code = _run(list(missing.values()), views, cells[0].table, most, devices)
     except CellError as error:
         sys.exit(f"error: {error}")
     if code:

@@ -68,7 +68,7 @@ def place_of(cell: DictConfig) -> Place:
     """
     # Absolute, because processes are found by it: two checkouts must not end each other's.
     runs, own = Path(cell.paths.runs).resolve(), cell_hash(cell)
-    run = RunDirectory(runs / cell.folder / f"{cell_name(cell)}-{own}").existing()
+    run = RunDirectory(runs / cell.table / f"{cell_name(cell)}-{own}").existing()
     asked = cell.benchmarks if evaluates(cell) else []
     names = [f"{each.task}-{config_hash(evaluation_identity(cell, each, own))}" for each in asked]
     return Place(run, cell.study.name, tuple(map(run.evaluation, names)))

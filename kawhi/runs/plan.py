@@ -94,7 +94,7 @@ def _planned(
         directory, evaluations = place.run, {each.path: each.record.exists() for each in place.evaluations}
         state, fate = _state_and_fate(place, states[directory.path])
     else:
-        directory = RunDirectory(Path(cell.paths.runs) / cell.folder / f"{cell_name(cell)}-<hash>")
+        directory = RunDirectory(Path(cell.paths.runs) / cell.table / f"{cell_name(cell)}-<hash>")
         evaluations = {directory.evaluation(f"{each.task}-{label}").path: False for each in cell.benchmarks}
         state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
     device = cell.scale.device
@@ -130,7 +130,7 @@ def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
 
 def _kind(cell: DictConfig) -> tuple[str | None, ...]:
     own = cell.algorithm
-    return cell.scale.name, cell.model.name, own.name, own.exact, own.recipe, cell.credit.name, cell.data.name
+    return cell.scale.name, cell.model.name, own.name, own.equations, own.recipe, cell.credit.name, cell.data.name
 
 
 def _measured_seconds(folders: Sequence[Path]) -> dict[tuple, tuple[float, str]]:
@@ -144,7 +144,7 @@ def _measured_seconds(folders: Sequence[Path]) -> dict[tuple, tuple[float, str]]
         kind = (
             record["config"]["scale"]["name"],
             record["model"]["name"],
-            *(record["config"]["algorithm"].get(key) for key in ("name", "exact", "recipe")),
+            *(record["config"]["algorithm"].get(key) for key in ("name", "equations", "recipe")),
             record["credit"]["name"],
             record["data"],
         )

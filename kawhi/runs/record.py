@@ -27,6 +27,7 @@ from kawhi.records.hashing import config_hash
 from kawhi.records.schema import VERSION
 from kawhi.runs.identity import cell_hash, cell_name, evaluation_identity, identity
 from kawhi.runs.loggers import send_scores
+from kawhi.runs.provenance import provenance
 from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
 
 KAWHI_TIMERS = tuple(
@@ -94,8 +95,8 @@ def _head(cell: DictConfig, folder: RunDirectory, part: dict[str, Any], name: st
     return {
         "schema": VERSION,
         "study": part["study"]["name"],
-        "cell": {"experiment": cell.folder, "name": name, "hash": config_hash(part)},
-        "provenance": cell.scale.provenance,
+        "cell": {"experiment": cell.table, "name": name, "hash": config_hash(part)},
+        "provenance": provenance(cell),
         "model": {name: part["model"][name] for name in ("name", "family", "weights")},
         "command": folder.command(),
         "config": part,

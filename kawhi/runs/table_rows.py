@@ -1,19 +1,25 @@
-"""The cells of a table of the paper: a union of products, because the paper's tables have gaps.
+"""The rows of a table: a union of products, because the paper's tables have gaps.
 
-``hydra.sweeper.blocks`` of a file in ``conf/experiment`` is a list of blocks; each maps configuration keys to a value
-or a list of values and stands for their product.  Models, data sets and benchmarks are called by their part in the
-table (``main``, ``geometry``, ``math``); ``scale.names`` says which file that is at this scale.
+``hydra.sweeper.blocks`` of a file in ``conf/ablation`` or ``conf/experiment`` is a list of blocks; each maps
+configuration keys to a value or a list of values and stands for their product.  A block's key ``rows`` is a list of
+mappings: each is a row, and its keys join the block's.  Models, data sets and benchmarks are called by their part in
+the table (``main``, ``geometry``, ``math``); ``scale.parts`` says which file that is at this scale.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+
+from kawhi.base.table_blocks import GROUPS, products
+from kawhi.runs.verl_command import to_override
+
+_ABSENT = object()
 
 
 class TableError(ValueError):
@@ -23,16 +29,16 @@ class TableError(ValueError):
 def refuse_two_tables(given: Sequence[Override]) -> None:
     """
     Raises:
-        TableError: more than one table or ablation is asked for; each has sweeps of its own.
+        TableError: more than one table is asked for; each has rows of its own.
     """
-    tables = [o for o in given if o.get_key_element() in ("experiment", "ablation")]
+    tables = [o for o in given if o.get_key_element() in GROUPS]
     if len(tables) > 1 or any(o.is_sweep_override() for o in tables):
         words = " ".join(str(o.input_line) for o in tables)
         raise TableError(f"{words} are several tables: ask for one at a time")
 
 
-def rows_of(sweep: DictConfig, given: Sequence[Override], parser: OverridesParser) -> list[list[str]]:
-    """One list of overrides per cell of a sweep: those of its table, or the product of its parameters.
+def rows_of(sweep: DictConfig, given: Sequence[Override]) -> list[list[str]]:
+    """One list of overrides per cell of a sweep: those of its table, or what the command line multiplies.
 
     Args:
         sweep: the sweep's own configuration, composed with ``given`` as far as that sweeps over nothing.
@@ -42,45 +48,60 @@ def rows_of(sweep: DictConfig, given: Sequence[Override], parser: OverridesParse
         TableError: several tables, or a table of which nothing is left.
     """
     refuse_two_tables(given)
-    sweeper = sweep.hydra.sweeper
-    if sweeper.get("blocks"):
-        blocks: Any = OmegaConf.to_container(sweeper.blocks, resolve=True)
-        names: Any = OmegaConf.to_container(sweep.scale.names, resolve=True)
-        return jobs(blocks, names, given)
-    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    return jobs([{}], {}, [*parser.parse_overrides(params), *given])
+    blocks: Any = OmegaConf.to_container(sweep.hydra.sweeper.blocks)
+    parts: Any = OmegaConf.to_container(sweep.scale.parts)
+    rows = jobs(products(blocks) or [{}], parts, given)
+    keys = [override.get_key_element() for override in given]
+    names = [override.get_value_element_as_str() for override in given if override.get_key_element() in GROUPS]
+    named = [f"table={name}" for name in names if "table" not in keys]
+    return [[*row, *named] for row in rows]
 
 
 def jobs(
-    blocks: Sequence[Mapping[str, Any]], names: Mapping[str, Mapping[str, str]], given: Sequence[Override]
+    blocks: Sequence[Mapping[str, Any]], parts: Mapping[str, Mapping[str, str]], given: Sequence[Override]
 ) -> list[list[str]]:
     """One list of overrides per cell, in the order of the table, each cell once.
 
-    A key on the command line that is also one of the table's restricts the table to the cells that have it with one of
-    those values; any other one multiplies the table.
+    What the command line says of a key that has one value throughout the table is set: it stands in the place of that
+    value.  Of a key that the table varies, or that only some of its rows have, it selects the rows with that value.
+    Any other key multiplies the table.
 
     Args:
-        blocks: see above.
-        names: ``scale.names``.
+        blocks: see above, without ``rows``.
+        parts: ``scale.parts``.
         given: the overrides of the command line.
 
     Raises:
         TableError: nothing is left.
     """
     values = {override.get_key_element(): _values(override) for override in given}
-    table = [{key: _listed(entry, names.get(key, {})) for key, entry in block.items()} for block in blocks]
-    restricted = values.keys() & {key for block in table for key in block}
-    rows = [row for block in table if restricted <= block.keys() for row in _product(block, values)]
+    told = {key: [block.get(key, _ABSENT) for block in blocks] for key in values}
+    set_ = {key: values[key] for key, its in told.items() if _once(its)}
+    table = [{key: _listed(entry, parts.get(key, {})) for key, entry in block.items()} | set_ for block in blocks]
+    selected = {key for block in table for key in block} & values.keys() - set_.keys()
+    rows = [row for block in table if selected <= block.keys() for row in _product(block, values)]
     if not rows:
-        raise TableError(_no_cell({key: values[key] for key in sorted(restricted)}, table))
+        raise TableError(_no_cell({key: values[key] for key in sorted(selected)}, table))
     return [list(row) for row in dict.fromkeys(rows)]
+
+
+def _once(entries: Sequence[Any]) -> bool:
+    """Whether all blocks have one and the same value."""
+    (first, *others) = entries
+    return first is not _ABSENT and not isinstance(first, list) and all(other == first for other in others)
 
 
 def _product(block: Mapping[str, list[str]], values: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
     """The cells of a block, restricted and multiplied by the ``values`` of the command line."""
     multiplied = {key: its for key, its in values.items() if key not in block}
-    kept = {key: [each for each in its if each in values.get(key, its)] for key, its in block.items()}
+    kept = {key: [each for each in its if _among(each, values.get(key, its))] for key, its in block.items()}
     return itertools.product(*([f"{key}={value}" for value in its] for key, its in (multiplied | kept).items()))
+
+
+def _among(value: str, asked: Iterable[str]) -> bool:
+    """Whether a value is one of those asked for, however each is quoted."""
+    bare, *others = (re.sub(r"[\\'\"]", "", each) for each in (value, *asked))
+    return bare in others
 
 
 def _values(override: Override) -> list[str]:
@@ -89,10 +110,10 @@ def _values(override: Override) -> list[str]:
     return [override.get_value_element_as_str()]
 
 
-def _listed(entry: Any, names: Mapping[str, str]) -> list[str]:
-    """The values of an entry, each as the file that it is at this scale."""
-    several = [entry] if isinstance(entry, str | int | float) else entry
-    return [names.get(str(value), str(value)) for value in several]
+def _listed(entry: Any, parts: Mapping[str, str]) -> list[str]:
+    """The values of an entry as Hydra reads them, a part as the file that it is at this scale."""
+    several = entry if isinstance(entry, list) else [entry]
+    return [to_override(parts.get(value, value) if isinstance(value, str) else value) for value in several]
 
 
 def _no_cell(asked: Mapping[str, list[str]], table: Sequence[Mapping[str, list[str]]]) -> str:

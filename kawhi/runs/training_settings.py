@@ -46,7 +46,7 @@ def validate_algorithm(cell: DictConfig) -> None:
             "needs at least 2 responses"
         )
     longest = cell.verl.data.max_response_length
-    penalised = OmegaConf.select(cell, "verl_new.reward.reward_kwargs.overlong_buffer_cfg")
+    penalised = OmegaConf.select(cell, "verl_added.reward.reward_kwargs.overlong_buffer_cfg")
     if penalised and cell.scale.overlong_buffer >= longest:
         raise CellError(f"scale.overlong_buffer={cell.scale.overlong_buffer} must be below the response's {longest}")
     if OmegaConf.select(cell, "verl.data.custom_cls.path"):
@@ -54,7 +54,7 @@ def validate_algorithm(cell: DictConfig) -> None:
             "verl.data.custom_cls cannot be chosen: kawhi/verl_plugin/picture_dataset.py stands there, without which "
             "actor and rollout see different pixels"
         )
-    key = "verl_new.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
+    key = "verl_added.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
     if (named := OmegaConf.select(cell, key)) not in RECEIVERS:
         raise CellError(
             f"{key}={named} does not listen where our actor sends its weights, and the first sync would never end: "
@@ -136,7 +136,7 @@ def validate_gpus(cell: DictConfig) -> None:
     logical = ray.get("num_gpus")
     if logical is not None and logical < here * nodes:
         raise CellError(
-            f"verl_new.ray_kwargs.ray_init.num_gpus={logical} is below the {here * nodes} that verl asks Ray for "
+            f"verl_added.ray_kwargs.ray_init.num_gpus={logical} is below the {here * nodes} that verl asks Ray for "
             "(verl.trainer.n_gpus_per_node)"
         )
 

@@ -15,6 +15,7 @@ from kawhi.runs.credit_settings import validate_credit, validate_grounding
 from kawhi.runs.evaluation_settings import validate_benchmarks, validate_evaluation
 from kawhi.runs.loggers import validate_logger
 from kawhi.runs.model_settings import validate_model
+from kawhi.runs.provenance import validate_drawn
 from kawhi.runs.ranges import validate_ranges
 from kawhi.runs.training_settings import (
     validate_algorithm,
@@ -45,7 +46,7 @@ OF_TRAINING: tuple[Check, ...] = (
 )
 OF_EVALUATION: tuple[Check, ...] = (validate_ranges, validate_model, validate_benchmarks, validate_evaluation)
 OF_GROUNDING: tuple[Check, ...] = (validate_ranges, validate_model, validate_grounding, validate_credit)
-OF_ALL: tuple[Check, ...] = (validate_logger,)
+OF_ALL: tuple[Check, ...] = (validate_drawn, validate_logger)
 
 
 def validate(cell: DictConfig) -> None:
@@ -54,10 +55,10 @@ def validate(cell: DictConfig) -> None:
     """
     require_pinned(trains=trains(cell), evaluates=evaluates(cell))
     asked = (
+        *OF_ALL,
         *(OF_TRAINING if trains(cell) else ()),
         *(OF_EVALUATION if evaluates(cell) else ()),
         *(OF_GROUNDING if cell.study.name == "grounding" else ()),
-        *OF_ALL,
     )
     for check in dict.fromkeys(asked):
         check(cell)

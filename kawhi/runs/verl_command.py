@@ -24,11 +24,11 @@ _RESERVED = {"null", "true", "false", "nan", "inf"}
 def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, checkpoints: Path) -> list[str]:
     """verl's Hydra overrides for a cell.
 
-    Keys under ``verl`` exist in verl's configuration (an unknown one makes verl stop); keys under ``verl_new`` and the
-    ``kawhi`` block are added to it.
+    Keys under ``verl`` exist in verl's configuration (an unknown one makes verl stop); keys under ``verl_added`` and
+    the ``kawhi`` block are added to it.
     """
     known = resolve_package_paths(OmegaConf.to_container(cell.verl, resolve=True))
-    new = resolve_package_paths(OmegaConf.to_container(cell.verl_new, resolve=True))
+    new = resolve_package_paths(OmegaConf.to_container(cell.verl_added, resolve=True))
     kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
     given = {
         "data": {
@@ -73,7 +73,7 @@ def own_environment(cell: DictConfig, metrics_file: Path) -> dict[str, str]:
     Args:
         metrics_file: ``<run directory>/train/<name>``.
     """
-    environment: Any = OmegaConf.to_container(cell.environment, resolve=True)
+    environment: Any = OmegaConf.to_container(cell.environment_variables, resolve=True)
     own = {str(k): str(v) for k, v in environment.items()}
     if cell.scale.device == "cpu":
         # vLLM compiles small functions at the first rollout, by g++, which takes 3 s of the tiny world.

@@ -30,7 +30,7 @@ def _keys() -> dict[str, Any]:
 
 def settings(cell: DictConfig) -> DictConfig:
     """What verl would see of a cell, but for the files and folders of its run."""
-    return _settings(json.dumps([OmegaConf.to_container(cell[name], resolve=True) for name in ("verl", "verl_new")]))
+    return _settings(json.dumps([OmegaConf.to_container(cell[name], resolve=True) for name in ("verl", "verl_added")]))
 
 
 @cache  # the cells of a table share most of them, and to merge takes a tenth of a second
@@ -44,16 +44,16 @@ def validate_keys(cell: DictConfig) -> None:
     CellError: a key that verl's configuration does not have, or one that is said to be new and is not.
     """
     known: Any = OmegaConf.to_container(cell.verl, resolve=True)
-    new: Any = OmegaConf.to_container(cell.verl_new, resolve=True)
+    new: Any = OmegaConf.to_container(cell.verl_added, resolve=True)
     for key, _ in leaves(known):
         if _found(key) is _NOTHING:
             raise CellError(
-                f"verl.{key}: verl's configuration has no {key}; correct it, or set verl_new.{key} where verl reads it "
-                "all the same"
+                f"verl.{key}: verl's configuration has no {key}; correct it, or set verl_added.{key} where verl reads "
+                "it all the same"
             )
     for key, value in leaves(new):
         if _found(key) not in (_NOTHING, None) and not isinstance(value, dict | list):
-            raise CellError(f"verl_new.{key}: verl's configuration has {key}, so it is set as verl.{key}")
+            raise CellError(f"verl_added.{key}: verl's configuration has {key}, so it is set as verl.{key}")
 
 
 _NOTHING = object()

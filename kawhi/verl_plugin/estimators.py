@@ -1,4 +1,4 @@
-"""Equation 1 under a name of verl's: ``algorithm.adv_estimator=grpo_population_std`` (``exact=paper``).
+"""Equation 1 under a name of verl's: ``algorithm.adv_estimator=grpo_population_std`` (``equations=paper``).
 
 verl's ``grpo`` divides by the unbiased standard deviation, which is larger by sqrt(G / (G - 1)).
 """

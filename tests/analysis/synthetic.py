@@ -83,7 +83,7 @@ def _config(content: dict[str, Any], learning_rate: float, options: dict[str, An
     """The part of a configuration that a record keeps, cut to what the tables look at."""
     loop = "kawhi_seeded" if content["credit"]["name"] == "uniform" else "kawhi"
     return {
-        "algorithm": {"name": content["algorithm"], "exact": "verl", "recipe": None},
+        "algorithm": {"name": content["algorithm"], "equations": "verl", "recipe": None},
         "benchmarks": [
             {"task": task, "problems": value["n"], "seed": 0} for task, value in content["benchmarks"].items()
         ],

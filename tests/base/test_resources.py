@@ -81,4 +81,4 @@ def test_three_gib_of_address_space_stop_a_cell_with_one_sentence(tmp_path):
     )
     assert found, done.stderr
     assert float(found[1]) <= 3
-    assert not list((tmp_path / "runs").glob("adhoc"))
+    assert not list((tmp_path / "runs").glob("none"))

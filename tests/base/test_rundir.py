@@ -20,7 +20,7 @@ def run_directory(tmp_path):
 
 
 def test_the_folder_carries_experiment_name_and_hash(tmp_path):
-    asked = cell(tmp_path, "folder=table")
+    asked = cell(tmp_path, "table=table")
     path = place_of(asked).run.path
     assert path.parent == tmp_path / "runs" / "table"
     assert path.name == f"tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0-{cell_hash(asked)}"
@@ -28,10 +28,10 @@ def test_the_folder_carries_experiment_name_and_hash(tmp_path):
 
 
 def test_a_cell_that_another_experiment_made_is_found(tmp_path):
-    first = place_of(cell(tmp_path, "folder=first")).run
+    first = place_of(cell(tmp_path, "table=first")).run
     first.path.mkdir(parents=True)
-    assert place_of(cell(tmp_path, "folder=second")).run == first
-    other = place_of(cell(tmp_path, "folder=second", "steps=3")).run
+    assert place_of(cell(tmp_path, "table=second")).run == first
+    other = place_of(cell(tmp_path, "table=second", "steps=3")).run
     assert other.path.parent.name == "second"
 
 
@@ -44,7 +44,7 @@ def test_a_saved_cell_is_the_same_cell(tmp_path):
 
 
 def test_the_command_is_what_the_cell_was_composed_with_by_who_asked_first(tmp_path):
-    words = ("credit=uniform", "+verl_new.trainer.note='a b: c'", "steps=5", f"paths.runs={tmp_path / 'runs'}")
+    words = ("credit=uniform", "+verl_added.trainer.note='a b: c'", "steps=5", f"paths.runs={tmp_path / 'runs'}")
     asked = cell(tmp_path, *words)
     run_directory = place_of(asked).run
     run_directory.save_config(asked)

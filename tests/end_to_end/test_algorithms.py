@@ -47,13 +47,13 @@ def test_weights_on_two_ranks_are_those_on_one(workspace):
     """Also that a batch is reproducible although its rows are dealt out to the ranks."""
     ranks = {
         1: (),
-        2: ("verl.trainer.n_gpus_per_node=2", "verl_new.ray_kwargs.ray_init.num_gpus=2", "folder=two_ranks"),
+        2: ("verl.trainer.n_gpus_per_node=2", "verl_added.ray_kwargs.ray_init.num_gpus=2", "table=two_ranks"),
     }
     found = {}
     for count, own in ranks.items():
         workspace.run(*ALL_SIGNALS, "study=timing", *TRAINED, "steps=1", *own)
         (steps,) = (workspace.folder / "runs").glob(
-            f"{'two_ranks' if count == 2 else 'adhoc'}/*/train/steps/000001.json"
+            f"{'two_ranks' if count == 2 else 'none'}/*/train/steps/000001.json"
         )
         found[count] = {
             (prompt["index"], tuple(response["token_ids"])): response["weights"]

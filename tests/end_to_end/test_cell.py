@@ -19,14 +19,14 @@ pytestmark = pytest.mark.slow
 
 
 # Both families, and both places where visual tokens are selected: the agent loop and the engine.
-@pytest.fixture(scope="module", params=[("tiny_qwen2_5_vl", "kawhi"), ("tiny_qwen3_vl", "kawhi_visionzip")])
+@pytest.fixture(scope="module", params=[("tiny_qwen2_5_vl", "sguf"), ("tiny_qwen3_vl", "visionzip")])
 def finished(request, tmp_path_factory):
     """A finished KAWHI cell and its workspace."""
-    model, credit = request.param
-    if credit == "kawhi":
+    model, strategy = request.param
+    if strategy == "sguf":
         return request.getfixturevalue("undisturbed")
     workspace = Workspace(tmp_path_factory.mktemp(model))
-    workspace.run(f"model={model}", f"credit={credit}", *SMALL)
+    workspace.run(f"model={model}", f"kawhi.regions.strategy={strategy}", *SMALL)
     return workspace
 
 

@@ -42,7 +42,7 @@ def same_numbers(rows: list[dict], expected: list[dict]) -> None:
 
 @pytest.mark.timeout(1800)  # a cell that is started four times, and perhaps one that is not disturbed
 def test_a_cell_that_is_stopped_and_killed_gives_the_same_record(workspace, request):
-    other = workspace.folder / "runs" / "adhoc" / "another-cell-000000000000"
+    other = workspace.folder / "runs" / "none" / "another-cell-000000000000"
     other.mkdir(parents=True)
     (other / "record.json").write_text("untouched")
 

@@ -33,7 +33,7 @@ def before(undisturbed, workspace):
         for name in ("runs", "records", "data"):
             shutil.rmtree(workspace.folder / name, ignore_errors=True)
         original = undisturbed.run_directory()
-        run_directory = workspace.folder / "runs" / "adhoc" / original.name
+        run_directory = workspace.folder / "runs" / "none" / original.name
         shutil.copytree(original, run_directory)
         shutil.copytree(undisturbed.folder / "data", workspace.folder / "data")
         for each in ("record.json", "status.json", *(f"stages/{s}.json" for s in SHORT[SHORT.index(stage) :])):

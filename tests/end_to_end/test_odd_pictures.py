@@ -50,7 +50,7 @@ def test_odd_files_train_as_plain_ones_with_the_same_pixels(workspace):
     for name, odd in (("odd", True), ("plain", False)):
         file = workspace.folder / f"{name}.parquet"
         schema.write(file, rows(odd))
-        data = (f"data.train_file={file}", f"data.validation_file={file}", f"folder={name}")
+        data = (f"data.train_file={file}", f"data.validation_file={file}", f"table={name}")
         workspace.run("study=timing", "credit=kawhi", *data, *trained)
         (config,) = (workspace.folder / "runs" / name).glob("*/config.yaml")
         metrics[name] = numbers(config.parent)

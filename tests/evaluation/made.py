@@ -127,7 +127,7 @@ def responses() -> dict[str, list[Sample]]:
 def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None = JUDGE, **samples: Any) -> RunDirectory:
     """A finished baseline below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`."""
     config = cell(folder, "study=baseline")
-    config.folder = name
+    config.table = name
     tasks = samples or responses()
     tiny_options = {"task": TINY, "title": "Tiny", "problems": 4, "seed": 0}
     config.benchmarks = [tiny_options if task == TINY else {"task": task, "title": "Made"} for task in tasks]

@@ -69,7 +69,7 @@ class Recorded:
 def record(folder: Path, *overrides: str, steps: tuple[int, ...] = (1, 2, 5)) -> Recorded:
     """Writes what the trainer writes: alpha and weights of the initial model, a little moved after step 1."""
     composed = cell(folder, "model=tiny_qwen2_5_vl", *overrides)
-    run = RunDirectory(folder / "runs" / "adhoc" / "tiny-run-0123")
+    run = RunDirectory(folder / "runs" / "none" / "tiny-run-0123")
     run.path.mkdir(parents=True)
     run.save_config(composed)
     data = folder / "train.parquet"

@@ -77,16 +77,16 @@ def test_a_method_without_alignment_has_weights_alone(uniform_run):
     assert found.notes == ["GRPO gives credit without looking at the image: there is no alpha."]
 
 
-@pytest.mark.parametrize(("credit", "unit"), [("kawhi_token", "paragraph"), ("kawhi_sentence", "sentence")])
-def test_other_granularities(tmp_path, credit, unit):
-    found, _ = explain_run(record(tmp_path, f"credit={credit}", steps=(1,)).path)
+@pytest.mark.parametrize(("granularity", "unit"), [("token", "paragraph"), ("sentence", "sentence")])
+def test_other_granularities(tmp_path, granularity, unit):
+    found, _ = explain_run(record(tmp_path, f"kawhi.options.granularity={granularity}", steps=(1,)).path)
     assert found.unit == unit
     assert [len(answer.paragraphs) for answer in found.answers] == [4, 1, 2]
-    assert ("Credit is given per token" in " ".join(found.notes)) == (credit == "kawhi_token")
+    assert ("Credit is given per token" in " ".join(found.notes)) == (granularity == "token")
 
 
 def test_visionzip_selects_again_because_nothing_was_recorded(tmp_path):
-    run = record(tmp_path, "credit=kawhi_visionzip", steps=(1,))
+    run = record(tmp_path, "kawhi.regions.strategy=visionzip", steps=(1,))
     assert len(explain_run(run.path)[0].scene.kept) == 18
 
 

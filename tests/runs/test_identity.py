@@ -14,7 +14,7 @@ from tests.cells import cell
 
 SAME = {
     "paths": [],  # the two cells below write to different folders
-    "folder": ["folder=elsewhere"],
+    "table": ["table=elsewhere"],
     "ablation": ["ablation=region_selection"],
     "limits": ["scale.limits.train=7", "scale.limits.record=7", "scale.limits.weight_sync=7"],
     "needs": ["scale.needs.disk_gib=3"],
@@ -26,7 +26,7 @@ SAME = {
     "launcher": ["hydra/launcher=basic"],
     "label": ["credit.label='KAWHI, ours'"],
     "health": ["health.kl=0.5"],
-    "environment": ["environment.VLLM_LOGGING_LEVEL=INFO"],
+    "environment_variables": ["environment_variables.VLLM_LOGGING_LEVEL=INFO"],
     "model server": ["evaluation.server.timeout=7"],
     "validity": ["validity.truncated=0.5"],
     "gate": ["gate.stop=false"],
@@ -39,17 +39,16 @@ DIFFERENT = {
     "region seed": ["seeds.regions=2"],
     "steps": ["steps=77"],
     "method": ["credit=uniform"],
-    "strategy": ["credit=kawhi_random"],
+    "strategy": ["kawhi.regions.strategy=random"],
     "option": ["kawhi.options.temperature=0.2"],
     "region option": ["kawhi.regions.sigma=2.0"],
     "learning rate": ["verl.actor_rollout_ref.actor.optim.lr=1.0e-4"],
-    "new key": ["+verl_new.trainer.something=1"],
+    "new key": ["+verl_added.trainer.something=1"],
     "model": ["model=tiny_qwen3_vl"],
     "problems": ["data.train_problems=77"],
     "decoding": ["evaluation.temperature=0.5"],
     "backend": ["evaluation.backend=vllm"],
     "server's options": ["evaluation.server.options=[--quantization,fp8]"],
-    "provenance": ["scale.provenance=measured"],
 }
 
 
@@ -86,7 +85,7 @@ def test_a_study_without_training_depends_on_its_own_numbers_alone(tmp_path):
     assert cell_hash(first) != cell_hash(cell(tmp_path))
     for same in ("steps=77", "benchmarks.0.problems=7", "algorithm.name=other", "evaluation.temperature=0.5"):
         assert cell_hash(cell(tmp_path, "ablation=grounding", same)) == cell_hash(first), same
-    for other in ("study.image=blank", "study.seed=1", "credit=kawhi_key_key", "model=tiny_qwen3_vl"):
+    for other in ("study.image=blank", "study.seed=1", "kawhi.alignment.metric=key_key", "model=tiny_qwen3_vl"):
         assert cell_hash(cell(tmp_path, "ablation=grounding", other)) != cell_hash(first), other
     assert cell_name(first) == "tiny-qwen2.5-vl_grounding-true_image_kawhi_tiny_s0"
 

@@ -19,7 +19,7 @@ from kawhi.runs.places import Place
 from kawhi.runs.views import CellView
 from tests.cells import ROOT, cell, finish, gone, options, status_file, until
 
-STRATEGIES = ("uniform", "kawhi", "kawhi_all", "kawhi_random", "kawhi_inverse")
+STRATEGIES = ("sguf", "all", "random", "inverse")
 
 
 def sweep(folder, *arguments: str) -> subprocess.CompletedProcess:
@@ -32,7 +32,8 @@ def sweep(folder, *arguments: str) -> subprocess.CompletedProcess:
 @pytest.fixture
 def finished(tmp_path):
     """The folders of the region-selection ablation, with their records."""
-    cells = [cell(tmp_path, "ablation=region_selection", f"credit={credit}") for credit in STRATEGIES]
+    cells = [cell(tmp_path, "table=region_selection", "credit=uniform")]
+    cells += [cell(tmp_path, "table=region_selection", f"kawhi.regions.strategy={its}") for its in STRATEGIES]
     return [finish(each) for each in cells]
 
 
@@ -58,6 +59,12 @@ def test_cells_are_called_by_what_tells_them_apart(tmp_path):
     assert names(("model=tiny_qwen3_vl", "seeds.rollout=1"), ("model=tiny_qwen2_5_vl",)) == [
         "tiny-qwen3-vl, seed 1",
         "tiny-qwen2.5-vl, seed 0",
+    ]
+    assert names((), ("kawhi.regions.strategy=all",), ("kawhi.options.w_min=0.2",), ("credit=uniform",)) == [
+        "GRPO + KAWHI, w_min 0.1, strategy sguf",
+        "GRPO + KAWHI, w_min 0.1, strategy all",
+        "GRPO + KAWHI, w_min 0.2, strategy sguf",
+        "GRPO",
     ]
     conditions = [("ablation=grounding", f"study.image={image}") for image in ("blank", "true_image")]
     assert names(*conditions) == ["blank", "true_image"]
@@ -201,8 +208,8 @@ def test_only_cells_for_gpus_need_some(tmp_path):
 
 def test_too_few_gpus_for_a_cell_start_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    more = ("scale.device=cuda", "verl.trainer.n_gpus_per_node=1,4", "verl_new.ray_kwargs.ray_init.num_gpus=4")
-    done = sweep(tmp_path, "credit=uniform", *more)
+    words = ("scale=h200x8", "study=baseline", "model=qwen2_5_vl_7b", "benchmarks=math")
+    done = sweep(tmp_path, *words, "verl.trainer.n_gpus_per_node=1,4")
     assert done.returncode == 1
     assert done.stderr == (
         "error: a cell needs 4 GPUs (verl.trainer.n_gpus_per_node) and this machine shows 2 (CUDA_VISIBLE_DEVICES=0,1):"

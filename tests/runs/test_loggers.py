@@ -123,7 +123,7 @@ def test_a_record_is_kept_when_its_scores_were_not_sent(tmp_path, monkeypatch):
     from kawhi.runs import record
 
     asked = cell(tmp_path, "logger=tensorboard", "study=baseline")
-    directory = RunDirectory(tmp_path / "runs" / "adhoc" / "baseline-0123456789ab")
+    directory = RunDirectory(tmp_path / "runs" / "none" / "baseline-0123456789ab")
     directory.path.mkdir(parents=True)
     content = {"cell": {"name": "baseline", "hash": "0123456789ab"}, "benchmarks": SCORES}
     monkeypatch.setattr(record, "build_record", lambda cell, run_directory: content)

@@ -22,14 +22,14 @@ from tests.cells import ROOT, cell, options
 FULL = "scale=h200x8 model=qwen2_5_vl_7b data=geo3k benchmarks=math"
 JUDGED = "benchmarks=ablation judge=qwen3_vl_30b_a3b"
 ROLLOUT, ACTOR = "verl.actor_rollout_ref.rollout", "verl.actor_rollout_ref.actor"
-RECEIVER = "verl_new.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
+RECEIVER = "verl_added.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
 TINY = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
 STOCK = "verl.workers.rollout.vllm_rollout.utils.vLLMColocateWorkerExtension"
 
 MISTAKES = {
     "verl's keys": {
         "+verl.trainer.no_such_key=1": "verl.trainer.no_such_key: verl's configuration has no trainer.no_such_key",
-        "+verl_new.trainer.nnodes=1": "verl's configuration has trainer.nnodes, so it is set as verl.trainer.nnodes",
+        "+verl_added.trainer.nnodes=1": "verl's configuration has trainer.nnodes, so it is set as verl.trainer.nnodes",
     },
     "what stands where ours must": {
         "+verl.data.custom_cls.path=mine.py": "custom_cls cannot be chosen: kawhi/verl_plugin/picture_dataset.py",
@@ -52,6 +52,10 @@ MISTAKES = {
         "study=baseline evaluation.batch_size=0": "evaluation.batch_size must be a whole number of at least 1",
         "validity.truncated=2": "validity.truncated must be a number in [0, 1], not 2",
         "verl.trainer.nnodes=two": "verl.trainer.nnodes must be a whole number of at least 1, not 'two'",
+    },
+    "the CPU world": {
+        "scale=h200x8": "model tiny-qwen2.5-vl, data tiny, benchmark kawhi_tiny: drawn for the CPU world",
+        f"{FULL} data=tiny": "data tiny: drawn for the CPU world",
     },
     "GPUs": {
         f"{FULL} {ROLLOUT}.tensor_model_parallel_size=3": "does not divide the 8 GPUs of a node",
@@ -244,8 +248,8 @@ def test_shipped_methods_are_fine(tmp_path, credit):
         "study=baseline data.train_problems=1",
         JUDGED,
         f"{ROLLOUT}.max_model_len=null",
-        f"{ACTOR}.ppo_mini_batch_size=2 verl.trainer.n_gpus_per_node=2 verl_new.ray_kwargs.ray_init.num_gpus=2",
-        "scale=h200x8 model=qwen2_5_vl_7b data=geo3k verl.trainer.nnodes=2 verl_new.ray_kwargs.ray_init.address=auto",
+        f"{ACTOR}.ppo_mini_batch_size=2 verl.trainer.n_gpus_per_node=2 verl_added.ray_kwargs.ray_init.num_gpus=2",
+        f"{FULL} verl.trainer.nnodes=2 verl_added.ray_kwargs.ray_init.address=auto",
         "verl.reward.custom_reward_function.path=null",
     ],
 )

@@ -50,7 +50,7 @@ def test_cells_with_their_commands_and_where_they_stand(tmp_path):
 def test_measured_seconds_are_taken_where_there_are_some(tmp_path, published):
     asked = ["experiment=efficiency", *paths(tmp_path)]
     record = {
-        "config": {"scale": {"name": "cpu"}, "algorithm": {"name": "grpo", "exact": "verl", "recipe": None}},
+        "config": {"scale": {"name": "cpu"}, "algorithm": {"name": "grpo", "equations": "verl", "recipe": None}},
         "model": {"name": "tiny-qwen2.5-vl"},
         "algorithm": "grpo",
         "credit": {"name": "kawhi"},

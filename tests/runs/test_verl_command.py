@@ -73,7 +73,7 @@ def test_package_paths_become_files():
 
 
 def test_keys_that_verl_knows_and_keys_that_it_does_not(tmp_path):
-    lines = overrides(cell(tmp_path, "steps=20", "+verl_new.trainer.odd='a, b'"), **FILES)
+    lines = overrides(cell(tmp_path, "steps=20", "+verl_added.trainer.odd='a, b'"), **FILES)
     assert "trainer.total_training_steps=20" in lines
     assert "data.train_files=t.parquet" in lines
     assert "data.val_files=v.parquet" in lines
@@ -143,7 +143,7 @@ def in_verl(*lines: str):
 
 @pytest.mark.parametrize("scale", ["cpu", "h200x8"])
 def test_the_quick_way_to_a_configuration_gives_what_hydra_composes(tmp_path, scale):
-    values = ["steps=7", "+verl_new.trainer.odd='a, b'", "seeds.data=4"]
+    values = ["steps=7", "+verl_added.trainer.odd='a, b'", "seeds.data=4"]
     asked = cell(tmp_path, f"scale={scale}", "model=qwen2_5_vl_7b", "algorithm=dapo", *values)
     paths = [f"paths.{name}={tmp_path / name}" for name in ("runs", "records", "data")]
     needs = ["scale.needs.memory_gib=0", "scale.needs.disk_gib=0"]
@@ -161,16 +161,16 @@ def test_verl_accepts_every_cell(tmp_path, model, credit):
     asked = cell(tmp_path, f"model={model}", f"credit={credit}")
     composed = in_verl(*overrides(asked, **FILES))
     validate_keys(asked)
-    for block in (asked.verl, asked.verl_new):
+    for block in (asked.verl, asked.verl_added):
         for key, value in leaves(resolve_package_paths(OmegaConf.to_container(block, resolve=True))):
             assert OmegaConf.select(composed, key) == value, key
     assert composed.kawhi == OmegaConf.to_container(asked.kawhi, resolve=True)
     assert composed.actor_rollout_ref.model.path == resolve_package_paths(asked.model.path)
 
 
-@pytest.mark.parametrize("override", ["+verl.trainer.no_such_key=1", "+verl_new.trainer.nnodes=1"])
+@pytest.mark.parametrize("override", ["+verl.trainer.no_such_key=1", "+verl_added.trainer.nnodes=1"])
 def test_known_and_new_keys_cannot_be_confused(tmp_path, override):
-    """A misspelt key under ``verl`` and one under ``verl_new`` that verl has after all are both refused."""
+    """A misspelt key under ``verl`` and one under ``verl_added`` that verl has after all are both refused."""
     asked = cell(tmp_path, override)
     with pytest.raises(ConfigCompositionException, match=override.split(".")[-1].split("=")[0]):
         in_verl(*overrides(asked, **FILES))

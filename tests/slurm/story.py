@@ -23,7 +23,7 @@ from tests.slurm.lab import Lab
 
 STEPS = 9  # more than are trained before the last interruption, however quick they are
 OVERRIDES = (
-    "ablation=region_selection",
+    "table=region_selection",
     "credit=uniform,kawhi",
     *(word for word in SMALL if not word.startswith("steps=")),
     f"steps={STEPS}",

@@ -34,7 +34,7 @@ def ended(process: subprocess.Popen, code: int = 0) -> str:
 
 
 def test_two_launches_at_once_submit_every_cell_once(closed, tmp_path):
-    sweep = ("ablation=region_selection", "credit=uniform,kawhi", f"seeds.rollout=range({CELLS // 2})")
+    sweep = ("table=region_selection", "credit=uniform,kawhi", f"seeds.rollout=range({CELLS // 2})")
     both = [closed.launch(tmp_path, *sweep) for _ in range(2)]
     told = [ended(process) for process in both]
     queue = slurm.queue()
@@ -46,7 +46,7 @@ def test_two_launches_at_once_submit_every_cell_once(closed, tmp_path):
         # What a record says of how to get the cell, noted where it was asked for.
         commands = {RunDirectory(each).command() for each in cells}
         assert len(commands) == CELLS
-        assert "python experiments/run.py credit=kawhi ablation=region_selection seeds.rollout=3" in commands
+        assert "python experiments/run.py credit=kawhi seeds.rollout=3" in commands
     assert len(submission.tables_at_work(runs, queue)) == 1
     form = rf"{CELLS} cells: 0 done, (\d+) queued or running already, (\d+) submitted"
     counts = [re.search(form, text) for text in told]

@@ -37,7 +37,9 @@ def test_both_ends_of_the_weight_sync_agree_and_runs_differ(directory, monkeypat
 
 @pytest.mark.parametrize("scale", options("scale"))
 def test_every_scale_names_a_receiver_that_listens_where_the_actor_sends(tmp_path, scale):
-    named = cell(tmp_path, f"scale={scale}").verl_new.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls
+    named = cell(
+        tmp_path, f"scale={scale}"
+    ).verl_added.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls
     assert issubclass(pkgutil.resolve_name(named), WorkerExtension)
 
 
