@@ -21,12 +21,12 @@ from kawhi.commands.app import RUN, ListOptions, app
 def rejudge(run: Path, judge: tuple[str, ...]) -> None:
     """Judges the responses of a run, or of one evaluation, by another judge: another evaluation beside the first."""
     from kawhi.base.checkout import configuration_folder
-    from kawhi.evaluation.results import by_task
+    from kawhi.evaluation.responses_again import with_own_responses
     from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge
 
     name, *settings = judge
     block = judge_config(configuration_folder(), name, settings)
-    done = rejudge([*by_task(run).values()], block, judge_overrides(name, settings))
+    done = rejudge(with_own_responses(run), block, judge_overrides(name, settings))
     folders = ", ".join(str(each.path) for each in done.evaluations)
     if done.already:
         print(f"nothing to do: this judge's verdicts on these responses are in {folders}")

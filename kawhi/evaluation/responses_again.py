@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from kawhi.base.files import write_atomically, write_json
 from kawhi.base.rundir import RunDirectory
-from kawhi.evaluation.results import GENERATION, IMAGES, SAMPLES, samples_of
+from kawhi.evaluation.results import GENERATION, IMAGES, SAMPLES, open_evaluations, samples_of
 from kawhi.evaluation.samples import Sample, write_samples
 
 ORIGIN = "responses_from.json"
 """Which evaluation of the same model the responses are from."""
+
+
+def with_own_responses(path: Path) -> list[RunDirectory]:
+    """As :func:`kawhi.evaluation.results.open_evaluations`, of a run directory without those that were judged again."""
+    every = open_evaluations(path)
+    return [each for each in every if not (each.path / ORIGIN).exists()] or every
 
 
 def take_responses(evaluation: RunDirectory) -> None:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -39,7 +38,8 @@ class Rejudged:
     Attributes:
         evaluations: of the other judge.
         already: whether they were there before, complete.
-        scores: task -> score before (``None`` where the first judge gave none) and after.
+        scores: by task, or by the evaluation's name where there are several of a task: the score before (``None`` where
+            the first judge gave none) and after.
     """
 
     evaluations: list[RunDirectory]
@@ -103,12 +103,15 @@ def rejudge(evaluations: Sequence[RunDirectory], judge: DictConfig, overrides: S
     missing = [each for each, target in targets.items() if not target.record.exists()]
     if not missing:
         return Rejudged([*targets.values()], already=True)
-    preflight(OmegaConf.to_container(judge, resolve=True))
+    block = cells[missing[0]].judge
+    preflight(OmegaConf.to_container(block, resolve=True))
     with judged[0].evaluated.locked():
         for each in missing:
             _begin(each, targets[each], cells[each], overrides)
-        _judge(judged[0].evaluated, judge, [targets[each] for each in missing])
-        scores = {each.task: _before_and_after(each, target) for each, target in targets.items()}
+        _judge(judged[0].evaluated, block, [targets[each] for each in missing])
+        several = len({each.task for each in judged}) < len(judged)
+        names = {each: each.path.name if several else each.task for each in judged}
+        scores = {names[each]: _before_and_after(each, target) for each, target in targets.items()}
     return Rejudged([*targets.values()], already=False, scores=scores)
 
 
@@ -163,8 +166,7 @@ def _judge(run: RunDirectory, judge: DictConfig, targets: Sequence[RunDirectory]
     """Scores and records each; those that have a score already are only recorded."""
     unscored = [each for each in targets if not (each.path / SCORE).exists()]
     if unscored:
-        block: Any = OmegaConf.to_container(judge, resolve=True)
-        with judging(block, log=run.log("judge")) as server:
+        with judging(judge, log=run.log("judge")) as server:
             for number, each in enumerate(unscored, 1):
                 print(f"[{number}/{len(unscored)}] {each.task}", flush=True)
                 start = time.monotonic()

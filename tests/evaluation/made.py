@@ -20,14 +20,14 @@ from omegaconf import OmegaConf
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import STAGES
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, one_run
 from kawhi.evaluation.benchmarks import tiny
 from kawhi.evaluation.parsing import exactly
 from kawhi.evaluation.prompts import Prompts
 from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
 from kawhi.runs import identity
-from kawhi.runs.places import place_of
+from kawhi.runs.cell import save_evaluations
+from kawhi.runs.places import Place, place_of
 from tests.cells import cell
 from tests.evaluation.examples import examples
 
@@ -124,32 +124,32 @@ def responses() -> dict[str, list[Sample]]:
     }
 
 
-def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None = JUDGE, **samples: Any) -> RunDirectory:
-    """A finished baseline below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`."""
-    config = cell(folder, "study=baseline")
-    config.table = name
+def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None = JUDGE, **samples: Any) -> Place:
+    """An untrained model's evaluations below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`."""
+    config = cell(folder, "study=baseline", f"table={name}")
     tasks = samples or responses()
     tiny_options = {"task": TINY, "title": "Tiny", "problems": 4, "seed": 0}
     config.benchmarks = [tiny_options if task == TINY else {"task": task, "title": "Made"} for task in tasks]
     OmegaConf.set_struct(config, False)
-    config.pop("judge", None)
-    if judge is not None:
-        config.judge = dict(judge)
-    known_name = place_of(config).run.path if judge else folder / "runs" / name / "tiny_baseline-0123456789ab"
-    run, path = RunDirectory(known_name), known_name
-    run.save_config(config)
-    write_json(path / "data.json", {TINY: "kawhi_tiny.parquet"})
-    for task, its in tasks.items():
-        at = run.evaluation(task)
+    config.judge = judge and dict(judge)
+    place = place_of(config)
+    place.run.save_config(config)
+    save_evaluations(config, place)
+    for evaluation, its in zip(place.evaluations, tasks.values(), strict=True):
+        at = evaluation.path
         write_samples(at / "samples.parquet", its)
         write_images(at / "images.parquet", {str(i): _png(i) for i in (0, 1)})
         write_json(at / "generation.json", {"n": len(its), "decoding": {"temperature": 0}})
         (at / "responses.jsonl").write_text("{}\n")
         write_score(at)
-    for stage in STAGES["baseline"]:
-        write_json(run.stage(stage), {"seconds": 1.0})
-    write_json(run.record, {"schema": 2})
-    return run
+        write_json(evaluation.record, {"schema": 3})
+    return place
+
+
+def of(place: Place, task: str) -> RunDirectory:
+    """The evaluation of a benchmark."""
+    (found,) = (each for each in place.evaluations if each.task == task)
+    return found
 
 
 def write_score(folder: Path) -> float:
