@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kawhi.base.errors import CellError
 from kawhi.commands.app import app
+
+if TYPE_CHECKING:
+    from kawhi.records.schema import Record
 
 HELP = """\
 Records are the small JSON files that tables, figures and the report are made of.
@@ -28,7 +33,10 @@ def records() -> None: ...
 @records.command(short_help="name each record that cannot be used; exit code 1 when there is one")
 @click.argument("folder", required=False, type=Path, help="default: KAWHI_RECORDS, or results/records")
 def check(folder: Path | None) -> int:
-    """Names every record that is left out; the exit code is 0 when there is none."""
+    """Names every record that is left out; the exit code is 0 when there is none.
+
+    Scores by rules that have changed since are named, too.  They are sound: the same rules made all of one such score.
+    """
     from kawhi.records.folder import read_folder
 
     folder = folder or Path(os.environ.get("KAWHI_RECORDS", "results/records"))
@@ -40,7 +48,21 @@ def check(folder: Path | None) -> int:
     print(
         f"{folder}: {len(found.records)} records are sound{f' ({told})' if told else ''}, {len(found.refused)} left out"
     )
+    _tell_changed_rules(found.records)
     return 1 if found.refused else 0
+
+
+def _tell_changed_rules(records: Mapping[Path, Record]) -> None:
+    from kawhi.evaluation.rules import changed_rules
+
+    below = Path(os.environ.get("KAWHI_RUNS", "results/runs"))
+    for file, record in records.items():
+        cell = record.cell
+        run = below / cell.experiment / f"{cell.name}-{cell.hash}"
+        for task, result in getattr(record, "benchmarks", {}).items():
+            if today := changed_rules(task, result.rules):
+                told = f"was scored by rules that have changed since ({result.rules} -> {today})"
+                print(f"{file}: {task} {told}: kawhi rescore {run}", file=sys.stderr)
 
 
 @records.command(short_help="write the records of finished runs again; nothing is run")

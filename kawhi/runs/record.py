@@ -64,7 +64,7 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
         content["grounding"] = json.loads((run_directory.path / "grounding.json").read_text())
     if evaluates(cell):
         content["benchmarks"] = {
-            benchmark.task: _benchmark(run_directory.evaluation(benchmark.task), benchmark.title)
+            benchmark.task: benchmark_part(run_directory.evaluation(benchmark.task), benchmark.title)
             for benchmark in cell.benchmarks
         }
         content["datasets"] |= {task: each["verdicts"]["dataset"] for task, each in content["benchmarks"].items()}
@@ -77,7 +77,8 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     return {**content, "run": _run(cell, run_directory, metrics)}
 
 
-def _benchmark(folder: Path, title: str) -> dict[str, Any]:
+def benchmark_part(folder: Path, title: str) -> dict[str, Any]:
+    """What a record says of one evaluation, from its folder."""
     return {
         "title": title,
         **json.loads((folder / "score.json").read_text()),

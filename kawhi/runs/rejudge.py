@@ -7,7 +7,6 @@ generated: no accelerator, data set or checkpoint is needed.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import time
@@ -33,6 +32,7 @@ from kawhi.evaluation.task_runs import task_runs
 from kawhi.runs.cell import Status
 from kawhi.runs.identity import directory_of
 from kawhi.runs.record import record
+from kawhi.runs.rescore import in_its_place, outdated, rescore
 
 ORIGIN = "rejudged.json"
 """In the new run directory: which run its responses are from."""
@@ -94,6 +94,8 @@ def judge_overrides(name: str, settings: Sequence[str]) -> list[str]:
 def rejudge(run: RunDirectory, judge: DictConfig, overrides: Sequence[str] = ()) -> Rejudged:
     """Judges the responses of a run by another judge.  When it was interrupted, the same call goes on.
 
+    By the run's own judge, or by one whose run is finished, where the rules have changed since: in that run.
+
     Args:
         run: with the responses to all its benchmarks, judged or not.
         judge: the block of the configuration.
@@ -106,7 +108,7 @@ def rejudge(run: RunDirectory, judge: DictConfig, overrides: Sequence[str] = ())
     _refuse_unjudged(run, cell)
     target = directory_of(cell)
     if target.record.exists():
-        return Rejudged(target, already=True)
+        return _by_todays_rules(target, cell)
     _refuse(run, target, cell)
     preflight(OmegaConf.to_container(cell.judge, resolve=True))
     with target.locked(), Status(target, cell.steps).until("done") as status:
@@ -117,6 +119,18 @@ def rejudge(run: RunDirectory, judge: DictConfig, overrides: Sequence[str] = ())
         record(cell, target)
         write_json(target.stage("record"), {"seconds": round(time.monotonic() - start, 3)})
     return Rejudged(target, already=False, scores=scores)
+
+
+def _by_todays_rules(run: RunDirectory, cell: DictConfig) -> Rejudged:
+    """A finished run of this judge, who is asked what the rules ask today and did not when it was judged."""
+    if not outdated(run):
+        return Rejudged(run, already=True)
+    preflight(OmegaConf.to_container(cell.judge, resolve=True))
+    with judging(cell.judge, log=run.log("judge")) as judge:
+        done = rescore(run, judge)
+    if done.failures:
+        raise CellError("; ".join(done.failures))
+    return Rejudged(run, already=False, scores={**done.scores})
 
 
 def judged_cell(run: RunDirectory, judge: DictConfig) -> DictConfig:
@@ -131,11 +145,7 @@ def judged_cell(run: RunDirectory, judge: DictConfig) -> DictConfig:
         OmegaConf.resolve(cell)
     except OmegaConfBaseException as error:
         raise CellError(f"the judge's settings do not fit this run: {sentence(error)}") from error
-    is_at, was_at = run.path.resolve().parents[1], Path(cell.paths.runs).resolve()
-    for name in cell.paths:
-        moved = os.path.relpath(Path(cell.paths[name]).resolve(), was_at)
-        cell.paths[name] = os.path.normpath(is_at / moved)
-    return cell
+    return in_its_place(run, cell)
 
 
 def _refuse_unjudged(run: RunDirectory, cell: DictConfig) -> None:
