@@ -8,17 +8,20 @@ is run by its path.
 from __future__ import annotations
 
 import ast
-import copy
 import hashlib
 import json
 import re
 import sys
 from collections import deque
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+from kawhi.base.pins import MISSING, version
 
 ON_IMPORT, WHOLE = "", "*"
 """In the place of a definition's name: what a module does when it is imported; all that is in a file or a folder."""
@@ -34,18 +37,16 @@ class Meaning:
     def __init__(self, root: Path):
         self.root = root
         self.packages: set[str] = set()
-        self._modules: dict[Path, Module] = {}
         self._numbers: dict[tuple[Path, str], int] = {}
         self._open: deque[tuple[Path, str]] = deque()
         self._texts: list[str] = []
 
     def module(self, file: Path) -> Module:
-        """A file, read once."""
-        if file not in self._modules:
-            self._modules[file] = Module(file)
-            if self._modules[file].on_import:
-                self._number(file, ON_IMPORT)
-        return self._modules[file]
+        """What is in a file; importing it is a use of what it does then."""
+        module = read(file)
+        if module.on_import:
+            self._number(file, ON_IMPORT)
+        return module
 
     def file_of(self, name: str, beside: Path | None = None) -> Path | None:
         """The file of one of our modules, which a script may also have beside it; ``None`` for other people's."""
@@ -76,22 +77,21 @@ class Meaning:
 
     def look(self, file: Path, node: ast.AST) -> None:
         """Takes in a piece of a file's code and what it uses."""
-        self._texts.append(ast.dump(_References(self, file).visit(copy.deepcopy(node))))
+        self._texts.append(_Text(self, file).of(node))
 
     def look_at(self, file: Path, name: str = WHOLE) -> None:
         """Takes in a definition, or a whole file, and what it uses."""
         self._texts.append(self.use(file, name))
 
     def fingerprint(self) -> str:
-        """12 hexadecimal digits.
-
-        Raises:
-            metadata.PackageNotFoundError: a package that is used is not installed, so nobody knows its version.
-        """
+        """12 hexadecimal digits, of what was taken in until now."""
         while self._open:
             self._texts.append(self._text(*self._open.popleft()))
-        versions = sorted({version_of(package) for package in self.packages - sys.stdlib_module_names})
-        return hashlib.sha256("\n".join([*self._texts, *versions]).encode()).hexdigest()[:12]
+        return hashlib.sha256("\n".join([*self._texts, *self.versions()]).encode()).hexdigest()[:12]
+
+    def versions(self) -> list[str]:
+        """``package==version`` of other people's packages that are used; ``missing`` where one is not installed."""
+        return sorted({version_of(package) for package in self.packages - sys.stdlib_module_names})
 
     def _number(self, file: Path, name: str) -> str:
         if (file, name) not in self._numbers:
@@ -106,16 +106,12 @@ class Meaning:
             return _content(file)
         module = self.module(file)
         if name == WHOLE:
-            return " ".join(self.use(file, each) for each in module.defined) + self._dumped(file, module.as_script)
-        return self._dumped(file, module.on_import if name == ON_IMPORT else module.defined[name])
-
-    def _dumped(self, file: Path, nodes: list[ast.stmt]) -> str:
-        references = _References(self, file)
-        return "\n".join(ast.dump(references.visit(copy.deepcopy(node))) for node in nodes)
+            return " ".join(self.use(file, each) for each in module.defined) + _Text(self, file).of(module.as_script)
+        return _Text(self, file).of(module.on_import if name == ON_IMPORT else module.defined[name])
 
 
 class Module:
-    """What a file defines, imports and does, without docstrings and annotations.
+    """What a file defines, imports and does.
 
     Attributes:
         imported: name in the file -> module and, for ``from module import name``, the name there.
@@ -124,7 +120,7 @@ class Module:
     """
 
     def __init__(self, file: Path):
-        tree = _Bare().visit(ast.parse(file.read_text(encoding="utf-8")))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
         self.imported: dict[str, tuple[str, str | None]] = {}
         self.defined: dict[str, list[ast.stmt]] = {}
         self.on_import: list[ast.stmt] = []
@@ -141,9 +137,13 @@ class Module:
         names = _given_by(statement)
         for name in names:
             self.defined.setdefault(name, []).append(statement)
-        if not names and not isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass):
+        if not names and not _without_effect(statement):
             script = isinstance(statement, ast.If) and "__main__" in ast.dump(statement.test)
             (self.as_script if script else self.on_import).append(statement)
+
+
+read = cache(Module)
+"""A file, read once by a process."""
 
 
 def _given_by(statement: ast.stmt) -> list[str]:
@@ -157,73 +157,59 @@ def _given_by(statement: ast.stmt) -> list[str]:
     return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
-class _Bare(ast.NodeTransformer):
-    """Leaves out docstrings and annotations."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        for name in ("annotation", "returns"):
-            if getattr(node, name, None) is not None:
-                setattr(node, name, ast.Constant(None) if isinstance(node, ast.AnnAssign) else None)
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [each for each in body if not _is_text(each)] or [ast.Pass()]  # type: ignore[attr-defined]
-        return super().generic_visit(node)
-
-
-def _is_text(statement: ast.stmt) -> bool:
+def _without_effect(statement: ast.stmt) -> bool:
+    """Whether it is an import, whose effect is where the name is used, or a docstring."""
     value = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+    docstring = isinstance(value, ast.Constant) and isinstance(value.value, str)
+    return docstring or isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass)
 
 
-class _References(ast.NodeTransformer):
-    """Puts the number of what is meant in the place of its name."""
+class _Text:
+    """Code as text, with the number of what is meant in the place of its name.
+
+    A method that is called as a kind of node says what stands for one of that kind, or ``None`` where nothing does.
+    """
 
     def __init__(self, meaning: Meaning, file: Path):
         self.meaning, self.file, self.own = meaning, file, meaning.module(file)
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id in self.own.imported or node.id in self.own.defined:
-            node.id = self.meaning.use(self.file, node.id)
-        return node
+    def of(self, node: Any) -> str:
+        if isinstance(node, list):
+            return f"[{' '.join(self.of(each) for each in node if not _without_effect(each))}]"
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        kind = type(node).__name__
+        known = getattr(self, kind, None)
+        return (known(node) if known else None) or f"{kind}({' '.join(map(self.of, self._parts(node)))})"
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+    def _parts(self, node: ast.AST) -> Iterator[Any]:
+        for name, value in ast.iter_fields(node):
+            if name == "name" and value in self.own.defined and node.col_offset == 0:  # type: ignore[attr-defined]
+                yield self.meaning.use(self.file, value)
+            elif name not in ("annotation", "returns", "ctx"):
+                yield value
+
+    def Name(self, node: ast.Name) -> str | None:
+        known = node.id in self.own.imported or node.id in self.own.defined
+        return self.meaning.use(self.file, node.id) if known else None
+
+    def Attribute(self, node: ast.Attribute) -> str | None:
+        """``sandbox.draw`` where ``sandbox`` is a module of ours."""
         target = self.own.imported.get(node.value.id) if isinstance(node.value, ast.Name) else None
         file = self.meaning.file_of(".".join(filter(None, target)), self.file) if target else None
-        if file is None:
-            return self.generic_visit(node)
-        return ast.Name(self.meaning.use(file, node.attr), node.ctx)
+        return self.meaning.use(file, node.attr) if file else None
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+    def Constant(self, node: ast.Constant) -> str | None:
         """``"kawhi.rewards.sandbox_child"`` is run by this name."""
-        text = node.value if isinstance(node.value, str) and re.fullmatch(r"kawhi(\.\w+)+", node.value) else None
-        file = self.meaning.file_of(text) if text else None
-        return ast.Constant(self.meaning.use(file)) if file else node
+        named = isinstance(node.value, str) and re.fullmatch(r"kawhi(\.\w+)+", node.value)
+        file = self.meaning.file_of(node.value) if named else None  # type: ignore[arg-type]
+        return self.meaning.use(file) if file else None
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+    def BinOp(self, node: ast.BinOp) -> str | None:
         """``Path(__file__).parent / "questions.yaml"`` reads the file."""
-        if isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant) and isinstance(node.right.value, str):
-            path = self.file.parent / node.right.value
-            if path.exists():
-                node.right = ast.Constant(self.meaning.use(path))
-        return self.generic_visit(node)
-
-    def visit_Import(self, node: ast.Import) -> ast.AST:
-        return ast.Pass()
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        return ast.Pass()
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._nameless(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._nameless(node)
-
-    def _nameless(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
-        """A module's own definition is called by its number."""
-        if node.name in self.own.defined and node.col_offset == 0:
-            node.name = self.meaning.use(self.file, node.name)
-        return self.generic_visit(node)
+        named = isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant)
+        path = self.file.parent / str(node.right.value) if named else None  # type: ignore[attr-defined]
+        return f"{self.of(node.left)} / {self.meaning.use(path)}" if path and path.exists() else None
 
 
 def _content(file: Path) -> str:
@@ -234,16 +220,12 @@ def _content(file: Path) -> str:
 
 
 @cache
-def version_of(package: str) -> str:
-    """``package==version`` of what a module of other people's is from.
-
-    Raises:
-        metadata.PackageNotFoundError: it is not installed.
-    """
-    if package not in _distributions():
-        raise metadata.PackageNotFoundError(package)
-    name = _distributions()[package][0]
-    return f"{re.sub('[-_.]+', '-', name).lower()}=={metadata.version(name)}"
+def version_of(module: str) -> str:
+    """``package==version`` of the package that a module of other people's is from."""
+    if module not in _distributions():
+        return f"{module}=={MISSING}"
+    name = _distributions()[module][0]
+    return f"{re.sub('[-_.]+', '-', name).lower()}=={version(name)}"
 
 
 @cache

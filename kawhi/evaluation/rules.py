@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from kawhi.base.meaning import Meaning
+from kawhi.base.pins import MISSING
 
 ROOT = Path(__file__).parents[2]
 SCORES = ("rule", "questions", "verdict", "scores")
@@ -20,7 +20,6 @@ SHARED = {"scoring": "numbers", "judge": "decided"}
 """Module of this room -> its definition that every score goes through."""
 
 
-@cache
 def rules_of(task: str, root: Path = ROOT) -> str:
     """12 hexadecimal digits of what makes this benchmark's scores today; equal ones give a response equal scores.
 
@@ -29,8 +28,25 @@ def rules_of(task: str, root: Path = ROOT) -> str:
 
     Raises:
         FileNotFoundError: there is no such benchmark.
-        PackageNotFoundError: a package that the rule uses is not installed.
     """
+    return _rules(task, root)[0]
+
+
+def changed_rules(task: str, rules: str | None) -> str | None:
+    """Today's fingerprint, where the one that a score carries is another.
+
+    ``None`` where nobody can say: the score carries none, or this installation cannot score the benchmark.
+    """
+    try:
+        today, complete = _rules(task, ROOT)
+    except FileNotFoundError:
+        return None
+    return today if complete and rules not in (None, today) else None
+
+
+@cache
+def _rules(task: str, root: Path) -> tuple[str, bool]:
+    """The fingerprint, and whether all packages that the rule uses are installed."""
     room, meaning = root / "kawhi" / "evaluation", Meaning(root)
     file = room / "benchmarks" / f"{task.removeprefix('kawhi_')}.py"
     for statement in meaning.module(file).defined["BENCHMARK"]:
@@ -40,19 +56,7 @@ def rules_of(task: str, root: Path = ROOT) -> str:
     prompts = room / "prompts" / f"{task}.yaml"
     if prompts.is_file():
         meaning.look_at(prompts)
-    return meaning.fingerprint()
-
-
-def changed_rules(task: str, rules: str | None) -> str | None:
-    """Today's fingerprint, where the one that a score carries is another.
-
-    ``None`` where nobody can say: the score carries none, or this installation cannot score the benchmark.
-    """
-    try:
-        today = rules_of(task)
-    except (FileNotFoundError, PackageNotFoundError):
-        return None
-    return today if rules not in (None, today) else None
+    return meaning.fingerprint(), not any(each.endswith(MISSING) for each in meaning.versions())
 
 
 def _attributes(meaning: Meaning, room: Path) -> list[str]:

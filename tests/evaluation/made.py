@@ -21,6 +21,7 @@ from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES
+from kawhi.evaluation import scoring
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, one_run
 from kawhi.evaluation.benchmarks import tiny
 from kawhi.evaluation.parsing import exactly
@@ -68,12 +69,13 @@ BENCHMARK = replace(
 
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes ``kawhi_made`` a benchmark that ``load`` finds; its prompt file and all rules count as never changed."""
-    module = ModuleType("kawhi.evaluation.benchmarks.made")
-    module.BENCHMARK = BENCHMARK  # type: ignore[attr-defined]
-    module.__spec__ = ModuleSpec(module.__name__, None)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    made = ModuleType("kawhi.evaluation.benchmarks.made")
+    made.BENCHMARK = BENCHMARK  # type: ignore[attr-defined]
+    made.__spec__ = ModuleSpec(made.__name__, None)
+    monkeypatch.setitem(sys.modules, made.__name__, made)
     monkeypatch.setattr(identity, "prompts_of", lambda task: Prompts("made", {}))
-    monkeypatch.setattr(rescore, "rules_of", lambda task: RULES)
+    for module in (scoring, rescore):
+        monkeypatch.setattr(module, "rules_of", lambda task: RULES)
 
 
 def sample(task: str, number: int, response: str, judge: str | None = None, **other: Any) -> Sample:
