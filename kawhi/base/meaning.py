@@ -50,8 +50,11 @@ class Meaning:
 
     def file_of(self, name: str, beside: Path | None = None) -> Path | None:
         """The file of one of our modules, which a script may also have beside it; ``None`` for other people's."""
-        path = Path(*name.split("."))
-        places = [self.root / path] if path.parts[0] == "kawhi" else [beside.parent / path] if beside else []
+        bare = name.lstrip(".")
+        path, level = Path(*bare.split(".")), len(name) - len(bare)
+        places = [self.root / path] if path.parts[:1] == ("kawhi",) else []
+        if beside and not places:
+            places = [beside.parents[max(0, level - 1)] / path]
         files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
         return next((file for file in files if file.is_file()), None)
 
@@ -72,7 +75,7 @@ class Meaning:
             return f"{module}:{name or ''}"
         if name is None:
             return self.use(file)
-        submodule = self.file_of(f"{module}.{name}", by)
+        submodule = self.file_of(_dotted(module, name), by)
         return self.use(submodule) if submodule else self.use(file, name)
 
     def look(self, file: Path, node: ast.AST) -> None:
@@ -129,7 +132,8 @@ class Module:
             if isinstance(node, ast.Import):
                 self.imported |= {each.asname or each.name.split(".")[0]: (each.name, None) for each in node.names}
             elif isinstance(node, ast.ImportFrom):
-                self.imported |= {each.asname or each.name: (str(node.module), each.name) for each in node.names}
+                module = "." * node.level + (node.module or "")
+                self.imported |= {each.asname or each.name: (module, each.name) for each in node.names}
         for statement in tree.body:
             self._sort(statement)
 
@@ -144,6 +148,10 @@ class Module:
 
 read = cache(Module)
 """A file, read once by a process."""
+
+
+def _dotted(module: str, name: str | None) -> str:
+    return f"{module}{'' if module.endswith('.') else '.'}{name}" if name else module
 
 
 def _given_by(statement: ast.stmt) -> list[str]:
@@ -196,7 +204,7 @@ class _Text:
     def Attribute(self, node: ast.Attribute) -> str | None:
         """``sandbox.draw`` where ``sandbox`` is a module of ours."""
         target = self.own.imported.get(node.value.id) if isinstance(node.value, ast.Name) else None
-        file = self.meaning.file_of(".".join(filter(None, target)), self.file) if target else None
+        file = self.meaning.file_of(_dotted(*target), self.file) if target else None
         return self.meaning.use(file, node.attr) if file else None
 
     def Constant(self, node: ast.Constant) -> str | None:

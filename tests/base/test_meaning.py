@@ -60,8 +60,19 @@ def unused():
     "questions.py": "from pathlib import Path\n\n\ndef questions():\n"
     '    return (Path(__file__).parent / "all.yaml").read_text()\n',
     "all.yaml": "one: Who?\ntwo: What?\n",
-    "child.py": "import numpy as np\n\nfrom kawhi.limits import LENGTH\n\n\ndef main():\n    return np.pi + LENGTH\n\n\n"
-    'if __name__ == "__main__":\n    main()\n',
+    "child.py": """
+import numpy as np
+
+from kawhi.limits import LENGTH
+
+
+def main():
+    return np.pi + LENGTH
+
+
+if __name__ == "__main__":
+    main()
+""",
 }
 
 
@@ -100,6 +111,7 @@ SAME = {
     "formatting": {"all_yaml": "# All.\n'two': \"What?\"\n'one': Who?\n", "limits_py": "OTHER=3\nLENGTH=(100)"},
     "what is not used": {"helpers_py": replaced("helpers.py", ("return 0", "return 1")), "limits_py": "LENGTH = 100\n"},
     "a helper's name": {"helpers_py": replaced("helpers.py", ("_rest", "_others"))},
+    "a relative import": {"start_py": replaced("start.py", ("from kawhi.", "from ."), ("from kawhi ", "from . "))},
     "a definition that moved": {
         "helpers_py": replaced("helpers.py", ("def double", "from kawhi.more import _rest\n\n\ndef double")).replace(
             'def _rest(number):\n    return subprocess.run([sys.executable, "-m", "kawhi.child", str(number)])', ""
