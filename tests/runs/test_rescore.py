@@ -154,7 +154,9 @@ def test_a_run_without_scores_is_refused(run, spoil, sentence):
 
 
 def kawhi(folder, *words, code=0, program=("-m", "kawhi")):
-    command, environment = [sys.executable, *program, *words], os.environ | {"PYTHONPATH": str(folder)}
+    command = [sys.executable, *program, *words]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("KAWHI_")}
+    environment["PYTHONPATH"] = str(folder)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     return done
