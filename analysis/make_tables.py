@@ -28,7 +28,7 @@ from analysis.records import TableError, frame  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
 from analysis.render_latex import to_latex  # noqa: E402
-from analysis.table import Table  # noqa: E402
+from analysis.table import Table, with_rules_note  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import Folder, origin  # noqa: E402
@@ -58,10 +58,11 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
         **{name: partial(lambda own: [training_table(own, every)], own) for name, own in ablations().items()},
         **{name: partial(paper_table, experiments()[name], every) for name in (*PAPERS, *ON_REQUEST)},
     }
-    tables, refused = [], []
+    tables: list[Table] = []
+    refused = []
     for name in dict.fromkeys(names or NAMES):
         try:
-            tables += make[name]()
+            tables += map(with_rules_note, make[name]())
         except TableError as error:
             refused.append(f"no table {name}: {error}")
     return tables, refused

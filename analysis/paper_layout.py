@@ -109,7 +109,7 @@ def score(setting: Setting, row: int | None, tasks: Sequence[str]) -> float | No
 
 def row_source(experiment: Experiment, setting: Setting, row: int | None, label: str) -> Source | None:
     own = setting.rows.get(row) if row is not None else None
-    return None if own is None else source(f"{label}, {setting.head}", own, experiment.command)
+    return None if own is None else source(f"{label}, {setting.head}", own, experiment.command, setting.tasks)
 
 
 def setting_note(setting: Setting) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.table import Source, differing, told_apart
+from kawhi.evaluation.rules import changed_rules
 from kawhi.records.contradictions import dotted
 from kawhi.records.schema import BaselineRecord, GroundingRecord, Record, TimingRecord, TrainingRecord
 
@@ -55,10 +56,19 @@ def columns(rows: pd.DataFrame, by: list[str], name: str) -> list[tuple[str, str
     return [(*head, own) for head, own in zip(heads, groups, strict=True)]
 
 
-def source(label: str, rows: pd.DataFrame, command: str) -> Source:
-    """Where the numbers of some rows come from; ``command`` for a record that does not say its own."""
+def source(label: str, rows: pd.DataFrame, command: str, tasks: Iterable[str] | None = None) -> Source:
+    """Where the numbers of some rows come from.
+
+    Args:
+        command: for a record that does not say its own.
+        tasks: benchmarks whose numbers they are; without, each row's own.
+    """
     records = rows.drop_duplicates("file")
-    return Source(label, tuple(dict.fromkeys(own or command for own in records.command)), tuple(records.file))
+    commands = dict.fromkeys(own or command for own in records.command)
+    shown = [*(rows.task.unique() if tasks is None else tasks)]
+    scored = [(task, scores[task]) for scores in records.scores for task in shown if task in scores]
+    outdated = dict.fromkeys(result.title for task, result in scored if changed_rules(task, result.rules))
+    return Source(label, tuple(commands), tuple(records.file), outdated=tuple(outdated))
 
 
 def refuse_doubles(rows: pd.DataFrame, told: str, keys: str, hint: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,14 @@ class Source:
         commands: one for each record, each once.
         records: files, as the tables were given their folder.
         place: of a paper's number; empty for ours.
+        outdated: benchmarks among the numbers that were scored by rules that have changed since.
     """
 
     label: str
     commands: tuple[str, ...] = ()
     records: tuple[Path, ...] = ()
     place: str = ""
+    outdated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,18 @@ class Table:
         cells = [cell for g in self.groups for line in g.cells for cell in line]
         sources = dict.fromkeys(cell.source for cell in cells if cell.source is not None)
         return {source: f"{self.name}-{number}" for number, source in enumerate(sources, 1)}
+
+
+def with_rules_note(table: Table) -> Table:
+    """With a note that names the rows whose scores were made by rules that have changed since, where there are any."""
+    told = [f"{source.label} ({', '.join(source.outdated)})" for source in table.anchors if source.outdated]
+    if not told:
+        return table
+    note = (
+        "Scored by rules that have changed since, so today's may give other numbers for the same responses "
+        f"(kawhi rescore): {'; '.join(told)}."
+    )
+    return replace(table, notes=(*table.notes, note))
 
 
 def plain(*texts: str, source: Source | None = None) -> tuple[Value, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -31,6 +32,13 @@ class ListOptions(click.Command):
                 words.append(option)
             words.append(word)
         return super().parse_args(ctx, words)
+
+
+def before_and_after(scores: Mapping[str, tuple[float | None, float | None]]) -> None:
+    """Prints a line for each benchmark whose score was made again."""
+    for task, (before, after) in scores.items():
+        shown = ("–" if score is None else f"{score:.2f}" for score in (before, after))
+        print(f"{task}: {' -> '.join(shown)}")
 
 
 def typed(without: str | None = None) -> str:

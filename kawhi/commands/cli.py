@@ -17,6 +17,7 @@ from kawhi.commands import (  # noqa: F401  # each adds its command
     prepare,
     records,
     rejudge,
+    rescore,
     samples,
     sheet,
     status,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from kawhi.commands.app import app
 
 if TYPE_CHECKING:
     from kawhi.records.folder import Folder
+    from kawhi.records.schema import Record
 
 HELP = """\
 Records are the small JSON files that tables, figures and the report are made of.
@@ -32,7 +34,10 @@ def records() -> None: ...
 @records.command(short_help="name each record that cannot be used; exit code 1 when there is one")
 @click.argument("folder", required=False, type=Path, help="default: your own and the published ones")
 def check(folder: Path | None) -> int:
-    """Names every record that is left out; the exit code is 0 when there is none."""
+    """Names every record that is left out; the exit code is 0 when there is none.
+
+    Scores by rules that have changed since are named, too.  They are sound: the same rules made all of one such score.
+    """
     from kawhi.base.checkout import record_folders
     from kawhi.records.folder import read_folder
 
@@ -55,6 +60,19 @@ def _tell(folder: Path, found: Folder) -> None:
     print(
         f"{folder}: {len(found.records)} records are sound{f' ({told})' if told else ''}, {len(found.refused)} left out"
     )
+    _tell_changed_rules(found.records)
+
+
+def _tell_changed_rules(records: Mapping[Path, Record]) -> None:
+    from kawhi.evaluation.rules import changed_rules
+    from kawhi.records.schema import EvaluationRecord
+
+    below = Path(os.environ.get("KAWHI_RUNS", "results/runs"))
+    for file, record in records.items():
+        if isinstance(record, EvaluationRecord) and (today := changed_rules(record.task, record.result.rules)):
+            run = below / record.cell.experiment / record.cell.name.removesuffix(f"_{record.task}")
+            told = f"was scored by rules that have changed since ({record.result.rules} -> {today})"
+            print(f"{file}: {record.task} {told}: kawhi rescore {run}", file=sys.stderr)
 
 
 @records.command(short_help="write the records of finished runs again; nothing is run")

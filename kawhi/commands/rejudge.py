@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kawhi.commands.app import RUN, ListOptions, app
+from kawhi.commands.app import RUN, ListOptions, app, before_and_after
 
 
 @app.command(cls=ListOptions, short_help="the same responses, another judge, another evaluation beside the first")
@@ -31,6 +31,5 @@ def rejudge(run: Path, judge: tuple[str, ...]) -> None:
     if done.already:
         print(f"nothing to do: this judge's verdicts on these responses are in {folders}")
         return
-    for task, (before, after) in done.scores.items():
-        print(f"{task}: {'–' if before is None else f'{before:.2f}'} -> {after:.2f}")
+    before_and_after(done.scores)
     print(f"wrote {folders}")

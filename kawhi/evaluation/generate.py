@@ -12,7 +12,6 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.benchmark import Benchmark, TaskRun, load
 from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
+from kawhi.evaluation.scoring import apply_rule
 from kawhi.evaluation.task_runs import lmms_task, task_name, task_of_cell, task_runs
 from kawhi.evaluation.validity import Limits, check_pass, check_samples
 from kawhi.tiny.drawn_files import tiny_file
@@ -59,7 +59,7 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
         lm = _served(cell, url, store) if url else _keeping(cell, policy, store)
         results = _simple_evaluate(cell, lm, lmms)
         found, shown = _samples(benchmark, run, store, lmms, len(runs) > 1)
-        _apply_rule(benchmark, found)
+        apply_rule(benchmark, found)
         _check_pass(benchmark, found, results, task_name(task, run))
         samples += found
         images |= shown
@@ -192,17 +192,6 @@ def encode(image: Image.Image, full: bool) -> bytes:
         small.thumbnail((THUMBNAIL, THUMBNAIL))
         small.save(buffer, "WEBP", quality=85)
     return buffer.getvalue()
-
-
-def _apply_rule(benchmark: Benchmark, samples: list[Sample]) -> None:
-    """Fills in what the rule says; in threads, because some rules wait for a child process."""
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = pool.map(lambda sample: benchmark.rule(sample.facts, sample.response), samples)
-        for sample, outcome in zip(
-            samples, tqdm(outcomes, total=len(samples), desc="rule", mininterval=5), strict=True
-        ):
-            sample.rule_score, sample.rule_extraction = float(outcome.score), outcome.extraction
-            sample.rule_parts = {name: float(value) for name, value in outcome.parts.items()}
 
 
 def _check_pass(benchmark: Benchmark, samples: list[Sample], results: dict[str, Any], name: str) -> None:

@@ -97,17 +97,20 @@ class Judge:
         with ReplyLog(folder / "judge" / f"{self.identity(prompts)}.jsonl") as log:
             replies = self._kept(different, prompts, log)
             if missing := {key: request for key, request in different.items() if key not in replies}:
-                run_all([self.endpoint.check()], what="judge")
-                turn = asyncio.Semaphore(self.settings.concurrency)
-                answers = run_all(
-                    (self._ask(request, prompts, log, turn) for request in missing.values()),
-                    what=f"{benchmark.name}: judged",
-                )
-                replies |= dict(zip(missing, answers, strict=True))
+                replies |= dict(zip(missing, self._answers(benchmark, prompts, [*missing.values()], log), strict=True))
         return [
-            _decided(benchmark, sample, requests, [replies[request.key] for request in requests])
+            decided(benchmark, sample, requests, [replies[request.key] for request in requests])
             for sample, requests in zip(samples, asked, strict=True)
         ]
+
+    def _answers(
+        self, benchmark: Benchmark, prompts: Prompts, requests: Sequence[_Request], log: ReplyLog
+    ) -> list[Reply]:
+        run_all([self.endpoint.check()], what="judge")
+        turn = asyncio.Semaphore(self.settings.concurrency)
+        return run_all(
+            (self._ask(request, prompts, log, turn) for request in requests), what=f"{benchmark.name}: judged"
+        )
 
     def _requests(
         self,
@@ -201,6 +204,24 @@ class Judge:
         return Reply(request.question.name, request.key, self.identity(prompts), text, error, attempts)
 
 
+class KeptReplies(Judge):
+    """A judge who is not asked any more: what was said and kept is all there is."""
+
+    def __init__(self, settings: JudgeSettings):
+        self.settings = settings
+
+    def _answers(
+        self, benchmark: Benchmark, prompts: Prompts, requests: Sequence[_Request], log: ReplyLog
+    ) -> list[Reply]:
+        """Raises:
+        CellError: always.
+        """
+        raise CellError(
+            f"{benchmark.name} must be judged again, because {len(requests)} questions to the judge have no reply that "
+            "can be read: kawhi rejudge RUN --judge NAME"
+        )
+
+
 def rule_outcome(sample: Sample) -> Outcome:
     """What the rule said of a sample."""
     return Outcome(sample.rule_score, sample.rule_extraction, sample.rule_parts)
@@ -213,7 +234,8 @@ def with_outcome(sample: Sample, outcome: Outcome, replies: list[Reply]) -> Samp
     )
 
 
-def _decided(benchmark: Benchmark, sample: Sample, requests: list[_Request], replies: list[Reply]) -> Sample:
+def decided(benchmark: Benchmark, sample: Sample, requests: list[_Request], replies: list[Reply]) -> Sample:
+    """The sample with what its replies mean, or without a score where one is no verdict."""
     if not requests:
         return with_outcome(sample, rule_outcome(sample), [])
     if any(reply.error for reply in replies):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.evaluation.benchmark import Benchmark, Outcome, Scored
 from kawhi.evaluation.judge import Judge, rule_outcome, with_outcome
 from kawhi.evaluation.prompts import prompts_of
+from kawhi.evaluation.rules import rules_of
 from kawhi.evaluation.samples import Sample, counts, read_images, read_samples, write_samples
 
 
@@ -35,38 +37,55 @@ def score(folder: Path, benchmark: Benchmark, judge: Judge | None) -> dict[str, 
     Raises:
         CellError: there is no judge, or a sample has no verdict.
     """
-    result = folder / "score.json"
-    result.unlink(missing_ok=True)
-    samples = read_samples(folder / "samples.parquet")
-    if not samples:
-        raise CellError(f"{folder / 'samples.parquet'} has no samples: evaluate again")
-    if not benchmark.judged:
-        judge = None
-    elif judge is None:
-        raise CellError(f"{benchmark.name} is decided by a judge and none is configured: set judge=")
-    samples = _decided(folder, benchmark, judge, samples)
+    (folder / "score.json").unlink(missing_ok=True)
+    samples = _decided(folder, benchmark, judge, read_samples(folder / "samples.parquet"))
     write_samples(folder / "samples.parquet", samples)
     _refuse_open(samples, benchmark, folder)
+    return _write_score(folder, benchmark, judge, samples)
+
+
+def score_again(folder: Path, benchmark: Benchmark, judge: Judge | None) -> dict[str, Any]:
+    """As :func:`score`, with what the rule says of the stored responses today.
+
+    What was there stays whole until every sample has its verdict, and until then ``score.json`` carries the rules that
+    made it.
+
+    Raises:
+        CellError: as :func:`score`, or this machine cannot score the benchmark.
+    """
+    if benchmark.require is not None:
+        benchmark.require()
+    samples = read_samples(folder / "samples.parquet")
+    apply_rule(benchmark, samples)
+    samples = _decided(folder, benchmark, judge, samples)
+    _refuse_open(samples, benchmark, folder)
+    numbers(benchmark, samples)  # may refuse
+    write_samples(folder / "samples.parquet", samples)
+    return _write_score(folder, benchmark, judge, samples)
+
+
+def apply_rule(benchmark: Benchmark, samples: list[Sample]) -> None:
+    """Fills in what the rule says; in threads, because some rules wait for a child process."""
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = pool.map(lambda sample: benchmark.rule(sample.facts, sample.response), samples)
+        for sample, outcome in zip(
+            samples, tqdm(outcomes, total=len(samples), desc="rule", mininterval=5), strict=True
+        ):
+            sample.rule_score, sample.rule_extraction = float(outcome.score), outcome.extraction
+            sample.rule_parts = {name: float(value) for name, value in outcome.parts.items()}
+
+
+def _write_score(folder: Path, benchmark: Benchmark, judge: Judge | None, samples: list[Sample]) -> dict[str, Any]:
+    judge = judge if benchmark.judged else None
     content = {
         **numbers(benchmark, samples),
         **counts(samples),
-        "rules": rules_fingerprint(),
+        "rules": rules_of(benchmark.name),
         "judge": None if judge is None else _judge_record(judge, benchmark, samples),
         "judge_rule_agreement": None if judge is None else _agreement(samples),
     }
-    write_json(result, content)
+    write_json(folder / "score.json", content)
     return content
-
-
-@cache
-def rules_fingerprint() -> str:
-    """12 hexadecimal digits of the hash of all code that turns responses into scores; equal scores need equal rules."""
-    package = Path(__file__).parents[1]
-    files = [*package.glob("evaluation/**/*.py"), *package.glob("evaluation/benchmarks/*.yaml")]
-    digest = hashlib.sha256()
-    for file in sorted([*files, *package.glob("rewards/*.py")]):
-        digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def numbers(benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -108,8 +127,12 @@ def final_outcome(sample: Sample) -> Outcome:
 
 
 def _decided(folder: Path, benchmark: Benchmark, judge: Judge | None, samples: list[Sample]) -> list[Sample]:
-    if judge is None:
+    if not samples:
+        raise CellError(f"{folder / 'samples.parquet'} has no samples: evaluate again")
+    if not benchmark.judged:
         return [with_outcome(sample, rule_outcome(sample), []) for sample in samples]
+    if judge is None:
+        raise CellError(f"{benchmark.name} is decided by a judge and none is configured: set judge=")
     file = folder / "images.parquet"
     return judge.decide(benchmark, samples, read_images(file) if file.exists() else {}, folder)
 

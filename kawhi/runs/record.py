@@ -73,13 +73,7 @@ def build_evaluation(evaluation: RunDirectory) -> dict[str, Any]:
     (benchmark,) = cell.benchmarks
     own = cell_hash(cell)
     part = evaluation_identity(cell, benchmark, own)
-    folder = evaluation.path
-    result = {
-        "title": benchmark.title,
-        **json.loads((folder / "score.json").read_text()),
-        **verdict_parts(folder),
-        "generation": json.loads((folder / "generation.json").read_text()),
-    }
+    result = benchmark_part(evaluation.path, benchmark.title)
     return {
         **_head(cell, evaluation, part, f"{cell_name(cell)}-{own}_{benchmark.task}"),
         "datasets": {benchmark.task: result["verdicts"]["dataset"]},
@@ -87,6 +81,16 @@ def build_evaluation(evaluation: RunDirectory) -> dict[str, Any]:
         "sampling": part["evaluation"]["seed"],
         "result": result,
         "run": _run(cell, evaluation, []),
+    }
+
+
+def benchmark_part(folder: Path, title: str) -> dict[str, Any]:
+    """What a record says of one evaluation, from its folder."""
+    return {
+        "title": title,
+        **json.loads((folder / "score.json").read_text()),
+        **verdict_parts(folder),
+        "generation": json.loads((folder / "generation.json").read_text()),
     }
 
 

@@ -7,12 +7,12 @@ trained model is needed.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +22,7 @@ from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
 from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.benchmark import load
+from kawhi.evaluation.judge import Judge
 from kawhi.evaluation.judge_server import judging, preflight
 from kawhi.evaluation.responses_again import copy_responses
 from kawhi.evaluation.results import GENERATION, SCORE, score_of
@@ -29,6 +30,7 @@ from kawhi.evaluation.scoring import score as score_samples
 from kawhi.records.hashing import config_hash
 from kawhi.runs.identity import evaluation_identity
 from kawhi.runs.record import record_evaluation
+from kawhi.runs.rescore import in_its_place, outdated, rescore
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Rejudged:
 
     evaluations: list[RunDirectory]
     already: bool
-    scores: dict[str, tuple[float | None, float]] = field(default_factory=dict)
+    scores: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 def judge_config(conf: Path, name: str, overrides: list[str]) -> DictConfig:
@@ -85,6 +87,8 @@ def judge_overrides(name: str, settings: Sequence[str]) -> list[str]:
 def rejudge(evaluations: Sequence[RunDirectory], judge: DictConfig, overrides: Sequence[str] = ()) -> Rejudged:
     """Judges responses by another judge.  When it was interrupted, the same call goes on.
 
+    By a judge who has judged them all, where the rules have changed since: only what is asked today and was not then.
+
     Args:
         evaluations: of one model, with all their responses, judged or not.
         judge: the block of the configuration.
@@ -101,17 +105,21 @@ def rejudge(evaluations: Sequence[RunDirectory], judge: DictConfig, overrides: S
     for each, target in targets.items():
         _refuse(each, target)
     missing = [each for each, target in targets.items() if not target.record.exists()]
-    if not missing:
+    again = [target for target in targets.values() if target.record.exists() and outdated(target)]
+    if not missing and not again:
         return Rejudged([*targets.values()], already=True)
-    block = cells[missing[0]].judge
+    run, block = judged[0].evaluated, cells[judged[0]].judge
     preflight(OmegaConf.to_container(block, resolve=True))
-    with judged[0].evaluated.locked():
+    before = {each: score_of(targets[each] if each not in missing else each) for each in judged}
+    with run.locked(), judging(block, log=run.log("judge")) as server:
         for each in missing:
             _begin(each, targets[each], cells[each], overrides)
-        _judge(judged[0].evaluated, block, [targets[each] for each in missing])
-        several = len({each.task for each in judged}) < len(judged)
-        names = {each: each.path.name if several else each.task for each in judged}
-        scores = {names[each]: _before_and_after(each, target) for each, target in targets.items()}
+        _judge(server, [targets[each] for each in missing])
+        for target in again:
+            rescore(target, server)
+    several = len({each.task for each in judged}) < len(judged)
+    names = {each: each.path.name if several else each.task for each in judged}
+    scores = {names[each]: (_number(before[each]), _number(score_of(targets[each]))) for each in judged}
     return Rejudged([*targets.values()], already=False, scores=scores)
 
 
@@ -127,11 +135,7 @@ def judged_cell(evaluation: RunDirectory, judge: DictConfig) -> DictConfig:
         OmegaConf.resolve(cell)
     except OmegaConfBaseException as error:
         raise CellError(f"the judge's settings do not fit this evaluation: {sentence(error)}") from error
-    is_at, was_at = evaluation.evaluated.path.resolve().parents[1], Path(cell.paths.runs).resolve()
-    for name in cell.paths:
-        moved = os.path.relpath(Path(cell.paths[name]).resolve(), was_at)
-        cell.paths[name] = os.path.normpath(is_at / moved)
-    return cell
+    return in_its_place(evaluation, cell)
 
 
 def _target(evaluation: RunDirectory, cell: DictConfig) -> RunDirectory:
@@ -162,21 +166,17 @@ def _other_judge(evaluation: RunDirectory, overrides: Sequence[str]) -> list[str
     return [*(each for each in own if not re.match(r"[+~]*judge[.=@]", each)), *overrides]
 
 
-def _judge(run: RunDirectory, judge: DictConfig, targets: Sequence[RunDirectory]) -> None:
+def _judge(judge: Judge | None, targets: Sequence[RunDirectory]) -> None:
     """Scores and records each; those that have a score already are only recorded."""
     unscored = [each for each in targets if not (each.path / SCORE).exists()]
-    if unscored:
-        with judging(judge, log=run.log("judge")) as server:
-            for number, each in enumerate(unscored, 1):
-                print(f"[{number}/{len(unscored)}] {each.task}", flush=True)
-                start = time.monotonic()
-                score_samples(each.path, load(each.task), server)
-                write_json(each.stage("score"), {"seconds": round(time.monotonic() - start, 3), "memory_gib": None})
+    for number, each in enumerate(unscored, 1):
+        print(f"[{number}/{len(unscored)}] {each.task}", flush=True)
+        start = time.monotonic()
+        score_samples(each.path, load(each.task), judge)
+        write_json(each.stage("score"), {"seconds": round(time.monotonic() - start, 3), "memory_gib": None})
     for each in targets:
         record_evaluation(each)
 
 
-def _before_and_after(evaluation: RunDirectory, target: RunDirectory) -> tuple[float | None, float]:
-    before, after = score_of(evaluation), score_of(target)
-    assert after is not None
-    return None if before is None else before["score"], after["score"]
+def _number(score: dict[str, Any] | None) -> float | None:
+    return None if score is None else score["score"]

@@ -15,7 +15,19 @@ from analysis.make_tables import NAMES, PAPERS
 from analysis.paper import paper_tables
 from analysis.significance import detectable_difference, detectable_paired_difference, wilson_interval
 from analysis.training_tables import ablations
-from tests.analysis.synthetic import FAMILIES, Folder, changed, column, digits, hashed, heads, record, thousand_records
+from kawhi.evaluation.rules import rules_of
+from tests.analysis.synthetic import (
+    FAMILIES,
+    Folder,
+    accuracy,
+    changed,
+    column,
+    digits,
+    hashed,
+    heads,
+    record,
+    thousand_records,
+)
 
 ROOT = Path(make_tables.__file__).parents[1]
 LABELS = ["GRPO", "GRPO + KAWHI (Ours)", "All vision tokens", "Random", "Inverse selection"]
@@ -226,6 +238,29 @@ def test_without_names_all_tables_are_made_complete_with_en_dashes(folder: Folde
         ours = [row[key] for row in folder.rows(name) for key in row if "nothing was run" in key]
         assert set(ours) <= {"–", "not run"}
         assert ours
+
+
+def test_scores_by_rules_that_have_changed_are_named_below_the_table(folder: Folder) -> None:
+    today, old = rules_of("kawhi_tiny"), "abcabcabcabc"
+    contents = {"uniform": today, "kawhi": old, "kawhi_random": old, "kawhi_all": None}
+    for credit, rules in contents.items():
+        folder.add(changed(record(credit, 1000), "benchmarks", "kawhi_tiny", "rules", value=rules))
+    assert folder.make("region_selection") == 0
+    (note,) = [line for line in folder.text("md").splitlines() if "rules that have changed since" in line]
+    where = "tiny: tiny-qwen2.5-vl, Tiny world, 20 steps (Tiny world)"
+    assert note.endswith(f"(kawhi rescore): GRPO + KAWHI (Ours), {where}; Random, {where}.")
+    assert "rules that have changed since" in folder.text("tex")
+    assert "rules that have changed since" in folder.text("html")
+
+
+def test_of_several_benchmarks_the_one_that_a_table_shows_is_named(folder: Folder) -> None:
+    tasks = ("kawhi_tiny", "kawhi_mathvista")
+    both = {task: accuracy(task, 2000, 1000) | {"rules": "abcabcabcabc"} for task in tasks}
+    folder.add(record("uniform", 1000, benchmarks=both | {tasks[0]: both[tasks[0]] | {"rules": rules_of(tasks[0])}}))
+    assert folder.make("region_selection") == 0
+    (note,) = [line for line in folder.text("md").splitlines() if "rules that have changed since" in line]
+    assert "(kawhi_mathvista)" in note
+    assert "(kawhi_tiny)" not in note
 
 
 def test_short_names(folder: Folder) -> None:

@@ -6,7 +6,10 @@ import pytest
 
 from kawhi.base import checkout
 from kawhi.commands.cli import main
+from kawhi.evaluation.rules import rules_of
 from tests.analysis.synthetic import baseline_record, changed, record
+
+RULES = ("benchmarks", "kawhi_tiny", "rules")
 
 
 @pytest.fixture
@@ -52,6 +55,22 @@ def test_published_ones_are_checked_beside_your_own(folder, capsys, monkeypatch)
     (published / "c.json").write_text("{")
     assert main(["records", "check"]) == 1
     assert f"left out {published / 'c.json'}" in capsys.readouterr().err
+
+
+def test_scores_by_rules_that_have_changed_are_named_and_sound(folder, capsys, monkeypatch):
+    monkeypatch.setenv("KAWHI_RUNS", "runs")
+    today = rules_of("kawhi_tiny")
+    for name, rules in {"0": today, "1": "abcabcabcabc"}.items():
+        content = json.loads((folder / f"{name}.json").read_text())
+        (folder / f"{name}.json").write_text(json.dumps(changed(content, *RULES, value=rules)))
+    assert main(["records", "check", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert "3 records are sound" in said.out
+    cell = content["cell"]
+    assert said.err == (
+        f"{folder / '1.json'}: kawhi_tiny was scored by rules that have changed since (abcabcabcabc -> {today}): "
+        f"kawhi rescore runs/{cell['experiment']}/{cell['name']}-{cell['hash']}\n"
+    )
 
 
 def test_nothing_to_rebuild(tmp_path, capsys, monkeypatch):

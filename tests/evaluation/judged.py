@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from kawhi.evaluation import prompts
+from kawhi.evaluation import prompts, scoring
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, mean_score, one_run
 from kawhi.evaluation.judge import Judge, JudgeSettings, rule_outcome
 from kawhi.evaluation.parsing import exactly, json_object, whole_number
 from kawhi.evaluation.prompts import prompts_of
+from kawhi.evaluation.rules import rules_of
 from kawhi.evaluation.samples import Sample, write_images, write_samples
 from tests.evaluation.examples import Example, examples, tasks
 from tests.evaluation.stub_server import MODEL, StubServer
 
-TOY = "kawhi_toy"
+TOY, TOY_RULES = "kawhi_toy", "0123456789ab"
 TOY_PROMPTS = """
 verdict:
   max_tokens: 8
@@ -80,13 +81,14 @@ def parts_of(task: str) -> tuple[Benchmark, list[Example]]:
 
 @pytest.fixture
 def toy_prompts(tmp_path, monkeypatch):
-    """Lets ``prompts_of`` find the toy's file beside those of the package."""
+    """Lets ``prompts_of`` find the toy's file beside those of the package; its rules never change."""
     folder = tmp_path / "prompts"
     folder.mkdir()
     (folder / f"{TOY}.yaml").write_text(TOY_PROMPTS)
     for file in prompts._FOLDER.glob("*.yaml"):
         (folder / file.name).write_bytes(file.read_bytes())
     monkeypatch.setattr(prompts, "_FOLDER", folder)
+    monkeypatch.setattr(scoring, "rules_of", lambda task: TOY_RULES if task == TOY else rules_of(task))
     return folder
 
 

@@ -20,18 +20,20 @@ from omegaconf import OmegaConf
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
+from kawhi.evaluation import scoring
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome, load, one_run
 from kawhi.evaluation.benchmarks import tiny
 from kawhi.evaluation.parsing import exactly
 from kawhi.evaluation.prompts import Prompts
 from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
-from kawhi.runs import identity
+from kawhi.runs import identity, rescore
 from kawhi.runs.cell import save_evaluations
 from kawhi.runs.places import Place, place_of
 from tests.cells import cell
 from tests.evaluation.examples import examples
 
 TINY, MADE = "kawhi_tiny", "kawhi_made"
+RULES = "0123456789ab"
 JUDGE = {
     "name": "first",
     "model": "judge-a",
@@ -66,12 +68,14 @@ BENCHMARK = replace(
 
 
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes ``kawhi_made`` a benchmark that ``load`` finds; its prompt file counts as one that never changes."""
-    module = ModuleType("kawhi.evaluation.benchmarks.made")
-    module.BENCHMARK = BENCHMARK  # type: ignore[attr-defined]
-    module.__spec__ = ModuleSpec(module.__name__, None)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    """Makes ``kawhi_made`` a benchmark that ``load`` finds; its prompt file and all rules count as never changed."""
+    made = ModuleType("kawhi.evaluation.benchmarks.made")
+    made.BENCHMARK = BENCHMARK  # type: ignore[attr-defined]
+    made.__spec__ = ModuleSpec(made.__name__, None)
+    monkeypatch.setitem(sys.modules, made.__name__, made)
     monkeypatch.setattr(identity, "prompts_of", lambda task: Prompts("made", {}))
+    for module in (scoring, rescore):
+        monkeypatch.setattr(module, "rules_of", lambda task: RULES)
 
 
 def sample(task: str, number: int, response: str, judge: str | None = None, **other: Any) -> Sample:
@@ -156,7 +160,7 @@ def write_score(folder: Path) -> float:
     """``score.json`` of the samples in a folder, the undecided ones left out."""
     samples = [each for each in read_samples(folder / "samples.parquet") if each.score is not None]
     score, rule = (100 * sum(getattr(s, name) for s in samples) / len(samples) for name in ("score", "rule_score"))
-    write_json(folder / "score.json", {"n": len(samples), "score": score, "rule_score": rule})
+    write_json(folder / "score.json", {"n": len(samples), "score": score, "rule_score": rule, "rules": RULES})
     return score
 
 

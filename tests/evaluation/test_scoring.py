@@ -9,9 +9,10 @@ import pytest
 
 from kawhi.base.errors import CellError
 from kawhi.evaluation.samples import read_samples, write_samples
-from kawhi.evaluation.scoring import numbers, rules_fingerprint, score
+from kawhi.evaluation.scoring import numbers, score
 from tests.evaluation.judged import (
     TOY,
+    TOY_RULES,
     good_judge,
     judge_of,
     toy,
@@ -52,7 +53,7 @@ def test_a_judged_benchmark(tmp_path):
         "rule_scores": {"score": 20.0},
         "truncated": 1,
         "empty": 1,
-        "rules": rules_fingerprint(),
+        "rules": TOY_RULES,
         "judge_rule_agreement": 0.6,
     }
     assert record["identity"] == read_samples(tmp_path / "samples.parquet")[0].replies[0].judge

@@ -1,0 +1,75 @@
+"""What made a score: a fingerprint of the benchmark's own rule, its judge's prompts, and all that these use.
+
+It covers what happens between a stored response and the number: what was asked of the model is not in it, because no
+rule that changes makes another response.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from kawhi.base.meaning import Meaning
+from kawhi.base.pins import MISSING
+
+ROOT = Path(__file__).parents[2]
+SCORES = ("rule", "questions", "verdict", "scores")
+"""Attributes of a ``Benchmark`` that make a score of a response."""
+SHARED = {"scoring": "numbers", "judge": "decided"}
+"""Module of this room -> its definition that every score goes through."""
+
+
+def rules_of(task: str, root: Path = ROOT) -> str:
+    """12 hexadecimal digits of what makes this benchmark's scores today; equal ones give a response equal scores.
+
+    Args:
+        root: the folder that holds the package.
+
+    Raises:
+        FileNotFoundError: there is no such benchmark.
+    """
+    return _rules(task, root)[0]
+
+
+def changed_rules(task: str, rules: str | None) -> str | None:
+    """Today's fingerprint, where the one that a score carries is another.
+
+    ``None`` where nobody can say: the score carries none, or this installation cannot score the benchmark.
+    """
+    try:
+        today, complete = _rules(task, ROOT)
+    except FileNotFoundError:
+        return None
+    return today if complete and rules not in (None, today) else None
+
+
+@cache
+def _rules(task: str, root: Path) -> tuple[str, bool]:
+    """The fingerprint, and whether all packages that the rule uses are installed."""
+    room, meaning = root / "kawhi" / "evaluation", Meaning(root)
+    file = room / "benchmarks" / f"{task.removeprefix('kawhi_')}.py"
+    for statement in meaning.module(file).defined["BENCHMARK"]:
+        meaning.look(file, _what_scores(statement, _attributes(meaning, room)))
+    for module, name in SHARED.items():
+        meaning.look_at(room / f"{module}.py", name)
+    prompts = room / "prompts" / f"{task}.yaml"
+    if prompts.is_file():
+        meaning.look_at(prompts)
+    return meaning.fingerprint(), not any(each.endswith(MISSING) for each in meaning.versions())
+
+
+def _attributes(meaning: Meaning, room: Path) -> list[str]:
+    """Of a ``Benchmark``, in order."""
+    (definition,) = meaning.module(room / "benchmark.py").defined["Benchmark"]
+    assert isinstance(definition, ast.ClassDef)
+    return [each.target.id for each in definition.body if isinstance(each, ast.AnnAssign)]  # type: ignore[union-attr]
+
+
+def _what_scores(statement: ast.stmt, attributes: list[str]) -> ast.AST:
+    """Of ``BENCHMARK = Benchmark(...)`` the arguments that make a score; of anything else all."""
+    call = getattr(statement, "value", None)
+    if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "Benchmark":
+        return statement
+    given = dict(zip(attributes, call.args, strict=False)) | {each.arg: each.value for each in call.keywords}
+    return ast.Dict([ast.Constant(name) for name in SCORES if name in given], [given[n] for n in SCORES if n in given])
