@@ -126,7 +126,8 @@ class _Look:
     def __init__(self, run: RunDirectory, cluster: Cluster):
         self.run, self.cluster = run, cluster
         self.status = read_json(run.status) or {}
-        self.stage = self.status.get("stage", "waiting")
+        said = self.status.get("stage", "waiting")
+        self.stage = "trained" if said == "done" and run.record.exists() else said  # more was asked for since
         self.active = self.stage in ACTIVE
         self.last = cluster.last_attempt(run.path)
         self.tasks = cluster.tasks_of(run.path)

@@ -22,16 +22,23 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "bin" / "kawhi").chmod(0o755)
 
 
-def made(name: str, age: float, *, record: bool = True, samples: bool = False, alpha: dict[int, bool] | None = None):
-    """A run directory, with the steps of which samples were recorded."""
+def record(folder: Path, age: float) -> None:
+    write_json(folder / "record.json", {})
+    os.utime(folder / "record.json", (1000 - age, 1000 - age))
+
+
+def made(name: str, age: float, *, trained: bool = True, samples: bool = False, alpha: dict[int, bool] | None = None):
+    """A run directory that is done, with an evaluation and the steps of which samples were recorded.
+
+    Args:
+        age: of its last record; an evaluation comes after its training.
+    """
     path = Path.cwd() / "results" / "runs" / "exp" / name
-    path.mkdir(parents=True)
-    if record:
-        write_json(path / "record.json", {})
-        os.utime(path / "record.json", (1000 - age, 1000 - age))
+    if trained:
+        record(path, age + samples)
     if samples:
-        (path / "eval" / "task").mkdir(parents=True)
-        (path / "eval" / "task" / "samples.parquet").touch()
+        record(path / "eval" / "task-1", age)
+        (path / "eval" / "task-1" / "samples.parquet").touch()
     for step, has in (alpha or {}).items():
         responses = [{"alpha": [0.5] if has else None}]
         write_json(path / "train" / "steps" / f"{step:06d}.json", {"prompts": [{"responses": responses}]})
@@ -48,8 +55,7 @@ def test_the_newest_cell_that_has_something_to_show():
     old = made("old", 30, samples=True, alpha={1: True, 20: True})
     new = made("new", 20, samples=True)
     without = made("uniform", 10, alpha={3: False})
-    unfinished = made("unfinished", 0, record=False, samples=True, alpha={7: True})
-    assert commands(old, new, without, unfinished) == [
+    assert commands(old, new, without) == [
         ["kawhi", "status", "exp"],
         ["kawhi", "samples", "results/runs/exp/new"],
         ["kawhi", "explain", "results/runs/exp/old", "--step", "20"],
@@ -70,8 +76,16 @@ def test_runs_in_another_folder(monkeypatch, tmp_path):
     assert commands(path) == [["kawhi", "status", "exp"]]
 
 
+def test_an_evaluation_makes_a_cell_new():
+    """Of an untrained model there is nothing else, and a training may have been evaluated again."""
+    trained, untrained = made("trained", 20, samples=True), made("untrained", 10, trained=False, samples=True)
+    assert commands(trained, untrained)[1] == ["kawhi", "samples", "results/runs/exp/untrained"]
+    record(trained / "eval" / "task-2", 0)
+    assert commands(trained, untrained)[1] == ["kawhi", "samples", "results/runs/exp/trained"]
+
+
 def test_nothing_done_is_nothing_to_look_at():
-    assert commands(made("a", 0, record=False, samples=True)) == []
+    assert commands() == []
     assert commands(made("b", 0), status=False) == []
 
 

@@ -29,6 +29,15 @@ def made(runs: Path, name: str, stage: str | None = None, **more) -> Path:
     return status_file(folder, stage, **more) if stage else folder
 
 
+def evaluate(folder: Path, name: str, **result) -> Path:
+    """An evaluation that was asked for; with a result it is done and took five minutes."""
+    evaluation = folder / "eval" / name
+    write_json(evaluation / "config.yaml", {})
+    if result:
+        write_json(evaluation / "record.json", {"result": result, "run": {"seconds": {"generate": 300}}})
+    return evaluation
+
+
 def attempt(folder: Path, job: str = "12_0", ended: str | None = None, **more) -> None:
     """A job of the cluster has begun on a cell."""
     entry = {"job": job, "raw": "15", "part": "train", "node": "node1", "submission": "one", "log": None, "time": 50.0}
@@ -99,10 +108,14 @@ def printed(view, width: int) -> list[str]:
 def test_a_record_is_what_makes_a_cell_done(tmp_path, says):
     stub = says(silent=True)
     folder = made(tmp_path, "kawhi", "train", **TRAINING)
-    benchmarks = {"a": {"title": "Charts", "score": 49.9}, "b": {"title": "Math", "score": 7}}
     config = {"verl": {"trainer": {"n_gpus_per_node": 8, "nnodes": 2}}}
-    run = {"seconds": {"train": 3000, "evaluate": 600}}
-    write_json(folder / "record.json", {"benchmarks": benchmarks, "config": config, "run": run})
+    write_json(folder / "record.json", {"config": config, "run": {"seconds": {"train": 3000}}})
+    assert told(tmp_path) == ("done", "done", "")
+    assert seen(tmp_path).device_hours == pytest.approx(3000 * 16 / 3600)
+    evaluate(folder, "a-1", title="Charts", score=49.9)
+    unfinished = evaluate(folder, "b-2")
+    assert told(tmp_path)[0] == "lost", "an evaluation that was asked for is not done"
+    write_json(unfinished / "record.json", {"result": {"title": "Math", "score": 7}, "run": {"seconds": {"score": 300}}})
     assert told(tmp_path) == ("done", "done", "Charts 49.90, Math 7.00")
     assert seen(tmp_path).device_hours == 16
     assert stub.asked == [], "nothing was ever given to Slurm"
@@ -156,6 +169,26 @@ def test_queued_for_the_first_time(tmp_path, says):
     notes = [state.note for state in survey.survey(tmp_path).cells["exp"]]
     assert notes == ["Resources (job 12_0)", "Priority (job 12_1)"]
     assert stub.asked == ["squeue"]
+
+
+def test_a_cell_that_was_done_is_trained_when_another_evaluation_is_asked_for(tmp_path, says):
+    folder = made(tmp_path, "a", "done")
+    write_json(folder / "record.json", {})
+    evaluate(folder, "a-1", title="Charts", score=49.9)
+    assert told(tmp_path)[0] == "done"
+    evaluate(folder, "a-2")
+    assert told(tmp_path) == ("trained", "trained", "its evaluation is not queued")
+    submitted(tmp_path, folder, name="before")
+    submitted(tmp_path, folder, part="evaluate")
+    says(task(None, "PENDING", "Priority", part="evaluate"))
+    assert told(tmp_path) == ("trained", "trained", "its evaluation is queued: Priority (job 12)")
+    assert seen(tmp_path).awaited
+    says(task(None, part="evaluate"))
+    attempt(folder, job="12", part="evaluate", time=150.0)
+    assert told(tmp_path) == ("running", "starting", "job 12 on node1")
+    says(accounts=[Accounted("12", "CANCELLED", 0, 0)])
+    attempt(folder)  # of the training
+    assert told(tmp_path) == ("trained", "trained", "its evaluation did not run, job 12: it was cancelled (CANCELLED)")
 
 
 def test_somebody_else_s_jobs_are_no_cells(tmp_path, says):

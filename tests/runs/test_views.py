@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from kawhi.base.files import write_json
+from kawhi.base.rundir import RunDirectory
 from kawhi.runs import views
+from kawhi.runs.places import Place
 from kawhi.runs.views import CellView, SweepView, table
 from tests.cells import status_file
+
+
+def seen(path: Path, label: str = "") -> CellView:
+    """The row of a training that is not evaluated, called as its folder unless said otherwise."""
+    return CellView(label or path.name, Place(RunDirectory(path), "training"))
 
 
 @pytest.fixture
@@ -20,7 +28,7 @@ def cells(tmp_path):
     status_file(tmp_path / "train", "train", step=5, reward=0.125, first_step=1, first_time=60.0)
     status_file(tmp_path / "failed", "failed", reason="train failed: ValueError: bad")
     names = ("done", "train", "failed", "not started")
-    return [CellView(name, tmp_path / name) for name in names]
+    return [seen(tmp_path / name) for name in names]
 
 
 def shown(cells, **options) -> list[list[str]]:
@@ -60,17 +68,17 @@ ROWS = {
 
 @pytest.mark.parametrize(("status", "row"), ROWS.values(), ids=ROWS)
 def test_what_a_training_cell_shows(tmp_path, status, row):
-    assert shown([CellView("x", status_file(tmp_path / "x", "train", **status))]) == [["1/1", "x", *row]]
+    assert shown([seen(status_file(tmp_path / "x", "train", **status))]) == [["1/1", "x", *row]]
 
 
 def test_long_checks_of_data_show_how_far_they_are(tmp_path):
-    cell = CellView("x", status_file(tmp_path / "x", "prepare", checked=128, rows=4000))
+    cell = seen(status_file(tmp_path / "x", "prepare", checked=128, rows=4000))
     assert shown([cell]) == [["1/1", "x", "prepare", "128/4000", "", ""]]
 
 
 def test_on_a_narrow_terminal_the_name_gives_way(cells):
     console = Console(width=60, file=io.StringIO())
-    console.print(table([CellView("a" * 80, cells[1].path)]))
+    console.print(table([seen(cells[1].path, "a" * 80)]))
     text = console.file.getvalue()
     assert all(word in text for word in ("train", "5/20", "0.125", "2.5 min"))
 
@@ -78,12 +86,33 @@ def test_on_a_narrow_terminal_the_name_gives_way(cells):
 def test_brackets_are_text(tmp_path):
     """Rich would take them for markup, drop them, and stop at a closing one: [/INST] is in error messages."""
     path = status_file(tmp_path / "x", "failed", reason="ValueError: [/INST] in [bold]")
-    assert shown([CellView("[a]", path)])[0][1:3] == ["[a]", "failed: ValueError: [/INST] in [bold]"]
+    assert shown([seen(path, "[a]")])[0][1:3] == ["[a]", "failed: ValueError: [/INST] in [bold]"]
 
 
 def test_a_half_written_status_is_waiting(tmp_path):
     (tmp_path / "status.json").write_text('{"stage": ')
-    assert CellView("x", tmp_path).status() == {"stage": "waiting"}
+    assert seen(tmp_path).status() == {"stage": "waiting"}
+
+
+def test_a_cell_is_done_when_its_own_evaluations_are_whatever_was_evaluated_before(tmp_path):
+    run = RunDirectory(status_file(tmp_path / "x", "done"))
+    first, second = (CellView(name, Place(run, "training", (run.evaluation(name),))) for name in ("a-1", "a-2"))
+    write_json(run.evaluation("a-1").record, {})
+    assert first.status() == {"stage": "waiting"}, "the training has no record"
+    write_json(run.record, {})
+    assert shown([first, second], running=set()) == [
+        ["1/2", "a-1", "done", "", "", ""],
+        ["2/2", "a-2", "waiting", "", "", ""],
+    ]
+    status_file(run.path, "evaluate")
+    assert [row[2] for row in shown([first, second], running={1})] == ["done", "evaluate"]
+
+
+def test_what_a_cell_took_is_that_of_its_training_and_its_evaluations(tmp_path):
+    took(tmp_path, 20, 80)
+    took(tmp_path / "eval" / "a-1", 5)
+    took(tmp_path / "eval" / "b-2", 7)
+    assert views.seconds_of(tmp_path) == 112
 
 
 @pytest.fixture
@@ -165,7 +194,7 @@ def test_the_longer_a_sweep_the_rarer_its_table(cells, clock, capsys):
 
 
 def test_of_many_cells_a_pipe_sees_those_that_move(tmp_path, clock, capsys):
-    many = [CellView(f"cell {i}", tmp_path / str(i)) for i in range(views.ROWS + 1)]
+    many = [seen(tmp_path / str(i), f"cell {i}") for i in range(views.ROWS + 1)]
     with SweepView(many, "title") as view:
         view.update({2, 3})
         capsys.readouterr()
@@ -185,7 +214,7 @@ def test_brackets_in_a_sweep_s_name_are_text(cells, clock, capsys):
 def test_the_time_left_of_a_sweep_is_that_of_its_slowest_lane(tmp_path, clock):
     """Two lanes, five cells of 100 s: one is done, one half done, one began again after 30 s, two wait."""
     names = ("done", "half", "again", "waits", "waits, too", "failed")
-    view = SweepView([CellView(name, tmp_path / name) for name in names], "title")
+    view = SweepView([seen(tmp_path / name) for name in names], "title")
     view.update({0, 1})
     assert view._left({0, 1}) == "", "nothing is known before a first cell is done"
     clock[0] += 50
@@ -204,7 +233,7 @@ def test_the_time_left_of_a_sweep_is_that_of_its_slowest_lane(tmp_path, clock):
 
 def test_the_time_left_is_on_the_terminal_too(tmp_path, clock, monkeypatch):
     monkeypatch.setattr(views, "Console", lambda **_: Console(force_terminal=True, width=90, file=io.StringIO()))
-    view = SweepView([CellView(name, tmp_path / name) for name in "ab"], "title")
+    view = SweepView([seen(tmp_path / name) for name in "ab"], "title")
     took(tmp_path / "a", 60)
     write_json(tmp_path / "a" / "record.json", {})
     with view:
@@ -214,13 +243,13 @@ def test_the_time_left_is_on_the_terminal_too(tmp_path, clock, monkeypatch):
 
 
 def test_in_the_end_it_says_where_to_look(tmp_path, clock, capsys):
-    before, new = (CellView(name, tmp_path / "exp" / name) for name in ("before", "new"))
+    before, new = (seen(tmp_path / "exp" / name) for name in ("before", "new"))
     write_json(before.path / "record.json", {})
     with SweepView([before, new], "title") as view:
         view.update({1})
         write_json(new.path / "record.json", {})
-        (new.path / "eval" / "task").mkdir(parents=True)
-        (new.path / "eval" / "task" / "samples.parquet").touch()
+        (new.path / "eval" / "task-1").mkdir(parents=True)
+        (new.path / "eval" / "task-1" / "samples.parquet").touch()
     last = capsys.readouterr().out.splitlines()[-3:]
     assert last[0] == "where to look next:"
     assert last[1].endswith(f"kawhi status exp --runs {tmp_path}")
@@ -229,7 +258,7 @@ def test_in_the_end_it_says_where_to_look(tmp_path, clock, capsys):
 
 def test_a_sweep_that_was_interrupted_or_finished_nothing_points_nowhere(tmp_path, capsys):
     def end(error: BaseException | None) -> None:
-        with SweepView([CellView("a", tmp_path / "a")], "title"):
+        with SweepView([seen(tmp_path / "a")], "title"):
             if error:
                 write_json(tmp_path / "a" / "record.json", {})
                 raise error
