@@ -1,4 +1,4 @@
-"""Two cells are one when their numbers must be equal, and only then."""
+"""Two trainings are one when their numbers must be equal, and only then; so are two evaluations."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from omegaconf import DictConfig
 
 from kawhi.base.checkout import resolve_package_paths
+from kawhi.records.hashing import config_hash
 from kawhi.runs import identity as identity_module
-from kawhi.runs.identity import cell_hash, cell_name, identity, weights_fingerprint
+from kawhi.runs.identity import cell_hash, cell_name, evaluation_identity, identity, weights_fingerprint
 from tests.cells import cell
 
 SAME = {
@@ -46,38 +48,82 @@ DIFFERENT = {
     "new key": ["+verl_added.trainer.something=1"],
     "model": ["model=tiny_qwen3_vl"],
     "problems": ["data.train_problems=77"],
+}
+
+OF_EVALUATION = {
     "decoding": ["evaluation.temperature=0.5"],
+    "seed of the sampling": ["evaluation.seed=3"],
     "backend": ["evaluation.backend=vllm"],
     "server's options": ["evaluation.server.options=[--quantization,fp8]"],
+    "problems": ["benchmarks.0.problems=3"],
+    "seed of the problems": ["benchmarks.0.seed=3"],
+    "benchmark": ["benchmarks.0.task=kawhi_mathvista"],
 }
+
+
+def hashes(asked: DictConfig) -> tuple[str, ...]:
+    """Of the training, and of its evaluations."""
+    own = cell_hash(asked)
+    return own, *(config_hash(evaluation_identity(asked, each, own)) for each in asked.benchmarks)
 
 
 @pytest.mark.parametrize("overrides", SAME.values(), ids=SAME)
 def test_what_changes_no_number_changes_no_hash(tmp_path, overrides):
-    assert cell_hash(cell(tmp_path, *overrides)) == cell_hash(cell(tmp_path / "other"))
+    assert hashes(cell(tmp_path, *overrides)) == hashes(cell(tmp_path / "other"))
+
+
+def test_how_a_model_is_evaluated_changes_its_evaluation_and_not_its_training(tmp_path):
+    found = [hashes(cell(tmp_path, *overrides)) for overrides in ([], *OF_EVALUATION.values())]
+    assert len({training for training, _ in found}) == 1
+    assert len({evaluation for _, evaluation in found}) == len(found)
 
 
 JUDGED = ("benchmarks.0.task=kawhi_mathvision", "judge=endpoint", "judge.model=one", "judge.base_url=http://here/v1")
 
 
-def test_who_judges_and_what_is_asked_changes_the_hash_where_a_judge_is_does_not(tmp_path, monkeypatch):
-    before = cell_hash(cell(tmp_path, *JUDGED))
+def test_who_judges_and_what_is_asked_changes_an_evaluation_where_a_judge_is_does_not(tmp_path, monkeypatch):
+    before = hashes(cell(tmp_path, *JUDGED))
     for same in ("base_url=http://there/v1", "concurrency=1", "attempts=9"):
-        assert cell_hash(cell(tmp_path, *JUDGED, f"judge.{same}")) == before, same
+        assert hashes(cell(tmp_path, *JUDGED, f"judge.{same}")) == before, same
     for other in ("model=two", "name=two", "temperature=1", "retry_temperature=1", "seed=1"):
-        assert cell_hash(cell(tmp_path, *JUDGED, f"judge.{other}")) != before, other
+        training, evaluation = hashes(cell(tmp_path, *JUDGED, f"judge.{other}"))
+        assert (training == before[0], evaluation == before[1]) == (True, False), other
     read = identity_module.prompts_of
     monkeypatch.setattr(identity_module, "prompts_of", lambda task: replace(read(task), version="other"))
-    assert cell_hash(cell(tmp_path, *JUDGED)) != before
+    training, evaluation = hashes(cell(tmp_path, *JUDGED))
+    assert (training == before[0], evaluation == before[1]) == (True, False)
+
+
+def test_a_judge_changes_what_it_judges_alone(tmp_path):
+    asked, other = cell(tmp_path, *JUDGED[1:]), cell(tmp_path, *JUDGED[1:], "judge.seed=1")
+    for each in (asked, other):
+        each.benchmarks.append({"task": "kawhi_mathvision", "title": "MathVision"})
+    (_, tiny, judged), (_, same, judged_otherwise) = hashes(asked), hashes(other)
+    assert tiny == same
+    assert judged != judged_otherwise
 
 
 @pytest.mark.parametrize("key", ["+benchmarks.0.data_file", "data.train_file"])
 def test_a_file_counts_by_content_not_by_place(tmp_path, key):
     for name, content in (("a", b"rows"), ("b", b"rows"), ("c", b"other rows")):
         (tmp_path / name).write_bytes(content)
-    one, same, other = (cell_hash(cell(tmp_path, f"{key}={tmp_path / name}")) for name in "abc")
-    assert len({one, other, cell_hash(cell(tmp_path))}) == 3
+    one, same, other = (hashes(cell(tmp_path, f"{key}={tmp_path / name}")) for name in "abc")
+    found = [one, other, hashes(cell(tmp_path))]
     assert one == same
+    assert len({evaluation for _, evaluation in found}) == 3
+    assert len({training for training, _ in found}) == (1 if "benchmarks" in key else 3)
+
+
+def test_an_untrained_model_is_one_however_it_would_be_trained(tmp_path):
+    """Its critical heads, which only training and its study use, are no part of it."""
+    first = hashes(cell(tmp_path, "study=baseline"))
+    for same in ("steps=77", "credit=uniform", "data.train_problems=77", "seeds.data=2", "model.critical_heads=[0]"):
+        assert hashes(cell(tmp_path, "study=baseline", same)) == first, same
+    assert first != hashes(cell(tmp_path, "study=baseline", "model=tiny_qwen3_vl"))
+    training, evaluation = hashes(cell(tmp_path, "study=baseline", "evaluation.temperature=0.5"))
+    assert training == first[0]
+    assert evaluation != first[1]
+    assert first[1] != hashes(cell(tmp_path))[1], "the trained model is another one"
 
 
 def test_a_study_without_training_depends_on_its_own_numbers_alone(tmp_path):
@@ -91,19 +137,16 @@ def test_a_study_without_training_depends_on_its_own_numbers_alone(tmp_path):
 
 
 def test_what_changes_numbers_changes_the_hash(tmp_path):
-    hashes = {name: cell_hash(cell(tmp_path, *overrides)) for name, overrides in {"": [], **DIFFERENT}.items()}
-    assert len(set(hashes.values())) == len(hashes), hashes
-    assert all(len(found) == 12 and int(found, 16) >= 0 for found in hashes.values())
+    found = {name: hashes(cell(tmp_path, *overrides)) for name, overrides in {"": [], **DIFFERENT}.items()}
+    different = {each for its in found.values() for each in its}
+    assert len(different) == 2 * len(found), found
+    assert all(len(each) == 12 and int(each, 16) >= 0 for each in different)
 
 
-def test_the_benchmark_counts_but_its_title_does_not(tmp_path):
-    title, problems, seed = cell(tmp_path), cell(tmp_path), cell(tmp_path)
+def test_the_title_of_a_benchmark_does_not_count(tmp_path):
+    title = cell(tmp_path)
     title.benchmarks[0].title = "Another title"
-    problems.benchmarks[0].problems = 3
-    seed.benchmarks[0].seed = 3
-    first = cell_hash(cell(tmp_path))
-    assert cell_hash(title) == first
-    assert len({first, cell_hash(problems), cell_hash(seed)}) == 3
+    assert hashes(title) == hashes(cell(tmp_path))
 
 
 def test_asking_for_the_identity_leaves_the_cell_as_it_was(tmp_path):
@@ -114,9 +157,9 @@ def test_asking_for_the_identity_leaves_the_cell_as_it_was(tmp_path):
 
 
 def test_another_generator_of_problems_is_another_cell(tmp_path, monkeypatch):
-    first = cell_hash(cell(tmp_path))
+    first = hashes(cell(tmp_path))
     monkeypatch.setattr(identity_module, "generator_fingerprint", lambda: "changed")
-    assert cell_hash(cell(tmp_path)) != first
+    assert not {*hashes(cell(tmp_path))} & {*first}
 
 
 def test_a_name_tells_the_cell_apart_for_a_reader(tmp_path):
