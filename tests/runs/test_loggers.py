@@ -118,21 +118,28 @@ def test_scores_that_do_not_arrive_are_a_reason_to_try_again(tmp_path, run):
 
 
 def test_a_record_is_kept_when_its_scores_were_not_sent(tmp_path, monkeypatch):
-    """Tables have it; the cell is not done, so that the same command sends them."""
-    from kawhi.base.rundir import RunDirectory
+    """Tables have it; the evaluation is not done, so that the same command sends them."""
     from kawhi.runs import record
+    from kawhi.runs.cell import save_evaluations
+    from kawhi.runs.places import place_of
 
     asked = cell(tmp_path, "logger=tensorboard", "study=baseline")
-    directory = RunDirectory(tmp_path / "runs" / "none" / "baseline-0123456789ab")
-    directory.path.mkdir(parents=True)
-    content = {"cell": {"name": "baseline", "hash": "0123456789ab"}, "benchmarks": SCORES}
-    monkeypatch.setattr(record, "build_record", lambda cell, run_directory: content)
-    (directory.path / "tensorboard").write_text("")
+    place = place_of(asked)
+    save_evaluations(asked, place)
+    (evaluation,) = place.evaluations
+    content = {
+        "cell": {"name": "baseline-0123456789ab_kawhi_tiny", "hash": "ba9876543210"},
+        "task": "kawhi_tiny",
+        "result": {"score": 42.5, "n": 32},
+    }
+    monkeypatch.setattr(record, "build_evaluation", lambda evaluation: content)
+    (place.run.path / "tensorboard").write_text("")
     with pytest.raises(NotSent):
-        record.record(asked, directory)
-    kept = tmp_path / "records" / "baseline-0123456789ab.json"
+        record.record_evaluation(evaluation)
+    kept = tmp_path / "records" / "baseline-0123456789ab_kawhi_tiny-ba9876543210.json"
     assert json.loads(kept.read_text()) == content
-    assert not directory.record.exists()
-    (directory.path / "tensorboard").unlink()
-    record.record(asked, directory)
-    assert json.loads(directory.record.read_text()) == content
+    assert not evaluation.record.exists()
+    (place.run.path / "tensorboard").unlink()
+    record.record_evaluation(evaluation)
+    assert json.loads(evaluation.record.read_text()) == content
+    assert events(place.run.path / "tensorboard") == {"score/kawhi_tiny": [(0, 42.5)]}

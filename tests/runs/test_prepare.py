@@ -14,15 +14,15 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.data import schema
 from kawhi.data.file_checks import check_file
 from kawhi.runs import prepare as module
-from kawhi.runs.prepare import prepare, tiny_file
+from kawhi.runs.prepare import prepare
+from kawhi.tiny import drawn_files
+from kawhi.tiny.drawn_files import tiny_file
 from tests.cells import cell
 
 
 def small(folder, *overrides: str):
     """A cell with a handful of problems."""
-    asked = cell(folder, "data.train_problems=6", "data.validation_problems=3", *overrides)
-    asked.benchmarks[0].problems = 4
-    return asked
+    return cell(folder, "data.train_problems=6", "data.validation_problems=3", *overrides)
 
 
 def files(folder, asked) -> dict[str, str]:
@@ -39,12 +39,8 @@ def example():
 
 def test_every_split_has_its_file(tmp_path):
     found = files(tmp_path, small(tmp_path))
-    assert {name: check_file(path) for name, path in found.items()} == {
-        "train": 6,
-        "validation": 3,
-        "kawhi_tiny": 4,
-    }
-    assert len(set(found.values())) == 3
+    assert {name: check_file(path) for name, path in found.items()} == {"train": 6, "validation": 3}
+    assert len(set(found.values())) == 2, "a benchmark's problems are drawn when it is evaluated"
 
 
 def test_files_are_made_once_and_shared(tmp_path, monkeypatch):
@@ -73,7 +69,7 @@ def test_another_generator_makes_another_file(tmp_path, monkeypatch):
     """A changed world must not be trained on old drawings."""
     asked = small(tmp_path)
     first = tiny_file(asked, "train", 2, 0)
-    monkeypatch.setattr(module, "generator_fingerprint", lambda: "changed")
+    monkeypatch.setattr(drawn_files, "generator_fingerprint", lambda: "changed")
     assert tiny_file(asked, "train", 2, 0) != first
     assert first.exists()
 
@@ -134,7 +130,7 @@ def test_checks_that_take_long_say_how_far_they_are(tmp_path, example, monkeypat
     assert "64 of 70 rows checked" in printed
     assert f"{path}: 70 rows" in printed
     status = json.loads((tmp_path / "run" / "status.json").read_text())
-    assert (status["stage"], status["rows"]) == ("prepare", 4)
+    assert (status["stage"], status["rows"]) == ("prepare", 70)
     monkeypatch.undo()
     files(tmp_path, small(tmp_path, *asked_files(path)))
     assert "rows checked" not in capsys.readouterr().out
