@@ -75,6 +75,10 @@ def measure(words: list[str], folder: Path, *, plainly: bool) -> dict[str, tuple
     environment |= {fork_server.VARIABLE: "0"} if plainly else {}
     taken: dict[str, tuple[float, float]] = {}
 
+    def add(part: str, end: tuple[float, float], begin: tuple[float, float]) -> None:
+        before = taken.get(part, (0.0, 0.0))  # a training and its evaluation are recorded one after the other
+        taken[part] = before[0] + end[0] - begin[0], before[1] + end[1] - begin[1]
+
     def run(parts: bool) -> tuple[float, float]:
         begin = last = (time.perf_counter(), used())
         part = "command"
@@ -86,14 +90,14 @@ def measure(words: list[str], folder: Path, *, plainly: bool) -> dict[str, tuple
                 time.sleep(0.1)
                 if parts and (now := part_of(folder)) not in (part, "done"):
                     at = time.perf_counter(), used()
-                    taken[part] = at[0] - last[0], at[1] - last[1]
+                    add(part, at, last)
                     part, last = now, at
             if process.returncode:
                 said.seek(0)
                 raise RuntimeError(f"the cell failed: {said.read().decode(errors='replace')[-2000:]}")
         end = time.perf_counter(), used()
         if parts:
-            taken[part] = end[0] - last[0], end[1] - last[1]
+            add(part, end, last)
         return end[0] - begin[0], end[1] - begin[1]
 
     taken["all"] = run(parts=True)

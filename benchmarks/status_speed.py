@@ -19,29 +19,36 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("done", "done", "done", "done", "done", "done", "train", "failed", "trained", "waiting")
-READ = (
-    "import json, pathlib, sys; [json.loads(f.read_text()) for f in pathlib.Path(sys.argv[1]).glob('*/*/record.json')]"
-)
+READ = """
+import json, pathlib, sys
+for pattern in ("*/*/record.json", "*/*/eval/*/record.json"):
+    for file in pathlib.Path(sys.argv[1]).glob(pattern):
+        json.loads(file.read_text())
+"""
 
 
 def make(runs: Path, number: int) -> None:
-    """Run directories as real ones are, as far as the view looks at them; a record has 8 KB."""
-    score = {"title": "Tiny world", "score": 49.9, "n": 1000}
+    """Run directories as real ones are, as far as the view looks at them; a training's record has 8 KB."""
     trainer = {"n_gpus_per_node": 1, "nnodes": 1}
-    record = {"study": "training", "benchmarks": {"kawhi_tiny": score}, "run": {"seconds": {"train": 100.0}}}
-    record |= {"config": {"verl": {"trainer": trainer}}, "padding": "x" * 7800}
+    training = {"study": "training", "run": {"seconds": {"train": 100.0}}, "config": {"verl": {"trainer": trainer}}}
+    score = {"title": "Tiny world", "score": 49.9, "n": 1000}
+    evaluation = {"study": "evaluation", "result": score, "run": {"seconds": {"generate": 20.0}}}
     for i in range(number):
         stage = STAGES[i % len(STAGES)]
         folder = runs / f"sweep{i % 5}" / f"tiny-qwen2.5-vl_grpo_kawhi_m{i}_tiny_s1-0-{i:012x}"
-        (folder / "logs").mkdir(parents=True)
-        (folder / "config.yaml").write_text("x" * 5000)
+        evaluated = folder / "eval" / f"kawhi_tiny-{i:012x}"
+        for made in (folder, evaluated):
+            made.mkdir(parents=True)
+            (made / "config.yaml").write_text("x" * 5000)
+        (folder / "logs").mkdir()
         (folder / "logs" / "train.log").write_text("a line of a log\n" * 500)
         if stage == "done":
-            (folder / "record.json").write_text(json.dumps(record))
+            (folder / "record.json").write_text(json.dumps(training | {"padding": "x" * 7800}))
+            (evaluated / "record.json").write_text(json.dumps(evaluation | {"padding": "x" * 3800}))
         if stage != "waiting":
-            training = {"step": 5, "reward": 0.125, "first_step": 1, "first_time": 60.0} if stage == "train" else {}
+            progress = {"step": 5, "reward": 0.125, "first_step": 1, "first_time": 60.0} if stage == "train" else {}
             reason = {"reason": "train failed: no"} if stage == "failed" else {}
-            told = {"stage": stage, "steps": 20, "time": 100.0, **training, **reason}
+            told = {"stage": stage, "steps": 20, "time": 100.0, **progress, **reason}
             (folder / "status.json").write_text(json.dumps(told))
 
 
