@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
@@ -85,83 +85,109 @@ class Division:
     held: list[Wanted] = field(default_factory=list)  # by a process that is no job of Slurm's
 
 
-def divide(cells: Sequence[Wanted], queue: Mapping[tuple[Path, str], Task]) -> Division:
+Queue = Mapping[tuple[Path, str], Task]
+"""(run directory, part), and (evaluation, ``evaluate``) -> the task that is queued for it or works on it."""
+
+
+def divide(cells: Sequence[Wanted], queue: Queue) -> Division:
     """
     Args:
         cells: of a sweep; those of one place are one cell, and those of one run directory are evaluated together.
-        queue: (run directory, part), and (evaluation, ``evaluate``) -> the task that is queued for it or works on it.
     """
     division = Division()
     missing: list[Wanted] = []
-    later: dict[Wanted, Task] = {}
-    after_others: dict[Wanted, Task] = {}
+    later: list[Wanted] = []
+    more: list[Wanted] = []
     for cell in _together(cells):
         tasks = _tasks(cell.folder, queue)
         if cell.place.done:
             division.done.append(cell)
         elif tasks:
             division.queued[cell.folder] = list(tasks.values())
-            if "evaluate" not in tasks and cell.evaluated:
-                later[cell] = tasks["train"]
-            elif "evaluate" in tasks and (asked := _not_queued(cell, queue)):
-                after_others[replace(cell, place=replace(cell.place, evaluations=asked))] = tasks["evaluate"]
+            if "evaluate" in tasks:
+                more += _not_queued(cell, queue)
+            elif cell.evaluated:
+                later.append(cell)
         elif cell.folder.held():
             division.held.append(cell)
         else:
             missing.append(cell)
-    arrays = _arrays(missing, later, queue)
-    jobs = tuple(dict.fromkeys(task.job_id for task in after_others.values()))
-    arrays.append(Array("evaluate-more", "evaluate", list(after_others), after_any=jobs))
+    arrays = _arrays(missing, later, more, queue)
     division.arrays = [array for array in arrays if array.cells]
     return division
 
 
-def _together(cells: Sequence[Wanted]) -> list[Wanted]:
-    """One for each run directory, with all the evaluations that are asked for of it."""
-    found: dict[RunDirectory, Wanted] = {}
+def _together(cells: Iterable[Wanted]) -> list[Wanted]:
+    """One for each run directory, with all the evaluations that are asked for of it and of its untrained model."""
+    found: dict[RunDirectory, list[Wanted]] = {}
     for cell in cells:
-        before = found.get(cell.folder, cell)
-        evaluations = tuple(dict.fromkeys((*before.place.evaluations, *cell.place.evaluations)))
-        found[cell.folder] = replace(before, place=replace(before.place, evaluations=evaluations))
-    return [*found.values()]
+        found.setdefault(cell.folder, []).append(cell)
+    together = []
+    for own in found.values():
+        baselines = [cell.baseline for cell in own if cell.baseline]
+        together.append(Wanted(_union([cell.place for cell in own]), _union(baselines) if baselines else None))
+    return together
 
 
-def _not_queued(cell: Wanted, queue: Mapping[tuple[Path, str], Task]) -> tuple[RunDirectory, ...]:
-    """Its missing evaluations that no job in the queue does."""
-    return tuple(each for each in cell.place.missing if (each.path, "evaluate") not in queue)
+def _union(places: Sequence[Place]) -> Place:
+    """Of one run directory, with the evaluations of all."""
+    evaluations = dict.fromkeys(each for place in places for each in place.evaluations)
+    return replace(places[0], evaluations=tuple(evaluations))
 
 
-def _arrays(missing: list[Wanted], later: dict[Wanted, Task], queue: Mapping[tuple[Path, str], Task]) -> list[Array]:
+def _not_queued(cell: Wanted, queue: Queue) -> list[Wanted]:
+    """The cell with those of its missing evaluations that no job in the queue does, if there are any."""
+    asked = tuple(each for each in cell.place.missing if (each.path, "evaluate") not in queue)
+    return [replace(cell, place=replace(cell.place, evaluations=asked))] if asked else []
+
+
+def _arrays(missing: list[Wanted], later: list[Wanted], more: list[Wanted], queue: Queue) -> list[Array]:
     """In the order in which they are submitted; some of them empty.
 
     Args:
         missing: cells of which nothing is queued.
-        later: cells to evaluate after a task that is queued.
+        later: cells to evaluate after their training, which is queued.
+        more: cells to evaluate after an evaluation that is queued: one job at a time works in a folder.
     """
     # Those that are evaluated come first, so that a task has its training's index.
     train = sorted((cell for cell in missing if not cell.trained), key=attrgetter("evaluated"), reverse=True)
-    gates, queued = _gates(train, queue)
-    of_gates = {gate.run for gate in gates}
-    gates_as_rows = [cell for cell in missing if cell.folder in of_gates]
-    new = _together([*(Wanted(gate) for gate in gates if gate not in queued), *gates_as_rows])
-    evaluate = [cell for cell in missing if cell.trained and cell.folder not in of_gates]
+    gates = _together(Wanted(cell.baseline) for cell in train if cell.baseline and not cell.baseline.done)
+    queued = {gate.folder for gate in gates if _tasks(gate.folder, queue)}
+    baseline, missing = _with_rows([gate for gate in gates if gate.folder not in queued], missing)
+    asked = [part for gate in gates if gate.folder in queued for part in _not_queued(gate, queue)]
+    baseline_more, more = _with_rows(asked, more)
+    arrays = [
+        Array("baseline", "evaluate", baseline),
+        Array("baseline-more", "evaluate", baseline_more, after_any=_jobs(baseline_more, "evaluate", queue)),
+    ]
+    of_gates = [(each.path, "evaluate") for gate in gates for each in gate.place.missing]
+    after = (*(array.name for array in arrays if array.cells), *_job_ids(of_gates, queue))
     return [
-        Array("baseline", "evaluate", new),
-        Array("evaluate", "evaluate", evaluate),
-        Array("train", "train", train, after_all=(*["baseline"] * bool(new), *queued.values())),
+        *arrays,
+        Array("evaluate", "evaluate", [cell for cell in missing if cell.trained]),
+        Array("train", "train", train, after_all=after),
         Array("evaluate-trained", "evaluate", list(filter(attrgetter("evaluated"), train)), after_each="train"),
-        Array("evaluate-later", "evaluate", list(later), after_all=tuple(task.job_id for task in later.values())),
+        Array("evaluate-later", "evaluate", later, after_all=_jobs(later, "train", queue)),
+        Array("evaluate-more", "evaluate", more, after_any=_jobs(more, "evaluate", queue)),
     ]
 
 
-def _gates(train: list[Wanted], queue: Mapping[tuple[Path, str], Task]) -> tuple[list[Place], dict[Place, str]]:
-    """Untrained models that were not evaluated yet; the jobs of those that are queued."""
-    baselines = dict.fromkeys(cell.baseline for cell in train if cell.baseline)
-    gates = [gate for gate in baselines if not gate.done]
-    tasks = {gate: _tasks(gate.run, queue) for gate in gates}
-    return gates, {gate: tasks[gate]["evaluate"].job_id for gate in gates if "evaluate" in tasks[gate]}
+def _with_rows(gates: list[Wanted], cells: list[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
+    """Untrained models with all that a sweep asks for of them, and its other cells."""
+    folders = {gate.folder for gate in gates}
+    rows = [cell for cell in cells if cell.folder in folders]
+    return _together([*gates, *rows]), [cell for cell in cells if cell not in rows]
 
 
-def _tasks(folder: RunDirectory, queue: Mapping[tuple[Path, str], Task]) -> dict[str, Task]:
+def _jobs(cells: Sequence[Wanted], part: str, queue: Queue) -> tuple[str, ...]:
+    """Those in the queue that do this part of the cells."""
+    return _job_ids([(cell.folder.path, part) for cell in cells], queue)
+
+
+def _job_ids(places: Sequence[tuple[Path, str]], queue: Queue) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(queue[place].job_id for place in places if place in queue))
+
+
+def _tasks(folder: RunDirectory, queue: Queue) -> dict[str, Task]:
     """By the part of the cell that they do."""
     return {part: queue[folder.path, part] for part in PARTS if (folder.path, part) in queue}

@@ -25,7 +25,7 @@ def until_ended(views: Sequence[CellView], runs: Path, title: str, table: Path |
     try:
         with SweepView([*views], title) as shown:
             while True:
-                busy, waits = _in_queue({view.path for view in views}, runs, table is not None)
+                busy, waits = _in_queue(views, runs, table is not None)
                 shown.update({i for i, view in enumerate(views) if view.path in busy})
                 if not waits:
                     break
@@ -46,14 +46,14 @@ def _verdict(views: Sequence[CellView], title: str, table: Path | None) -> int:
     return 1 if missing else 0
 
 
-def _in_queue(cells: set[Path], runs: Path, table: bool) -> tuple[set[Path], bool]:
-    """Those of the cells that are in the queue; whether one of them is, or, if there is to be one, their table."""
+def _in_queue(views: Sequence[CellView], runs: Path, table: bool) -> tuple[set[Path], bool]:
+    """Run directories that are in the queue; whether one of them is, or, if there is to be one, the cells' table."""
     while True:
         try:
             queue = slurm.queue()
             break
         except CellError:  # a controller that is started anew; the jobs do not mind
             time.sleep(_POLL_SECONDS)
-    busy = cells & {path for path, _ in submission.at_work(runs, queue)}
+    busy = {view.path for view in views} & {path for path, _ in submission.at_work(runs, queue)}
     tables = [its for _, its in submission.tables_at_work(runs, queue)] if table else []
-    return busy, bool(busy) or cells in tables
+    return busy, bool(busy) or {folder for view in views for folder in view.place.folders} in tables

@@ -116,9 +116,12 @@ def _arrays(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def at_work(runs: Path, tasks: Iterable[Task]) -> dict[tuple[Path, str], Task]:
-    """(run directory or evaluation, part) -> the task that is queued for it or works on it; tables left out."""
+    """(run directory or evaluation, part) -> the task that is queued for it or works on it; tables left out.
+
+    Of several evaluations of a run directory, one job after the other, the last: who comes next comes after it.
+    """
     found = {}
-    for task in tasks:
+    for task in sorted(tasks, key=lambda task: int(task.array_id)):
         of_these = cells_of(runs, task)
         if of_these and of_these[0] != TABLE:
             part, (cell,) = of_these

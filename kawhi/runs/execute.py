@@ -19,7 +19,7 @@ from kawhi.base.stage import PARTS
 from kawhi.runs import gate
 from kawhi.runs.cell import run_cell
 from kawhi.runs.places import cells_of
-from kawhi.runs.stages import Status
+from kawhi.runs.stages import TRY_AGAIN, Status, Stopped
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     run_directory = RunDirectory(given.run_directory)
     evaluations = [run_directory.evaluation(name) for name in given.evaluations]
-    codes = []
+    failed: list[CellError] = []
     for cell in cells_of(evaluations) if evaluations else [run_directory.load_config()]:
         try:
             if given.baseline:
@@ -42,11 +42,17 @@ def main(arguments: list[str] | None = None) -> int:
             run_cell(cell, given.part)
         except CellError as error:
             print(f"error: {error}", file=sys.stderr)
-            codes.append(getattr(error, "code", 1))
+            failed.append(error)
+            if isinstance(error, Stopped):
+                break
         except KeyboardInterrupt:
             print("stopped; the same command goes on from here", file=sys.stderr)
             return 130
-    return next(iter(codes), 0)
+        else:
+            if failed:  # what came after it went well, and has said so
+                Status(run_directory, cell.steps).set("failed", reason=str(failed[0]))
+    codes = [getattr(error, "code", 1) for error in failed]
+    return TRY_AGAIN if TRY_AGAIN in codes else next(iter(codes), 0)
 
 
 def _pass_gate(cell: DictConfig, run_directory: RunDirectory, baseline: Sequence[RunDirectory]) -> None:
@@ -56,7 +62,8 @@ def _pass_gate(cell: DictConfig, run_directory: RunDirectory, baseline: Sequence
     try:
         if missing := [str(each.path) for each in baseline if not each.record.exists()]:
             raise CellError(f"the untrained model was not evaluated: {', '.join(missing)} has no record")
-        gate.compare(cell, baseline)
+        found = [finding for each in baseline for finding in gate.findings(each.load_config(), [each])]
+        gate.settle(found, cell.gate.stop, baseline[0].path.parent)
     except CellError as error:
         Status(run_directory, cell.steps).set("failed", reason=str(error))
         raise

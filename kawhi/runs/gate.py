@@ -85,10 +85,18 @@ def compare(cell: DictConfig, baseline: Sequence[RunDirectory]) -> None:
     Raises:
         CellError: a score outside its interval, and ``gate.stop``.
     """
-    found = findings(cell, baseline)
+    settle(findings(cell, baseline), cell.gate.stop, baseline[0].path.parent)
+
+
+def settle(found: Sequence[Finding], stop: bool, where: Path) -> None:
+    """Prints findings.
+
+    Raises:
+        CellError: ``stop``, and a score outside its interval.
+    """
     print("\n".join(str(finding) for finding in found), flush=True)
-    if cell.gate.stop:
-        refuse(found, baseline[0].path.parent)
+    if stop:
+        refuse(found, where)
 
 
 def refuse(found: Sequence[Finding], where: Path) -> None:

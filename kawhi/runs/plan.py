@@ -35,6 +35,7 @@ class PlannedCell:
         overrides: what Hydra gets for it.
         path: its run directory; with ``<hash>`` at the end while its data file is missing.
         evaluations: their folders, and whether each is done; of a cell whose data file is missing as many as it has.
+        trained: whether nothing is left but evaluations.
         state: ``done``, ``waiting``, a stage, or what is missing.
         fate: what a launch would do with it: it is ``done``, ``busy`` (queued or running) or ``missing``.
         command: the command line of verl with its environment; ``None`` for a cell that trains nothing.
@@ -47,6 +48,7 @@ class PlannedCell:
     overrides: list[str]
     path: Path
     evaluations: dict[Path, bool]
+    trained: bool
     state: str
     fate: str
     command: str | None
@@ -98,7 +100,8 @@ def _planned(
         evaluations = {directory.evaluation(f"{each.task}-{label}").path: False for each in cell.benchmarks}
         state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
     device = cell.scale.device
-    told = (label, row, directory.path, evaluations if evaluates(cell) else {}, state, fate)
+    trained = bool(place and place.trained)
+    told = (label, row, directory.path, evaluations if evaluates(cell) else {}, trained, state, fate)
     if not trains(cell):
         return PlannedCell(*told, None, None, "nothing is trained", device)
     files = training_files(cell, make=False)
@@ -124,8 +127,11 @@ def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
         return found.shown, "busy"
     if not place.evaluations or not place.trained:
         return found.shown, "missing"
-    of = f"{len(place.missing)} of {len(place.evaluations)} evaluations"
-    return f"{found.shown if found.state in ('failed', 'lost', 'stopped') else 'trained'}, {of} missing", "missing"
+    broke_off = found.state in ("failed", "lost", "stopped")
+    said = [found.shown] if broke_off else ["trained"] if place.run.record.exists() else []
+    if said or len(place.missing) < len(place.evaluations):
+        said.append(f"{len(place.missing)} of {len(place.evaluations)} evaluations missing")
+    return ", ".join(said) or "waiting", "missing"
 
 
 def _kind(cell: DictConfig) -> tuple[str | None, ...]:
@@ -173,7 +179,7 @@ def render(plan: Sequence[PlannedCell], overrides: Sequence[str], *, short: bool
 def _apart(plan: Sequence[PlannedCell]) -> str:
     """Trainings and evaluations, each once though several cells have it."""
     trainings = _trainings(plan)
-    trained = sum(cell.fate == "done" or "trained" in cell.state for cell in trainings)
+    trained = sum(cell.trained for cell in trainings)
     evaluations = {path: done for cell in plan for path, done in cell.evaluations.items()}
     return (
         f"{len(trainings)} trainings, {trained} done; {len(evaluations)} evaluations, {sum(evaluations.values())} done"
@@ -195,7 +201,7 @@ def _sum(plan: Sequence[PlannedCell]) -> list[str]:
     unit = "device-hours" if plan[0].device == "cpu" else "GPU-hours"
     trainings = _trainings(plan)
     hours = sum(cell.device_hours or 0 for cell in trainings)
-    left = sum(cell.device_hours or 0 for cell in trainings if cell.fate != "done" and "trained" not in cell.state)
+    left = sum(cell.device_hours or 0 for cell in trainings if not cell.trained)
     sources = dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command)
     said = f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"
     return [said, "seconds per step:", *sources] if sources else [said]

@@ -14,7 +14,9 @@ from kawhi.queue import submission
 from tests.cluster.made import task
 
 ARRAYS = {
-    "train": {"part": "train", "cells": ["sweep/a", "sweep/b"]},
+    "train": {"part": "train", "cells": ["sweep/a", "sweep/b"], "evaluations": [[], []]},
+    "evaluate": {"part": "evaluate", "cells": ["sweep/a", "sweep/b"], "evaluations": [["t-1", "u-1"], ["t-1"]]},
+    "evaluate-more": {"part": "evaluate", "cells": ["sweep/a"], "evaluations": [["t-2"]]},
     "table": {"part": "table", "cells": ["sweep/a", "sweep/b", "sweep/c"]},
 }
 
@@ -46,6 +48,25 @@ def test_the_queue_is_read_by_its_comments(tmp_path, made):
     ((job, cells),) = submission.tables_at_work(tmp_path, queue)
     assert job is queue[1]
     assert cells == {tmp_path / "sweep" / name for name in "abc"}
+
+
+def test_an_evaluation_is_known_by_its_own_folder_too(tmp_path, made):
+    queue = [task("8_0", made.comment("evaluate")), task("8_1", made.comment("evaluate"))]
+    a, b = tmp_path / "sweep" / "a", tmp_path / "sweep" / "b"
+    assert submission.at_work(tmp_path, queue) == {
+        **{(folder, "evaluate"): queue[0] for folder in (a, a / "eval" / "t-1", a / "eval" / "u-1")},
+        **{(folder, "evaluate"): queue[1] for folder in (b, b / "eval" / "t-1")},
+    }
+
+
+def test_of_evaluations_one_after_the_other_the_last_is_told(tmp_path, made):
+    """Squeue has its own order."""
+    first, last = task("9_0", made.comment("evaluate")), task("10", made.comment("evaluate-more"))
+    a = tmp_path / "sweep" / "a"
+    for queue in ([first, last], [last, first]):
+        found = submission.at_work(tmp_path, queue)
+        assert found[a, "evaluate"] == found[a / "eval" / "t-2", "evaluate"] == last
+        assert found[a / "eval" / "t-1", "evaluate"] == first
 
 
 def _count(runs, counter):

@@ -8,11 +8,12 @@ import pytest
 
 from kawhi.base.files import write_json
 from kawhi.commands.cli import main
+from kawhi.runs.cell import save_evaluations
 from kawhi.runs.composing import compose_cells
 from kawhi.runs.places import place_of
 from kawhi.runs.plan import make_plan
 from kawhi.runs.verl_command import command
-from tests.cells import CONF, status_file
+from tests.cells import CONF, cell, finish, status_file
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,7 @@ def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
     assert shown.count("needs `kawhi prepare geo3k`") == 15
     assert shown.count("kawhi.verl_plugin.main") == 15
     assert shown.count("no verl command") == 2
+    assert "15 trainings, 0 done; 68 evaluations, 0 done" in shown
     # 60 steps on 8 GPUs: 521 s a step, 540.6 s with KAWHI; DAPO's steps have twice the responses
     seconds = 7 * 521 + 4 * 540.6 + 2 * 2 * (521 + 540.6)
     assert f"GPU-hours of training: {seconds * 60 * 8 / 3600:.2f} in all" in shown
@@ -95,7 +97,7 @@ def test_cells_that_somebody_works_on_are_not_missing(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("experiment=efficiency")
     assert "2 cells, 0 done, 1 queued or running, 1 missing" in shown
-    assert [line.split()[-1] for line in shown.splitlines()[2:4]] == ["train", "failed"]
+    assert [line.split()[-1] for line in shown.splitlines()[3:5]] == ["train", "failed"]
     assert "missing: failed" in shown
     assert "kawhi.verl_plugin.main" not in shown, "without the command lines"
     assert "device-hours of training" in shown
@@ -104,3 +106,66 @@ def test_cells_that_somebody_works_on_are_not_missing(tmp_path, capsys):
 def test_where_nothing_is_trained_no_times_are_promised(tmp_path, capsys):
     assert main(["plan", "--short", "study=baseline", *paths(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "device-hours of training: 0.00 in all, 0.00 still to do"
+
+
+def plan_of(words, capsys) -> list[str]:
+    capsys.readouterr()
+    assert main(["plan", "--short", *words]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_trainings_and_evaluations_are_counted_apart_each_once(tmp_path, capsys):
+    """Four cells of two trainings, each of which is evaluated in two ways."""
+    words = ["credit=uniform,kawhi", "evaluation.temperature=0,0.5", *paths(tmp_path)]
+    cells, _ = compose_cells(CONF, words)
+    uniform, hot, kawhi, _ = places = [*map(place_of, cells)]
+    assert len({place.run for place in places}) == 2
+    one = 2 * cells[0].steps * cells[0].scale.step_seconds.seconds / 3600
+    lines = plan_of(words, capsys)
+    assert lines[1] == "2 trainings, 0 done; 4 evaluations, 0 done"
+    assert "0 done, 0 queued or running, 4 missing" in lines[0]
+    assert f"device-hours of training: {one:.2f} in all, {one:.2f} still to do" in lines
+
+    for record in uniform.records:
+        write_json(record, {})
+    lines = plan_of(words, capsys)
+    assert "1 done, 0 queued or running, 3 missing" in lines[0]
+    assert lines[1] == "2 trainings, 1 done; 4 evaluations, 1 done"
+    stand = [line.split("  ")[-1] for line in lines[3:7]]
+    assert stand == ["done", "missing: trained, 1 of 1 evaluations missing", "missing", "missing"]
+    assert f"device-hours of training: {one:.2f} in all, {one / 2:.2f} still to do" in lines
+
+    save_evaluations(cells[1], hot)
+    status_file(hot.run.path, "failed", reason="evaluate failed: no")
+    status_file(kawhi.run.path, "failed", reason="train failed: no")
+    lines = plan_of(words, capsys)
+    stand = [line.split("  ")[-1] for line in lines[3:7]]
+    assert stand == ["done", "missing: failed, 1 of 1 evaluations missing", "missing: failed", "missing: failed"]
+    assert lines[1] == "2 trainings, 1 done; 4 evaluations, 1 done", "what failed is not the training"
+
+
+JUDGED = ("benchmarks=tor", "judge=endpoint", "judge.model=one", "judge.base_url=http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize(("study", "said"), [("training", "trained, "), ("baseline", "")])
+def test_of_several_evaluations_the_missing_ones_are_counted(tmp_path, capsys, study, said):
+    words = [*JUDGED, f"study={study}", *paths(tmp_path)]
+    (asked,), _ = compose_cells(CONF, words)
+    place = place_of(asked)
+    number = len(place.evaluations)
+    assert plan_of(words, capsys)[3].endswith("  missing")
+    if study == "training":
+        write_json(place.run.record, {})
+    write_json(place.evaluations[0].record, {})
+    lines = plan_of(words, capsys)
+    assert lines[3].endswith(f"  missing: {said}{number - 1} of {number} evaluations missing")
+    assert lines[1].endswith(f"; {number} evaluations, 1 done")
+
+
+def test_an_untrained_model_that_was_evaluated_otherwise_is_missing(tmp_path, capsys):
+    words = ["study=baseline", *paths(tmp_path)]
+    other = cell(tmp_path, "study=baseline", "evaluation.temperature=0.5")
+    save_evaluations(other, finish(other))
+    lines = plan_of(words, capsys)
+    assert lines[1] == "0 trainings, 0 done; 1 evaluations, 0 done"
+    assert lines[3].endswith("  missing")

@@ -115,7 +115,9 @@ def test_a_record_is_what_makes_a_cell_done(tmp_path, says):
     evaluate(folder, "a-1", title="Charts", score=49.9)
     unfinished = evaluate(folder, "b-2")
     assert told(tmp_path)[0] == "lost", "an evaluation that was asked for is not done"
-    write_json(unfinished / "record.json", {"result": {"title": "Math", "score": 7}, "run": {"seconds": {"score": 300}}})
+    write_json(
+        unfinished / "record.json", {"result": {"title": "Math", "score": 7}, "run": {"seconds": {"score": 300}}}
+    )
     assert told(tmp_path) == ("done", "done", "Charts 49.90, Math 7.00")
     assert seen(tmp_path).device_hours == 16
     assert stub.asked == [], "nothing was ever given to Slurm"
