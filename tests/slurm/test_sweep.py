@@ -67,8 +67,8 @@ def test_fixed_and_launched_again_only_that_cell_runs(sweep):
 def test_the_table_is_filled(sweep):
     text = (sweep.folder / "results" / "tables" / "region_selection.csv").read_text()
     for run in ("uniform", "kawhi"):
-        record = json.loads((sweep.run_directory(run) / "record.json").read_text())
-        assert f"{record['benchmarks']['kawhi_tiny']['score']:.2f}" in text
+        (record,) = sweep.run_directory(run).glob("eval/kawhi_tiny-*/record.json")
+        assert f"{json.loads(record.read_text())['result']['score']:.2f}" in text
 
 
 def test_a_third_launch_submits_nothing(sweep):
