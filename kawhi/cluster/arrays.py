@@ -69,6 +69,10 @@ class Array:
         """Names of those that its task does of a cell."""
         return [each.path.name for each in cell.place.missing] if self.part == "evaluate" else []
 
+    def folders(self, cell: Wanted) -> list[RunDirectory]:
+        """Those of the evaluations that its task does of a cell, else the cell's own."""
+        return [*map(cell.folder.evaluation, self.evaluations(cell))] or [cell.folder]
+
     def __str__(self) -> str:
         others = self.after_all or self.after_any
         after = ", each after its training" if self.after_each else ", after others" if others else ""

@@ -243,11 +243,14 @@ class Launch:
             print(f"stop:  scancel {' '.join(jobs.values())}", flush=True)
 
     def _counts(self, division: Division) -> str:
-        submitted = {wanted.folder for array in division.arrays for wanted in array.cells}
-        queued = division.queued.keys() - submitted
+        given = {folder for array in division.arrays for cell in array.cells for folder in array.folders(cell)}
+        missing = [wanted for wanted in self.wanted if not wanted.place.done]
+        submitted = [bool(given & {wanted.folder, *wanted.place.missing}) for wanted in missing]
+        queued = [w for w, now in zip(missing, submitted, strict=True) if not now and w.folder in division.queued]
         held = [f"{len(division.held)} worked on outside Slurm"] * bool(division.held)
-        counts = [f"{len(division.done)} done", f"{len(queued)} queued or running already", *held]
-        return f"{number(len(self.wanted), 'cell')}: {', '.join(counts)}, {len(submitted)} submitted"
+        gates = {cell.folder for array in division.arrays for cell in array.cells} - {w.folder for w in self.wanted}
+        counts = [f"{len(self.wanted) - len(missing)} done", f"{len(queued)} queued or running already", *held]
+        return f"{number(len(self.wanted), 'cell')}: {', '.join(counts)}, {sum(submitted) + len(gates)} submitted"
 
 
 def dependency_of(array: Array, arrays: Sequence[Array], jobs: Mapping[str, str]) -> str | None:

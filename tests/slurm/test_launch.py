@@ -57,7 +57,7 @@ def test_another_evaluation_of_a_training_in_the_queue_comes_after_the_one_that_
     hot, hotter = ("evaluation.temperature=0.5",), ("evaluation.temperature=0.5,0.7",)
     ended(closed.launch(tmp_path, *hot))
     told = ended(closed.launch(tmp_path, *hotter))
-    assert "2 cells: 0 done, 0 queued or running already, 1 submitted" in told
+    assert "2 cells: 0 done, 1 queued or running already, 1 submitted" in told
     job = re.search(r"(\d+)  evaluate-more: 1 job, after others\n", told)[1]
     form = ("--noheader", "--jobs", job, "--format", "%E")
     (run,) = (tmp_path / "results" / "runs").glob("*/*_grpo_*")
@@ -67,7 +67,7 @@ def test_another_evaluation_of_a_training_in_the_queue_comes_after_the_one_that_
     names = {folder.name: task.job_id for (folder, _), task in work.items() if folder.parent.name == "eval"}
     assert sorted(names.values()) == [first.job_id, last.job_id] == [first.job_id, job]
     assert {each.path.name for each in RunDirectory(run).evaluations()} == names.keys()
-    assert "2 cells: 0 done, 1 queued or running already, 0 submitted" in ended(closed.launch(tmp_path, *hotter))
+    assert "2 cells: 0 done, 2 queued or running already, 0 submitted" in ended(closed.launch(tmp_path, *hotter))
 
 
 def test_a_launch_is_measured_beside_composing_alone(closed, tmp_path):
