@@ -134,6 +134,7 @@ KINDS = {
     "PIL.ImageFile.LOAD_TRUNCATED_IMAGES": bool,
     "submitit.core.utils.FailedJobError": type,
     "submitit.core.job_environment.JobEnvironment.paths": property,
+    "transformers.PreTrainedConfig._attn_implementation": property,
     "builtins.exit": object,
     "builtins.quit": object,
     "os._Environ": type,

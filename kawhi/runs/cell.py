@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from kawhi import fork_server
 from kawhi.base import health, lost, resources
+from kawhi.base.attention_choice import chosen
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
@@ -127,7 +128,11 @@ def _run_stage(stage: str, cell: DictConfig, run_directory: RunDirectory, status
     if run_directory.stop_request.exists():
         raise Stopped(f"before {stage}")
     status.set(stage)
-    run_directory.add_launch(launch_note(stage))
+    note = launch_note(stage)
+    if stage == "train" or (stage == "evaluate" and cell.evaluation.backend == "hugging_face"):
+        note["attention"] = chosen(cell.scale.attention, cell.scale.device)
+        print(f"{stage}: attention {note['attention']}", flush=True)
+    run_directory.add_launch(note)
     done = _WORK[stage](cell, run_directory, status)
     write_json(run_directory.stage(stage), {"seconds": round(done.seconds, 3), "memory_gib": done.memory_gib or None})
 

@@ -113,6 +113,7 @@ def test_a_failing_stage_stops_the_cell_and_is_done_again(harness):
     notes = harness.run_directory.launch_notes()  # of every launch, what worked
     assert [note["stage"] for note in notes] == harness.ran()
     assert all(len(note["git"]["commit"]) == 40 and note["versions"]["torch"] and note["hardware"] for note in notes)
+    assert [note["stage"] for note in notes if note.get("attention") == "sdpa"] == ["train", "evaluate"]
 
 
 @pytest.mark.parametrize(

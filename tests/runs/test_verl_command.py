@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from kawhi.base import attention_choice
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.runs import verl_settings
@@ -90,6 +91,16 @@ def test_keys_that_verl_knows_and_keys_that_it_does_not(tmp_path):
 
 def test_an_empty_block_is_passed_on(tmp_path):
     assert "+kawhi.options={}" in overrides(cell(tmp_path, "credit=uniform"), **FILES)
+
+
+def test_verl_is_told_which_attention_was_chosen(tmp_path, monkeypatch):
+    key = "+actor_rollout_ref.model.override_config.attn_implementation="
+    assert f"{key}sdpa" in overrides(cell(tmp_path), **FILES)
+    assert f"{key}eager" in overrides(cell(tmp_path, "scale.attention=eager"), **FILES)
+    monkeypatch.setattr(attention_choice, "missing", lambda name, *_: None)
+    asked = cell(tmp_path, "scale=h200x8", "data=geo3k", "model=qwen2_5_vl_7b")
+    assert asked.scale.attention == asked.evaluation.attention == "auto"
+    assert f"{key}flash_attention_2" in overrides(asked, **FILES)
 
 
 def test_with_kawhi_off_verl_runs_alone(tmp_path, monkeypatch):
