@@ -39,6 +39,18 @@ def validate_attention(cell: DictConfig) -> None:
     chosen(cell.evaluation.attention, cell.scale.device, cell.evaluation.dtype)
 
 
+def validate_lora(cell: DictConfig) -> None:
+    """Raises:
+    CellError: adapters in the vision encoder, which vLLM would leave out.
+    """
+    model = cell.verl.actor_rollout_ref.model
+    if model.get("lora_rank") and not model.get("exclude_modules"):
+        raise CellError(
+            f"verl.actor_rollout_ref.model.lora_rank={model.lora_rank} needs exclude_modules for the vision encoder: "
+            "choose lora=r64, and another rank beside it"
+        )
+
+
 def validate_heads(cell: DictConfig, heads: Sequence[Any] | None) -> None:
     """
     Raises:
