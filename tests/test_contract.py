@@ -66,6 +66,7 @@ PARAMETERS = {
     f"{SYNC}.vllm_rollout.ServerAdapter.update_weights": "self weights",
     f"{SYNC}.bucketed_weight_transfer.BucketedWeightSender._init_socket": "self",
     f"{SYNC}.utils.vLLMColocateWorkerExtension._get_zmq_handle": "self",
+    "verl.model_merger.fsdp_model_merger.FSDPModelMerger.save_lora_adapter": "self state_dict",
     "verl.utils.device.get_torch_device": "",
     "verl.utils.distributed.initialize_global_process_group_ray": "timeout_second backend",
     "verl.utils.model.extract_multi_modal_inputs": "batch_data",

@@ -12,6 +12,7 @@ from transformers import AutoModelForImageTextToText
 
 from kawhi.credit.alignment import packed_alignment
 from kawhi.models.attention_capture import AttentionCapture
+from kawhi.models.capture import unwrapped
 from kawhi.tiny.architectures import build_model
 from kawhi.tiny.batching import IGNORE, Batcher
 from kawhi.tiny.world import problems
@@ -32,7 +33,7 @@ def real_heads(family, tokenizer, attention: str = "eager", *, layers: int = 2) 
         setattr(config.text_config, name, value)
     config.text_config.layer_types = ["full_attention"] * layers
     config.text_config.rope_parameters["mrope_section"] = SECTIONS[family]
-    config.text_config.initializer_range = 0.02
+    config.text_config.initializer_range = 0.01  # logits of a random model stay within a few units
     config.vision_config.out_hidden_size = HEADS[family]["hidden_size"]
     torch.manual_seed(5)
     return AutoModelForImageTextToText.from_config(config, attn_implementation=attention).eval()
@@ -75,7 +76,7 @@ def single(batch: Sequences, i: int) -> dict[str, Tensor]:
 
 def positions(model: Any, one: dict[str, Tensor]) -> Tensor:
     """``(4, 1, S)``: text positions, then mRoPE's three rows, as verl hands them to the model."""
-    found, _ = model.model.get_rope_index(
+    found, _ = unwrapped(model).model.get_rope_index(
         one["input_ids"],
         mm_token_type_ids=one["mm_token_type_ids"],
         image_grid_thw=one["image_grid_thw"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers import modeling_flash_attention_utils as flash
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -68,6 +69,28 @@ def test_every_attention_gives_the_same(made, family):
     first, second = (compared(*made(family, attention)) for attention in OF_A_PROCESSOR)
     for layout in first:
         torch.testing.assert_close(first[layout], second[layout], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_with_adapters_too(tokenizer, family, dtype):
+    """And their signals are those of a model to whose weights they were added, which nothing wraps."""
+    model = real_heads(family, tokenizer, "sdpa").to(dtype)
+    batch = sequences(family, tokenizer)
+    batch.inputs["pixel_values"] = batch.inputs["pixel_values"].to(dtype)
+    plain = compared(model, batch)["alone"]
+    adapted = get_peft_model(model, LoraConfig(r=8, target_modules="all-linear", exclude_modules=".*visual.*"))
+    trained = [(name, weight) for name, weight in adapted.named_parameters() if weight.requires_grad]
+    assert not [name for name, _ in trained if "visual" in name]
+    with torch.no_grad():
+        for _, weight in trained:
+            weight.copy_(0.03 * torch.randn_like(weight))
+    found = compared(adapted.eval(), batch)
+    for layout in ("packed", "padded"):
+        torch.testing.assert_close(found[layout], found["alone"], atol=TOLERANCE[dtype], rtol=0)
+    assert ((found["alone"] - plain).abs().amax(dim=1) > torch.tensor([0.1, 0.01])).all()
+    if dtype is torch.float32:
+        merged = compared(adapted.merge_and_unload(), batch)
+        torch.testing.assert_close(merged, found, atol=1e-5, rtol=0)
 
 
 def test_without_the_text_positions_sequences_would_see_each_other(made, family):

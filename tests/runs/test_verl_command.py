@@ -179,6 +179,17 @@ def test_verl_accepts_every_cell(tmp_path, model, credit):
     assert composed.actor_rollout_ref.model.path == resolve_package_paths(asked.model.path)
 
 
+def test_adapters_reach_verl_at_either_scale(tmp_path):
+    for more, rate in ((), 2e-4), (("scale=h200x8", "model=qwen2_5_vl_7b", "data=geo3k"), 1e-5):
+        asked = cell(tmp_path, "lora=r64", *more)
+        validate_keys(asked)
+        composed = in_verl(*overrides(asked, **FILES)).actor_rollout_ref
+        assert composed.model.lora_rank == 64
+        assert composed.model.exclude_modules == ".*visual.*"
+        assert composed.rollout.load_format == "safetensors"
+        assert composed.actor.optim.lr == rate  # in the tiny world the scale's
+
+
 @pytest.mark.parametrize("override", ["+verl.trainer.no_such_key=1", "+verl_new.trainer.nnodes=1"])
 def test_known_and_new_keys_cannot_be_confused(tmp_path, override):
     """A misspelt key under ``verl`` and one under ``verl_new`` that verl has after all are both refused."""
