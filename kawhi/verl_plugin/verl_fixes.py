@@ -60,9 +60,18 @@ def packed_attention(self: Any, *args: Any, **kwargs: Any):
     verl's is hard-wired to the package flash-attn 2, whatever ``attn_implementation`` says.  With any other attention
     transformers' own is right: it finds the sequences' borders in the text positions that verl passes on.  (verl 0.9.1,
     ``tests/verl_plugin/test_fixes.py``)
+
+    Raises:
+        ValueError: another attention with sequences that GPUs share, which transformers knows nothing of.
     """
-    forward = STOCK_ATTENTION if self.config._attn_implementation == FLASH_2 else OWN_ATTENTION
-    return forward(self, *args, **kwargs)
+    attention = self.config._attn_implementation
+    if attention == FLASH_2:
+        return STOCK_ATTENTION(self, *args, **kwargs)
+    if qwen2_vl.get_ulysses_sequence_parallel_world_size() > 1:
+        raise ValueError(
+            f"GPUs share a sequence under {FLASH_2} alone, not {attention}: ulysses_sequence_parallel_size=1"
+        )
+    return OWN_ATTENTION(self, *args, **kwargs)
 
 
 def apply() -> None:

@@ -87,5 +87,13 @@ def test_flash_attention_2_is_left_to_verl(attention, monkeypatch):
     assert seen == [(layer, (states,), given)]
 
 
+def test_no_other_attention_takes_parts_of_sequences(attention, monkeypatch):
+    layer, states, given = attention
+    monkeypatch.setattr(verl_fixes.qwen2_vl, "get_ulysses_sequence_parallel_world_size", lambda: 2)
+    layer.config._attn_implementation = "sdpa"
+    with pytest.raises(ValueError, match="under flash_attention_2 alone, not sdpa: ulysses_sequence_parallel_size=1"):
+        packed_attention(layer, states, **given)
+
+
 def test_no_position_ids_is_fine():
     split_position_ids(TensorDict({}, batch_size=2))
