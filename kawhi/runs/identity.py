@@ -209,6 +209,8 @@ def cell_name(cell: DictConfig) -> str:
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
     more = [cell.algorithm.recipe] if cell.algorithm.recipe else []
     more += ["paper-equations"] if cell.algorithm.equations == "paper" else []
+    rank = cell.verl.actor_rollout_ref.model.get("lora_rank")
+    more += [f"lora{rank}"] if rank else []
     more += [] if cell.study.name == "training" else [cell.study.name]
     return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
 

@@ -82,6 +82,7 @@ def test_the_record_is_sound_and_says_what_made_it(finished):
     assert found.run.duration_s > 0
     assert found.run.peak_memory_gib > 1
     assert found.run.launches >= 4
+    assert found.run.attention == evaluation.run.attention == "sdpa"
     assert len(found.run.git.commit) == 40
 
 

@@ -30,6 +30,7 @@ SAME = {
     "model server": ["evaluation.server.timeout=7"],
     "validity": ["validity.truncated=0.5"],
     "gate": ["gate.stop=false"],
+    "all weights": ["lora=none"],
     "judge of nothing": ["judge=endpoint", "judge.model=other"],
 }
 
@@ -43,6 +44,8 @@ DIFFERENT = {
     "option": ["kawhi.options.temperature=0.2"],
     "region option": ["kawhi.regions.sigma=2.0"],
     "learning rate": ["verl.actor_rollout_ref.actor.optim.lr=1.0e-4"],
+    "adapters": ["lora=r64"],
+    "attention": ["scale.attention=eager"],
     "new key": ["+verl_added.trainer.something=1"],
     "model": ["model=tiny_qwen3_vl"],
     "problems": ["data.train_problems=77"],
@@ -121,6 +124,7 @@ def test_another_generator_of_problems_is_another_cell(tmp_path, monkeypatch):
 
 def test_a_name_tells_the_cell_apart_for_a_reader(tmp_path):
     assert cell_name(cell(tmp_path, "seeds.data=4")) == "tiny-qwen2.5-vl_grpo_kawhi_tiny_s4-0"
+    assert cell_name(cell(tmp_path, "lora=r64")) == "tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0_lora64"
 
 
 @pytest.fixture
