@@ -31,7 +31,7 @@ def test_sound_records(folder, capsys):
 def test_a_broken_one_is_named(folder, capsys, monkeypatch):
     monkeypatch.setenv("KAWHI_RECORDS", str(folder))
     monkeypatch.setattr(checkout, "PUBLISHED", folder / "none")
-    broken = changed(record("kawhi_all", 1000), "benchmarks", "kawhi_tiny", "score", value=147.0)
+    broken = changed(record("All vision tokens", 1000), "benchmarks", "kawhi_tiny", "score", value=147.0)
     (folder / "broken.json").write_text(json.dumps(broken))
     assert main(["records", "check"]) == 1
     said = capsys.readouterr()

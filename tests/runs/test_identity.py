@@ -10,7 +10,7 @@ import pytest
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.runs import identity as identity_module
 from kawhi.runs.identity import cell_hash, cell_name, identity, weights_fingerprint
-from tests.cells import cell
+from tests.cells import cell, options
 
 SAME = {
     "paths": [],  # the two cells below write to different folders
@@ -91,6 +91,16 @@ def test_a_study_without_training_depends_on_its_own_numbers_alone(tmp_path):
     for other in ("study.image=blank", "study.seed=1", "kawhi.alignment.metric=key_key", "model=tiny_qwen3_vl"):
         assert cell_hash(cell(tmp_path, "ablation=grounding", other)) != cell_hash(first), other
     assert cell_name(first) == "tiny-qwen2.5-vl_grounding-true_image_kawhi_tiny_s0"
+
+
+@pytest.mark.parametrize("credit", options("credit"))
+def test_a_name_has_the_credit_method_and_what_a_row_calls_its_options(tmp_path, credit):
+    def name(*words: str) -> str:
+        return cell_name(cell(tmp_path, f"credit={credit}", *words))
+
+    assert name() == f"tiny-qwen2.5-vl_grpo_{credit}_tiny_s1-0"
+    assert name("credit.label='Skip ratio 0.1'") == f"tiny-qwen2.5-vl_grpo_{credit}-skip-ratio-0.1_tiny_s1-0"
+    assert name("credit.label='Key–Key/../x'") == f"tiny-qwen2.5-vl_grpo_{credit}-key-key-..-x_tiny_s1-0"
 
 
 def test_what_changes_numbers_changes_the_hash(tmp_path):
