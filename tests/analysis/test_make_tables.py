@@ -242,7 +242,7 @@ def test_without_names_all_tables_are_made_complete_with_en_dashes(folder: Folde
 
 def test_scores_by_rules_that_have_changed_are_named_below_the_table(folder: Folder) -> None:
     today, old = rules_of("kawhi_tiny"), "abcabcabcabc"
-    contents = {"uniform": today, "kawhi": old, "kawhi_random": old, "kawhi_all": None}
+    contents = {"uniform": today, "kawhi": old, "Random": old, "All vision tokens": None}
     for credit, rules in contents.items():
         folder.add(changed(record(credit, 1000), "benchmarks", "kawhi_tiny", "rules", value=rules))
     assert folder.make("region_selection") == 0

@@ -44,7 +44,7 @@ def test_published_ones_are_checked_beside_your_own(folder, capsys, monkeypatch)
     published.mkdir(parents=True)
     monkeypatch.setenv("KAWHI_RECORDS", str(folder))
     monkeypatch.setattr(checkout, "PUBLISHED", published)
-    for name, content in {"a": record("uniform", 900), "b": record("kawhi_all", 1000)}.items():
+    for name, content in {"a": record("uniform", 900), "b": record("All vision tokens", 1000)}.items():
         (published / f"{name}.json").write_text(json.dumps(content))
     assert main(["records", "check"]) == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -30,7 +30,6 @@ SAME = {
     "model server": ["evaluation.server.timeout=7"],
     "validity": ["validity.truncated=0.5"],
     "gate": ["gate.stop=false"],
-    "all weights": ["lora=none"],
     "judge of nothing": ["judge=endpoint", "judge.model=other"],
 }
 
