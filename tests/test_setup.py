@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from tests.cells import ROOT
 
@@ -159,3 +160,12 @@ def test_the_extras_for_gpus_are_in_the_lock():
     for package, version in (each.split("==") for each in extras["vllm"] + extras["attention"]):
         assert locked[package] == version
     assert "verl[verl-core]==0.9.1" in extras["train"]
+
+
+def test_ci_resolves_both_locks_and_installs_the_cpu_s_for_every_python(check):
+    """On the public service one job for each Python; anywhere, both locks for all of them."""
+    pythons = [f"{major}.{minor}" for major, minor in check()["PYTHONS"]]
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["run"]["strategy"]["matrix"]["python"] == pythons
+    steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert {"make setup-cpu", "make check-lock", "make test"} <= set(steps)
