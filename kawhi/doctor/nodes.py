@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.base.errors import CellError
+from kawhi.doctor import attempts
 from kawhi.doctor.probe import MARK, RAY_SECONDS
 
 _WAIT_SECONDS = 60
@@ -101,6 +102,11 @@ class Nodes:
         """Which files each node sees."""
         self._order(do="look")
         return self._answers("look", self.number, _LOOK_SECONDS)
+
+    def attempt(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """What came of ``attempts.py`` on each node."""
+        self._order(do="attempt", source=attempts.source(), asked=asked)
+        return self._answers("attempt", self.number, attempts.SECONDS + 30)
 
     def ray(self, token: str) -> dict[str, Any]:
         """Starts Ray on all nodes, runs a task on each, ends it; ``left`` are processes that did not end, by node."""
