@@ -125,21 +125,20 @@ def multiply(asked: dict[str, Any]) -> str:
     """Imports it, and multiplies on each device."""
     import torch
 
+    version = metadata.version("torch")
     devices = ["cpu"] if asked["device"] == "cpu" else [f"cuda:{i}" for i in range(asked["gpus"])]
     if asked["device"] == "cuda":
-        _sees_gpus(torch, asked)
+        _sees_gpus(torch, version, asked)
     for device in devices:
         ones = torch.ones(256, 256, device=device, dtype=torch.bfloat16)
         if float((ones @ ones)[-1, -1]) != 256:
-            raise Fault(f"{metadata.version('torch')} multiplies wrongly on {device}", "do not use that device")
-    return f"{metadata.version('torch')} multiplied on {', '.join(devices) or 'nothing: there is no driver'}"
+            raise Fault(f"{version} multiplies wrongly on {device}", "do not use that device")
+    return f"{version} multiplied on {', '.join(devices) or 'nothing: there is no driver'}"
 
 
-def _sees_gpus(torch: Any, asked: dict[str, Any]) -> None:
+def _sees_gpus(torch: Any, version: str, asked: dict[str, Any]) -> None:
     if torch.version.cuda is None:
-        raise Fault(
-            f"{metadata.version('torch')} is a build for the CPU", "run `make clean setup-gpu`: it installs CUDA's"
-        )
+        raise Fault(f"{version} is a build for the CPU", "run `make clean setup-gpu`: it installs CUDA's")
     if asked["gpus"] and torch.cuda.device_count() < asked["gpus"]:
         try:
             torch.cuda.init()
@@ -147,7 +146,7 @@ def _sees_gpus(torch: Any, asked: dict[str, Any]) -> None:
         except RuntimeError as error:
             told = f" ({' '.join(str(error).split())})"
         count = f"{torch.cuda.device_count()} of the {asked['gpus']} GPUs"
-        seen = f"{metadata.version('torch')} sees {count} of scale={asked['scale']}"
+        seen = f"{version} sees {count} of scale={asked['scale']}"
         raise Fault(f"{seen}{told}", "see CUDA_VISIBLE_DEVICES and `nvidia-smi`, or name a scale of fewer GPUs")
 
 
