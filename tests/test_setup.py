@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.cells import ROOT
+from tests.test_wheel import FOLDERS
 
 REQUIREMENTS = ROOT / "requirements"
 CHECK = REQUIREMENTS / "machine.py"
@@ -169,3 +170,38 @@ def test_ci_resolves_both_locks_and_installs_the_cpu_s_for_every_python(check):
     assert jobs["run"]["strategy"]["matrix"]["python"] == pythons
     steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert {"make setup-cpu", "make check-lock", "make test"} <= set(steps)
+
+
+def container(name: str) -> tuple[str, list[str], set[str]]:
+    """Of a recipe: the image that it begins with, what it runs, what it copies from the checkout."""
+    text = (REQUIREMENTS / name).read_text(encoding="utf-8")
+    if name == "Dockerfile":
+        copied = re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE)
+        runs, begins = re.findall(r"^RUN (.*)$", text, re.MULTILINE), r"^FROM (\S+)$"
+    else:
+        files, post = (re.search(rf"^%{part}\n((?:    .*\n)+)", text, re.MULTILINE)[1] for part in ("files", "post"))
+        copied = re.findall(r"^ +(\S+) ", files, re.MULTILINE)
+        runs, begins = [line.strip() for line in post.splitlines()], r"^From: (\S+)$"
+    return re.search(begins, text, re.MULTILINE)[1], runs, set(" ".join(copied).split())
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "apptainer.def"])
+def test_a_container_has_the_lock_a_python_of_ours_and_nothing_else(check, name):
+    image, runs, copied = container(name)
+    python = re.fullmatch(r"python:(\d+)\.(\d+)-slim-\w+", image)
+    assert (int(python[1]), int(python[2])) in check()["PYTHONS"]
+    assert runs == [
+        "apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*",
+        "python /opt/kawhi/requirements/install.py gpu --no-cache-dir",
+        "pip install --no-deps --no-build-isolation /opt/kawhi/source && python -m kawhi.wheels.importable",
+    ]
+    assert all((ROOT / each).exists() for each in copied)
+    # What a wheel is made of, as tests/test_wheel.py makes one.
+    assert copied == {"requirements", *FOLDERS, "pyproject.toml", "setup.py", "README.md", "LICENSE"}
+    assert "PYTHONNOUSERSITE=1" in (REQUIREMENTS / name).read_text(encoding="utf-8")
+
+
+def test_the_site_s_example_has_a_line_for_each_container():
+    said = (ROOT / "slurm" / "site.env.example").read_text(encoding="utf-8")
+    for name in ("Dockerfile", "apptainer.def"):
+        assert re.search(rf"requirements/{re.escape(name)}.*\n#export KAWHI_JOB_PYTHON=", said), name

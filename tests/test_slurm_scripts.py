@@ -68,6 +68,20 @@ def test_an_array_is_refused(typed):
     assert done.stderr == "error: --array chooses no cells: say which by overrides, as in credit=kawhi\n"
 
 
+@pytest.mark.parametrize("image", ["apptainer exec --nv image.sif python", None])
+def test_a_job_s_python_may_be_a_container_s(typed, tmp_path, image):
+    """What works in its own job is started with it; what launches others is not."""
+    opens = tmp_path / "apptainer"
+    opens.write_text(f'#!/bin/sh\necho apptainer "$@" >>{tmp_path}/calls\n')
+    opens.chmod(0o755)
+    job = {"SLURM_JOB_ID": "1", "SLURM_JOB_PARTITION": "gpu", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    own = {"KAWHI_JOB_PYTHON": image} if image else {}
+    done, (call,) = typed("judge.sh", **own, **job)
+    assert done.returncode == 0, done.stderr
+    assert call.startswith(f"{image or ''} -m kawhi.cluster.judge_job scale=".strip())
+    assert typed("visionzip.sh", **own)[1][0].startswith("experiments/run.py")
+
+
 def test_a_python_that_is_missing_is_one_sentence(typed):
     done, _ = typed("visionzip.sh", KAWHI_PYTHON="/nowhere/python")
     assert done.returncode == 1

@@ -46,9 +46,11 @@ class Nodes:
 
     def __init__(self, number: int, options: list[str], folder: Path, name: str):
         self.number, self.folder = number, folder
-        python = os.environ.get("KAWHI_PYTHON") or sys.executable
+        python = shlex.split(os.environ.get("KAWHI_JOB_PYTHON", "")) or [
+            os.environ.get("KAWHI_PYTHON") or sys.executable
+        ]
         probe = (Path(__file__).parent / "probe.py").read_text()
-        command = [python, "-c", probe, str(folder), str(number), name]
+        command = [*python, "-c", probe, str(folder), str(number), name]
         if setup := os.environ.get("KAWHI_SETUP"):
             command = ["bash", "-c", f'{setup}\nexec "$@"', "bash", *command]
         where = ["--nodes", str(number), "--ntasks", str(number), "--ntasks-per-node=1", *options]
@@ -160,7 +162,8 @@ class Nodes:
         last = next(
             (line for line in reversed(said) if not line.startswith("srun: ")), said[-1] if said else "no message"
         )
-        remedy = "see KAWHI_PYTHON and KAWHI_SETUP in slurm/site.env: the nodes must be able to start that Python"
+        names = "KAWHI_PYTHON, KAWHI_JOB_PYTHON and KAWHI_SETUP"
+        remedy = f"see {names} in slurm/site.env: the nodes must be able to start that Python"
         return NoNodes(f"srun ended with exit code {code}: {last}", remedy)
 
     def _read(self) -> None:
