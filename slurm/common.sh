@@ -38,8 +38,10 @@ prepare() {
 }
 
 need_python() {
+  local kind=gpu
+  [ "$KAWHI_SCALE" != cpu ] || kind=cpu
   [ -x "$KAWHI_PYTHON" ] ||
-    fail "node $node has no $KAWHI_PYTHON: type make setup in $checkout, or set KAWHI_PYTHON in slurm/site.env"
+    fail "node $node has no $KAWHI_PYTHON: type make setup-$kind in $checkout, or set KAWHI_PYTHON in slurm/site.env"
 }
 
 # Sets WORDS: the words, and in front of them the site's scale if they name none.

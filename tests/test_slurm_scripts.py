@@ -83,10 +83,11 @@ def test_a_job_s_python_may_be_a_container_s(typed, tmp_path, image):
 
 
 def test_a_python_that_is_missing_is_one_sentence(typed):
-    done, _ = typed("visionzip.sh", KAWHI_PYTHON="/nowhere/python")
-    assert done.returncode == 1
-    sentence = rf"error: node \S+ has no /nowhere/python: type make setup in {ROOT}, or set KAWHI_PYTHON in .*\n"
-    assert re.fullmatch(sentence, done.stderr)
+    for scale, kind in (("h200x8", "gpu"), ("cpu", "cpu")):
+        done, _ = typed("visionzip.sh", KAWHI_PYTHON="/nowhere/python", KAWHI_SCALE=scale)
+        assert done.returncode == 1
+        told = rf"type make setup-{kind} in {ROOT}, or set KAWHI_PYTHON in .*"
+        assert re.fullmatch(rf"error: node \S+ has no /nowhere/python: {told}\n", done.stderr)
 
 
 def test_the_heads_of_every_model_of_the_main_table():

@@ -46,7 +46,7 @@ def examine(folder: Path, needs: Needs) -> Iterator[Finding]:
     yield _disk(folder, needs)
     yield _shared_memory(needs)
     yield _ports()
-    yield from _versions()
+    yield from _versions(needs)
     if needs.gpus:
         yield from _attempted(needs)
     else:
@@ -116,14 +116,15 @@ def _ports() -> Finding:
     return Finding("loopback ports", True, "a free port answers")
 
 
-def _versions() -> Iterator[Finding]:
+def _versions(needs: Needs) -> Iterator[Finding]:
+    again = f"run `make clean setup-{needs.kind}`"
     for package, wanted, seen, ok in compared():
-        yield Finding(package, ok, seen, f"run `make clean setup`: it installs {package} {wanted}")
+        yield Finding(package, ok, seen, f"{again}: it installs {package} {wanted}")
     torch, other = version("torch"), version("torchvision")
     if MISSING not in (torch, other):
         # torch 2.N goes with torchvision 0.(N + 15); our shim would hide it if they did not match.
         ok = int(torch.split(".")[1]) + 15 == int(other.split(".")[1])
-        yield Finding("torch and torchvision", ok, f"{torch}, {other}", "run `make clean setup`: these two must match")
+        yield Finding("torch and torchvision", ok, f"{torch}, {other}", f"{again}: these two must match")
 
 
 def _attempted(needs: Needs, *checks: str) -> Iterator[Finding]:
@@ -134,7 +135,7 @@ def _attempted(needs: Needs, *checks: str) -> Iterator[Finding]:
 
 def _imports() -> Finding:
     told = importable.trouble()
-    remedy = "run `make clean setup`: it ends only when they can be imported"
+    remedy = "run `make clean setup-cpu`: it ends only when they can be imported"
     return Finding("imports", not told, told or ", ".join(importable.PACKAGES), remedy)
 
 

@@ -59,6 +59,11 @@ class Needs:
         return cls(scale, gpus, job.cpus, job.memory_gib, needs.disk_gib, attention, memory)
 
     @property
+    def kind(self) -> str:
+        """``gpu`` or ``cpu``: which lock of ``requirements`` it wants."""
+        return "gpu" if self.gpus else "cpu"
+
+    @property
     def shm_gib(self) -> float:
         """Free in /dev/shm: what vLLM keeps of images and Ray of its objects."""
         return self.gpus * SHM_PER_GPU or SHM_ALONE

@@ -111,7 +111,7 @@ TROUBLE = "torch cannot be imported: ImportError: libcudnn.so.9"
         (resources, "available_memory", lambda: int(1.5 * GIB), "memory", "1.5 GiB available", "free 4 GiB: close"),
         (doctor.sys, "version_info", (3, 13, 1), "Python", "3.", "install Python 3.11 or 3.12"),
         (doctor.socket, "socket", NoSocket, "loopback ports", "not permitted", "allow connections on 127.0.0.1"),
-        (doctor.importable, "trouble", lambda: TROUBLE, "imports", TROUBLE, "run `make clean setup`"),
+        (doctor.importable, "trouble", lambda: TROUBLE, "imports", TROUBLE, "run `make clean setup-cpu`"),
     ],
 )
 def test_one_fault_is_one_problem(healthy, monkeypatch, module, name, value, check, seen, remedy):
