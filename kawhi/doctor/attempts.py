@@ -178,7 +178,7 @@ def attention(asked: dict[str, Any]) -> str:
         heads = one.transpose(1, 2)
         found = torch.nn.functional.scaled_dot_product_attention(heads, heads, heads)
     elif name in _FLASH or "/" in name:
-        function = _flash(name).flash_attn_func
+        function = _flash(name)
         if device == "cpu":
             return f"{name} can be imported"
         found = function(one, one, one)
@@ -189,12 +189,13 @@ def attention(asked: dict[str, Any]) -> str:
     return f"{name} ran on {device}"
 
 
-def _flash(name: str) -> Any:
+def _flash(name: str) -> Callable[..., Any]:
+    """flash-attn 2 and 4 share the folder ``flash_attn``, so that one is there does not say which."""
     try:
         if "/" in name:
-            return importlib.import_module("kernels").get_kernel(name)
-        return importlib.import_module(_FLASH[name])
-    except ImportError as error:
+            return importlib.import_module("kernels").get_kernel(name).flash_attn_func
+        return importlib.import_module(_FLASH[name]).flash_attn_func
+    except (ImportError, AttributeError) as error:
         raise Fault(f"{name} cannot be imported: {error}", CHECKS["attention"][1]) from error
 
 

@@ -145,6 +145,15 @@ def test_the_attention_is_the_scale_s(world, attention, seen):
     assert {name: its.seen for name, its in found.items()} == ({"attention": seen} if seen else {})
 
 
+def test_flash_attention_4_is_not_taken_for_2(world):
+    """Both put their modules into one folder."""
+    (world / "flash_attn" / "cute").mkdir(parents=True)
+    (world / "flash_attn" / "cute" / "__init__.py").write_text("def flash_attn_func(q, k, v): return q, None\n")
+    assert problems(replace(NEEDS, attention="flash_attention_4")) == {}
+    found = problems(replace(NEEDS, attention="flash_attention_2"))["attention"]
+    assert found.seen == "flash_attention_2 cannot be imported: module 'flash_attn' has no attribute 'flash_attn_func'"
+
+
 def test_a_long_tmpdir(world, monkeypatch):
     """Ray's sockets would have names that Linux does not take."""
     folder = world / ("long" * 10)
