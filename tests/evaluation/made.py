@@ -29,6 +29,7 @@ from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, 
 from kawhi.runs import identity, rescore
 from kawhi.runs.cell import save_evaluations
 from kawhi.runs.places import Place, place_of
+from kawhi.runs.record import record_evaluation
 from tests.cells import cell
 from tests.evaluation.examples import examples
 
@@ -129,7 +130,10 @@ def responses() -> dict[str, list[Sample]]:
 
 
 def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None = JUDGE, **samples: Any) -> Place:
-    """An untrained model's evaluations below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`."""
+    """An untrained model's evaluations below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`.
+
+    Those whose samples all have a verdict have a record, too.
+    """
     config = cell(folder, "study=baseline", f"table={name}")
     tasks = samples or responses()
     tiny_options = {"task": TINY, "title": "Tiny", "problems": 4, "seed": 0}
@@ -146,7 +150,8 @@ def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None =
         write_json(at / "generation.json", {"n": len(its), "decoding": {"temperature": 0}})
         (at / "responses.jsonl").write_text("{}\n")
         write_score(at)
-        write_json(evaluation.record, {"schema": 3})
+        if all(each.score is not None for each in its):
+            record_evaluation(evaluation)
     return place
 
 
@@ -160,7 +165,8 @@ def write_score(folder: Path) -> float:
     """``score.json`` of the samples in a folder, the undecided ones left out."""
     samples = [each for each in read_samples(folder / "samples.parquet") if each.score is not None]
     score, rule = (100 * sum(getattr(s, name) for s in samples) / len(samples) for name in ("score", "rule_score"))
-    write_json(folder / "score.json", {"n": len(samples), "score": score, "rule_score": rule, "rules": RULES})
+    numbers = {"metric": "score", "correct": None, "n": len(samples), "score": score, "rule_score": rule}
+    write_json(folder / "score.json", numbers | {"rules": RULES})
     return score
 
 
