@@ -179,8 +179,7 @@ def split(panel: Panel, shown: Callable[[Panel], bool], varies: str, beside: Col
         if series.credit not in beside:
             rest = {key: value for key, value in series.method.items() if key != varies}
             settings.setdefault(canonical(rest), []).append(replace(series, number=0))
-    found = [replace(panel, series=(*base, *own)) for _, own in sorted(settings.items())]
-    found = [part for part in found if shown(part)]
+    found = [*filter(shown, (replace(panel, series=(*base, *own)) for _, own in sorted(settings.items())))]
     return found if len(found) < 2 else [replace(part, part=i) for i, part in enumerate(found, start=1)]
 
 

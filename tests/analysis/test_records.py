@@ -62,7 +62,7 @@ def test_a_seed_of_the_trainers_own_is_no_copy_of_the_cells(folder: Folder) -> N
     [
         (record("kawhi", 1040), "same cell"),
         (hashed(changed(record("kawhi", 1000), "config", "study", "tag", value="x")), "equal seeds"),
-        (record("kawhi", 1000, rollout=1, options={"temperature": 1.0}), "differ in kawhi.options, kawhi.options.temp"),
+        (record("kawhi", 1000, rollout=1, options={"unknown": 1.0}), "differ in kawhi.options, kawhi.options.unknown"),
     ],
 )
 def test_records_that_do_not_fit_together_are_both_named(

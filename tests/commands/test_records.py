@@ -42,7 +42,7 @@ def test_sound_records(folder, capsys):
 def test_a_broken_one_is_named(folder, capsys, monkeypatch):
     monkeypatch.setenv("KAWHI_RECORDS", str(folder))
     monkeypatch.setattr(checkout, "PUBLISHED", folder / "none")
-    broken = changed(split(record("kawhi_all", 1000))[1], "result", "score", value=147.0)
+    broken = changed(split(record("All vision tokens", 1000))[1], "result", "score", value=147.0)
     (folder / "broken.json").write_text(json.dumps(broken))
     assert main(["records", "check"]) == 1
     said = capsys.readouterr()
@@ -55,7 +55,7 @@ def test_published_ones_are_checked_beside_your_own(folder, capsys, monkeypatch)
     published.mkdir(parents=True)
     monkeypatch.setenv("KAWHI_RECORDS", str(folder))
     monkeypatch.setattr(checkout, "PUBLISHED", published)
-    for name, content in {"a": record("uniform", 900), "b": record("kawhi_all", 1000)}.items():
+    for name, content in {"a": record("uniform", 900), "b": record("All vision tokens", 1000)}.items():
         write(published, name, content)
     assert main(["records", "check"]) == 0
     assert capsys.readouterr().out.splitlines() == [

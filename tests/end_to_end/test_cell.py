@@ -82,6 +82,7 @@ def test_the_record_is_sound_and_says_what_made_it(finished):
     assert found.run.duration_s > 0
     assert found.run.peak_memory_gib > 1
     assert found.run.launches >= 4
+    assert found.run.attention == evaluation.run.attention == "sdpa"
     assert len(found.run.git.commit) == 40
 
 
@@ -111,7 +112,8 @@ def test_every_step_keeps_samples(finished):
 def test_an_image_is_analysed_once(finished):
     """32 prompts in two steps of 8: 16 images, or none where the engine selects."""
     maps = list((finished.run_directory() / "train" / "regions").rglob("*.npz"))
-    assert len(maps) == (16 if finished.record()["credit"]["name"] == "kawhi" else 0)
+    strategy = finished.record()["config"]["kawhi"]["regions"]["strategy"]
+    assert len(maps) == (16 if strategy == "sguf" else 0)
 
 
 def test_the_merged_checkpoint_is_a_hugging_face_model(finished):
