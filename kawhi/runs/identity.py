@@ -62,11 +62,12 @@ WITHOUT_EFFECT = (
     "model.query_heads",
     "credit.label",
     "algorithm.label",
+    "data.steps",
     "model.drawn",
     "data.drawn",
 )
 """Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
-a model has is a fact of its weights, and what is drawn is told by the provenance."""
+a model has is a fact of its weights, what is drawn is told by the provenance, and the cell has its own ``steps``."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 

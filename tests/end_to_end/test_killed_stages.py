@@ -42,6 +42,9 @@ def before(undisturbed, workspace):
             "record": ("record.json", "stages/record.json", "eval"),
             "evaluate": ("eval",),
         }
+        if stage == "evaluate":
+            (workspace.folder / "records").mkdir()
+            shutil.copy(undisturbed.folder / "records" / f"{original.name}.json", workspace.folder / "records")
         for each in ("status.json", "tensorboard", *undone[stage]):
             path = run_directory / each
             shutil.rmtree(path) if path.is_dir() else path.unlink()
