@@ -156,9 +156,7 @@ def test_of_a_cell_that_two_folders_have_the_first_one_s_record_counts(tmp_path:
         own / "b.json": evaluation("kawhi", 1200),
         published / "a.json": evaluation("kawhi", 1000),
         published / "c.json": evaluation("uniform", 900),
-        published / "b.json": training(
-            "All vision tokens"
-        ),  # its name is taken: pages are called after files
+        published / "b.json": training("All vision tokens"),  # its name is taken: pages are called after files
     }
     published.mkdir(parents=True)
     own.mkdir()
