@@ -128,6 +128,7 @@ KINDS = {
     "vllm.sampling_params.RequestOutputKind.FINAL_ONLY": object,
     "vllm.model_executor.models.registry._SUBPROCESS_COMMAND": list,
     "importlib.metadata.DistributionFinder": type,
+    "ray.actor.ActorClassID": type,
     "ray.dashboard.consts": types.ModuleType,
     "torchvision._meta_registrations": types.ModuleType,
     "verl.trainer.main_ppo.TaskRunnerV1": object,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.experiment import known_as
 from analysis.methods import ALGORITHMS
-from analysis.records import canonical, method_of, shared_setting
+from analysis.records import canonical, judge_of, method_of, shared_setting
 from analysis.table import differing
 from kawhi.records.contradictions import dotted
 from kawhi.records.schema import PROVENANCES, Record, TimingRecord, TrainingRecord
@@ -219,10 +219,10 @@ def _row(file: str, record: Trained, task: str) -> dict[str, Any]:
     if task and task not in getattr(record, "benchmarks", ()):
         return {}
     config, seeds = dotted(record.config), record.seeds
-    common = shared_setting(config, EVALUATION[:1] if task else EVALUATION)
+    common = shared_setting(config, ("benchmarks", "judge.") if task else EVALUATION)
     common.pop("evaluation.seed", None)  # said by seeds.sampling
     if task:
-        common["benchmark"] = _benchmark(record, task)
+        common |= {"benchmark": _benchmark(record, task), **judge_of(config, task)}
     return {
         "file": file,
         "record": record,
