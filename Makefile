@@ -3,35 +3,38 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3.11
+VENV ?= .venv
+PYTHON ?= $(shell for each in python3.11 python3.12; do $$each -c '' 2>/dev/null && echo $$each && break; done || true)
 PIP_ARGS ?=
 JOBS ?= 3
 ABLATION_ARGS ?= steps=2 benchmarks.0.problems=200
 PUBLISHED := results/published
-VENV := .venv
 RUN := $(VENV)/bin/python
-STAMP := $(VENV)/.installed
+# What an environment was installed from is what it stays; a new one is for GPUs where an NVIDIA driver answers.
+INSTALLED := $(shell ls $(VENV)/.installed-* 2>/dev/null || true)
+KIND := $(or $(INSTALLED:$(VENV)/.installed-%=%),$(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
-	@echo "  PYTHON=...    interpreter for the virtual environment (default python3.11)"
+	@echo "  PYTHON=...    interpreter for the virtual environment, 3.11 or 3.12 (default: the first of them that is here)"
+	@echo "  VENV=...      folder of the virtual environment (default .venv); each is for the CPU world or for GPUs"
 	@echo "  JOBS=...      test processes side by side (default 3; two of them train, and may need 8 GB of memory each)"
 	@echo "  ABLATION_ARGS=...  what every cell of make ablations gets (default: $(ABLATION_ARGS))"
 	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. --index-url URL"
 
-demo: setup ## set up, run the region-selection ablation in the CPU world, print its table
+demo: setup-cpu ## set up, run the region-selection ablation in the CPU world, print its table
 	@$(VENV)/bin/kawhi doctor
 	$(RUN) experiments/run.py -m ablation=region_selection
 	$(RUN) analysis/make_tables.py region_selection
 	@$(VENV)/bin/kawhi status region_selection
 
-ablations: setup ## every ablation on both tiny models, in short runs (ABLATION_ARGS), and their tables
+ablations: setup-cpu ## every ablation on both tiny models, in short runs (ABLATION_ARGS), and their tables
 	@code=0; for file in conf/ablation/*.yaml; do \
 		$(RUN) experiments/run.py -m ablation=$$(basename $$file .yaml) model=tiny_qwen2_5_vl,tiny_qwen3_vl $(ABLATION_ARGS) || code=$$?; \
 	done; $(RUN) analysis/make_tables.py; exit $$code
 
-methods: setup ## every credit method on every base algorithm, three steps each, and what they cost
+methods: setup-cpu ## every credit method on every base algorithm, three steps each, and what they cost
 	$(RUN) experiments/run.py -m experiment=methods
 	$(RUN) analysis/make_tables.py methods
 
@@ -48,10 +51,10 @@ check-paper: setup ## whether the published records are sound, and the tables be
 	$(VENV)/bin/kawhi records check $(PUBLISHED)/records
 	$(RUN) analysis/check_committed.py
 
-test: setup ## set up, then all tests, the real verl, vLLM and lmms-eval included
+test: setup-cpu ## set up, then all tests, the real verl, vLLM and lmms-eval included
 	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
 
-test-fast: setup ## set up, then the tests that start no trainer
+test-fast: setup-cpu ## set up, then the tests that start no trainer
 	$(RUN) -m pytest -m "not slow" -n auto --dist loadscope --no-loadscope-reorder -p tests.progress --durations 10
 
 lint: setup ## ruff (check and format), mypy and shellcheck, as .pre-commit-config.yaml lists them
@@ -60,7 +63,7 @@ lint: setup ## ruff (check and format), mypy and shellcheck, as .pre-commit-conf
 doctor: setup ## check this machine, with one thing to do per finding
 	@$(VENV)/bin/kawhi doctor
 
-benchmarks: setup ## speed and memory side by side in one run, into docs/performance.md; leave the machine alone
+benchmarks: setup-cpu ## speed and memory side by side in one run, into docs/performance.md; leave the machine alone
 	$(RUN) -m pytest benchmarks --results benchmarks/results/middle.json
 	@for family in qwen2_5_vl qwen3_vl; do \
 		$(RUN) benchmarks/gpu_overhead.py --family $$family --depth 2 --repeats 3 --update --json benchmarks/results/overhead-cpu-$$family.json; \
@@ -69,33 +72,41 @@ benchmarks: setup ## speed and memory side by side in one run, into docs/perform
 	$(RUN) benchmarks/judge_throughput.py --json benchmarks/results/judge.json
 	$(RUN) benchmarks/report.py
 
-checkpoints: setup ## make both tiny checkpoints again from nothing (15 minutes each on one core)
+checkpoints: setup-cpu ## make both tiny checkpoints again from nothing (15 minutes each on one core)
 	$(RUN) -m kawhi.tiny.warm_start qwen2_5_vl
 	$(RUN) -m kawhi.tiny.warm_start qwen3_vl
 
-pictures: setup ## draw the pictures of the README and of docs/ again
+pictures: setup-cpu ## draw the pictures of the README and of docs/ again
 	$(VENV)/bin/kawhi sheet docs/images/tiny_world.png
 	$(RUN) docs/images/make_overview.py
 	$(VENV)/bin/kawhi explain docs/images/chart.png "Find the sum of A and B." --out build/explain
 	cp build/explain/chart_explain.png docs/images/explain.png
 
-setup: $(STAMP) ## the virtual environment .venv from requirements/cpu.txt
+lock: setup ## requirements/gpu.txt again, from requirements/cpu.txt, gpu.in and gpu.overrides
+	$(RUN) requirements/lock.py
 
-$(STAMP): requirements/cpu.txt pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install python3.11 and python3.11-venv, or say PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: say PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install python3.11-venv" >&2; exit 1; }
-	@free=$$(df -Pk . | awk 'NR==2 {print $$4}'); [ "$$free" -gt 6000000 ] || { echo "the environment needs 6 GB of disk and $$((free / 1000000)) GB are free here" >&2; exit 1; }
-	@echo "installing $$(grep -c == requirements/cpu.txt) packages into $(VENV) (about 3 minutes)"
+check-lock: setup ## whether both locks can be installed with Python 3.11 and 3.12, of metadata alone
+	$(RUN) requirements/lock.py --check
+
+setup: setup-$(KIND) ## the virtual environment .venv: setup-gpu where there is an NVIDIA driver, else setup-cpu
+
+setup-cpu: $(VENV)/.installed-cpu ## the same from requirements/cpu.txt: the CPU world, on any machine
+
+setup-gpu: $(VENV)/.installed-gpu ## the same from requirements/gpu.txt: NVIDIA GPUs with a driver of 580 or newer
+
+$(VENV)/.installed-%: requirements/%.txt pyproject.toml
+	@[ -n "$(PYTHON)" ] && command -v $(PYTHON) >/dev/null || { echo "error: Python 3.11 or 3.12 is missing: install python3.11 and python3.11-venv, or say PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) requirements/machine.py $* $(VENV)
+	@echo "installing $$(grep -c == requirements/$*.txt) packages of requirements/$*.txt into $(VENV) (3 minutes and more)"
 	$(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) requirements/install.py $(PIP_ARGS)
+	@$(RUN) requirements/install.py $* $(PIP_ARGS)
 	@PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@echo "importing torch, torchvision and vllm"
 	@$(RUN) -m kawhi.wheels.importable
-	@touch $(STAMP)
+	@touch $@
 	@echo "set up: type source $(VENV)/bin/activate once in every new shell, then kawhi doctor, or any command of the README"
 
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor benchmarks checkpoints pictures setup clean
+.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor benchmarks checkpoints pictures lock check-lock setup setup-cpu setup-gpu clean

@@ -38,10 +38,14 @@ class TableError(Exception):
 
 def frame(records: Mapping[Path, Record]) -> pd.DataFrame:
     """What tables are made of, with the columns of :data:`FIELDS`; studies that no table shows have no row."""
-    rows = [_whole(record, file) | part for file, record in records.items() for part in _parts(record)]
-    for row in rows:
-        row["key"] = canonical(row["setting"])
-    return pd.DataFrame(rows, columns=[*FIELDS], dtype=object)
+    found: dict[Any, dict[str, Any]] = {}
+    for file, record in records.items():
+        # What the records of a training share that was evaluated in several ways is one row.
+        of = record.cell.hash if isinstance(record, TrainingRecord) else file
+        for part in _parts(record):
+            key = canonical(part["setting"])
+            found.setdefault((of, part["task"], key), _whole(record, file) | part | {"key": key})
+    return pd.DataFrame([*found.values()], columns=[*FIELDS], dtype=object)
 
 
 def columns(rows: pd.DataFrame, by: list[str], name: str) -> list[tuple[str, str, pd.DataFrame]]:
@@ -119,6 +123,15 @@ def shared_setting(config: Mapping[str, Any], apart: tuple[str, ...]) -> dict[st
     return {key: value for key, value in own.items() if key not in copies}
 
 
+def judge_of(config: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The judge of one benchmark, with its own prompts; nothing where exact rules decide."""
+    prompts = f"judge.prompts.{task}"
+    if prompts not in config:
+        return {}
+    others = [key for key in config if key.startswith("judge.prompts.") and key != prompts]
+    return {key: value for key, value in config.items() if key.startswith("judge.") and key not in others}
+
+
 def _whole(record: Any, file: Path) -> dict[str, Any]:
     """The fields that all rows of a record share."""
     credit, seeds = getattr(record, "credit", None), getattr(record, "seeds", None)
@@ -145,9 +158,10 @@ def _parts(record: Record) -> Iterator[dict[str, Any]]:
     config = dotted(record.config)
     nothing: dict[str, Any] = {"method": {}, "setting": {}}
     if isinstance(record, TrainingRecord):
-        shared, method = shared_setting(config, ("benchmarks",)), method_of(config)
+        shared, method = shared_setting(config, ("benchmarks", "judge.")), method_of(config)
         for task, result in record.benchmarks.items():
-            setting = shared | _benchmark(record.config, task) | {"benchmarks.problems": result.n}
+            own = _benchmark(record.config, task) | judge_of(config, task)
+            setting = shared | own | {"benchmarks.problems": result.n}
             yield {"task": task, "result": result, "method": method, "setting": setting}
     elif isinstance(record, BaselineRecord):
         yield from ({"task": task, "result": result} | nothing for task, result in record.benchmarks.items())

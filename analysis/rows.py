@@ -80,11 +80,15 @@ def rows_of(blocks: list[dict[str, Any]]) -> list[Row]:
     one_base = len({json.dumps(block.get("algorithm", "grpo")) for block in blocks}) == 1
     rows = []
     for block in blocks:
-        axes = [its if isinstance(its, list) else [its] for its in block.values()]
         varies = any(key.startswith("kawhi.") and not isinstance(value, list) for key, value in block.items())
-        cells = (dict(zip(block, values, strict=True)) for values in itertools.product(*axes))
-        rows += [_row(own, several, one_base=one_base, varies=varies) for own in cells]
+        rows += [_row(own, several, one_base=one_base, varies=varies) for own in _cells(block)]
     return rows
+
+
+def _cells(block: dict[str, Any]) -> list[dict[str, Any]]:
+    """The product of a block."""
+    axes = [its if isinstance(its, list) else [its] for its in block.values()]
+    return [dict(zip(block, values, strict=True)) for values in itertools.product(*axes)]
 
 
 def _row(own: dict[str, Any], several: list[str], *, one_base: bool, varies: bool) -> Row:

@@ -39,7 +39,7 @@ class Ablation:
 
     @property
     def caption(self) -> str:
-        return self.experiment.caption
+        return self.experiment.caption.removesuffix(".") + (", and what was run here." if self.paper else ".")
 
     @property
     def command(self) -> str:

@@ -1,10 +1,11 @@
-"""Installs cpu.txt into the Python that runs this, with a torch that can be imported on a machine without a GPU.
+"""Installs cpu.txt or gpu.txt into the Python that runs this, with the build of torch that this is for.
 
-.venv/bin/python requirements/install.py [arguments of pip install]
+.venv/bin/python requirements/install.py cpu|gpu [arguments of pip install]
 
 ``make setup`` calls it in an empty environment, so it needs the standard library and pip alone.  torch comes last,
-because an index may give its CUDA build under the same version, which without its libraries cannot be imported:
-pip, which is in cpu.txt itself, by then is one that learns what a wheel needs without downloading it.
+because an index may have its CPU build, its CUDA build or both under one version; without CUDA's libraries the latter
+cannot be imported.  pip, which is in the lock itself, by then is one that learns what a wheel needs without
+downloading it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-LOCK = Path(__file__).with_name("cpu.txt")
+LOCKS = {kind: Path(__file__).with_name(f"{kind}.txt") for kind in ("cpu", "gpu")}
 LOG = Path(sys.prefix) / "install.log"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """PyTorch's own index of CPU builds."""
@@ -32,13 +33,25 @@ class InstallError(Exception):
     """Why something could not be installed, in one sentence."""
 
 
-def main(given: list[str]) -> None:
+def main(kind: str, given: list[str]) -> None:
     """Everything but torch and torchvision as it is listed, then those two."""
-    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    lines = LOCKS[kind].read_text(encoding="utf-8").splitlines()
     locked = {line.split("==")[0]: line for line in lines if "==" in line and not line.startswith("#")}
     torch, torchvision = locked.pop("torch"), locked.pop("torchvision")
     pip("--no-deps", *given, *locked.values())
-    install_torch(torch, torchvision, given)
+    if kind == "gpu":
+        install_cuda_build(torch, torchvision, given)
+    else:
+        install_torch(torch, torchvision, given)
+
+
+def install_cuda_build(torch: str, torchvision: str, given: list[str]) -> None:
+    """Of the builds that an index has under one version, the one for CUDA, whose libraries are in the lock."""
+    torch, torchvision = (f"{each},!={each.split('==')[1]}+cpu" for each in (torch, torchvision))
+    if not needs_gpu_libraries(torch, given):
+        remedy = 'name one that has its build for CUDA 13, make setup-gpu PIP_ARGS="--index-url URL"'
+        raise InstallError(f"the package index has {torch.split(',')[0]} without CUDA: {remedy}")
+    pip("--no-deps", *given, torch, torchvision)
 
 
 def install_torch(torch: str, torchvision: str, given: list[str]) -> None:
@@ -72,7 +85,7 @@ def install_for_cuda(torch: str, given: list[str]) -> None:
     told = f"the package index has {torch} for CUDA only, and {CPU_INDEX} could not be used"
     print(f"{told}: installing it with its CUDA libraries (4 GB more), which works without a GPU, too", flush=True)
     try:
-        pip("--constraint", str(LOCK), *given, torch)
+        pip("--constraint", str(LOCKS["cpu"]), *given, torch)
     except InstallError as error:
         remedy = f'name an index that has {torch}+cpu, make setup PIP_ARGS="--extra-index-url URL"'
         raise InstallError(f"{told}; nor could its CUDA libraries be installed ({error}): {remedy}") from error
@@ -129,7 +142,7 @@ def _reason(said: list[str]) -> str:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        main(sys.argv[1], sys.argv[2:])
     except InstallError as problem:
         sys.exit(f"error: {problem} (what pip said is in {LOG})")
     except KeyboardInterrupt:

@@ -38,8 +38,10 @@ prepare() {
 }
 
 need_python() {
+  local kind=gpu
+  [ "$KAWHI_SCALE" != cpu ] || kind=cpu
   [ -x "$KAWHI_PYTHON" ] ||
-    fail "node $node has no $KAWHI_PYTHON: type make setup in $checkout, or set KAWHI_PYTHON in slurm/site.env"
+    fail "node $node has no $KAWHI_PYTHON: type make setup-$kind in $checkout, or set KAWHI_PYTHON in slurm/site.env"
 }
 
 # Sets WORDS: the words, and in front of them the site's scale if they name none.
@@ -72,13 +74,14 @@ in_job() {
     *",$SLURM_JOB_PARTITION,"*) ;;
     *) echo "warning: this job runs in the partition $SLURM_JOB_PARTITION and slurm/site.env names $SBATCH_PARTITION: source slurm/site.env before sbatch" >&2 ;;
   esac
-  [ -n "${KAWHI_SRUN_ARGS:-}" ] || need_python # else it is the container's, which is not open yet
+  [ -n "${KAWHI_SRUN_ARGS:-}${KAWHI_JOB_PYTHON:-}" ] || need_python # else it is the container's, which is not open yet
   export SRUN_CPUS_PER_TASK=${SLURM_CPUS_ON_NODE:-1} # srun does not hand these on by itself since Slurm 22.05
   eval "SRUN=(srun --open-mode=append ${KAWHI_SRUN_ARGS:-})" # with the container of the site, if it has one
+  eval "PYTHON=(${KAWHI_JOB_PYTHON:-\"\$KAWHI_PYTHON\"})"                # and its Python
 }
 
 # Becomes a Python program, which so gets Slurm's signals and gives the job its exit code.
 python_job() {
-  [ -z "${KAWHI_SRUN_ARGS:-}" ] || exec "${SRUN[@]}" --ntasks=1 "$KAWHI_PYTHON" "$@" # which hands on the signals
-  exec "$KAWHI_PYTHON" "$@"
+  [ -z "${KAWHI_SRUN_ARGS:-}" ] || exec "${SRUN[@]}" --ntasks=1 "${PYTHON[@]}" "$@" # which hands on the signals
+  exec "${PYTHON[@]}" "$@"
 }

@@ -57,7 +57,7 @@ trap 'rm -rf "$KAWHI_RAY_FOLDER" "$KAWHI_RAY_EXIT"' EXIT
 
 trap - USR2 # srun takes it from here
 "${SRUN[@]}" --nodes="${#nodes[@]}" --ntasks="${#nodes[@]}" --ntasks-per-node=1 --kill-on-bad-exit=0 --wait=60 \
-  "$KAWHI_PYTHON" -m kawhi.cluster.ray_node "$@" &
+  "${PYTHON[@]}" -m kawhi.cluster.ray_node "$@" &
 step=$!
 trap 'kill -TERM "$step" 2>/dev/null' TERM INT
 trap 'kill -USR2 "$step" 2>/dev/null' USR2

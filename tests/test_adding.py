@@ -77,7 +77,25 @@ def test_the_benchmark_is_asked_what_every_benchmark_is(repositories):
 
 def test_the_table_has_the_numbers_that_records_give(repositories):
     told = run(repositories["table"], "analysis/make_tables.py", "granularity_and_regions")
-    assert re.search(r"^\| GRPO \+ Token-level .* \d\d\.\d\d ", told, re.MULTILINE)
+    assert re.search(r"^\| Token-level .* \d\d\.\d\d ", told, re.MULTILINE)
+
+
+def test_a_row_is_one_line(repositories):
+    """That of the page, in the file of the page: it is planned, and has the numbers of whoever ran it."""
+    row = PAGES["table"].text.partition("## One row")[2].partition("```yaml\n")[2].partition("```")[0]
+    assert row.count("\n") == 1
+    file = repositories["table"] / FILES["table"][0]
+    before = file.read_text()
+    words = ("experiment=granularity_and_regions", "--short")
+    planned = run(repositories["table"], "-m", "kawhi", "plan", *words)
+    try:
+        file.write_text(before + row)
+        assert "Inverse selection" not in planned
+        assert re.search(r"^  7  .*Inverse selection", run(repositories["table"], "-m", "kawhi", "plan", *words), re.M)
+        told = run(repositories["table"], "analysis/make_tables.py", "granularity_and_regions")
+        assert re.search(r"^\| Inverse selection .* \d\d\.\d\d ", told, re.MULTILINE)
+    finally:
+        file.write_text(before)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ pytest.importorskip("verl", reason="the training extra is not installed")
 from verl.trainer.ppo.utils import need_reference_policy
 from verl.utils.config import validate_config
 
+from kawhi.base.attention_choice import chosen
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.stage import STAGES, trains
 from kawhi.runs.composing import compose_cells, labels
@@ -76,6 +77,8 @@ def check(asked) -> None:
     composed = in_verl(*lines)
     for block in (asked.verl, asked.verl_added):
         for key, value in leaves(resolve_package_paths(OmegaConf.to_container(block, resolve=True))):
+            if key.endswith("attn_implementation"):
+                value = chosen(value, asked.scale.device)
             assert OmegaConf.select(composed, key) == value, key
     validate_config(config=composed, use_reference_policy=need_reference_policy(composed), use_critic=False)
     if composed.algorithm.filter_groups.enable:

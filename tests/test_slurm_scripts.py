@@ -68,11 +68,26 @@ def test_an_array_is_refused(typed):
     assert done.stderr == "error: --array chooses no cells: say which by overrides, as in credit=kawhi\n"
 
 
+@pytest.mark.parametrize("image", ["apptainer exec --nv image.sif python", None])
+def test_a_job_s_python_may_be_a_container_s(typed, tmp_path, image):
+    """What works in its own job is started with it; what launches others is not."""
+    opens = tmp_path / "apptainer"
+    opens.write_text(f'#!/bin/sh\necho apptainer "$@" >>{tmp_path}/calls\n')
+    opens.chmod(0o755)
+    job = {"SLURM_JOB_ID": "1", "SLURM_JOB_PARTITION": "gpu", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    own = {"KAWHI_JOB_PYTHON": image} if image else {}
+    done, (call,) = typed("judge.sh", **own, **job)
+    assert done.returncode == 0, done.stderr
+    assert call.startswith(f"{image or ''} -m kawhi.cluster.judge_job scale=".strip())
+    assert typed("visionzip.sh", **own)[1][0].startswith("experiments/run.py")
+
+
 def test_a_python_that_is_missing_is_one_sentence(typed):
-    done, _ = typed("visionzip.sh", KAWHI_PYTHON="/nowhere/python")
-    assert done.returncode == 1
-    sentence = rf"error: node \S+ has no /nowhere/python: type make setup in {ROOT}, or set KAWHI_PYTHON in .*\n"
-    assert re.fullmatch(sentence, done.stderr)
+    for scale, kind in (("h200x8", "gpu"), ("cpu", "cpu")):
+        done, _ = typed("visionzip.sh", KAWHI_PYTHON="/nowhere/python", KAWHI_SCALE=scale)
+        assert done.returncode == 1
+        told = rf"type make setup-{kind} in {ROOT}, or set KAWHI_PYTHON in .*"
+        assert re.fullmatch(rf"error: node \S+ has no /nowhere/python: {told}\n", done.stderr)
 
 
 def test_the_heads_of_every_model_of_the_main_table():

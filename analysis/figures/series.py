@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.experiment import known_as
 from analysis.methods import ALGORITHMS
-from analysis.records import canonical, method_of, shared_setting
+from analysis.records import canonical, judge_of, method_of, shared_setting
 from analysis.table import differing
 from kawhi.records.contradictions import dotted
 from kawhi.records.schema import PROVENANCES, Record, TimingRecord, TrainingRecord
@@ -179,8 +179,7 @@ def split(panel: Panel, shown: Callable[[Panel], bool], varies: str, beside: Col
         if series.credit not in beside:
             rest = {key: value for key, value in series.method.items() if key != varies}
             settings.setdefault(canonical(rest), []).append(replace(series, number=0))
-    found = [replace(panel, series=(*base, *own)) for _, own in sorted(settings.items())]
-    found = [part for part in found if shown(part)]
+    found = [*filter(shown, (replace(panel, series=(*base, *own)) for _, own in sorted(settings.items())))]
     return found if len(found) < 2 else [replace(part, part=i) for i, part in enumerate(found, start=1)]
 
 
@@ -220,10 +219,10 @@ def _row(file: str, record: Trained, task: str) -> dict[str, Any]:
     if task and task not in getattr(record, "benchmarks", ()):
         return {}
     config, seeds = dotted(record.config), record.seeds
-    common = shared_setting(config, EVALUATION[:1] if task else EVALUATION)
+    common = shared_setting(config, ("benchmarks", "judge.") if task else EVALUATION)
     common.pop("evaluation.seed", None)  # said by seeds.sampling
     if task:
-        common["benchmark"] = _benchmark(record, task)
+        common |= {"benchmark": _benchmark(record, task), **judge_of(config, task)}
     return {
         "file": file,
         "record": record,

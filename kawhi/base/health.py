@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from kawhi.base.errors import CellError
 
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 KL = "rollout_corr/kl"
@@ -75,17 +78,26 @@ def first_error(log: str) -> str | None:
 
 
 def weights_changed(before: Path, after: Path) -> bool:
-    """Whether any tensor differs between two Hugging Face checkpoints, compared at bf16's precision."""
+    """Whether any tensor differs between two Hugging Face checkpoints, compared at bf16's precision.
+
+    Raises:
+        CellError: they have no tensor in common, so that nothing can be said.
+    """
     import torch
     from safetensors import safe_open
 
-    original: dict[str, torch.Tensor] = {}
-    for file in before.glob("*.safetensors"):
-        with safe_open(file, "pt") as tensors:
-            original |= {name: tensors.get_tensor(name) for name in tensors.keys()}
-    for file in after.glob("*.safetensors"):
-        with safe_open(file, "pt") as tensors:
-            for name in tensors.keys():
-                if name in original and not torch.equal(original[name].bfloat16(), tensors.get_tensor(name).bfloat16()):
-                    return True
-    return False
+    with ExitStack() as opened:
+        files = [
+            {
+                name: tensors
+                for file in folder.glob("*.safetensors")
+                for tensors in [opened.enter_context(safe_open(file, "pt"))]
+                for name in tensors.keys()
+            }
+            for folder in (before, after)
+        ]
+        shared = sorted(files[0].keys() & files[1].keys())
+        if not shared:
+            raise CellError(f"{after} and the untrained model in {before} have no tensor in common")
+        pairs = ([each[name].get_tensor(name).bfloat16() for each in files] for name in shared)
+        return any(not torch.equal(first, second) for first, second in pairs)

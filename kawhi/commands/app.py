@@ -10,7 +10,9 @@ import click
 
 from kawhi import __version__
 
-RUN = click.argument("run", type=Path, help="a run directory; `kawhi status` lists them")
+RUN = click.argument(
+    "run", type=Path, help="a run directory (`kawhi status` lists them), or one evaluation in its folder eval"
+)
 
 
 @click.group(help="The kawhi command.", context_settings={"help_option_names": ["-h", "--help"]})

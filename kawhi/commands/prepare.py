@@ -67,7 +67,7 @@ def prepare(
 ) -> None:
     import pyarrow
 
-    from kawhi.data import build, places
+    from kawhi.data import build, origins
     from kawhi.data.sources import source_class
 
     kind = source_class(name)
@@ -76,10 +76,10 @@ def prepare(
     out = out or _default_folder(name, limit)
     local = source != "hub" and not source.startswith(_URL)
     try:
-        reader = kind(places.locate(kind, source, revision)) if local else None
+        reader = kind(origins.locate(kind, source, revision)) if local else None
         request = build.Request(
             name=name,
-            source=f"files {places.fingerprint(reader.files)}" if reader else f"{kind.repository}@{revision}",
+            source=f"files {origins.fingerprint(reader.files)}" if reader else f"{kind.repository}@{revision}",
             selection=kind.selection(),
             model=model,
             max_prompt_length=max_prompt_length,
@@ -90,10 +90,10 @@ def prepare(
             print(f"nothing to do: {out} was prepared in the same way")
             _print(report, build.report_path(name, out))
             return
-        reader = reader or kind(places.locate(kind, source, revision))
+        reader = reader or kind(origins.locate(kind, source, revision))
         measure = _measure(model, source)
         with _progress() as tick:
-            report = build.build(reader, places.fingerprint(reader.files), request, out, measure, tick)
+            report = build.build(reader, origins.fingerprint(reader.files), request, out, measure, tick)
     except pyarrow.ArrowException as error:  # a parquet file that is none
         raise PrepareError(str(error)) from error
     _print(report, build.report_path(name, out))
@@ -109,7 +109,7 @@ def _default_folder(name: str, limit: int | None) -> Path:
 
 def _measure(model: str, source: str) -> PromptLength:
     from kawhi.base.checkout import resolve_package_paths
-    from kawhi.data import places
+    from kawhi.data import origins
     from kawhi.data.prompt_length import PromptLength
 
     folder = Path(resolve_package_paths(model)).expanduser()
@@ -117,7 +117,7 @@ def _measure(model: str, source: str) -> PromptLength:
         if model.startswith(("pkg://", "/", ".", "~")):
             raise PrepareError(f"there is no model folder {folder}; --model takes a folder or a name on the hub")
         endpoint = source if source.startswith(_URL) else None
-        folder = places.fetch(model, "model", _PROCESSOR_FILES, endpoint, "main")
+        folder = origins.fetch(model, "model", _PROCESSOR_FILES, endpoint, "main")
     try:
         return PromptLength.of(str(folder))
     except (OSError, ValueError) as error:

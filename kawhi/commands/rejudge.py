@@ -24,9 +24,10 @@ def rejudge(run: Path, judge: tuple[str, ...]) -> None:
     from kawhi.evaluation.responses_again import with_own_responses
     from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge
 
+    evaluations = with_own_responses(run)
     name, *settings = judge
     block = judge_config(configuration_folder(), name, settings)
-    done = rejudge(with_own_responses(run), block, judge_overrides(name, settings))
+    done = rejudge(evaluations, block, judge_overrides(name, settings))
     folders = ", ".join(str(each.path) for each in done.evaluations)
     if done.already:
         print(f"nothing to do: this judge's verdicts on these responses are in {folders}")

@@ -16,8 +16,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from kawhi.base.checkout import configuration_folder
 from kawhi.base.errors import CellError
-from kawhi.doctor.machine import NEEDS_SHM, Finding, print_findings
-from kawhi.doctor.node_findings import Needs, clocks, gpus, ray, same_versions, shared, space
+from kawhi.doctor import attempts
+from kawhi.doctor.machine import Finding, print_findings
+from kawhi.doctor.needs import Needs
+from kawhi.doctor.node_findings import attempted, clocks, gpus, ray, same_versions, shared, space
 from kawhi.doctor.nodes import Nodes, NoNodes
 from kawhi.doctor.probe import RAY_SECONDS
 from kawhi.queue import slurm, submission
@@ -146,7 +148,9 @@ def _on_the_nodes(needs: Needs, number: int, runs: Path, tell: Tell) -> Iterator
             found = [
                 gpus(facts, needs),
                 space(facts, "disk", "disk", needs.disk_gib, "free some there, or set KAWHI_RUNS to another disk"),
-                space(facts, "shm", "shared memory", NEEDS_SHM, "enlarge /dev/shm there: weights travel through it"),
+                space(
+                    facts, "shm", "shared memory", needs.shm_gib, "enlarge /dev/shm there: weights travel through it"
+                ),
                 same_versions(facts),
                 clocks(facts),
             ]
@@ -156,7 +160,12 @@ def _on_the_nodes(needs: Needs, number: int, runs: Path, tell: Tell) -> Iterator
             found.append(shared(facts, looks, [path.name for path in folder.iterdir()], folder.parent.parent))
             yield found[-1]
             if not all(finding.ok for finding in found):
-                return  # on such nodes Ray would fail for a reason that was told already
+                return  # on such nodes the rest would fail for a reason that was told already
+            tell(f"trying torch and what the scale needs beside it (at most {attempts.SECONDS} s)")
+            found = list(attempted(nodes.attempt(needs.attempts())))
+            yield from found
+            if not all(finding.ok for finding in found):
+                return
             tell(f"starting Ray on {number} nodes (at most {RAY_SECONDS} s)")
             yield from ray(nodes.ray(secrets.token_hex(32)), number)
     except NoNodes as error:

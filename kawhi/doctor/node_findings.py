@@ -3,57 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from kawhi.base.errors import CellError
-from kawhi.doctor.machine import GIB, Finding
+from kawhi.doctor.machine import Finding
+from kawhi.doctor.needs import GIB, Needs
 from kawhi.doctor.probe import PACKAGES, versions
 
 SKEW_SECONDS = 5  # our choice: file times and Ray's leases bear seconds, not minutes
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a scale asks of a node.
-
-    Attributes:
-        scale: its name.
-        gpus: per node; 0 where it needs none.
-        cpus, memory_gib: of a job; 0 GiB is all of the node's.
-        disk_gib: free under ``paths.runs``.
-    """
-
-    scale: str
-    gpus: int
-    cpus: int
-    memory_gib: int
-    disk_gib: float
-
-    @classmethod
-    def of(cls, conf: Path, scale: str) -> Needs:
-        """From ``conf/scale/NAME.yaml``.
-
-        Raises:
-            CellError: there is no such scale.
-        """
-        file = conf / "scale" / f"{scale}.yaml"
-        if not file.is_file():
-            known = ", ".join(sorted(found.stem for found in file.parent.glob("*.yaml")))
-            raise CellError(f"scale={scale} is not one of {known}")
-        found: Any = OmegaConf.load(file)
-        job, needs = found.scale.slurm, found.scale.needs
-        gpus = 0 if found.scale.device == "cpu" else found.verl.trainer.n_gpus_per_node
-        return cls(scale, gpus, job.cpus, job.memory_gib, needs.disk_gib)
-
-    def options(self) -> list[str]:
-        """For sbatch and srun."""
-        memory = f"{self.memory_gib}G" if self.memory_gib else "0"
-        gpus = [f"--gpus-per-node={self.gpus}"] if self.gpus else []
-        return [f"--cpus-per-task={self.cpus}", f"--mem={memory}", *gpus]
 
 
 def gpus(facts: list[dict[str, Any]], needs: Needs) -> Finding:
@@ -124,6 +81,22 @@ def _unshared(facts: list[dict[str, Any]], looks: list[dict[str, Any]], here: li
     for look in looks:
         if unseen := sorted(wrote.keys() - set(look["seen"])):
             yield f"{look['node']} does not see what {', '.join(wrote[i] for i in unseen)} writes"
+
+
+def attempted(answers: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Whether each node could do what the scale does first.  What one did not come to has another attempt's fault."""
+    names = {each["name"]: None for answer in answers for each in answer["found"]}
+    for name in names:
+        yield _of_all(name, {a["node"]: each for a in answers for each in a["found"] if each["name"] == name})
+
+
+def _of_all(name: str, results: dict[str, dict[str, Any]]) -> Finding:
+    """One finding of what the nodes say of one attempt."""
+    seen = {result["seen"] for result in results.values()}
+    told = "; ".join(f"{node}: {result['seen']}" for node, result in results.items())
+    bad = {node: result["remedy"] for node, result in results.items() if not result["ok"]}
+    remedy = f"on {', '.join(bad)}: {next(iter(bad.values()), '')}"
+    return Finding(name, not bad, f"{seen.pop()}, on each" if len(seen) == 1 else told, remedy)
 
 
 def ray(answer: dict[str, Any], number: int) -> Iterator[Finding]:

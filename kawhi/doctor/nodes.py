@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.base.errors import CellError
+from kawhi.doctor import attempts
 from kawhi.doctor.probe import MARK, RAY_SECONDS
 
 _WAIT_SECONDS = 60
@@ -45,9 +46,11 @@ class Nodes:
 
     def __init__(self, number: int, options: list[str], folder: Path, name: str):
         self.number, self.folder = number, folder
-        python = os.environ.get("KAWHI_PYTHON") or sys.executable
+        python = shlex.split(os.environ.get("KAWHI_JOB_PYTHON", "")) or [
+            os.environ.get("KAWHI_PYTHON") or sys.executable
+        ]
         probe = (Path(__file__).parent / "probe.py").read_text()
-        command = [python, "-c", probe, str(folder), str(number), name]
+        command = [*python, "-c", probe, str(folder), str(number), name]
         if setup := os.environ.get("KAWHI_SETUP"):
             command = ["bash", "-c", f'{setup}\nexec "$@"', "bash", *command]
         where = ["--nodes", str(number), "--ntasks", str(number), "--ntasks-per-node=1", *options]
@@ -102,6 +105,11 @@ class Nodes:
         self._order(do="look")
         return self._answers("look", self.number, _LOOK_SECONDS)
 
+    def attempt(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """What came of ``attempts.py`` on each node."""
+        self._order(do="attempt", source=attempts.source(), asked=asked)
+        return self._answers("attempt", self.number, attempts.SECONDS + 30)
+
     def ray(self, token: str) -> dict[str, Any]:
         """Starts Ray on all nodes, runs a task on each, ends it; ``left`` are processes that did not end, by node."""
         self._order(do="ray", token=token)
@@ -154,7 +162,8 @@ class Nodes:
         last = next(
             (line for line in reversed(said) if not line.startswith("srun: ")), said[-1] if said else "no message"
         )
-        remedy = "see KAWHI_PYTHON and KAWHI_SETUP in slurm/site.env: the nodes must be able to start that Python"
+        names = "KAWHI_PYTHON, KAWHI_JOB_PYTHON and KAWHI_SETUP"
+        remedy = f"see {names} in slurm/site.env: the nodes must be able to start that Python"
         return NoNodes(f"srun ended with exit code {code}: {last}", remedy)
 
     def _read(self) -> None:

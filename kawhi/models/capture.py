@@ -1,4 +1,4 @@
-"""What hooks keep of one forward pass."""
+"""What hooks keep of one forward pass, and where in a wrapped model they sit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from functools import partial
 from typing import Any
 
 from torch import nn
+
+
+def unwrapped(model: Any) -> Any:
+    """transformers' own model, inside what a trainer puts around it: a parallel ``module``, PEFT's adapters."""
+    inner = getattr(model, "module", model)
+    return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
 
 
 class Capture:

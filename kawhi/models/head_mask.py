@@ -9,6 +9,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from kawhi.models.capture import unwrapped
+
 
 @contextmanager
 def masked_heads(model: PreTrainedModel | nn.Module, heads: Sequence[int]) -> Iterator[None]:
@@ -17,7 +19,7 @@ def masked_heads(model: PreTrainedModel | nn.Module, heads: Sequence[int]) -> It
     Raises:
         ValueError: a head that the model does not have.
     """
-    language_model: Any = getattr(model, "module", model).model.language_model  # type: ignore[union-attr]
+    language_model: Any = unwrapped(model).model.language_model
     total = language_model.config.num_attention_heads
     if any(not 0 <= head < total for head in heads):
         raise ValueError(f"heads {list(heads)} are not a choice out of {total} query heads")

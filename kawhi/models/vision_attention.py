@@ -6,15 +6,13 @@ blocks attend within windows, and attention received inside a window cannot rank
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
 from transformers.vision_utils import get_vision_window_index
 
-from kawhi.models.capture import Capture
+from kawhi.models.capture import Capture, unwrapped
 
 _ELEMENTS_AT_ONCE = 1 << 24  # of the attention matrix, of which only column means are kept
 
@@ -27,8 +25,7 @@ class VisionAttentionCapture(Capture):
 
     def __init__(self, model: PreTrainedModel | nn.Module):
         super().__init__()
-        wrapped: Any = getattr(model, "module", model)
-        self._visual = wrapped.model.visual
+        self._visual = unwrapped(model).model.visual
         spanning = getattr(self._visual, "fullatt_block_indexes", range(len(self._visual.blocks)))
         self._attention = self._visual.blocks[max(spanning)].attn
         self._visual.register_forward_pre_hook(self._see_grid, with_kwargs=True)

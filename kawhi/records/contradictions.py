@@ -11,7 +11,8 @@ from kawhi.records.schema import MAXIMUM, EvaluationRecord, Record
 
 def contradictions(record: Record) -> list[str]:
     """Sentences without a full stop; empty when the record agrees with itself."""
-    return [*_identity(record), *_said_twice(record), *_scores(record), *_curves(record), *_study(record)]
+    kinds = (_identity, _incomplete, _said_twice, _scores, _curves, _study)
+    return [sentence for kind in kinds for sentence in kind(record)]
 
 
 def dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -25,6 +26,15 @@ def dotted(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _identity(record: Record) -> Iterator[str]:
     if (found := config_hash(record.config)) != record.cell.hash:
         yield f"cell.hash is {record.cell.hash} but its config has the hash {found}: one of them was changed"
+
+
+def _incomplete(record: Record) -> Iterator[str]:
+    if not isinstance(record, EvaluationRecord):
+        return
+    needed = {"of.study", "of.hash", "model.name", "scale.name", "benchmark.task", "evaluation.seed"}
+    needed |= {"judge.prompts"} if "judge" in record.config else set()
+    if lacks := sorted(needed - dotted(record.config).keys()):
+        yield f"its config lacks {', '.join(lacks)}"
 
 
 def _said_twice(record: Record) -> Iterator[str]:

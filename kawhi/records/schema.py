@@ -211,6 +211,7 @@ class Run(Part):
         gpu_hours: of all stages together; ``null`` where there is no GPU.
         peak_memory_gib: the most that all processes of a stage held at once.
         peak_device_memory_gib: as torch reserved it on one device.
+        attention: by which transformers ran the model, as it calls it; vLLM chooses its own.
         launches: of stages; more than there are stages where something was stopped and went on.
         step_seconds: of every step, the first included, which pays for start-up.
         timing_s: verl's and our timers, mean seconds per step without the first.
@@ -224,6 +225,7 @@ class Run(Part):
     peak_memory_gib: float | None = None
     peak_device_memory_gib: float | None = None
     hardware: str = ""
+    attention: str | None = None
     versions: dict[str, str] = {}
     git: Git = Git()
     launches: int | None = None

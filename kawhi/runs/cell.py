@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from kawhi import fork_server
 from kawhi.base import resources
+from kawhi.base.attention_choice import chosen
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
@@ -117,8 +118,9 @@ def _run_evaluation(
         raise Stopped(f"before {stage}")
     status.set(stage)
     if stage == "evaluate":
+        note = launch_note(stage) | _attention(cell, stage)
         for each in evaluations:
-            each.add_launch(launch_note(stage))
+            each.add_launch(note)
     names = [each.path.name for each in evaluations]
     return run_module(cell, place.run, stage=stage, module=_MODULES[stage], words=names)
 
@@ -133,9 +135,18 @@ def _run_stage(stage: str, cell: DictConfig, run_directory: RunDirectory, status
     if run_directory.stop_request.exists():
         raise Stopped(f"before {stage}")
     status.set(stage)
-    run_directory.add_launch(launch_note(stage))
+    run_directory.add_launch(launch_note(stage) | _attention(cell, stage))
     if stage == "train":
         done = train(cell, run_directory, status)
     else:
         done = run_module(cell, run_directory, stage=stage, module=_MODULES[stage])
     write_json(run_directory.stage(stage), {"seconds": round(done.seconds, 3), "memory_gib": done.memory_gib or None})
+
+
+def _attention(cell: DictConfig, stage: str) -> dict[str, str]:
+    """Which attention a stage's model is run with, where that is ours to choose; says so."""
+    if stage != "train" and not (stage == "evaluate" and cell.evaluation.backend == "hugging_face"):
+        return {}
+    attention = chosen(cell.scale.attention, cell.scale.device)
+    print(f"{stage}: attention {attention}", flush=True)
+    return {"attention": attention}

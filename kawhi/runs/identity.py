@@ -7,6 +7,7 @@ decoding and the judge.  Names of files and modules of our own code are no part 
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,12 @@ WITHOUT_EFFECT = (
     "model.query_heads",
     "credit.label",
     "algorithm.label",
+    "data.steps",
     "model.drawn",
     "data.drawn",
 )
 """Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
-a model has is a fact of its weights, and what is drawn is told by the provenance."""
+a model has is a fact of its weights, what is drawn is told by the provenance, and the cell has its own ``steps``."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
@@ -203,14 +205,22 @@ def cell_name(cell: DictConfig) -> str:
     """Readable name; the hash beside it is what distinguishes cells."""
     if cell.study.name == "grounding":
         study = f"{cell.study.name}-{cell.study.image}"
-        return "_".join((cell.model.name, study, cell.credit.name, cell.data.name, f"s{cell.study.seed}"))
+        return "_".join((cell.model.name, study, _credit(cell), cell.data.name, f"s{cell.study.seed}"))
     if cell.study.name == "baseline":
         return f"{cell.model.name}_baseline"
     seeds = f"s{cell.seeds.data}-{cell.seeds.rollout}"
     more = [cell.algorithm.recipe] if cell.algorithm.recipe else []
     more += ["paper-equations"] if cell.algorithm.equations == "paper" else []
+    rank = cell.verl.actor_rollout_ref.model.get("lora_rank")
+    more += [f"lora{rank}"] if rank else []
     more += [] if cell.study.name == "training" else [cell.study.name]
-    return "_".join((cell.model.name, cell.algorithm.name, cell.credit.name, cell.data.name, seeds, *more))
+    return "_".join((cell.model.name, cell.algorithm.name, _credit(cell), cell.data.name, seeds, *more))
+
+
+def _credit(cell: DictConfig) -> str:
+    """The credit method, with what a table's row calls its options: ``kawhi-skip-ratio-0.1``."""
+    label = re.sub(r"[^a-z0-9.]+", "-", cell.credit.label.removeprefix(cell.algorithm.label).lower()).strip("-")
+    return cell.credit.name if label in ("", cell.credit.name.replace("_", "-")) else f"{cell.credit.name}-{label}"
 
 
 def no_data_file(path: Path, data: str) -> CellError:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
-from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.health import weights_changed
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import stage_main
+from kawhi.runs.identity import local_model
+
+_A, _B, _BASE = ".lora_A.default.weight", ".lora_B.default.weight", ".base_layer"
+"""Where PEFT keeps a linear layer's adapter, and the layer itself."""
 
 
 def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
@@ -31,29 +36,77 @@ def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
     temporary = run_directory.merged.with_name(f".merged.{os.getpid()}")
     for left in run_directory.merged.parent.glob(".merged.*"):
         shutil.rmtree(left)
+    _merger(run_directory.checkpoints / f"global_step_{step}" / "actor", temporary).merge_and_save()
+    if not weights_changed(_original(cell.model.path), temporary):
+        raise CellError("training left every weight as it was: look at actor/grad_norm and actor/lr in the metrics")
+    write_json(run_directory.merge_report, {"step": step, "weights_changed": True})
+    shutil.rmtree(run_directory.merged, ignore_errors=True)
+    os.replace(temporary, run_directory.merged)
 
+
+def _merger(actor: Path, target: Path) -> Any:
+    """verl's merger, but for LoRA: verl saves the untrained weights, with the adapters in a folder beside them."""
     from verl.model_merger.base_model_merger import ModelMergerConfig
     from verl.model_merger.fsdp_model_merger import FSDPModelMerger
 
-    actor = run_directory.checkpoints / f"global_step_{step}" / "actor"
-    merger = FSDPModelMerger(
+    class Merger(FSDPModelMerger):
+        def save_lora_adapter(self, state_dict: dict[str, Any]) -> None:
+            add_adapters(state_dict, actor / "lora_train_meta.json")
+
+    return Merger(
         ModelMergerConfig(
             operation="merge",
             backend="fsdp",
             local_dir=str(actor),
-            target_dir=str(temporary),
+            target_dir=str(target),
             hf_model_config_path=str(actor / "huggingface"),
         )
     )
-    merger.merge_and_save()
-    before = Path(resolve_package_paths(cell.model.path))
-    # A hub model's original is not at hand here; its run relies on the gradient norms.
-    changed = weights_changed(before, temporary) if before.is_dir() else None
-    if changed is False:
-        raise CellError("training left every weight as it was: look at actor/grad_norm and actor/lr in the metrics")
-    write_json(run_directory.merge_report, {"step": step, "weights_changed": changed})
-    shutil.rmtree(run_directory.merged, ignore_errors=True)
-    os.replace(temporary, run_directory.merged)
+
+
+def add_adapters(state: dict[str, Any], trained: Path) -> None:
+    """Puts a model's trained tensors in the place of PEFT's, under their own names; nothing happens without adapters.
+
+    Args:
+        state: tensors by name; changed in place.
+        trained: where verl wrote ``r`` and ``lora_alpha``, by which the adapters' output is scaled.
+
+    Raises:
+        CellError: adapters that nothing says the scale of, or that belong to no layer.
+    """
+    layers = [name.removesuffix(_A) for name in state if name.endswith(_A)]
+    if not layers:
+        return
+    if not trained.is_file():
+        raise CellError(f"the checkpoint has adapters and no {trained.name}, without which their scale is not known")
+    said = json.loads(trained.read_text())
+    for layer in layers:
+        weight = f"{layer}{_BASE}.weight"
+        delta = state.pop(f"{layer}{_B}").float() @ state.pop(f"{layer}{_A}").float()
+        state[weight] = (state[weight].float() + said["lora_alpha"] / said["r"] * delta).to(state[weight].dtype)
+    if left := [name for name in state if "lora_" in name]:
+        raise CellError(f"the checkpoint has adapters that cannot be added to a linear layer: {left[0]}")
+    for name in list(state):
+        state[name.removeprefix("base_model.model.").replace(_BASE, "")] = state.pop(name)
+
+
+def _original(model: str) -> Path:
+    """The folder of the untrained weights: a hub model's is in the cache of the machine that trained it.
+
+    Raises:
+        CellError: a hub model that is neither in the cache nor can be fetched.
+    """
+    if folder := local_model(model):
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=["*.safetensors"]))
+    except (OSError, ValueError) as error:
+        raise CellError(
+            f"the untrained {model} is not in Hugging Face's cache, so nobody can see what training changed: "
+            f"`hf download {model}` puts it there"
+        ) from error
 
 
 if __name__ == "__main__":

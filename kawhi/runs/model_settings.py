@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from kawhi.base.attention_choice import chosen
 from kawhi.base.errors import CellError
 from kawhi.runs.identity import local_model
 
@@ -28,6 +29,26 @@ def validate_model(cell: DictConfig) -> None:
     size = cell.verl.data.get("image_patch_size")
     if size is not None and size != PATCH[family]:
         raise CellError(f"verl.data.image_patch_size={size} must be {PATCH[family]}, the patch of {family}")
+
+
+def validate_attention(cell: DictConfig) -> None:
+    """Raises:
+    CellError: an attention that nobody knows, or that is not installed here.
+    """
+    chosen(cell.scale.attention, cell.scale.device)
+    chosen(cell.evaluation.attention, cell.scale.device, cell.evaluation.dtype)
+
+
+def validate_lora(cell: DictConfig) -> None:
+    """Raises:
+    CellError: adapters in the vision encoder, which vLLM would leave out.
+    """
+    model = cell.verl.actor_rollout_ref.model
+    if model.get("lora_rank") and not model.get("exclude_modules"):
+        raise CellError(
+            f"verl.actor_rollout_ref.model.lora_rank={model.lora_rank} needs exclude_modules for the vision encoder: "
+            "choose lora=r64, and another rank beside it"
+        )
 
 
 def validate_heads(cell: DictConfig, heads: Sequence[Any] | None) -> None:

@@ -127,6 +127,7 @@ def _launched(run_directory: RunDirectory) -> dict[str, Any]:
         "started": times[0],
         "ended": times[-1],  # when the last stage, this one, began
         "hardware": last["hardware"],
+        "attention": next((note["attention"] for note in reversed(worked) if "attention" in note), None),
         "versions": last["versions"],
         "git": _git([note["git"] for note in worked]),
         "launches": len(launches) or None,

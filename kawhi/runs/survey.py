@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import STAGES
+from kawhi.base.stage import EVALUATION, STAGES
 from kawhi.queue import submission
 from kawhi.queue.cells import Cluster, how_it_ended, read_json
 from kawhi.queue.slurm import Accounted, Task
@@ -22,7 +22,7 @@ from kawhi.queue.slurm import Accounted, Task
 STATES = ("running", "queued", "failed", "lost", "stopped", "trained", "waiting", "done")
 """What a cell can be, the most urgent first."""
 
-ACTIVE = frozenset(stage for stages in STAGES.values() for stage in stages)
+ACTIVE = frozenset(stage for stages in (*STAGES.values(), EVALUATION) for stage in stages)
 
 
 @dataclass(frozen=True)

@@ -75,19 +75,19 @@ def jobs(
         TableError: nothing is left.
     """
     values = {override.get_key_element(): _values(override) for override in given}
-    told = {key: [block.get(key, _ABSENT) for block in blocks] for key in values}
-    set_ = {key: values[key] for key, its in told.items() if _once(its)}
-    table = [{key: _listed(entry, parts.get(key, {})) for key, entry in block.items()} | set_ for block in blocks]
-    selected = {key for block in table for key in block} & values.keys() - set_.keys()
-    rows = [row for block in table if selected <= block.keys() for row in _product(block, values)]
+    fixed = {key: its for key, its in values.items() if _once(key, blocks)}
+    table = [_listed(block, parts) | fixed for block in blocks]
+    selected = set().union(*table) & values.keys() - fixed.keys()
+    own = (_product(block, values) for block in table if selected <= block.keys())
+    rows = [*dict.fromkeys(itertools.chain(*own))]
     if not rows:
         raise TableError(_no_cell({key: values[key] for key in sorted(selected)}, table))
-    return [list(row) for row in dict.fromkeys(rows)]
+    return [*map(list, rows)]
 
 
-def _once(entries: Sequence[Any]) -> bool:
-    """Whether all blocks have one and the same value."""
-    (first, *others) = entries
+def _once(key: str, blocks: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all blocks have one and the same value of a key."""
+    first, *others = (block.get(key, _ABSENT) for block in blocks)
     return first is not _ABSENT and not isinstance(first, list) and all(other == first for other in others)
 
 
@@ -110,10 +110,14 @@ def _values(override: Override) -> list[str]:
     return [override.get_value_element_as_str()]
 
 
-def _listed(entry: Any, parts: Mapping[str, str]) -> list[str]:
-    """The values of an entry as Hydra reads them, a part as the file that it is at this scale."""
-    several = entry if isinstance(entry, list) else [entry]
-    return [to_override(parts.get(value, value) if isinstance(value, str) else value) for value in several]
+def _listed(block: Mapping[str, Any], parts: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    """A block's values as Hydra reads them, a part as the file that it is at this scale."""
+    several = {key: entry if isinstance(entry, list) else [entry] for key, entry in block.items()}
+    return {key: [to_override(_at_scale(each, parts.get(key, {}))) for each in its] for key, its in several.items()}
+
+
+def _at_scale(value: Any, parts: Mapping[str, str]) -> Any:
+    return parts.get(value, value) if isinstance(value, str) else value
 
 
 def _no_cell(asked: Mapping[str, list[str]], table: Sequence[Mapping[str, list[str]]]) -> str:

@@ -14,7 +14,7 @@ from kawhi.base.stage import evaluates, trains
 from kawhi.runs.credit_settings import validate_credit, validate_grounding
 from kawhi.runs.evaluation_settings import validate_benchmarks, validate_evaluation
 from kawhi.runs.loggers import validate_logger
-from kawhi.runs.model_settings import validate_model
+from kawhi.runs.model_settings import validate_attention, validate_lora, validate_model
 from kawhi.runs.provenance import validate_drawn
 from kawhi.runs.ranges import validate_ranges
 from kawhi.runs.training_settings import (
@@ -35,6 +35,7 @@ OF_TRAINING: tuple[Check, ...] = (
     validate_keys,
     validate_ranges,
     validate_model,
+    validate_lora,
     validate_algorithm,
     validate_batches,
     validate_lengths,
@@ -46,7 +47,7 @@ OF_TRAINING: tuple[Check, ...] = (
 )
 OF_EVALUATION: tuple[Check, ...] = (validate_ranges, validate_model, validate_benchmarks, validate_evaluation)
 OF_GROUNDING: tuple[Check, ...] = (validate_ranges, validate_model, validate_grounding, validate_credit)
-OF_ALL: tuple[Check, ...] = (validate_drawn, validate_logger)
+OF_ALL: tuple[Check, ...] = (validate_drawn, validate_logger, validate_attention)
 
 
 def validate(cell: DictConfig) -> None:

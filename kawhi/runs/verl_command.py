@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi import fork_server
+from kawhi.base.attention_choice import chosen
 from kawhi.base.checkout import resolve_package_paths
 
 _LOOPS = "kawhi.verl_plugin.lost_responses.NotingManager"
@@ -25,10 +26,12 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
     """verl's Hydra overrides for a cell.
 
     Keys under ``verl`` exist in verl's configuration (an unknown one makes verl stop); keys under ``verl_added`` and
-    the ``kawhi`` block are added to it.
+    the ``kawhi`` block are added to it.  Which attention is meant is said here, on the machine that runs the command.
     """
     known = resolve_package_paths(OmegaConf.to_container(cell.verl, resolve=True))
     new = resolve_package_paths(OmegaConf.to_container(cell.verl_added, resolve=True))
+    model = new["actor_rollout_ref"]["model"]["override_config"]
+    model["attn_implementation"] = chosen(model["attn_implementation"], cell.scale.device)
     kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
     given = {
         "data": {

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import HEAVY_HEAD, Box
 from rich.console import Console
@@ -18,7 +18,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from kawhi.runs.hints import where_to_look
-from kawhi.runs.places import Place
+
+if TYPE_CHECKING:  # `kawhi status` is typed often and needs neither benchmarks nor pictures
+    from kawhi.runs.places import Place
 
 TABLE_SECONDS = 30
 """Between two tables in a pipe, in the first ten minutes of a sweep; later a twentieth of what it has taken so far."""

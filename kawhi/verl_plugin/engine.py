@@ -6,7 +6,6 @@ Selected by ``VERL_ENGINE_VENDOR=kawhi``; imported by :mod:`kawhi.verl_plugin.wo
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from kawhi.credit.alignment import AlignmentOptions, packed_alignment
 from kawhi.models.attention_capture import AttentionCapture
+from kawhi.models.capture import unwrapped
 from kawhi.models.vision_attention import VisionAttentionCapture
 from kawhi.regions.selectors import select_attended
 from kawhi.verl_plugin.engine_signals import blacken_images, nucleus_of_responses, request, response_rows
@@ -86,8 +86,7 @@ class KawhiEngine(FSDPEngineWithLMHead):
 
     @property
     def _image_token(self) -> int:
-        model: Any = getattr(self.module, "module", self.module)
-        return model.config.image_token_id
+        return unwrapped(self.module).config.image_token_id
 
 
 def _now() -> float:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import verl.models.transformers.qwen2_vl as qwen2_vl
 import verl.utils.tensordict_utils as tu
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLAttention
+
+from kawhi.base.attention_choice import FLASH_2
 
 STOCK_POSITION_IDS = tu.maybe_fix_3d_position_ids
 STOCK_INPUT_EMBEDS = qwen2_vl._get_input_embeds
+STOCK_ATTENTION = qwen2_vl.qwen2_vl_attn_forward
+OWN_ATTENTION = Qwen2_5_VLAttention.forward
+"""transformers' own, which verl replaces where batches are packed."""
 
 
 def split_position_ids(data) -> None:
@@ -46,6 +54,26 @@ def text_only_input_embeds(model, input_ids, attention_mask=None, pixel_values=N
     return embeds + 0.0 * features.mean(), attention_mask
 
 
+def packed_attention(self: Any, *args: Any, **kwargs: Any):
+    """Replacement of ``qwen2_vl_attn_forward``, which verl puts in the place of Qwen2.5-VL's attention.
+
+    verl's is hard-wired to the package flash-attn 2, whatever ``attn_implementation`` says.  With any other attention
+    transformers' own is right: it finds the sequences' borders in the text positions that verl passes on.  (verl 0.9.1,
+    ``tests/verl_plugin/test_fixes.py``)
+
+    Raises:
+        ValueError: another attention with sequences that GPUs share, which transformers knows nothing of.
+    """
+    attention = self.config._attn_implementation
+    if attention == FLASH_2:
+        return STOCK_ATTENTION(self, *args, **kwargs)
+    if qwen2_vl.get_ulysses_sequence_parallel_world_size() > 1:
+        raise ValueError(
+            f"GPUs share a sequence under {FLASH_2} alone, not {attention}: ulysses_sequence_parallel_size=1"
+        )
+    return OWN_ATTENTION(self, *args, **kwargs)
+
+
 def apply() -> None:
     """Installs the corrections; needs the worker modules to be importable, so call it in the actor's process only."""
     import verl.workers.engine.base as engine_base
@@ -54,3 +82,4 @@ def apply() -> None:
     for module in (tu, engine_base, engine_workers):
         module.maybe_fix_3d_position_ids = split_position_ids
     qwen2_vl._get_input_embeds = text_only_input_embeds
+    qwen2_vl.qwen2_vl_attn_forward = packed_attention

@@ -7,10 +7,13 @@ import itertools
 import json
 import random
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from analysis.experiment import swept
 from analysis.make_tables import main
+from analysis.rows import Row
 from analysis.training_tables import ablations
 from kawhi.records.hashing import config_hash
 from tests.split import split
@@ -39,7 +42,8 @@ def record(
 ) -> dict[str, Any]:
     """A training record; ``options`` are the credit method's, ``changes`` replaces top-level keys.
 
-    ``verdicts`` is one digit per item; without it the record has none.
+    ``credit`` is what the tables know a method by: its name, or the label of a row that changes it.  ``verdicts`` is
+    one digit per item; without it the record has none.
     """
     content = {
         "schema": 3,
@@ -48,7 +52,7 @@ def record(
         "provenance": "tiny",
         "model": FAMILIES[family],
         "algorithm": "grpo",
-        "credit": {"name": credit, "label": credit},
+        "credit": {"name": rows()[credit].credit if credit in rows() else credit, "label": credit},
         "data": "tiny",
         "seeds": {"data": 1, "rollout": rollout, "regions": 0},
         "steps": 20,
@@ -56,7 +60,20 @@ def record(
         **{key: {} for key in ("training", "health", "run")},
         **changes,
     }
-    return hashed({"config": _config(content, learning_rate, options or {}), **content})
+    config = _config(content, learning_rate, options or {})
+    for key, value in (rows()[credit].options if credit in rows() else {}).items():
+        tree = config
+        *blocks, last = key.split(".")
+        for block in blocks:
+            tree = tree.setdefault(block, {})
+        tree[last] = value
+    return hashed({"config": config, **content})
+
+
+@cache
+def rows() -> dict[str, Row]:
+    """The ablations' rows that change a credit method, by what the tables know them by."""
+    return {row.known_by: row for table in swept().values() for row in table.rows if row.varies}
 
 
 def accuracy(title: str, n: int, correct: int, verdicts: str | None = None) -> dict[str, Any]:
@@ -90,8 +107,12 @@ def _config(content: dict[str, Any], learning_rate: float, options: dict[str, An
         "credit": {"name": content["credit"]["name"]},
         "evaluation": {"seed": 0},
         "data": {"name": content["data"], "train_file": None},
-        "kawhi": {"method": "kawhi", "options": options, "regions": {"seed": content["seeds"]["regions"]}},
-        "model": {**content["model"], "critical_heads": None},
+        "kawhi": {
+            "method": content["credit"]["name"].removesuffix("_ft_rl"),
+            "options": options,
+            "regions": {"seed": content["seeds"]["regions"]},
+        },
+        "model": {**content["model"], "critical_heads": [1, 2]},
         "scale": {"name": "cpu" if content["provenance"] == "tiny" else "h200x8", "provenance": content["provenance"]},
         "seeds": content["seeds"],
         "steps": content["steps"],

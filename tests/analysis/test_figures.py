@@ -80,7 +80,7 @@ def test_errors_are_named_by_the_run_that_they_are_of() -> None:
 
 def test_seeds_are_averaged_and_one_seed_has_the_interval_of_its_items() -> None:
     three = [trained("kawhi", correct, rollout=r) for r, correct in enumerate((900, 1000, 1060))]
-    figure = drawn("figure_4", *three, trained("kawhi_visionzip", 980)).figure
+    figure = drawn("figure_4", *three, trained("VisionZip, 50 %", 980)).figure
     axes = titled(figure, "tiny world", "Tiny world")
     assert [line.get_ydata()[0] for line in axes.lines] == [pytest.approx(2960 / 60), 49.0]
     ends = [[y for _, y in lines.get_segments()[0]] for lines in axes.collections]
@@ -90,7 +90,7 @@ def test_seeds_are_averaged_and_one_seed_has_the_interval_of_its_items() -> None
 
 
 def test_a_score_without_an_interval_has_no_line() -> None:
-    made = drawn("figure_4", trained("kawhi", interval=False), trained("kawhi_visionzip", interval=False))
+    made = drawn("figure_4", trained("kawhi", interval=False), trained("VisionZip, 50 %", interval=False))
     assert not titled(made.figure, "tiny world").collections
 
 
@@ -112,15 +112,20 @@ def test_provenances_models_and_settings_have_panels_of_their_own() -> None:
 
 
 def test_options_of_a_method_are_never_pooled_as_seeds() -> None:
-    contents = [trained("kawhi", 1000), trained("kawhi", 1100, rollout=1, options={"temperature": 1.0})]
+    contents = [trained("kawhi", 1000), trained("kawhi", 1100, rollout=1, options={"w_min": 0.2})]
     (panel,) = panels(parsed(contents), task="kawhi_tiny")
     assert [series.name for series in panel.series] == ["GRPO + KAWHI (setting 1)", "GRPO + KAWHI (setting 2)"]
     assert sorted(score(series, "kawhi_tiny").value for series in panel.series) == [50.0, 55.0]
     made = drawn("training_curves", *contents)
-    assert "kawhi.options.temperature = 1.0" in made.caption
-    zipped = [trained("kawhi_visionzip", 900), trained("kawhi_visionzip", 950, options={"temperature": 1.0})]
+    assert "kawhi.options.w_min = 0.2" in made.caption
+    zipped = [trained("VisionZip, 50 %", 900), trained("VisionZip, 50 %", 950, options={"w_min": 0.2})]
     own = [axes.get_title(loc="left") for axes in drawn("figure_4", *contents, *zipped).figure.axes[1:]]
     assert [title.rpartition(", ")[2] for title in own] == ["method 1", "method 2"]
+
+
+def test_options_that_a_table_names_are_called_as_it_does() -> None:
+    (panel,) = panels(parsed([trained("kawhi"), trained("kawhi", options={"temperature": 0.3})]))
+    assert [series.name for series in panel.series] == ["GRPO + KAWHI", "Temperature 0.3"]
 
 
 def test_a_cell_that_was_evaluated_twice_is_one_curve() -> None:
@@ -131,7 +136,7 @@ def test_a_cell_that_was_evaluated_twice_is_one_curve() -> None:
 
 
 def test_curves_are_means_with_bands_of_the_seeds() -> None:
-    contents = [trained("uniform", rollout=r) for r in range(3)] + [trained("kawhi_random")]
+    contents = [trained("uniform", rollout=r) for r in range(3)] + [trained("Random")]
     axes = drawn("training_curves", *contents).figure.axes[0]
     curves = np.array([content["training"]["reward"] for content in contents[:3]])
     by_label = {line.get_label(): line.get_ydata() for line in axes.lines}

@@ -17,7 +17,7 @@ ROOT = Path(make_figures.__file__).parents[1]
 
 @pytest.mark.slow
 def test_equal_records_give_equal_bytes(folder: Folder, tmp_path: Path) -> None:
-    folder.add(trained("kawhi"), trained("uniform"), trained("kawhi_visionzip"))
+    folder.add(trained("kawhi"), trained("uniform"), trained("VisionZip, 50 %"))
     for out in ("a", "b"):
         command = [sys.executable, "analysis/make_figures.py", "--records", folder.records, "--out", tmp_path / out]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -51,7 +51,7 @@ def test_without_records_the_paper_stands_beside_en_dashes(folder: Folder, exist
 
 
 def test_measured_cells_and_the_rows_that_have_none(folder: Folder) -> None:
-    folder.add(record("uniform", 1000), record("kawhi", 1040), record("kawhi_inverse", 990))
+    folder.add(record("uniform", 1000), record("kawhi", 1040), record("Inverse selection", 990))
     rows = folder.made_rows(TABLE)
     assert column(rows, "tiny", "Accuracy (%)") == ["50.00", "52.00", "–", "–", "49.50"]
     assert column(rows, "tiny", "vs GRPO") == ["–", "+2.00", "–", "–", "-0.50"]
@@ -67,7 +67,7 @@ def test_measured_cells_and_the_rows_that_have_none(folder: Folder) -> None:
 def test_verdicts_are_paired_by_item_and_one_seed_speaks_of_two_runs(folder: Folder) -> None:
     grpo = "1" * 1000 + "0" * 1000
     folder.add(record("uniform", 1000, verdicts=grpo), record("kawhi", 1100, verdicts="1" * 1100 + "0" * 900))
-    folder.add(record("kawhi_all", 1000, verdicts=grpo[::-1]))
+    folder.add(record("All vision tokens", 1000, verdicts=grpo[::-1]))
     rows = folder.made_rows(TABLE)
     assert column(rows, "tiny", "Verdict") == ["–", "differs, one seed", "within noise", "not run", "not run"]
     low, high = column(rows, "tiny", "Interval of it")[1].strip("[]").split(", ")
@@ -77,7 +77,7 @@ def test_verdicts_are_paired_by_item_and_one_seed_speaks_of_two_runs(folder: Fol
 def test_runs_of_equal_seeds_are_compared_as_runs(folder: Folder) -> None:
     grpo = "1" * 1000 + "0" * 1000
     folder.add(record("uniform", 1000, verdicts=grpo), record("kawhi", 1010, verdicts="1" * 990 + "0" * 990 + "1" * 20))
-    folder.add(record("kawhi_all", 1000, rollout=5, verdicts=grpo))  # GRPO has no run with this seed
+    folder.add(record("All vision tokens", 1000, rollout=5, verdicts=grpo))  # GRPO has no run with this seed
     text = folder.made_text(TABLE)
     p = mcnemar_p(np.array([[980, 10], [20, 990]]), exact=True).pvalue
     assert f"same seeds: GRPO + KAWHI (Ours) 20 to 10 (p = {p:.2g}); McNemar's exact test" in text
@@ -151,9 +151,9 @@ def test_all_answers_right_have_no_detectable_difference(folder: Folder) -> None
 
 def test_provenances_models_and_benchmarks_never_share_a_column(folder: Folder) -> None:
     second = {"title": "MathVision", "metric": "accuracy", "n": 100, "correct": 30, "score": 30}
-    folder.add(record("kawhi_all", 1000), record("kawhi_all", 1040, provenance="measured"))
-    folder.add(record("kawhi_all", 1100, family="qwen3_vl", steps=40))
-    folder.add(record("kawhi_all", 0, benchmarks={"mathvision": second}))
+    folder.add(record("All vision tokens", 1000), record("All vision tokens", 1040, provenance="measured"))
+    folder.add(record("All vision tokens", 1100, family="qwen3_vl", steps=40))
+    folder.add(record("All vision tokens", 0, benchmarks={"mathvision": second}))
     rows = folder.made_rows(TABLE)
     assert column(rows, "measured: tiny-qwen2.5-vl, Tiny world, 20 steps:", "Accuracy")[2] == "52.00"
     assert column(rows, "tiny: tiny-qwen2.5-vl, Tiny world", "Accuracy")[2] == "50.00"
@@ -215,7 +215,7 @@ def test_of_many_differences_a_few_are_named(folder: Folder) -> None:
 
 
 def test_settings_where_only_the_shared_rows_were_run_are_named_not_shown(folder: Folder) -> None:
-    folder.add(*(record(credit, 1000) for credit in ("uniform", "kawhi", "kawhi_all")))
+    folder.add(*(record(credit, 1000) for credit in ("uniform", "kawhi", "All vision tokens")))
     folder.add(record("uniform", 1200, steps=40), record("kawhi", 1200, learning_rate=1e-4))
     assert folder.make(TABLE) == 0
     assert len(heads(folder.rows(), "Accuracy (%)")) == 1
@@ -242,7 +242,7 @@ def test_without_names_all_tables_are_made_complete_with_en_dashes(folder: Folde
 
 def test_scores_by_rules_that_have_changed_are_named_below_the_table(folder: Folder) -> None:
     today, old = rules_of("kawhi_tiny"), "abcabcabcabc"
-    contents = {"uniform": today, "kawhi": old, "kawhi_random": old, "kawhi_all": None}
+    contents = {"uniform": today, "kawhi": old, "Random": old, "All vision tokens": None}
     for credit, rules in contents.items():
         folder.add(changed(record(credit, 1000), "benchmarks", "kawhi_tiny", "rules", value=rules))
     assert folder.make("region_selection") == 0
@@ -272,9 +272,9 @@ def test_short_names(folder: Folder) -> None:
 def test_broken_records_are_named_left_out_and_the_exit_code_says_so(folder: Folder, capsys) -> None:
     """What is broken, ``tests/records`` says."""
     folder.add(record("uniform", 1000), record("kawhi", 1040))
-    folder.add(changed(record("kawhi_random", 1000), *AT, "score", value=147.0), name="score.json")
-    folder.add(record("kawhi_sentence", 1000), name="twin_1.json")
-    folder.add(record("kawhi_sentence", 1001), name="twin_2.json")
+    folder.add(changed(record("Random", 1000), *AT, "score", value=147.0), name="score.json")
+    folder.add(record("Sentence-level", 1000), name="twin_1.json")
+    folder.add(record("Sentence-level", 1001), name="twin_2.json")
     assert folder.make(TABLE, "granularity") == 1
     said = capsys.readouterr().err
     assert said.count("left out ") == 3
@@ -314,7 +314,7 @@ def test_all_tables_are_made_of_a_thousand_records(folder: Folder) -> None:
 
 
 def test_with_names_those_are_made_once_each(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.add(record("kawhi_all", 1020))
+    folder.add(record("All vision tokens", 1020))
     assert folder.make("weights", "heads", "weights") == 0
     assert {name.partition(".")[0] for name in folder.made()} == {"weights", "heads"}
     printed = capsys.readouterr()

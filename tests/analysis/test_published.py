@@ -28,7 +28,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     published.add(trained("uniform", correct=1000), name="uniform.json")
     published.add(trained("kawhi", correct=900), name="published_kawhi.json")
     own.add(trained("kawhi", correct=1040), name="kawhi.json")
-    own.add(trained("kawhi_all", correct=1010), name="all.json")
+    own.add(trained("All vision tokens", correct=1010), name="all.json")
     monkeypatch.setattr(checkout, "PUBLISHED", published.records)
     monkeypatch.setattr(programs, "RESULTS", tmp_path)
     monkeypatch.setattr(make_report, "RESULTS", tmp_path)
@@ -100,7 +100,7 @@ def test_no_program_changes_a_committed_file(tmp_path: Path) -> None:
     git("add", ".")
     git("commit", "--quiet", "--message=all")
     environment = {key: value for key, value in os.environ.items() if key != "KAWHI_RECORDS"}
-    for number, content in enumerate([None, record("kawhi_all", 1000)]):
+    for number, content in enumerate([None, record("All vision tokens", 1000)]):
         if content:
             (place / "results" / "records").mkdir()
             (place / "results" / "records" / "own.json").write_text(json.dumps(content))

@@ -51,6 +51,21 @@ def test_a_benchmark_beside_it_does_not_move_a_record_to_another_column(folder: 
     assert count(folder) == 2
 
 
+def test_a_judge_of_the_benchmark_beside_it_does_not_move_a_record_to_another_column(folder: Folder) -> None:
+    def judged(rollout: int, *others: str, judge: str = "a") -> dict[str, Any]:
+        scores = {task: accuracy(task, 100, 30) for task in ("kawhi_tiny", *others)}
+        content = record("kawhi", 0, rollout=rollout, benchmarks=scores)
+        content["config"]["judge"] = {"name": "j", "model": judge, "prompts": dict.fromkeys(others, "0123")}
+        return content
+
+    folder.add(record("kawhi", 30, n=100), judged(1, "mathverse"), judged(2, "mathverse", "mathvision"))
+    assert count(folder) == 3
+    folder.add(judged(1, "mathverse", judge="b"))  # of which the other judge is a column, and nothing is there twice
+    assert count(folder) == 4
+    rows = frame(read_folder(folder.records).joined().records)
+    assert [*rows.task].count("kawhi_tiny") == 3
+
+
 def test_a_seed_of_the_trainers_own_is_no_copy_of_the_cells(folder: Folder) -> None:
     folder.add(record("uniform", 1000))
     folder.add(hashed(changed(record("kawhi", 1040), "config", "verl", "data", "seed", value=9)))
@@ -62,7 +77,7 @@ def test_a_seed_of_the_trainers_own_is_no_copy_of_the_cells(folder: Folder) -> N
     [
         (record("kawhi", 1040), "same cell"),
         (hashed(changed(record("kawhi", 1000), "config", "study", "tag", value="x")), "equal seeds"),
-        (record("kawhi", 1000, rollout=1, options={"temperature": 1.0}), "differ in kawhi.options, kawhi.options.temp"),
+        (record("kawhi", 1000, rollout=1, options={"unknown": 1.0}), "differ in kawhi.options, kawhi.options.unknown"),
     ],
 )
 def test_records_that_do_not_fit_together_are_both_named(

@@ -14,39 +14,36 @@ from analysis.records import columns, frame
 from analysis.table import EMPTY
 from analysis.training_tables import BASELINE, OURS, ablations, training_table
 from kawhi.records.folder import read_folder
+from kawhi.runs.composing import compose_cells
 from kawhi.runs.identity import cell_hash, evaluation_identity, identity
 from tests.analysis.synthetic import Folder, grounding_record, hashed, record
 from tests.analysis.test_grounding_table import IMAGES
-from tests.cells import cell
+from tests.cells import CONF, cell
 
 ROOT = Path(make_tables.__file__).parents[1]
 TABLES = yaml.safe_load((ROOT / "analysis" / "tables.yaml").read_text(encoding="utf-8"))
-
-
-def sweep(name: str, key: str) -> list[str]:
-    """What ``-m ablation=name`` runs."""
-    content: Any = yaml.safe_load((ROOT / "conf" / "ablation" / f"{name}.yaml").read_text(encoding="utf-8"))
-    assert content["folder"] == name
-    return [value.strip() for value in str(content["hydra"]["sweeper"]["params"][key]).split(",")]
 
 
 def test_every_ablation_has_a_table() -> None:
     assert {file.stem for file in (ROOT / "conf" / "ablation").glob("*.yaml")} == {*make_tables.ABLATIONS} - {"methods"}
 
 
-@pytest.mark.parametrize("name", TABLES["training"])
-def test_rows_are_what_the_ablation_sweeps(name: str) -> None:
-    rows = list(TABLES["training"][name]["rows"])
-    assert rows == sweep(name, "credit")
-    assert rows[0] == BASELINE
-    assert OURS in rows
-    for credit in rows:
-        content = yaml.safe_load((ROOT / "conf" / "credit" / f"{credit}.yaml").read_text(encoding="utf-8"))
-        assert content["credit"]["name"] == credit
+@pytest.mark.parametrize("name", ablations())
+def test_rows_are_the_files(name: str) -> None:
+    content: Any = yaml.safe_load((ROOT / "conf" / "ablation" / f"{name}.yaml").read_text(encoding="utf-8"))
+    (block,) = content["hydra"]["sweeper"]["blocks"]
+    own = ablations()[name]
+    assert [*own.rows] == [row.get("credit.label", row["credit"]) for row in block["rows"]]
+    assert next(iter(own.rows)) == BASELINE
+    assert OURS in own.rows
+    assert (TABLES["training"].get(name) or {}).get("rows", {}).keys() <= own.rows.keys()
+    assert len({*own.rows.values()}) == len(own.rows)
 
 
-def test_grounding_rows_are_what_its_ablation_sweeps() -> None:
-    assert [*TABLES["grounding"]["rows"]] == sweep("grounding", "study.image") == list(IMAGES)
+def test_grounding_rows_are_what_its_file_has() -> None:
+    content: Any = yaml.safe_load((ROOT / "conf" / "ablation" / "grounding.yaml").read_text(encoding="utf-8"))
+    (block,) = content["hydra"]["sweeper"]["blocks"]
+    assert [*TABLES["grounding"]["rows"]] == block["study.image"] == list(IMAGES)
 
 
 def test_the_papers_numbers_stand_in_the_rows_they_belong_to() -> None:
@@ -69,10 +66,13 @@ def test_the_papers_numbers_stand_in_the_rows_they_belong_to() -> None:
 @pytest.mark.parametrize("model", ["tiny_qwen2_5_vl", "tiny_qwen3_vl"])
 def test_the_cells_of_an_ablation_share_one_column(tmp_path: Path, folder: Folder, model: str) -> None:
     names = ablations() if model == "tiny_qwen2_5_vl" else ["region_selection", "heads"]
-    for credit in {credit for name in names for credit in ablations()[name].rows}:
-        part = joined_identity(cell(tmp_path, f"model={model}", f"credit={credit}"))
-        said = {"model": named(part), "steps": part["steps"], "seeds": part["seeds"]}
-        folder.add(record(credit, 500, n=1000, **said, config=part))
+    for name in names:
+        for words in compose_cells(CONF, [f"ablation={name}", f"model={model}"])[1]:
+            part = joined_identity(cell(tmp_path, *(word for word in words if not word.startswith("ablation="))))
+            said = {"model": named(part), "steps": part["steps"], "seeds": part["seeds"]}
+            content = record(part["credit"]["name"], 500, n=1000, **said, config=part)
+            if (name := f"{content['cell']['hash']}.json") not in {file.name for file in folder.records.iterdir()}:
+                folder.add(content, name=name)
     for image in IMAGES:
         part = identity(cell(tmp_path, "ablation=grounding", f"study.image={image}"))
         folder.add(hashed(grounding_record(image) | {"model": named(part), "seeds": part["seeds"], "config": part}))
@@ -104,11 +104,11 @@ def test_the_lines_of_a_paper_are_the_rows_of_its_experiment(name: str) -> None:
         if number is None:
             continue
         row, printed = rows[number], f"{line.row} {line.data_size}"
-        if row.options:  # a share in percent, a weight as it is, a proxy by its name
-            (value,) = row.options.values()
-            shown = f"{100 * value:.0f}%" if "share" in next(iter(row.options)) else str(value)
+        if row.options and name != "ablation_table":  # a share in percent, a weight as it is, a proxy by its name
+            key, value = [*row.options.items()][-1]
+            shown = f"{100 * value:.0f}%" if "share" in key else str(value)
             assert shown.lower() in printed.lower()
-        elif row.credit in words:
+        elif row.method in words:
             assert words[row.credit] in printed
         if row.study == "training" and row.credit in ("uniform", "kawhi") and name != "ablation_table":
             assert row.algorithm.removesuffix("_no_kl").upper() in printed

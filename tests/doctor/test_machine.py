@@ -8,9 +8,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from kawhi.base import pins, resources
+from kawhi.base.errors import CellError
 from kawhi.base.pins import PINNED
 from kawhi.doctor import machine as doctor
-from kawhi.doctor.machine import GIB, Finding, examine, report
+from kawhi.doctor.machine import Finding, examine, report
+from kawhi.doctor.needs import GIB, Needs
 from tests.cells import CONF
 
 
@@ -24,8 +26,11 @@ def healthy(tmp_path, monkeypatch):
     return tmp_path
 
 
+NEEDS = Needs.of(CONF, "cpu")
+
+
 def problems(folder) -> dict[str, Finding]:
-    return {finding.name: finding for finding in examine(folder) if not finding.ok}
+    return {finding.name: finding for finding in examine(folder, NEEDS) if not finding.ok}
 
 
 def test_a_healthy_machine_is_ready(healthy, capsys):
@@ -37,15 +42,27 @@ def test_a_healthy_machine_is_ready(healthy, capsys):
 
 
 def test_every_problem_has_a_remedy_and_only_problems_have_one(tmp_path):
-    for finding in examine(tmp_path):
+    for finding in examine(tmp_path, NEEDS):
         assert bool(finding.remedy) != finding.ok, finding
         assert finding.seen
 
 
 def test_the_doctor_asks_for_what_a_cell_needs():
     needs = OmegaConf.load(CONF / "scale" / "cpu.yaml").scale.needs
-    assert needs.memory_gib == doctor.NEEDS_MEMORY
+    assert needs.memory_gib == NEEDS.host_memory_gib
     assert needs.disk_gib <= doctor.NEEDS_DISK
+
+
+def test_a_scale_that_does_not_exist_is_told(healthy):
+    with pytest.raises(CellError, match="scale=nope is not one of cpu, h200x8"):
+        report(healthy, "nope")
+
+
+def test_an_environment_for_gpus_is_not_ready_for_the_cpu_world(healthy, monkeypatch):
+    monkeypatch.setattr(doctor, "environment", lambda: "gpu")
+    ((found, problem),) = problems(healthy).items()
+    assert (found, problem.seen) == ("environment", "of requirements/gpu.txt")
+    assert problem.remedy.startswith("run `make setup-cpu VENV=.venv-cpu`")
 
 
 def test_disk_and_shared_memory(healthy, monkeypatch):
@@ -92,9 +109,9 @@ TROUBLE = "torch cannot be imported: ImportError: libcudnn.so.9"
     ("module", "name", "value", "check", "seen", "remedy"),
     [
         (resources, "available_memory", lambda: int(1.5 * GIB), "memory", "1.5 GiB available", "free 4 GiB: close"),
-        (doctor.sys, "version_info", (3, 12, 1), "Python", "3.", "install Python 3.11"),
+        (doctor.sys, "version_info", (3, 13, 1), "Python", "3.", "install Python 3.11 or 3.12"),
         (doctor.socket, "socket", NoSocket, "loopback ports", "not permitted", "allow connections on 127.0.0.1"),
-        (doctor.importable, "trouble", lambda: TROUBLE, "imports", TROUBLE, "run `make clean setup`"),
+        (doctor.importable, "trouble", lambda: TROUBLE, "imports", TROUBLE, "run `make clean setup-cpu`"),
     ],
 )
 def test_one_fault_is_one_problem(healthy, monkeypatch, module, name, value, check, seen, remedy):

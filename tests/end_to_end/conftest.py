@@ -71,10 +71,26 @@ class Workspace:
         (path,) = (config.parent for config in (self.folder / "runs").glob(f"*/{name}/config.yaml"))
         return path
 
+    def evaluation(self, name: str = "*") -> Path:
+        """The folder of the only evaluation in the run directory whose name fits."""
+        (path,) = (config.parent for config in self.run_directory(name).glob("eval/*/config.yaml"))
+        return path
+
+    def records(self, name: str = "*") -> list[dict]:
+        """The records whose name fits, those of evaluations last."""
+        found = [json.loads(path.read_text()) for path in sorted((self.folder / "records").glob(f"{name}.json"))]
+        return sorted(found, key=lambda record: record["study"] == "evaluation")
+
     def record(self, name: str = "*") -> dict:
-        """The only record whose name fits."""
-        (path,) = (self.folder / "records").glob(f"{name}.json")
-        return json.loads(path.read_text())
+        """The only record whose name fits that is none of an evaluation, with the scores of those that are its own.
+
+        Of an untrained model, which has no record of its own, the scores alone.
+        """
+        evaluations = [each for each in self.records(name) if each["study"] == "evaluation"]
+        (own,) = self.records(name)[: -len(evaluations) or None] or [{}]
+        of = {each["config"]["of"]["hash"] for each in evaluations}
+        assert of in ({own["cell"]["hash"]} if own else of, set())
+        return own | {"benchmarks": {each["task"]: each["result"] for each in evaluations}}
 
     def processes(self) -> list[psutil.Process]:
         """Processes that belong to a run directory of this workspace."""
@@ -134,7 +150,7 @@ def undisturbed(tmp_path_factory) -> Undisturbed:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not list(workspace.folder.glob(f"records/{TRAINED}.json")):  # or another worker has run it
             workspace.sweep("refused", 99.9)
-            studies = [json.loads(record.read_text())["study"] for record in workspace.folder.glob("records/*.json")]
+            studies = [record["study"] for record in workspace.records()]
             trained = [path.name for path in workspace.folder.glob("runs/*/*/train")]
             workspace.keep("after the refusal", studies + trained)
             done = workspace.sweep("passed", 42)

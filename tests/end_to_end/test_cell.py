@@ -5,6 +5,7 @@ The first family's is a sweep behind the baseline gate, the second's a plain run
 
 import json
 import shlex
+import shutil
 
 import pytest
 from safetensors import safe_open
@@ -13,7 +14,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.records.folder import parse_record
 from kawhi.runs.record import rebuilt
 
-from .conftest import BASELINE, SMALL, Workspace
+from .conftest import BASELINE, SMALL, TRAINED, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ def test_a_baseline_outside_its_interval_stops_the_sweep_before_any_training(und
     assert "1 untrained models to evaluate before anything is trained" in stdout
     assert "error: the untrained model does not have the paper's score, so nothing is trained" in stderr
     assert "set gate.stop=false to go on" in stderr
-    assert undisturbed.kept("after the refusal") == ["baseline"]
+    assert undisturbed.kept("after the refusal") == ["evaluation"]
 
 
 def test_a_baseline_inside_its_interval_is_not_evaluated_again(undisturbed):
@@ -44,17 +45,17 @@ def test_a_baseline_inside_its_interval_is_not_evaluated_again(undisturbed):
     assert code == 0
     assert "is in [" in stdout
     assert "untrained models to evaluate" not in stdout
-    assert len(list(undisturbed.folder.glob("records/*.json"))) == 2
+    assert [record["study"] for record in undisturbed.records()] == ["training", "evaluation", "evaluation"]
 
 
 def test_the_untrained_model_is_evaluated_without_training(undisturbed):
-    record = undisturbed.record(BASELINE)
-    assert record["study"] == "baseline"
-    assert record["benchmarks"]["kawhi_tiny"]["n"] == 32
-    assert record["config"].keys() == {"model", "benchmarks", "evaluation", "study", "scale", "data"}
+    (record,) = undisturbed.records(BASELINE)
+    assert record["config"]["of"]["study"] == "baseline"
+    assert record["result"]["n"] == 32
+    assert record["config"].keys() == {"of", "model", "benchmark", "evaluation", "study", "scale"}
     assert not (undisturbed.run_directory(BASELINE) / "train").exists()
     undisturbed.run("study=baseline", "credit=vppo", "algorithm=dapo", *SMALL[-2:])
-    assert len(list(undisturbed.folder.glob("records/*.json"))) == 2, "no method and no algorithm is part of it"
+    assert len(undisturbed.records()) == 3, "no method and no algorithm is part of it"
 
 
 def test_the_record_holds_what_a_table_needs(finished):
@@ -69,24 +70,27 @@ def test_the_record_holds_what_a_table_needs(finished):
 
 
 def test_the_record_is_sound_and_says_what_made_it(finished):
-    record = finished.record()
-    found = parse_record(record)
-    assert found.benchmarks["kawhi_tiny"].verdicts.scores().sum() == found.benchmarks["kawhi_tiny"].correct
-    assert found.datasets.keys() == {"train", "kawhi_tiny"}
+    found, evaluation = map(parse_record, finished.records(TRAINED))
+    assert evaluation.result.verdicts.scores().sum() == evaluation.result.correct
+    assert evaluation.datasets.keys() == {"kawhi_tiny"}
+    assert evaluation.config["of"] == {"study": "training", "hash": found.cell.hash}
+    assert evaluation.run.seconds.keys() == {"generate", "score"}
+    assert found.datasets.keys() == {"train"}
     assert sum(found.training.paragraph_counts.values()) == 2 * 4 * 4  # steps, recorded prompts, responses
     assert sum(found.training.weight_histogram) > 0
     assert found.training.examples[0].paragraphs
     assert found.run.duration_s > 0
     assert found.run.peak_memory_gib > 1
-    assert found.run.launches >= 5
+    assert found.run.launches >= 4
+    assert found.run.attention == evaluation.run.attention == "sdpa"
     assert len(found.run.git.commit) == 40
 
 
 def test_a_record_can_be_built_again_from_its_run(finished):
-    record = finished.record()
-    assert RunDirectory(finished.run_directory()).record.exists()
-    built = rebuilt(finished.run_directory())
-    assert json.loads(built.read_text()) == record
+    before = finished.records(TRAINED)
+    for folder, record in zip((finished.run_directory(TRAINED), finished.evaluation(TRAINED)), before, strict=True):
+        assert RunDirectory(folder).record.exists()
+        assert json.loads(rebuilt(folder).read_text()) == record
 
 
 def test_kawhi_parts_are_timed(finished):
@@ -108,7 +112,8 @@ def test_every_step_keeps_samples(finished):
 def test_an_image_is_analysed_once(finished):
     """32 prompts in two steps of 8: 16 images, or none where the engine selects."""
     maps = list((finished.run_directory() / "train" / "regions").rglob("*.npz"))
-    assert len(maps) == (16 if finished.record()["credit"]["name"] == "kawhi" else 0)
+    strategy = finished.record()["config"]["kawhi"]["regions"]["strategy"]
+    assert len(maps) == (16 if strategy == "sguf" else 0)
 
 
 def test_the_merged_checkpoint_is_a_hugging_face_model(finished):
@@ -123,7 +128,7 @@ def test_the_merged_checkpoint_is_a_hugging_face_model(finished):
 def test_samples_are_kept(finished):
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(finished.run_directory() / "eval" / "kawhi_tiny" / "samples.parquet").to_pylist()
+    rows = pq.read_table(finished.evaluation(TRAINED) / "samples.parquet").to_pylist()
     assert [row["id"] for row in rows] == [str(i) for i in range(32)]
     assert sum(row["score"] for row in rows) == finished.record()["benchmarks"]["kawhi_tiny"]["correct"]
 
@@ -154,6 +159,25 @@ def test_the_command_of_the_record_names_this_cell_and_a_second_run_does_nothing
     assert done.stdout.startswith("done: ")
     assert finished.record() == before
     assert (record_file.stat().st_mtime_ns, launches.stat().st_mtime_ns) == stamps, "no stage was started"
+
+
+def test_another_decoding_or_benchmark_trains_nothing(finished):
+    """They are evaluations of the same training, in folders of their own."""
+    run_directory, before = finished.run_directory(TRAINED), finished.records(TRAINED)
+    trained = (run_directory / "train" / "metrics.jsonl").stat().st_mtime_ns
+    words = shlex.split(before[0]["command"])[2:]
+    done = finished.run(*words, "evaluation.temperature=0", "benchmarks.0.problems=16")
+    assert "(n = 16, " in done.stdout
+    after = finished.records(TRAINED)
+    assert [record["study"] for record in after] == ["training", "evaluation", "evaluation"]
+    assert [record for record in after if record in before] == before
+    assert (run_directory / "train" / "metrics.jsonl").stat().st_mtime_ns == trained
+    for evaluation in run_directory.glob("eval/*"):  # as it was, for whoever looks next
+        if evaluation.name.rpartition("-")[2] not in [record["cell"]["hash"] for record in before]:
+            shutil.rmtree(evaluation)
+    for file in (finished.folder / "records").glob("*.json"):
+        if json.loads(file.read_text()) not in before:
+            file.unlink()
 
 
 def test_nothing_is_left_running(finished):

@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-SMALL = ("ablation=grounding", "study.problems=6", "model=tiny_qwen3_vl")
+SMALL = ("study=grounding", "study.problems=6", "model=tiny_qwen3_vl")
 
 
 @pytest.mark.parametrize("image", ["true_image", "wrong_image"])

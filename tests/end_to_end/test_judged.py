@@ -48,7 +48,7 @@ def test_a_judge_that_fails_gives_no_record_and_one_that_answers_is_asked_withou
         assert f"{count} of {count} samples of {TASK} have no verdict" in done.stderr
         assert done.stderr.count("\n") == 1
         assert not list((workspace.folder / "records").glob("*"))
-        folder = workspace.run_directory() / "eval" / TASK
+        folder = workspace.evaluation()
         assert not (folder / "score.json").exists()
         generated = (folder / "responses.jsonl").stat().st_mtime_ns
         stub.become("ok")

@@ -16,7 +16,7 @@ from .test_killed import without
 
 pytestmark = pytest.mark.slow
 
-SHORT = ("merge", "evaluate", "record")
+SHORT = ("merge", "record", "evaluate")
 INVOKED = ("credit=kawhi", "logger=tensorboard", *SMALL)
 ENDED_BY = {
     "killpg": lambda process: os.killpg(process.pid, signal.SIGKILL),
@@ -36,13 +36,18 @@ def before(undisturbed, workspace):
         run_directory = workspace.folder / "runs" / "none" / original.name
         shutil.copytree(original, run_directory)
         shutil.copytree(undisturbed.folder / "data", workspace.folder / "data")
-        for each in ("record.json", "status.json", *(f"stages/{s}.json" for s in SHORT[SHORT.index(stage) :])):
-            (run_directory / each).unlink()
-        shutil.rmtree(run_directory / "tensorboard")
-        if stage != "record":
-            shutil.rmtree(run_directory / "eval")
-        if stage == "merge":
-            shutil.rmtree(run_directory / "train" / "merged")
+        # In the order of the stages: the training's record comes before the evaluation.
+        undone = {
+            "merge": ("record.json", "stages/merge.json", "stages/record.json", "train/merged", "eval"),
+            "record": ("record.json", "stages/record.json", "eval"),
+            "evaluate": ("eval",),
+        }
+        if stage == "evaluate":
+            (workspace.folder / "records").mkdir()
+            shutil.copy(undisturbed.folder / "records" / f"{original.name}.json", workspace.folder / "records")
+        for each in ("status.json", "tensorboard", *undone[stage]):
+            path = run_directory / each
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         return workspace
 
     return prepared
@@ -55,7 +60,7 @@ def goes_on(workspace: Workspace, undisturbed: Undisturbed) -> None:
 
 def all_is_whole(workspace: Workspace) -> None:
     run_directory = workspace.run_directory(TRAINED)
-    assert not (run_directory / "record.json").exists()
+    assert not list(run_directory.glob("eval/*/record.json"))
     for path in run_directory.rglob("*.json"):
         json.loads(path.read_text())
 

@@ -18,7 +18,7 @@ def test_cut_off_responses_are_refused_and_not_generated_again(workspace):
     )
     assert done.stderr.count("\n") == 1
     assert not list(workspace.folder.glob("records/*"))
-    responses = workspace.run_directory() / "eval" / "kawhi_tiny" / "responses.jsonl"
+    responses = workspace.evaluation() / "responses.jsonl"
     kept = responses.stat().st_mtime_ns
     done = workspace.run(*cell, "validity.truncated=1")
     assert responses.stat().st_mtime_ns == kept

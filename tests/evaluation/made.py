@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
@@ -29,6 +29,7 @@ from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, 
 from kawhi.runs import identity, rescore
 from kawhi.runs.cell import save_evaluations
 from kawhi.runs.places import Place, place_of
+from kawhi.runs.record import record_evaluation
 from tests.cells import cell
 from tests.evaluation.examples import examples
 
@@ -128,25 +129,46 @@ def responses() -> dict[str, list[Sample]]:
     }
 
 
-def make_run(folder: Path, name: str = "made", judge: Mapping[str, Any] | None = JUDGE, **samples: Any) -> Place:
-    """An untrained model's evaluations below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`."""
-    config = cell(folder, "study=baseline", f"table={name}")
-    tasks = samples or responses()
+def made_cell(
+    folder: Path, *overrides: str, judge: Mapping[str, Any] | None = JUDGE, tasks: Iterable[str] = (TINY, MADE)
+) -> DictConfig:
+    """An untrained model with these benchmarks, below ``folder/runs/made``."""
+    config = cell(folder, "study=baseline", "table=made", *overrides)
     tiny_options = {"task": TINY, "title": "Tiny", "problems": 4, "seed": 0}
     config.benchmarks = [tiny_options if task == TINY else {"task": task, "title": "Made"} for task in tasks]
     OmegaConf.set_struct(config, False)
     config.judge = judge and dict(judge)
+    return config
+
+
+def asked_for(config: DictConfig) -> Place:
+    """The folders of a cell with its configurations in them, and nothing else."""
     place = place_of(config)
     place.run.save_config(config)
     save_evaluations(config, place)
+    return place
+
+
+def write_generated(folder: Path, samples: Sequence[Sample]) -> None:
+    """What generating leaves in an evaluation's folder."""
+    write_samples(folder / "samples.parquet", samples)
+    write_images(folder / "images.parquet", {str(i): _png(i) for i in (0, 1)})
+    (folder / "responses.jsonl").write_text("{}\n")
+    write_json(folder / "generation.json", {"n": len(samples), "decoding": {"temperature": 0}})
+
+
+def make_run(folder: Path, judge: Mapping[str, Any] | None = JUDGE, **samples: Any) -> Place:
+    """An untrained model's evaluations below ``folder/runs``; of ``samples``, by task, instead of :func:`responses`.
+
+    Those whose samples all have a verdict have a record, too.
+    """
+    tasks = samples or responses()
+    place = asked_for(made_cell(folder, judge=judge, tasks=tasks))
     for evaluation, its in zip(place.evaluations, tasks.values(), strict=True):
-        at = evaluation.path
-        write_samples(at / "samples.parquet", its)
-        write_images(at / "images.parquet", {str(i): _png(i) for i in (0, 1)})
-        write_json(at / "generation.json", {"n": len(its), "decoding": {"temperature": 0}})
-        (at / "responses.jsonl").write_text("{}\n")
-        write_score(at)
-        write_json(evaluation.record, {"schema": 3})
+        write_generated(evaluation.path, its)
+        write_score(evaluation.path)
+        if all(each.score is not None for each in its):
+            record_evaluation(evaluation)
     return place
 
 
@@ -160,7 +182,8 @@ def write_score(folder: Path) -> float:
     """``score.json`` of the samples in a folder, the undecided ones left out."""
     samples = [each for each in read_samples(folder / "samples.parquet") if each.score is not None]
     score, rule = (100 * sum(getattr(s, name) for s in samples) / len(samples) for name in ("score", "rule_score"))
-    write_json(folder / "score.json", {"n": len(samples), "score": score, "rule_score": rule, "rules": RULES})
+    numbers = {"metric": "score", "correct": None, "n": len(samples), "score": score, "rule_score": rule}
+    write_json(folder / "score.json", numbers | {"rules": RULES})
     return score
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kawhi.base.errors import CellError
 from kawhi.evaluation.agreement import NORMAL_95, agreement, pair, rule_and_judge
 from kawhi.evaluation.agreement_view import compare
-from tests.evaluation.made import MADE, OTHER_JUDGE, TINY, decided, known, make_run, responses, sample
+from tests.evaluation.made import MADE, OTHER_JUDGE, TINY, decided, known, make_run, of, responses, sample
 
 VERDICTS = st.sampled_from(["right", "wrong", "partly"])
 
@@ -115,19 +115,27 @@ def test_rule_against_judge():
     ]
 
 
-def test_two_runs_are_compared_where_judges_decided(tmp_path):
+def tasks(place):
+    return {each.task: each for each in place.evaluations}
+
+
+def test_two_evaluations_are_compared_where_judges_decided(tmp_path):
     samples = responses()
     other = {TINY: samples[TINY], MADE: [decided(s, "1", "judge-b") if s.replies else s for s in samples[MADE]]}
-    found = compare(make_run(tmp_path), make_run(tmp_path, judge=OTHER_JUDGE, **other))
-    assert [each.task for each in found] == [MADE]
-    assert found[0].judges.n == 6
-    assert found[0].compared.by_rule == 1
-    assert [each.n for each in found[0].rules] == [6, 6]
+    first, second = make_run(tmp_path), make_run(tmp_path, judge=OTHER_JUDGE, **other)
+    (found,) = compare(tasks(first), tasks(second))
+    assert found.task == MADE
+    assert found.judges.n == 6
+    assert found.compared.by_rule == 1
+    assert [each.n for each in found.rules] == [6, 6]
+    folders = [f"{first.run.path.name}/{of(place, MADE).path.name}" for place in (first, second)]
+    assert found.names == (f"judge-a ({folders[0]})", f"judge-b ({folders[1]})")
 
 
 def test_nothing_to_compare_is_one_sentence(tmp_path):
     rules = {TINY: responses()[TINY]}
+    first, second = tasks(make_run(tmp_path, **rules)), tasks(make_run(tmp_path, judge=OTHER_JUDGE, **rules))
     with pytest.raises(CellError, match="no sample of kawhi_tiny has the verdict of a judge in both runs"):
-        compare(make_run(tmp_path, **rules), make_run(tmp_path, judge=OTHER_JUDGE, **rules))
-    with pytest.raises(CellError, match="no benchmark with samples in common"):
-        compare(make_run(tmp_path, **rules), make_run(tmp_path, judge=OTHER_JUDGE, **{MADE: responses()[MADE]}))
+        compare(first, second)
+    with pytest.raises(CellError, match="kawhi_tiny and kawhi_made: no benchmark with samples in common"):
+        compare(first, tasks(make_run(tmp_path, **{MADE: responses()[MADE]})))

@@ -46,7 +46,6 @@ def test_rows_come_out_with_their_own_response_and_the_rule_s_score(tmp_path, ta
         return answers[key(text, [Image.open(io.BytesIO(image)) for image in images])]
 
     folder = tmp_path / "eval" / task
-    (tmp_path / "data.json").write_text("{}")
     with StubServer(reply) as stub:
         generate(asked, folder, entry, "unused", stub.base_url)
     samples = read_samples(folder / "samples.parquet")

@@ -12,8 +12,8 @@ from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.evaluation.generate import encode, generate
 from kawhi.evaluation.samples import read_images, read_samples
-from kawhi.runs import prepare
 from kawhi.runs.places import place_of
+from kawhi.tiny.drawn_files import tiny_file
 from tests.cells import cell
 from tests.evaluation.stub_server import MODEL, StubServer
 
@@ -22,12 +22,10 @@ pytestmark = pytest.mark.slow
 
 
 def prepared(folder, *overrides: str):
-    """A baseline cell with its drawn problems, its run directory and its benchmark's entry."""
+    """An untrained model's cell, the folder of its evaluation and its benchmark's entry."""
     asked = cell(folder, "study=baseline", f"benchmarks.0.problems={PROBLEMS}", *overrides)
-    directory = place_of(asked).run
-    directory.save_config(asked)
-    prepare.prepare(asked, directory)
-    return asked, directory.evaluation("kawhi_tiny"), OmegaConf.to_container(asked.benchmarks[0])
+    (evaluation,) = place_of(asked).evaluations
+    return asked, evaluation.path, OmegaConf.to_container(asked.benchmarks[0])
 
 
 def served(folder, *overrides: str):
@@ -131,7 +129,7 @@ def test_a_server_with_another_model_is_refused_before_the_first_request(tmp_pat
 
 def test_a_data_set_of_another_size_is_refused(tmp_path):
     asked, folder, entry = served(tmp_path)
-    own = entry | {"data_file": json.loads((folder.parents[1] / "data.json").read_text())["kawhi_tiny"], "problems": 11}
+    own = entry | {"data_file": str(tiny_file(asked, "heldout", PROBLEMS, 0)), "problems": 11}
     with StubServer(reply) as stub, pytest.raises(CellError, match=r"has 12 samples .* instead of 11"):
         generate(asked, folder, own, "unused", stub.base_url)
 
@@ -142,8 +140,7 @@ def test_an_image_that_is_cut_off_is_refused(tmp_path):
     from kawhi.data import schema
 
     asked, folder, entry = served(tmp_path)
-    data = json.loads((folder.parents[1] / "data.json").read_text())["kawhi_tiny"]
-    rows = pq.read_table(data).to_pylist()
+    rows = pq.read_table(tiny_file(asked, "heldout", PROBLEMS, 0)).to_pylist()
     rows[3]["images"][0]["bytes"] = rows[3]["images"][0]["bytes"][:-300]
     schema.write(tmp_path / "cut.parquet", rows)
     own = entry | {"data_file": str(tmp_path / "cut.parquet")}

@@ -21,9 +21,12 @@ from kawhi.probes.error_attribution import CATEGORIES, attribute, parse, shares
 from kawhi.probes.error_figure import figure_of
 from kawhi.records.folder import read_folder
 from kawhi.tiny.world import problems
+from tests.analysis.synthetic import baseline_record
 from tests.evaluation.stub_server import MODEL, StubServer
+from tests.split import split
 
 TASK = "kawhi_tiny"
+EVALUATION = f"{TASK}-abcdef012345"
 WRONG = {
     "I read the sides 1 and 1.": "VP",
     "Answer: \\boxed{1}": "AO",
@@ -41,8 +44,11 @@ def reply(text: str, images: list[bytes]) -> str:
 
 
 def evaluated(run: Path, score_of_last: float | None = 0.0) -> Path:
-    """A run with one right answer and then those of ``WRONG``."""
-    folder = run / "eval" / TASK
+    """An evaluation of a run, with one right answer and then those of ``WRONG``."""
+    folder = run / "eval" / EVALUATION
+    for each in (run, folder):
+        each.mkdir(parents=True, exist_ok=True)
+        (each / "config.yaml").touch()
     samples, images = [], {}
     for i, (problem, response) in enumerate(zip(islice(problems("heldout", 0), 6), ["right", *WRONG], strict=True)):
         buffer = io.BytesIO()
@@ -209,9 +215,8 @@ def stub_configuration(tmp_path, monkeypatch):
 
 def test_the_command_writes_counts_pictures_and_a_record(tmp_path, stub_configuration, capsys, records):
     folder = evaluated(tmp_path / "run")
-    cell = {"experiment": "main_table", "name": "kawhi", "hash": "0123456789ab"}
-    model = {"name": "a model", "family": "qwen2_5_vl", "weights": "ab"}
-    write_json(tmp_path / "run" / "record.json", {"cell": cell, "model": model, "provenance": "tiny"})
+    evaluation = split(baseline_record(800))[0]
+    write_json(folder / "record.json", evaluation)
     with StubServer(reply) as stub:
         stub_configuration(None)
         assert main(["errors", str(tmp_path / "run"), "--judge", "stub", "--base-url", stub.base_url]) == 0
@@ -221,15 +226,28 @@ def test_the_command_writes_counts_pictures_and_a_record(tmp_path, stub_configur
         assert (folder / "errors" / MODEL / name).stat().st_size > 0
     (record,) = read_folder(records).records.values()
     assert record.errors["counts"]["VP"] == 1
-    assert record.config["errors"]["of"] == "0123456789ab"
+    of = {"of": evaluation["config"]["of"]["hash"], "evaluation": evaluation["cell"]["hash"]}
+    assert of.items() <= record.config["errors"].items()
+    assert record.model.model_dump() == evaluation["model"]
+
+
+def test_the_command_takes_an_evaluation_s_folder_and_makes_no_record_of_one_that_has_none(
+    tmp_path, stub_configuration, capsys, records
+):
+    folder = evaluated(tmp_path / "run")
+    with StubServer(reply) as stub:
+        stub_configuration(stub.base_url)
+        assert main(["errors", str(folder), "--judge", "stub"]) == 0
+    assert (folder / "errors" / MODEL / "errors.json").exists()
+    assert not records.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["run", "--judge", "nobody"], "there is no judge nobody; conf/judge has stub"),
-        (["run", "--judge", "stub", "--benchmark", "kawhi_mme"], "kawhi_mme was not evaluated"),
-        (["nowhere", "--judge", "stub"], "name the folder of an evaluated run"),
+        (["run", "--judge", "stub", "--benchmark", "kawhi_mme"], "run has no samples of kawhi_mme; it has kawhi_tiny"),
+        (["nowhere", "--judge", "stub"], "nowhere is not a run directory (it has no config.yaml)"),
         (["run", "--judge", "none"], "there is no judge none; conf/judge has stub"),
     ],
 )

@@ -125,6 +125,7 @@ def test_a_failing_stage_stops_the_cell_and_is_done_again(harness):
     assert [note["stage"] for note in notes] == harness.ran()[:-2]
     assert [note["stage"] for note in harness.place.evaluations[0].launch_notes()] == ["evaluate"]
     assert all(len(note["git"]["commit"]) == 40 and note["versions"]["torch"] and note["hardware"] for note in notes)
+    assert [note["stage"] for note in notes if note.get("attention") == "sdpa"] == ["train", "evaluate"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from kawhi.base.checkout import resolve_package_paths
 from kawhi.records.hashing import config_hash
 from kawhi.runs import identity as identity_module
 from kawhi.runs.identity import cell_hash, cell_name, evaluation_identity, identity, weights_fingerprint
-from tests.cells import cell
+from tests.cells import cell, options
 
 SAME = {
     "paths": [],  # the two cells below write to different folders
@@ -45,6 +45,8 @@ DIFFERENT = {
     "option": ["kawhi.options.temperature=0.2"],
     "region option": ["kawhi.regions.sigma=2.0"],
     "learning rate": ["verl.actor_rollout_ref.actor.optim.lr=1.0e-4"],
+    "adapters": ["lora=r64"],
+    "attention": ["scale.attention=eager"],
     "new key": ["+verl_added.trainer.something=1"],
     "model": ["model=tiny_qwen3_vl"],
     "problems": ["data.train_problems=77"],
@@ -136,6 +138,16 @@ def test_a_study_without_training_depends_on_its_own_numbers_alone(tmp_path):
     assert cell_name(first) == "tiny-qwen2.5-vl_grounding-true_image_kawhi_tiny_s0"
 
 
+@pytest.mark.parametrize("credit", options("credit"))
+def test_a_name_has_the_credit_method_and_what_a_row_calls_its_options(tmp_path, credit):
+    def name(*words: str) -> str:
+        return cell_name(cell(tmp_path, f"credit={credit}", *words))
+
+    assert name() == f"tiny-qwen2.5-vl_grpo_{credit}_tiny_s1-0"
+    assert name("credit.label='Skip ratio 0.1'") == f"tiny-qwen2.5-vl_grpo_{credit}-skip-ratio-0.1_tiny_s1-0"
+    assert name("credit.label='Key–Key/../x'") == f"tiny-qwen2.5-vl_grpo_{credit}-key-key-..-x_tiny_s1-0"
+
+
 def test_what_changes_numbers_changes_the_hash(tmp_path):
     found = {name: hashes(cell(tmp_path, *overrides)) for name, overrides in {"": [], **DIFFERENT}.items()}
     different = {each for its in found.values() for each in its}
@@ -164,6 +176,7 @@ def test_another_generator_of_problems_is_another_cell(tmp_path, monkeypatch):
 
 def test_a_name_tells_the_cell_apart_for_a_reader(tmp_path):
     assert cell_name(cell(tmp_path, "seeds.data=4")) == "tiny-qwen2.5-vl_grpo_kawhi_tiny_s4-0"
+    assert cell_name(cell(tmp_path, "lora=r64")) == "tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0_lora64"
 
 
 @pytest.fixture

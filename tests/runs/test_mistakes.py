@@ -110,6 +110,10 @@ MISTAKES = {
         f"{FULL} model.critical_heads=[28]": "qwen2.5-vl-7b has 28 query heads, 0 to 27",
         "kawhi.alignment.heads=[-1]": "must be null for all heads, or a list of different numbers from 0",
         "kawhi.alignment.heads=[]": "must be null for all heads, or a list of different numbers from 0",
+        "+verl.actor_rollout_ref.model.lora_rank=8": "needs exclude_modules for the vision encoder: choose lora=r64",
+        "scale.attention=flash_attention_2": "flash_attention_2 needs a GPU; here there is sdpa: scale.attention=auto",
+        "study=baseline evaluation.attention=flash": "scale.attention=flash is not one of auto, flash_attention_2,",
+        f"{FULL} scale.attention=flash_attention_4": "needs the package flash-attn-4 4.0.0b1 or newer",
         "ablation=grounding kawhi.alignment.heads=[9]": "tiny-qwen2.5-vl has 4 query heads",
     },
     "credit methods": {

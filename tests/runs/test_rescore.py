@@ -22,14 +22,14 @@ from kawhi.evaluation.rules import rules_of
 from kawhi.evaluation.samples import read_samples, write_samples
 from kawhi.evaluation.scoring import score
 from kawhi.runs import rescore as module
-from kawhi.runs.record import record, record_file
+from kawhi.runs.record import record_evaluation, record_file
 from kawhi.runs.rejudge import judge_config
 from kawhi.runs.rescore import rescore
 from tests.adding import copy
 from tests.cells import CONF
 from tests.evaluation.examples import examples
 from tests.evaluation.judged import good_judge, write_folder
-from tests.evaluation.made import TINY, make_run, sample
+from tests.evaluation.made import TINY, make_run, of, sample
 from tests.evaluation.stub_server import MODEL
 
 MATHVERSE, OLD = "kawhi_mathverse", "abcabcabcabc"
@@ -37,7 +37,7 @@ MATHVERSE, OLD = "kawhi_mathverse", "abcabcabcabc"
 
 @pytest.fixture
 def run(tmp_path):
-    """A finished baseline with a benchmark by rule and a judged one."""
+    """An untrained model's evaluations: a benchmark by rule and a judged one."""
     with good_judge(MATHVERSE) as stub:
         settings = judge_config(CONF, "endpoint", [f"base_url={stub.base_url}", f"model={MODEL}"])
         block = OmegaConf.to_container(settings, resolve=True)
@@ -47,16 +47,16 @@ def run(tmp_path):
         run = make_run(
             tmp_path, judge=block, **{TINY: answers, MATHVERSE: [replace(each, score=0.0) for each in undecided]}
         )
-        write_folder(run.evaluation(MATHVERSE), MATHVERSE)
-        for task in (TINY, MATHVERSE):
-            score(run.evaluation(task), load(task), Judge(JudgeSettings.from_config(block)))
-    record(run.load_config(), run)
+        write_folder(of(run, MATHVERSE).path, MATHVERSE)
+        for evaluation in run.evaluations:
+            score(evaluation.path, load(evaluation.task), Judge(JudgeSettings.from_config(block)))
+            record_evaluation(evaluation)
     return run
 
 
-def by_other_rules(run, task):
+def by_other_rules(evaluation):
     """As if every response's score had been the opposite."""
-    folder = run.evaluation(task)
+    folder = evaluation.path
     samples = [
         replace(each, rule_score=1 - each.rule_score, score=1 - each.score)
         for each in read_samples(folder / "samples.parquet")
@@ -65,42 +65,47 @@ def by_other_rules(run, task):
     said = json.loads((folder / "score.json").read_text())
     right = said["n"] - said["correct"]
     write_json(folder / "score.json", said | {"score": 100 * right / said["n"], "correct": right, "rules": OLD})
-    record(run.load_config(), run)
+    record_evaluation(evaluation)
 
 
-def files(run):
+def result(evaluation):
+    return json.loads(evaluation.record.read_text())["result"]
+
+
+def files(folder):
     return {
-        str(file.relative_to(run.path)): file.read_bytes()
-        for file in run.path.rglob("*")
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
         if file.is_file() and file.name not in (".lock", f"{MATHVERSE}.jsonl")
     }
 
 
 def test_scores_by_todays_rules_are_left_alone(run, capsys):
-    before = files(run)
-    assert main(["rescore", str(run.path)]) == 0
-    assert capsys.readouterr().out == f"nothing to do: today's rules made the scores of {run.path}\n"
-    assert files(run) == before
+    before = files(run.run.path)
+    assert main(["rescore", str(run.run.path)]) == 0
+    assert capsys.readouterr().out.count("nothing to do: today's rules made the score of ") == 2
+    assert files(run.run.path) == before
 
 
 @pytest.mark.parametrize("task", [TINY, MATHVERSE])
 def test_scores_by_other_rules_are_made_anew_without_anybody_being_asked(run, capsys, task):
-    right, before = files(run), json.loads(run.record.read_text())
-    by_other_rules(run, task)
-    old = json.loads(run.record.read_text())["benchmarks"][task]["score"]
-    assert main(["rescore", str(run.path)]) == 0
-    assert f"{task}: {old:.2f} -> {before['benchmarks'][task]['score']:.2f}\n" in capsys.readouterr().out
-    again = json.loads(run.record.read_text())
-    assert again["benchmarks"] == before["benchmarks"]
-    assert again == json.loads(record_file(run.load_config(), again).read_text())
-    now = files(run)
-    assert {name for name in right if now[name] != right[name]} <= {"record.json"}
+    own = of(run, task)
+    right, before = files(run.run.path), result(own)
+    by_other_rules(own)
+    old = result(own)["score"]
+    assert main(["rescore", str(run.run.path)]) == 0
+    assert f"{task}: {old:.2f} -> {before['score']:.2f}\n" in capsys.readouterr().out
+    assert result(own) == before
+    again = json.loads(own.record.read_text())
+    assert again == json.loads(record_file(own.load_config(), again).read_text())
+    now = files(run.run.path)
+    assert {name for name in right if now[name] != right[name]} <= {f"eval/{own.path.name}/record.json"}
 
 
 def test_an_interrupted_one_goes_on(run, monkeypatch):
-    before = json.loads(run.record.read_text())
-    for task in (TINY, MATHVERSE):
-        by_other_rules(run, task)
+    own = of(run, TINY)
+    before = result(own)
+    by_other_rules(own)
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -108,49 +113,40 @@ def test_an_interrupted_one_goes_on(run, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(module, "write_json", stop)
         with pytest.raises(KeyboardInterrupt):
-            rescore(run)
-    done = rescore(run)
-    assert set(done.scores) == {TINY, MATHVERSE}
-    assert all(old != new for old, new in done.scores.values())
-    assert json.loads(run.record.read_text())["benchmarks"] == before["benchmarks"]
+            rescore(own)
+    old, new = rescore(own)
+    assert old != new
+    assert result(own) == before
 
 
 def test_a_judge_who_must_be_asked_again_holds_up_nobody_else(run, capsys):
-    right = files(run)
-    for task in (TINY, MATHVERSE):
-        by_other_rules(run, task)
-    shutil.rmtree(run.evaluation(MATHVERSE) / "judge")
-    before = files(run)
-    assert main(["rescore", str(run.path)]) == 1
+    judged = of(run, MATHVERSE)
+    right = files(judged.path)
+    for evaluation in run.evaluations:
+        by_other_rules(evaluation)
+    shutil.rmtree(judged.path / "judge")
+    before = files(judged.path)
+    assert main(["rescore", str(run.run.path)]) == 1
     said = capsys.readouterr()
-    assert f"error: {run.path}: kawhi_mathverse must be judged again, because" in said.err
+    assert f"error: {judged.path}: kawhi_mathverse must be judged again, because" in said.err
     assert "kawhi rejudge" in said.err
     assert f"{TINY}: " in said.out
-    now = files(run)
-    folder = f"eval/{MATHVERSE}/"
-    assert {n: each for n, each in now.items() if n.startswith(folder) and "/judge/" not in n} == {
-        n: each for n, each in before.items() if n.startswith(folder)
-    }
+    now = files(judged.path)
+    assert {name: its for name, its in now.items() if not name.startswith("judge/")} == before
     with good_judge(MATHVERSE) as stub:
         words = ["--judge", "endpoint", f"base_url={stub.base_url}", f"model={MODEL}"]
-        assert main(["rejudge", str(run.path), *words]) == 0
+        assert main(["rejudge", str(run.run.path), *words]) == 0
         assert stub.requests
-        assert main(["rejudge", str(run.path), *words]) == 0
+        assert main(["rejudge", str(run.run.path), *words]) == 0
     assert "nothing to do" in capsys.readouterr().out
-    assert files(run)[f"{folder}score.json"] == right[f"{folder}score.json"]
+    assert files(judged.path)["score.json"] == right["score.json"]
 
 
-@pytest.mark.parametrize(
-    ("spoil", "sentence"),
-    [
-        (lambda run: run.record.unlink(), "is not finished: run its own command again"),
-        (lambda run: run.config.write_text(run.config.read_text().replace(": baseline", ": timing")), "no benchmarks"),
-    ],
-)
-def test_a_run_without_scores_is_refused(run, spoil, sentence):
-    spoil(run)
-    with pytest.raises(CellError, match=sentence):
-        rescore(run)
+def test_an_unfinished_one_is_refused(run):
+    own = of(run, TINY)
+    own.record.unlink()
+    with pytest.raises(CellError, match="is not finished: run its own command again"):
+        rescore(own)
 
 
 def kawhi(folder, *words, code=0, program=("-m", "kawhi")):
@@ -167,7 +163,7 @@ def test_a_rule_that_changes_is_told_and_mended_without_a_model(run, tmp_path):
     changed = copy(tmp_path / "changed", "kawhi", "conf", "analysis")
     shutil.rmtree(changed / "kawhi" / "tiny" / "checkpoints")
     records, out = tmp_path / "records", tmp_path / "tables"
-    (file,) = records.glob("*.json")
+    (file,) = records.glob(f"*_{TINY}-*.json")
     tables = ["main", "--records", str(records), "--out", str(out)]
     program = (str(changed / "analysis/make_tables.py"),)
     check = ("records", "check", str(records))
@@ -181,15 +177,15 @@ def test_a_rule_that_changes_is_told_and_mended_without_a_model(run, tmp_path):
     today = kawhi(changed, "-c", f"from kawhi.evaluation.rules import rules_of; print(rules_of('{TINY}'))", program=())
     told = f"{file}: {TINY} was scored by rules that have changed since ({rules_of(TINY)} -> {today.stdout.strip()})"
     said = kawhi(changed, *check).stderr
-    assert said == f"{told}: kawhi rescore results/runs/made/{run.path.name}\n"
+    assert said == f"{told}: kawhi rescore results/runs/made/{run.run.path.name}\n"
     kawhi(changed, *tables, program=program)
     (note,) = [line for line in (out / "main_table.md").read_text().splitlines() if "rules that have changed" in line]
     assert "(Tiny)" in note
     assert "Made" not in note
 
-    mended = kawhi(changed, "rescore", str(run.path))
+    mended = kawhi(changed, "rescore", str(run.run.path))
     assert f"{TINY}: 25.00 -> 75.00\n" in mended.stdout
-    assert MATHVERSE not in mended.stdout
+    assert f"{MATHVERSE}: " not in mended.stdout
     assert not kawhi(changed, *check).stderr
     kawhi(changed, *tables, program=program)
     assert "rules that have changed" not in (out / "main_table.md").read_text()

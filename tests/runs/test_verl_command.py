@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from kawhi.base import attention_choice
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.runs import verl_settings
@@ -92,6 +93,16 @@ def test_an_empty_block_is_passed_on(tmp_path):
     assert "+kawhi.options={}" in overrides(cell(tmp_path, "credit=uniform"), **FILES)
 
 
+def test_verl_is_told_which_attention_was_chosen(tmp_path, monkeypatch):
+    key = "+actor_rollout_ref.model.override_config.attn_implementation="
+    assert f"{key}sdpa" in overrides(cell(tmp_path), **FILES)
+    assert f"{key}eager" in overrides(cell(tmp_path, "scale.attention=eager"), **FILES)
+    monkeypatch.setattr(attention_choice, "missing", lambda name, *_: None)
+    asked = cell(tmp_path, "scale=h200x8", "data=geo3k", "model=qwen2_5_vl_7b")
+    assert asked.scale.attention == asked.evaluation.attention == "auto"
+    assert f"{key}flash_attention_2" in overrides(asked, **FILES)
+
+
 def test_with_kawhi_off_verl_runs_alone(tmp_path, monkeypatch):
     monkeypatch.delenv("VERL_ENGINE_VENDOR", raising=False)
     off = cell(tmp_path, "credit=uniform", "kawhi.method=off")
@@ -166,6 +177,17 @@ def test_verl_accepts_every_cell(tmp_path, model, credit):
             assert OmegaConf.select(composed, key) == value, key
     assert composed.kawhi == OmegaConf.to_container(asked.kawhi, resolve=True)
     assert composed.actor_rollout_ref.model.path == resolve_package_paths(asked.model.path)
+
+
+def test_adapters_reach_verl_at_either_scale(tmp_path):
+    for more, rate in ((), 2e-4), (("scale=h200x8", "model=qwen2_5_vl_7b", "data=geo3k", "benchmarks=math"), 1e-5):
+        asked = cell(tmp_path, "lora=r64", *more)
+        validate_keys(asked)
+        composed = in_verl(*overrides(asked, **FILES)).actor_rollout_ref
+        assert composed.model.lora_rank == 64
+        assert composed.model.exclude_modules == ".*visual.*"
+        assert composed.rollout.load_format == "safetensors"
+        assert composed.actor.optim.lr == rate  # in the tiny world the scale's
 
 
 @pytest.mark.parametrize("override", ["+verl.trainer.no_such_key=1", "+verl_added.trainer.nnodes=1"])

@@ -12,10 +12,12 @@ import pytest
 
 from kawhi.doctor import nodes
 from tests.cells import ROOT, environment
+from tests.doctor import gpu_world
 
 SCALE = """
 scale:
   device: {device}
+  attention: sdpa
   slurm: {{cpus: 1, memory_gib: 1}}
   needs: {{disk_gib: 0.1}}
 verl: {{trainer: {{n_gpus_per_node: {gpus}}}}}
@@ -52,8 +54,11 @@ def marked() -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_a_healthy_cluster_is_ready(lab, place):
-    done = doctor(lab, place, "--scale", "two")
+    made_up = gpu_world.make(place / "gpus")
+    made_up["PYTHONPATH"] = f"{place / 'gpus'}:{ROOT}"
+    done = doctor(lab, place, "scale=two", **made_up)
     assert (done.returncode, problems(done)) == (0, []), done.stdout + done.stderr
+    assert "torch: 2.13.0 multiplied on cuda:0, cuda:1, on each" in done.stdout
     assert done.stdout.splitlines()[-1] == "ready"
     assert "GPUs: node1: 2, node2: 2" in done.stdout
     assert "Ray: a task on each of 2 nodes" in done.stdout

@@ -62,6 +62,8 @@ def test_another_partition_than_the_sites_is_named(lab, places, tmp_path):
         "sbatch"
     )
     assert made == "set up"
-    sentence = f"error: node node[12] has no /nowhere/python: type make setup in {checkout}, or set KAWHI_PYTHON in .*"
+    sentence = (
+        f"error: node node[12] has no /nowhere/python: type make setup-[cg]pu in {checkout}, or set KAWHI_PYTHON in .*"
+    )
     assert re.fullmatch(sentence, refused)
     assert lab.wait(lambda: lab.sacct(job).get(job) == ("FAILED", "1:0"))

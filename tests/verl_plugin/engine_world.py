@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program, beside p
 from tests.reference.methods import nucleus_entropy as literal_nucleus_entropy
 from tests.tiny.made import chat, render
 
-CASES = (("packed", 1), ("padded", 1), ("packed", 2))
-"""Layout of a batch and number of ranks."""
+CASES = (("packed", 1), ("padded", 1), ("lora", 1), ("packed", 2))
+"""Layout of a batch and number of ranks; ``lora`` is packed, with adapters that were trained."""
 
 VARIANTS: dict[str, dict] = {
     "paper": {},
@@ -263,8 +263,30 @@ def check_other_signals(engine, batch: Batch, model, image_token: int) -> float:
     return worst
 
 
-def one_rank(folder: str, family: str, packed: bool) -> None:
+def with_adapters(engine, reference):
+    """The reference with the engine's adapters added to its weights, by PEFT; both get adapters that say something."""
+    from peft import LoraConfig, get_peft_model
+
+    config = engine.module.peft_config["default"]
+    own = get_peft_model(
+        reference,
+        LoraConfig(r=config.r, lora_alpha=config.lora_alpha, target_modules="all-linear", exclude_modules=".*visual.*"),
+    )
+    given = dict(engine.module.named_parameters())
+    adapters = {name: parameter for name, parameter in own.named_parameters() if "lora_" in name}
+    assert adapters.keys() == {name for name in given if "lora_" in name}
+    assert not any("visual" in name for name in adapters)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in adapters.items():
+            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+            given[name].to_local().copy_(parameter)  # of one rank that is all of it
+    return own.merge_and_unload()
+
+
+def one_rank(folder: str, family: str, layout: str) -> None:
     """Prints the largest deviation of this rank's part of the batch."""
+    packed = layout != "padded"
     global ROPE_INDEX
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from verl.trainer.config import CheckpointConfig
@@ -292,6 +314,7 @@ def one_rank(folder: str, family: str, packed: bool) -> None:
             use_remove_padding=packed,
             enable_gradient_checkpointing=False,
             override_config={"attn_implementation": "sdpa"},
+            **({"lora_rank": 8, "lora_alpha": 16, "exclude_modules": ".*visual.*"} if layout == "lora" else {}),
         ),
         engine_config=FSDPEngineConfig(
             strategy="fsdp2",
@@ -306,6 +329,8 @@ def one_rank(folder: str, family: str, packed: bool) -> None:
     assert type(engine) is KawhiEngine
     engine.initialize()
     image_token = reference.config.image_token_id
+    if layout == "lora":
+        reference = with_adapters(engine, reference)
     found = {}
     for images, lengths, variants in (
         ((1, 1, 1), (9, 9, 9) if rank else (7, 23, 12), VARIANTS),
@@ -345,7 +370,7 @@ def fork_rank(folder: str, family: str, layout: str, rank: int, ranks: int, port
             os.dup2(output.fileno(), 2)
         where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in where.items()})
-        one_rank(folder, family, layout == "packed")
+        one_rank(folder, family, layout)
         code = 0
     except BaseException:
         traceback.print_exc()

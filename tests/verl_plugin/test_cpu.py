@@ -5,19 +5,16 @@ Each test shows the fault first: when that part fails, the correction is no long
 
 from __future__ import annotations
 
-import importlib.util
 import pkgutil
 import socket
 
 import pytest
 import torch
 import torch.distributed as dist
-import verl.models.transformers.qwen2_vl as qwen2_vl
 import verl.plugin.platform
 import verl.utils.distributed as verl_distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLAttention
 from verl.utils.device import get_torch_device
 from verl.utils.model import extract_multi_modal_inputs
 from verl.workers.engine.base import EngineRegistry
@@ -71,25 +68,8 @@ def test_pinned_offload_needs_an_accelerator(one_rank, monkeypatch):
 
     assert sharded().shape == (1, 2)
     monkeypatch.setattr(CPUOffloadPolicy, "__init__", CPUOffloadPolicy.__init__.__wrapped__)
-    with pytest.raises(RuntimeError, match="accelerator"):
+    with pytest.raises(RuntimeError, match=r"accelerator|NVIDIA driver"):
         sharded()
-
-
-@pytest.mark.skipif(importlib.util.find_spec("flash_attn") is not None, reason="flash-attn is here")
-def test_verl_s_attention_for_packed_batches_needs_flash_attention(monkeypatch, tokenizer):
-    from kawhi.tiny.architectures import build_model
-
-    language = build_model("qwen2_5_vl", tokenizer).model.language_model
-    positions, states = torch.arange(3).expand(3, 1, 3), torch.randn(1, 3, language.config.hidden_size)
-    embeddings = language.rotary_emb(states, positions)
-    attention = language.layers[0].self_attn
-    with pytest.raises(NameError, match="_flash"):
-        qwen2_vl.qwen2_vl_attn_forward(attention, states, None, positions, embeddings)
-    monkeypatch.setattr(qwen2_vl, "qwen2_vl_attn_forward", qwen2_vl.qwen2_vl_attn_forward)
-    platform._packed_attention_without_flash()
-    assert qwen2_vl.qwen2_vl_attn_forward is Qwen2_5_VLAttention.forward, "which verl sets in its place"
-    found, _ = qwen2_vl.qwen2_vl_attn_forward(attention, states, position_embeddings=embeddings, attention_mask=None)
-    assert found.shape == states.shape
 
 
 def test_verl_registers_its_engine_for_accelerators_alone(monkeypatch):

@@ -1,13 +1,18 @@
 """Corrections of verl, and proof that each is still needed."""
 
+import importlib.util
+
 import pytest
 import torch
 from tensordict import TensorDict
 
 from kawhi.tiny.architectures import build_model
+from kawhi.verl_plugin import verl_fixes
 from kawhi.verl_plugin.verl_fixes import (
+    STOCK_ATTENTION,
     STOCK_INPUT_EMBEDS,
     STOCK_POSITION_IDS,
+    packed_attention,
     split_position_ids,
     text_only_input_embeds,
 )
@@ -50,6 +55,44 @@ def test_stock_verl_still_needs_that_too(small_model):
     """When this fails, verl handles batches without images itself and the correction can go."""
     with pytest.raises(AttributeError, match="mean"):
         STOCK_INPUT_EMBEDS(small_model, torch.tensor([[5, 6, 7]]))
+
+
+@pytest.fixture
+def attention(tokenizer):
+    """A layer's attention, and what it is given of three tokens."""
+    language = build_model("qwen2_5_vl", tokenizer).model.language_model
+    positions, states = torch.arange(3).expand(3, 1, 3), torch.randn(1, 3, language.config.hidden_size)
+    given = {"attention_mask": None, "position_embeddings": language.rotary_emb(states, positions)}
+    return language.layers[0].self_attn, states, given | {"position_ids": positions[0]}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("flash_attn") is not None, reason="flash-attn is here")
+@pytest.mark.parametrize("chosen", ["sdpa", "eager"])
+def test_verl_s_attention_for_packed_batches_needs_flash_attention(attention, chosen):
+    """When the first part fails, verl's attention heeds ``attn_implementation`` and the correction can go."""
+    layer, states, given = attention
+    layer.config._attn_implementation = chosen
+    with pytest.raises(NameError, match="_flash"):
+        STOCK_ATTENTION(layer, states, **given)
+    found, _ = packed_attention(layer, states, **given)
+    assert torch.equal(found, layer(states, **given)[0])
+
+
+def test_flash_attention_2_is_left_to_verl(attention, monkeypatch):
+    layer, states, given = attention
+    seen = []
+    monkeypatch.setattr(verl_fixes, "STOCK_ATTENTION", lambda self, *args, **kwargs: seen.append((self, args, kwargs)))
+    monkeypatch.setattr(layer.config, "_attn_implementation_internal", "flash_attention_2")
+    packed_attention(layer, states, **given)
+    assert seen == [(layer, (states,), given)]
+
+
+def test_no_other_attention_takes_parts_of_sequences(attention, monkeypatch):
+    layer, states, given = attention
+    monkeypatch.setattr(verl_fixes.qwen2_vl, "get_ulysses_sequence_parallel_world_size", lambda: 2)
+    layer.config._attn_implementation = "sdpa"
+    with pytest.raises(ValueError, match="under flash_attention_2 alone, not sdpa: ulysses_sequence_parallel_size=1"):
+        packed_attention(layer, states, **given)
 
 
 def test_no_position_ids_is_fine():

@@ -129,17 +129,6 @@ def _unpinned_offload() -> None:
     CPUOffloadPolicy.__init__ = __init__
 
 
-def _packed_attention_without_flash() -> None:
-    """verl replaces Qwen2.5-VL's attention by one hard-wired to flash-attn when batches are packed.
-
-    transformers' own attention builds the same block-diagonal mask for sdpa from packed position ids.
-    """
-    import verl.models.transformers.qwen2_vl as qwen2_vl
-    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLAttention
-
-    qwen2_vl.qwen2_vl_attn_forward = Qwen2_5_VLAttention.forward
-
-
 def adapt_actor() -> None:
     """The part that only the actor's process needs, called by ``worker``."""
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
@@ -147,7 +136,6 @@ def adapt_actor() -> None:
 
     from kawhi.verl_plugin.cpu.vision_once import encode_images_once
 
-    _packed_attention_without_flash()
     for encoder in (Qwen2_5_VisionTransformerPretrainedModel, Qwen3VLVisionModel):
         encode_images_once(encoder)
 

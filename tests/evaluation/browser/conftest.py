@@ -40,5 +40,5 @@ def files(tmp_path_factory, run) -> dict[str, Path]:
         "odd": make_run(tmp_path_factory.mktemp("odd"), **{MADE: [odd, odd_image]}),
     }
     for name, each in runs.items():
-        (folder / f"{name}.html").write_text(render(gather(each)), encoding="utf-8")
+        (folder / f"{name}.html").write_text(render(gather(each.run.evaluations())), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in runs}

@@ -12,8 +12,9 @@ from PIL import Image
 from kawhi.base.errors import CellError
 from kawhi.evaluation.browser.gather import IMAGE_SIDE, data_uri, gather
 from kawhi.evaluation.browser.page import render
+from kawhi.evaluation.results import open_evaluations
 from kawhi.evaluation.samples import write_samples
-from tests.evaluation.made import MADE, TINY, make_run, responses
+from tests.evaluation.made import JUDGE, MADE, OTHER_JUDGE, TINY, make_run, of, responses
 
 
 def test_the_file_names_no_other(files):
@@ -24,16 +25,25 @@ def test_the_file_names_no_other(files):
 
 
 def test_limit_keeps_the_first_and_says_so(run):
-    book = gather(run, limit=2)
+    book = gather(run.run.evaluations(), limit=2)
     assert [(s["task"], s["id"]) for s in book.samples] == [(MADE, "0"), (MADE, "1"), (TINY, "0"), (TINY, "1")]
     assert [row.n for row in book.summaries] == [7, 4]
     assert "7 samples are left out of this page" in render(book)
 
 
 def test_an_image_that_several_samples_share_is_there_once(run):
-    book = gather(run, MADE)
+    book = gather([of(run, MADE)])
     assert len(book.samples) == 7
     assert len(book.images) == 2
+
+
+def test_a_benchmark_that_was_evaluated_twice_is_told_by_its_folders(tmp_path):
+    first, second = (make_run(tmp_path, judge=judge) for judge in (JUDGE, OTHER_JUDGE))
+    book = gather(open_evaluations(first.run.path))
+    assert book.name == f"made/{first.run.path.name}"
+    folders = {of(place, MADE).path.name for place in (first, second)}
+    assert {row.task for row in book.summaries} == {each["task"] for each in book.samples} == {*folders, TINY}
+    assert len(book.samples) == 7 + 7 + 4
 
 
 @pytest.mark.parametrize(
@@ -52,26 +62,17 @@ def test_what_is_no_image_has_no_address():
     assert data_uri(b"nonsense") is None
 
 
-def test_a_run_without_samples_is_one_sentence(tmp_path, run):
-    with pytest.raises(CellError, match=r"has no samples of kawhi_nope; it has kawhi_made, kawhi_tiny"):
-        gather(run, "kawhi_nope")
-    empty = make_run(tmp_path)
-    for task in (MADE, TINY):
-        (empty.evaluation(task) / "samples.parquet").unlink()
-    with pytest.raises(CellError, match="has no samples yet"):
-        gather(empty)
-
-
 def test_samples_of_another_version_are_refused(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     run = make_run(tmp_path)
-    pq.write_table(pa.table({"id": [1]}), run.evaluation(TINY) / "samples.parquet")
+    file = of(run, TINY).path / "samples.parquet"
+    pq.write_table(pa.table({"id": [1]}), file)
     with pytest.raises(CellError, match=r"lacks extraction, .*: another version wrote it"):
-        gather(run)
-    (run.evaluation(TINY) / "samples.parquet").write_text("nonsense")
+        gather(run.run.evaluations())
+    file.write_text("nonsense")
     with pytest.raises(CellError, match="is not a parquet file"):
-        gather(run)
-    write_samples(run.evaluation(TINY) / "samples.parquet", responses()[TINY])
-    assert len(gather(run).samples) == 11
+        gather(run.run.evaluations())
+    write_samples(file, responses()[TINY])
+    assert len(gather(run.run.evaluations()).samples) == 11

@@ -11,7 +11,7 @@ import pytest
 from kawhi.evaluation.browser.gather import gather
 from kawhi.evaluation.browser.page import render
 from tests.evaluation.browser.conftest import MANY
-from tests.evaluation.made import HOSTILE, MADE, TINY, make_run, responses, sample
+from tests.evaluation.made import HOSTILE, MADE, TINY, make_run, of, responses, sample
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def test_filter_by_verdict(page, verdict, ids):
 def test_judge_errors_and_open_samples_can_be_found(tab, files, tmp_path):
     failed = [replace(sample(MADE, 0, "It is 1", "nonsense")), replace(sample(MADE, 1, "It is 2"), score=None)]
     run = make_run(tmp_path, **{MADE: [*failed, sample(MADE, 2, "It is 3", "0")]})
-    (run.evaluation(MADE) / "score.json").unlink()
-    (tmp_path / "page.html").write_text(render(gather(run)))
+    (of(run, MADE).path / "score.json").unlink()
+    (tmp_path / "page.html").write_text(render(gather(run.run.evaluations())))
     tab.open(tmp_path / "page.html", 1280)
     for verdict, ids in (("error", ["made 0"]), ("open", ["made 1"])):
         choose(tab, "verdict", verdict)
