@@ -55,8 +55,9 @@ class TableJob:
 
     def _find_records(self, done: list[Path]) -> None:
         """Ends when a record is not where tables look."""
-        there = {file.name for folder in self.records for file in folder.glob("*.json")}
-        if lost := [folder for folder in done if f"{_name(folder)}.json" not in there]:
+        # By their hashes: a name has a label in it, and the tables that share a cell may call it differently.
+        there = {_hash(file.stem) for folder in self.records for file in folder.glob("*.json")}
+        if lost := [folder for folder in done if _hash(folder.name) not in there]:
             where = " or ".join(map(str, self.records))
             print(f"{len(lost)} records are not in {where}, which tables are made from; copy:", file=sys.stderr)
             print(*(f"  {each / 'record.json'} as {_name(each)}.json" for each in lost), sep="\n", file=sys.stderr)
@@ -70,3 +71,7 @@ def _name(folder: Path) -> str:
     """Of the record in ``paths.records``."""
     evaluation = folder.parent.name == "eval"
     return f"{folder.parents[1].name}_{folder.name}" if evaluation else folder.name
+
+
+def _hash(name: str) -> str:
+    return name.rpartition("-")[2]
