@@ -39,7 +39,7 @@ def joined(records: Mapping[Path, Record]) -> dict[Path, Record]:
             first, evaluation = next(iter(own.items()))
             if evaluation.config["of"]["study"] == "baseline":
                 found[first] = _untrained(evaluation, own)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda pair: pair[0].name))
 
 
 def orphans(records: Mapping[Path, Record]) -> list[Path]:
