@@ -113,7 +113,7 @@ def thin(checkpoints: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def remove_all(checkpoints: Path) -> None:
-    """Of a run that nobody should resume from, or whose weights nobody reads.
+    """Of a run whose weights nobody reads.
 
     All at once: who is killed while it removes them must not leave one that looks usable.
     """
@@ -123,6 +123,15 @@ def remove_all(checkpoints: Path) -> None:
         checkpoints.rename(discarded)
     shutil.rmtree(discarded, ignore_errors=True)
     _note(checkpoints).unlink(missing_ok=True)
+
+
+def move(checkpoints: Path, to: Path) -> None:
+    """Takes a run's checkpoints, with the note about them, to another folder; all at once, as :func:`remove_all`."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        checkpoints.rename(to)
+    with contextlib.suppress(FileNotFoundError):
+        _note(checkpoints).rename(_note(to))
 
 
 def reward_of(row: dict[str, Any]) -> float | None:
