@@ -69,8 +69,17 @@ def source(label: str, rows: pd.DataFrame, command: str, tasks: Iterable[str] | 
     shown = [*(rows.task.unique() if tasks is None else tasks)]
     scored = [(task, scores[task]) for scores in records.scores for task in shown if task in scores]
     outdated = dict.fromkeys(result.title for task, result in scored if changed_rules(task, result.rules))
+    told = [(its.title, its.judge.refused, its.n) for _, its in scored if its.judge and its.judge.refused]
+    refused = tuple(f"{title} {number} of {n}" for title, number, n in told)
     accepted = dict.fromkeys(why for each in records.accepted for why in each)
-    return Source(label, tuple(commands), tuple(records.file), outdated=tuple(outdated), accepted=tuple(accepted))
+    return Source(
+        label,
+        tuple(commands),
+        tuple(records.file),
+        outdated=tuple(outdated),
+        refused=refused,
+        accepted=tuple(accepted),
+    )
 
 
 def refuse_doubles(rows: pd.DataFrame, told: str, keys: str, hint: str = "") -> None:

@@ -23,6 +23,7 @@ class Source:
         records: files, as the tables were given their folder.
         place: of a paper's number; empty for ours.
         outdated: benchmarks among the numbers that were scored by rules that have changed since.
+        refused: benchmarks with the number of their samples that the judge refused and that count as wrong.
         accepted: why trainings that failed a health check are trusted (``kawhi accept``).
     """
 
@@ -31,6 +32,7 @@ class Source:
     records: tuple[Path, ...] = ()
     place: str = ""
     outdated: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
 
 
@@ -107,6 +109,7 @@ class Table:
 NOTED = {
     "outdated": "Scored by rules that have changed since, so today's may give other numbers for the same responses "
     "(kawhi rescore)",
+    "refused": "With samples that the judge refused for good and that count as wrong (judge.on_refusal=wrong)",
     "accepted": "Failed a health check and accepted by hand (kawhi accept), with the reason",
 }
 """What a table says below itself of rows whose source has something to tell."""

@@ -69,6 +69,7 @@ class Judge(Part):
     identity: str
     questions: Count
     asked_again: Count
+    refused: Count = 0
 
 
 class Verdicts(Part):
