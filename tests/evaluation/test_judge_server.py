@@ -59,9 +59,9 @@ def test_a_replica_may_take_several_gpus(servers, tmp_path):
     with module.judge_served(block(tensor_parallel=2), log=tmp_path / "log") as addresses:
         assert len(set(addresses)) == 2
     assert [each[1] for each in servers if each[0] == "start"] == ["2,3", "6,7"]
-    with pytest.raises(CellError, match=r"needs 8 free GPU\(s\) and 4 are"):
-        with module.judge_served(block(tensor_parallel=8), log=tmp_path / "log"):
-            pass
+    large = module.judge_served(block(tensor_parallel=8), log=tmp_path / "log")
+    with pytest.raises(CellError, match=r"needs 8 free GPU\(s\) and 4 are"), large:
+        pass
 
 
 def test_a_list_of_addresses_can_be_typed():
