@@ -105,7 +105,7 @@ def told(freed: Counter[str]) -> str:
 
 def amount(number: float) -> str:
     """Bytes in a unit that fits."""
-    return f"{number / GIB:.1f} GiB" if number >= GIB / 10 else f"{number / 2**20:.1f} MiB"
+    return f"{number / GIB:.1f} GiB" if number >= GIB else f"{number / 2**20:.1f} MiB"
 
 
 def _superfluous(run: RunDirectory, keep: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
