@@ -159,7 +159,7 @@ def _sections(record: Any, own: Card) -> list[Section]:
 
 def _block(block: Any) -> list[tuple[str, str]]:
     """All that a study says of itself."""
-    content = block if isinstance(block, dict) else block.model_dump()
+    content = block if isinstance(block, dict) else {k: v for k, v in block.model_dump().items() if v != []}
     return [(key, text(value)) for key, value in dotted(content).items()]
 
 

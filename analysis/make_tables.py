@@ -28,7 +28,7 @@ from analysis.records import TableError, frame  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
 from analysis.render_latex import to_latex  # noqa: E402
-from analysis.table import Table, with_rules_note  # noqa: E402
+from analysis.table import Table, with_notes  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import Folder, origin  # noqa: E402
@@ -62,7 +62,7 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
     refused = []
     for name in dict.fromkeys(names or NAMES):
         try:
-            tables += map(with_rules_note, make[name]())
+            tables += map(with_notes, make[name]())
         except TableError as error:
             refused.append(f"no table {name}: {error}")
     return tables, refused

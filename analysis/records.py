@@ -23,6 +23,7 @@ FIELDS = (
     "seeds",  # name -> number, those that the record has
     "config",  # dotted keys
     "scores",  # by task
+    "accepted",  # why a training is trusted that failed a health check; empty where none failed
     "kawhi_share",  # time of KAWHI's parts over the time of the steps
     "task",  # a benchmark, or an image of the grounding study
     "result",  # what was found: a Benchmark, a Grounding, or the record of a timing
@@ -72,7 +73,17 @@ def source(label: str, rows: pd.DataFrame, command: str, tasks: Iterable[str] | 
     shown = [*(rows.task.unique() if tasks is None else tasks)]
     scored = [(task, scores[task]) for scores in records.scores for task in shown if task in scores]
     outdated = dict.fromkeys(result.title for task, result in scored if changed_rules(task, result.rules))
-    return Source(label, tuple(commands), tuple(records.file), outdated=tuple(outdated))
+    told = [(its.title, its.judge.refused, its.n) for _, its in scored if its.judge and its.judge.refused]
+    refused = tuple(f"{title} {number} of {n}" for title, number, n in told)
+    accepted = dict.fromkeys(why for each in records.accepted for why in each)
+    return Source(
+        label,
+        tuple(commands),
+        tuple(records.file),
+        outdated=tuple(outdated),
+        refused=refused,
+        accepted=tuple(accepted),
+    )
 
 
 def refuse_doubles(rows: pd.DataFrame, told: str, keys: str, hint: str = "") -> None:
@@ -134,7 +145,7 @@ def judge_of(config: Mapping[str, Any], task: str) -> dict[str, Any]:
 
 def _whole(record: Any, file: Path) -> dict[str, Any]:
     """The fields that all rows of a record share."""
-    credit, seeds = getattr(record, "credit", None), getattr(record, "seeds", None)
+    credit, seeds, health = (getattr(record, name, None) for name in ("credit", "seeds", "health"))
     said = {"study.name": record.study, "scale.provenance": record.provenance}
     return {
         "file": file,
@@ -149,6 +160,7 @@ def _whole(record: Any, file: Path) -> dict[str, Any]:
         "seeds": seeds.model_dump(exclude_none=True) if seeds else {},
         "config": said | dotted(record.config),
         "scores": getattr(record, "benchmarks", {}),
+        "accepted": tuple(each.why for each in health.accepted) if health else (),
         "kawhi_share": record.run.kawhi_share,
     }
 

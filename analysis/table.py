@@ -23,6 +23,8 @@ class Source:
         records: files, as the tables were given their folder.
         place: of a paper's number; empty for ours.
         outdated: benchmarks among the numbers that were scored by rules that have changed since.
+        refused: benchmarks with the number of their samples that the judge refused and that count as wrong.
+        accepted: why trainings that failed a health check are trusted (``kawhi accept``).
     """
 
     label: str
@@ -30,6 +32,8 @@ class Source:
     records: tuple[Path, ...] = ()
     place: str = ""
     outdated: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,16 +106,24 @@ class Table:
         return {source: f"{self.name}-{number}" for number, source in enumerate(sources, 1)}
 
 
-def with_rules_note(table: Table) -> Table:
-    """With a note that names the rows whose scores were made by rules that have changed since, where there are any."""
-    told = [f"{source.label} ({', '.join(source.outdated)})" for source in table.anchors if source.outdated]
-    if not told:
-        return table
-    note = (
-        "Scored by rules that have changed since, so today's may give other numbers for the same responses "
-        f"(kawhi rescore): {'; '.join(told)}."
-    )
-    return replace(table, notes=(*table.notes, note))
+NOTED = {
+    "outdated": "Scored by rules that have changed since, so today's may give other numbers for the same responses "
+    "(kawhi rescore)",
+    "refused": "With samples that the judge refused for good and that count as wrong (judge.on_refusal=wrong)",
+    "accepted": "Failed a health check and accepted by hand (kawhi accept), with the reason",
+}
+"""What a table says below itself of rows whose source has something to tell."""
+
+
+def with_notes(table: Table) -> Table:
+    """With a note for each thing of :data:`NOTED` that names the rows which it is about, where there are any."""
+    notes = []
+    for name, sentence in NOTED.items():
+        told = [(source.label, getattr(source, name)) for source in table.anchors if getattr(source, name)]
+        if told:
+            rows = "; ".join(f"{label} ({', '.join(own)})" for label, own in told)
+            notes.append(f"{sentence}: {rows}.")
+    return replace(table, notes=(*table.notes, *notes))
 
 
 def plain(*texts: str, source: Source | None = None) -> tuple[Value, ...]:

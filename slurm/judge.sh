@@ -5,7 +5,7 @@
 #   sbatch --gpus-per-node=2 slurm/judge.sh judge.serve.port=8000     # words after the script are Hydra overrides
 #
 # While it answers, <runs>/.slurm/judge.json says where.  Cells and kawhi rejudge use it with
-#   judge=endpoint judge.base_url=http://NODE:PORT/v1
+#   judge=endpoint judge.base_url=http://NODE:PORT/v1      # of several replicas '[http://NODE:PORT/v1,...]', as the log says
 # It answers whoever reaches the node.  It stays until it is cancelled or its time is over.
 #SBATCH --job-name=judge
 #SBATCH --nodes=1

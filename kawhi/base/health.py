@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ _TRAINED = re.compile(f"Final validation metrics|{STOPPED}")
 _FAREWELL = re.compile(r"\[(async_llm|core_client)\.py:\d+\]")
 
 
-def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, limits: dict[str, float]) -> list[str]:
+def training_problems(
+    metrics: list[dict[str, Any]], log: str, *, steps: int, limits: dict[str, float], accepted: int = 0
+) -> list[str]:
     """Everything wrong with a finished training run, as sentences; empty when it is healthy.
 
     Args:
@@ -38,20 +41,37 @@ def training_problems(metrics: list[dict[str, Any]], log: str, *, steps: int, li
         steps: steps that were asked for.
         limits: ``correlation`` (every step's rollout/actor probability correlation must exceed it) and ``kl`` (every
             step's |rollout_corr/kl| must stay below it).
+        accepted: the step up to which somebody has accepted what was found.
     """
     problems = []
     if [row["step"] for row in metrics] != list(range(1, steps + 1)):
         problems.append(f"metrics cover {len(metrics)} steps instead of 1 to {steps}")
-    problems += [
-        *_outside(metrics, CORRELATION, lambda v: v > limits["correlation"], f"> {limits['correlation']}"),
-        *_outside(metrics, KL, lambda v: abs(v) < limits["kl"], f"within ±{limits['kl']}"),
-        *_outside(metrics, GRADIENT, math.isfinite, "finite"),
-    ]
-    if metrics and not any((row.get(GRADIENT) or 0.0) > 0 for row in metrics):
+    rows = [row for row in metrics if row["step"] > accepted]
+    problems += [problem for band in _bands(limits) for problem in _outside(rows, *band)]
+    if rows and not any((row.get(GRADIENT) or 0.0) > 0 for row in rows):
         problems.append("the gradient norm is 0 in every step: nothing was learnt")
-    if error := first_error(log):
-        problems.append(f"a worker logged an error: {error[:200]}")
-    return problems
+    return problems + _errors(log)
+
+
+def sickness(metrics: list[dict[str, Any]], log: str, *, limits: dict[str, float], accepted: int = 0) -> list[str]:
+    """Why a training is not worth going on with, as sentences: two steps in a row outside a band, or a logged error.
+
+    One such step may be chance; at the end it fails the training all the same.  Arguments as of
+    :func:`training_problems`, of a training that is under way.
+    """
+    ill = [(row["step"], [*_complaints(row, limits)]) for row in metrics if row["step"] > accepted]
+    for (step, first), (following, second) in pairwise(ill):
+        if following == step + 1 and first and second:
+            told = (f"step {number}: {', '.join(each)}" for number, each in ((step, first), (following, second)))
+            return [f"two steps in a row are outside the band, {'; '.join(told)}", *_errors(log)]
+    return _errors(log)
+
+
+def _bands(limits: dict[str, float]) -> Iterator[tuple[str, Callable[[float], bool], str]]:
+    """What every step is checked for: a metric, whether a value is fine, and what it must be."""
+    yield CORRELATION, lambda value: value > limits["correlation"], f"> {limits['correlation']}"
+    yield KL, lambda value: abs(value) < limits["kl"], f"within ±{limits['kl']}"
+    yield GRADIENT, math.isfinite, "finite"
 
 
 def _outside(metrics: list[dict[str, Any]], name: str, fine: Callable[[float], bool], wanted: str) -> Iterator[str]:
@@ -59,11 +79,27 @@ def _outside(metrics: list[dict[str, Any]], name: str, fine: Callable[[float], b
     if any(name not in row for row in metrics):
         yield f"{name} was not logged"
         return
-    # verl's logger writes NaN as null.
-    values = [(row["step"], math.nan if row[name] is None else row[name]) for row in metrics]
-    if bad := [(step, value) for step, value in values if not fine(value)]:
+    if bad := [(row["step"], value) for row in metrics if not fine(value := _number(row[name]))]:
         step, value = bad[0]
         yield f"{name} is {value:.4g} at step {step} ({len(bad)} such steps); it must be {wanted}"
+
+
+def _complaints(row: dict[str, Any], limits: dict[str, float]) -> Iterator[str]:
+    """What is outside its band in one step."""
+    for name, fine, wanted in _bands(limits):
+        if name not in row:
+            yield f"{name} was not logged"
+        elif not fine(value := _number(row[name])):
+            yield f"{name} is {value:.4g} and must be {wanted}"
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value  # verl's logger writes NaN as null
+
+
+def _errors(log: str) -> list[str]:
+    error = first_error(log)
+    return [f"a worker logged an error: {error[:200]}"] if error else []
 
 
 def first_error(log: str) -> str | None:

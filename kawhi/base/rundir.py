@@ -85,6 +85,16 @@ class RunDirectory:
         return self.path / "train" / "checkpoints"
 
     @property
+    def set_aside(self) -> Path:
+        """Checkpoints of a training that failed a health check, and what was found."""
+        return self.path / "train" / "set_aside"
+
+    @property
+    def accepted(self) -> Path:
+        """What somebody accepted although a health check had failed, and why (``kawhi accept``)."""
+        return self.path / "train" / "accepted.json"
+
+    @property
     def merged(self) -> Path:
         return self.path / "train" / "merged"
 

@@ -51,7 +51,7 @@ def stay(
     file: Path,
     *,
     log: Path,
-    server: Callable[..., AbstractContextManager[str]] = judge_served,
+    server: Callable[..., AbstractContextManager[list[str]]] = judge_served,
     patience: float = PATIENCE,
 ) -> None:
     """Serves the judge until this process is interrupted; ``file`` says where for as long as it answers.
@@ -59,18 +59,21 @@ def stay(
     Raises:
         CellError: the server does not start, or does not answer any more.
     """
-    with server(block, log=log, host="0.0.0.0") as local:
-        url = f"http://{_own_name()}:{urlsplit(local).port}/v1"
+    with server(block, log=log, host="0.0.0.0") as here:
+        urls = [f"http://{_own_name()}:{urlsplit(each).port}/v1" for each in here]
+        url = urls[0] if len(urls) == 1 else urls
+        shown = urls[0] if len(urls) == 1 else f"'[{','.join(urls)}]'"
         job = os.environ.get("SLURM_JOB_ID")
         write_json(file, {"base_url": url, "model": block["model"], "job": job, "time": time.time()})
-        print(f"the judge answers at {url}; {file} says so.  Use it with", flush=True)
-        print(f"  judge=endpoint judge.base_url={url} judge.model={block['model']}", flush=True)
+        print(f"the judge answers at {', '.join(urls)}; {file} says so.  Use it with", flush=True)
+        print(f"  judge=endpoint judge.base_url={shown} judge.model={block['model']}", flush=True)
         try:
-            answered = time.monotonic()
-            while time.monotonic() - answered < patience:
+            answered = dict.fromkeys(here, time.monotonic())
+            while time.monotonic() - min(answered.values()) < patience:
                 time.sleep(min(_POLL_SECONDS, patience / 3))
-                if get(f"{local.removesuffix('/v1')}/health", timeout=5 * _POLL_SECONDS) is not None:
-                    answered = time.monotonic()
+                for each in here:
+                    if get(f"{each.removesuffix('/v1')}/health", timeout=5 * _POLL_SECONDS) is not None:
+                        answered[each] = time.monotonic()
             raise CellError(f"the judge has not answered for {patience:g} s: read {log}")
         finally:
             if file.exists() and json.loads(file.read_text())["base_url"] == url:  # else another job's

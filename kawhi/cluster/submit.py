@@ -14,6 +14,7 @@ import submitit
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.errors import CellError
+from kawhi.queue.site import gpus_option
 from kawhi.queue.submission import Submission
 
 _DEAF = """bash -c 'trap "" USR2; exec "$0" "$@"'"""
@@ -34,7 +35,8 @@ def resources(cell: DictConfig, minutes: int, *, devices: bool = True) -> dict[s
     if devices:
         parameters["mem"] = f"{wanted['memory_gib']}G" if wanted["memory_gib"] else "0"
     if devices and cell.scale.device != "cpu":
-        parameters["gpus_per_node"] = cell.verl.trainer.n_gpus_per_node
+        option, value = gpus_option(cell.verl.trainer.n_gpus_per_node)
+        parameters[option.replace("-", "_")] = value
     return parameters
 
 

@@ -8,6 +8,8 @@ import click
 
 from kawhi.base.errors import CellError, sentence
 from kawhi.commands import (  # noqa: F401  # each adds its command
+    accept,
+    clean,
     doctor,
     errors,
     explain,

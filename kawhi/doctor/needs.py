@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from kawhi.base.attention_choice import AUTO, chosen
 from kawhi.base.errors import CellError
 from kawhi.doctor import attempts
+from kawhi.queue.site import gpus_option
 
 GIB = 2**30
 SHM_ALONE = 0.25  # GiB: measured for one cell of the tiny world, with room
@@ -77,5 +78,5 @@ class Needs:
     def options(self) -> list[str]:
         """For sbatch and srun."""
         memory = f"{self.memory_gib}G" if self.memory_gib else "0"
-        gpus = [f"--gpus-per-node={self.gpus}"] if self.gpus else []
+        gpus = ["--{}={}".format(*gpus_option(self.gpus))] if self.gpus else []
         return [f"--cpus-per-task={self.cpus}", f"--mem={memory}", *gpus]

@@ -20,11 +20,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from tenacity.wait import wait_random_exponential
 
 from kawhi.base.errors import CellError
+from kawhi.evaluation.near import is_near
 
 T = TypeVar("T")
 _LONGEST_WAIT = 60.0  # seconds between two tries, unless the server asks for more
-_LOCAL = ("localhost", "127.0.0.1", "::1")  # a cluster's proxy cannot reach this machine's own server
 _AGAIN = (408, 429)  # and 5xx; every other status says that the same request will fail again
+_OF_THE_REQUEST = (400, 413, 422)  # others (a key, a wrong address) are of all requests
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Completion:
         finish_reason: ``stop`` or ``length`` (cut off).
         tokens: of the reply; -1 where the server does not count.
         attempts: requests that were sent for it.
+        reasoning: what a model thought before, where the server tells that apart.
     """
 
     text: str
     finish_reason: str
     tokens: int
     attempts: int
+    reasoning: str = ""
 
 
 class EndpointError(RuntimeError):
@@ -50,6 +53,10 @@ class EndpointError(RuntimeError):
     def __init__(self, sentence: str, attempts: int = 0):
         super().__init__(sentence)
         self.attempts = attempts
+
+
+class Refused(EndpointError):
+    """No reply, now or later, to this one request: it is too long, or filtered for what it says."""
 
 
 class _TryAgain(Exception):
@@ -105,13 +112,18 @@ class Endpoint:
         # `chat.completions.create` sends the same, but first walks through the types of every field.
         request = {"model": self.model, "messages": messages, "max_tokens": max_tokens, **sampling}
 
-        async def send() -> tuple[str, str, int]:
+        async def send() -> tuple[str, str, int, str]:
             response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=request)
             return _whole(response.content)
 
         async with self._turn:
-            (text, finish_reason, tokens), attempts = await self._persist(send)
-        return Completion(text, finish_reason, tokens, attempts)
+            (text, finish_reason, tokens, reasoning), attempts = await self._persist(send)
+        return Completion(text, finish_reason, tokens, attempts, reasoning)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether every later request fails at once."""
+        return bool(self._given_up)
 
     async def check(self) -> None:
         """Asks the server for its models.
@@ -142,7 +154,7 @@ class Endpoint:
         self._loop = loop
         http = openai.DefaultAioHttpClient(  # costs less per request, see benchmarks/judge_throughput.py
             limits=httpx2.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency),
-            trust_env=urlsplit(self.base_url).hostname not in _LOCAL,
+            trust_env=not is_near(urlsplit(self.base_url).hostname or ""),
         )
         self._client = openai.AsyncOpenAI(
             base_url=self.base_url, api_key=self._api_key, timeout=None, max_retries=0, http_client=http
@@ -189,7 +201,8 @@ class Endpoint:
             except openai.APIStatusError as error:
                 reason = f"HTTP {error.status_code}: {_detail(error)}"
                 if error.status_code < 500 and error.status_code not in _AGAIN:
-                    raise EndpointError(f"the server at {self.base_url} refused the request, {reason}") from error
+                    kind = Refused if error.status_code in _OF_THE_REQUEST else EndpointError
+                    raise kind(f"the server at {self.base_url} refused the request, {reason}") from error
                 raise _TryAgain(reason, _asked_wait(error.response.headers.get("retry-after"))) from error
             except ValueError as error:
                 raise _TryAgain(_one_line(error)) from error
@@ -252,24 +265,30 @@ async def _close_with_the_loop(client: openai.AsyncOpenAI) -> None:
         await client.close()
 
 
-def _whole(body: bytes) -> tuple[str, str, int]:
-    """Text, finish reason and tokens of a reply.
+def _whole(body: bytes) -> tuple[str, str, int, str]:
+    """Text, finish reason, tokens and reasoning of a reply.
 
     Raises:
+        Refused: the server has filtered it.
         ValueError: the reply is anything but one whole text.
     """
     try:
         reply = json.loads(body)
         choice = reply["choices"][0]
-        text, finish_reason = choice["message"]["content"], choice["finish_reason"]
+        message, finish_reason = choice["message"], choice["finish_reason"]
+        text, reasoning = message["content"], message.get("reasoning_content") or message.get("reasoning") or ""
         tokens = (reply.get("usage") or {}).get("completion_tokens", -1)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"the reply is no chat completion: {_shown(body)}") from error
+    if finish_reason == "content_filter":
+        raise Refused("the server filtered its reply for what it says (finish reason 'content_filter')")
+    if text is None and reasoning:
+        text = ""  # its tokens were over before it had thought enough
     if not isinstance(text, str):
         raise ValueError("the reply has no text")
     if finish_reason not in ("stop", "length"):  # e.g. "abort" of a server that is being stopped
         raise ValueError(f"the reply was broken off (finish reason {finish_reason!r})")
-    return text, finish_reason, tokens if isinstance(tokens, int) else -1
+    return text, finish_reason, tokens if isinstance(tokens, int) else -1, str(reasoning)
 
 
 def _names(body: bytes) -> list[str]:

@@ -59,6 +59,11 @@ def generate_all(cell: DictConfig, run_directory: RunDirectory, evaluations: Seq
     """Generates benchmarks; returns one sentence for each that failed."""
     if not evaluations:
         return []
+    if trains(cell) and not run_directory.merged.is_dir():
+        raise CellError(
+            f"{run_directory.merged} is gone (keep.merged=false), so the trained model cannot be asked any more: move "
+            f"{run_directory.path} away to train it again"
+        )
     model = str(run_directory.merged if trains(cell) else resolve_package_paths(cell.model.path))
     failures = []
     with _policy(cell, run_directory, model) as url:

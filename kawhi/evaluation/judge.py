@@ -7,44 +7,27 @@ the sample and stops the benchmark from having a score.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import io
-import json
+import math
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from kawhi.base.errors import CellError
 from kawhi.evaluation.benchmark import Benchmark, JudgeQuestion, Outcome
-from kawhi.evaluation.endpoint import Endpoint, EndpointError, run_all
+from kawhi.evaluation.endpoint import Endpoint, EndpointError, Refused, run_all
+from kawhi.evaluation.judge_requests import Heard, Request, digest, image_kind, spoken, with_images
 from kawhi.evaluation.judge_settings import JudgeSettings
 from kawhi.evaluation.prompts import Prompts, prompts_of
+from kawhi.evaluation.replicas import Replicas
 from kawhi.evaluation.reply_log import ReplyLog
-from kawhi.evaluation.samples import Reply, Sample
+from kawhi.evaluation.samples import REFUSED, Reply, Sample
 
-
-@dataclass(frozen=True)
-class _Request:
-    """One question as it is sent.
-
-    Attributes:
-        key: hash of everything that can change the reply.
-        messages: with each image's sha256 in its place.
-        kinds: MIME types of the question's images.
-    """
-
-    key: str
-    question: JudgeQuestion
-    messages: list[dict[str, Any]]
-    kinds: list[str]
-    max_tokens: int
+FEW, FEW_REASONING = 50, 5
+"""Replies of which none is a verdict, after which no more are waited for; fewer where the model is seen to reason."""
 
 
 class Judge:
@@ -61,19 +44,24 @@ class Judge:
             key = os.environ.get(settings.api_key_env, "")
             if not key:
                 raise CellError(f"the judge's key is missing: set the environment variable {settings.api_key_env}")
-        self.endpoint = Endpoint(
-            settings.base_url,
-            settings.model,
-            api_key=key,
-            concurrency=settings.concurrency,
-            timeout=settings.timeout,
-            attempts=settings.attempts,
-            patience=settings.patience,
-        )
+        endpoints = [
+            Endpoint(
+                address,
+                settings.model,
+                api_key=key,
+                concurrency=math.ceil(settings.concurrency / len(settings.addresses)),
+                timeout=settings.timeout,
+                attempts=settings.attempts,
+                patience=settings.patience,
+            )
+            for address in settings.addresses
+        ]
+        self.endpoint = endpoints[0] if len(endpoints) == 1 else Replicas(endpoints)
+        self._unreadable_so_far: int | None = 0  # None once a reply was a verdict
 
     def identity(self, prompts: Prompts) -> str:
         """12 hexadecimal digits of the hash of (judge model, prompt version)."""
-        return _digest({"judge": self.settings.model, "prompts": prompts.version})[:12]
+        return digest({"judge": self.settings.model, "prompts": prompts.version})[:12]
 
     def decide(
         self, benchmark: Benchmark, samples: Sequence[Sample], images: Mapping[str, bytes], folder: Path
@@ -98,13 +86,30 @@ class Judge:
             replies = self._kept(different, prompts, log)
             if missing := {key: request for key, request in different.items() if key not in replies}:
                 replies |= dict(zip(missing, self._answers(benchmark, prompts, [*missing.values()], log), strict=True))
-        return [
+        done = [
             decided(benchmark, sample, requests, [replies[request.key] for request in requests])
             for sample, requests in zip(samples, asked, strict=True)
         ]
+        return self._with_refusals(benchmark, done, replies.values())
+
+    def _with_refusals(self, benchmark: Benchmark, samples: list[Sample], replies: Collection[Reply]) -> list[Sample]:
+        """With what the server refused for good counted as wrong, where ``on_refusal`` says so.
+
+        Raises:
+            CellError: it refuses so much that something else is wrong.
+        """
+        refused = [reply for reply in replies if reply.error.startswith(REFUSED)]
+        if self.settings.on_refusal != "wrong" or not refused:
+            return samples
+        if len(refused) > max(1, self.settings.refusals * len(replies)):
+            raise CellError(
+                f"the judge refused {len(refused)} of {len(replies)} questions of {benchmark.name} for good, more than "
+                f"judge.refusals={self.settings.refusals:g} of them, the last because {refused[-1].error}"
+            )
+        return [counted_as_wrong(sample) for sample in samples]
 
     def _answers(
-        self, benchmark: Benchmark, prompts: Prompts, requests: Sequence[_Request], log: ReplyLog
+        self, benchmark: Benchmark, prompts: Prompts, requests: Sequence[Request], log: ReplyLog
     ) -> list[Reply]:
         run_all([self.endpoint.check()], what="judge")
         turn = asyncio.Semaphore(self.settings.concurrency)
@@ -119,7 +124,7 @@ class Judge:
         sample: Sample,
         images: Mapping[str, bytes],
         seen: dict[bytes, tuple[str, str]],
-    ) -> list[_Request]:
+    ) -> list[Request]:
         assert benchmark.questions is not None
         if lost := sorted(set(sample.images) - set(images)):
             raise CellError(f"images.parquet lacks {', '.join(lost)} of sample {sample.id}: evaluate again")
@@ -127,10 +132,10 @@ class Judge:
         questions = benchmark.questions(sample.facts, sample.response, rule_outcome(sample), shown)
         for image in (image for question in questions for image in question.images):
             if image not in seen:
-                seen[image] = _image_kind(image, sample.id)
+                seen[image] = image_kind(image, sample.id)
         return [self._request(question, prompts, seen) for question in questions]
 
-    def _request(self, question: JudgeQuestion, prompts: Prompts, seen: Mapping[bytes, tuple[str, str]]) -> _Request:
+    def _request(self, question: JudgeQuestion, prompts: Prompts, seen: Mapping[bytes, tuple[str, str]]) -> Request:
         system, user, max_tokens = prompts.render(question.name, question.fields)
         content: Any = user
         if question.images:
@@ -145,37 +150,33 @@ class Judge:
             "max_tokens": max_tokens,
             "sampling": [self.settings.sampling(attempt) for attempt in (0, 1)],
         }
+        if self.settings.extra_body:
+            sent["extra_body"] = self.settings.extra_body
         kinds = [seen[image][1] for image in question.images]
-        return _Request(_digest(sent)[:16], question, messages, kinds, max_tokens)
+        return Request(digest(sent)[:16], question, messages, kinds, max_tokens)
 
-    def _kept(self, requests: Mapping[str, _Request], prompts: Prompts, log: ReplyLog) -> dict[str, Reply]:
+    def _kept(self, requests: Mapping[str, Request], prompts: Prompts, log: ReplyLog) -> dict[str, Reply]:
         replies = {}
         for key, request in requests.items():
             kept = log.good.get(key)
             if kept is not None and not _unreadable(request.question, kept["reply"]):
                 replies[key] = self._reply(request, prompts, kept["reply"], "", kept["attempts"])
+            elif key in log.refused and self.settings.on_refusal == "wrong":
+                refused = log.refused[key]
+                replies[key] = self._reply(request, prompts, "", refused["error"], refused["attempts"])
+        if any(not reply.error for reply in replies.values()):
+            self._unreadable_so_far = None
         return replies
 
-    async def _ask(self, request: _Request, prompts: Prompts, log: ReplyLog, turn: asyncio.Semaphore) -> Reply:
+    async def _ask(self, request: Request, prompts: Prompts, log: ReplyLog, turn: asyncio.Semaphore) -> Reply:
         async with turn:  # before the images are encoded, or all of them would be in memory at once
-            messages = _with_images(request)
-            sent, error, text = 0, "", ""
+            messages = with_images(request)
+            sent, heard = 0, Heard()
             for attempt in range(self.settings.attempts):
-                sampling = self.settings.sampling(attempt)
                 started = time.monotonic()
-                try:
-                    reply = await self.endpoint.chat(messages, max_tokens=request.max_tokens, **sampling)
-                except EndpointError as failed:
-                    text, error, sent = "", str(failed), sent + failed.attempts
-                    finish_reason, asked, ended = "", failed.attempts, True
-                else:
-                    text, finish_reason, asked = reply.text, reply.finish_reason, reply.attempts
-                    sent += asked
-                    error = _unreadable(request.question, text)
-                    if finish_reason == "length":
-                        error = f"the reply was cut off after {request.max_tokens} tokens"
-                    ended = not error
-                if asked:
+                heard = await self._once(messages, request, attempt)
+                sent += heard.attempts
+                if heard.attempts:
                     log.append(
                         {
                             "request": request.key,
@@ -184,23 +185,57 @@ class Judge:
                             "prompts": prompts.version,
                             "messages": request.messages,
                             "max_tokens": request.max_tokens,
-                            "sampling": sampling,
-                            "reply": text,
-                            "finish_reason": finish_reason,
-                            "ok": not error,
-                            "error": error,
+                            "sampling": self.settings.sampling(attempt),
+                            "reply": heard.text,
+                            "finish_reason": heard.finish_reason,
+                            "ok": not heard.error,
+                            "error": heard.error,
                             "attempts": sent,
                             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                             "seconds": round(time.monotonic() - started, 3),
+                            **({"reasoning": heard.reasoning} if heard.reasoning else {}),
                         }
                     )
-                if ended:
-                    break
-            else:
-                error = f"no usable reply in {self.settings.attempts} attempts: {error}"
-        return self._reply(request, prompts, text, error, sent)
+                if heard.final:
+                    return self._reply(request, prompts, heard.text, heard.error, sent)
+                self._refuse_one_who_never_replies(heard)
+        error = f"no usable reply in {self.settings.attempts} attempts: {heard.error}"
+        return self._reply(request, prompts, heard.text, error, sent)
 
-    def _reply(self, request: _Request, prompts: Prompts, text: str, error: str, attempts: int) -> Reply:
+    async def _once(self, messages: list[dict[str, Any]], request: Request, attempt: int) -> Heard:
+        """Asks one time."""
+        body = {"max_tokens": request.max_tokens, **self.settings.sampling(attempt), **(self.settings.extra_body or {})}
+        try:
+            reply = await self.endpoint.chat(messages, **body)
+        except EndpointError as failed:
+            refused = REFUSED if isinstance(failed, Refused) else ""
+            return Heard(attempts=failed.attempts, error=f"{refused}{failed}", final=True)
+        text, thought = spoken(reply.text)
+        error = _unreadable(request.question, text)
+        if reply.finish_reason == "length":
+            error = f"the reply was cut off after {body['max_tokens']} tokens"
+        if not error:
+            self._unreadable_so_far = None
+        return Heard(text, reply.finish_reason, reply.attempts, error, not error, reply.reasoning or thought)
+
+    def _refuse_one_who_never_replies(self, heard: Heard) -> None:
+        """Raises:
+        CellError: none of the first replies is a verdict, so that thousands more would be none.
+        """
+        if self._unreadable_so_far is None:
+            return
+        self._unreadable_so_far += 1
+        if self._unreadable_so_far < (FEW_REASONING if heard.reasoning else FEW):
+            return
+        model, number = self.settings.model, self._unreadable_so_far
+        seen = f"{model} reasons before it replies, and n" if heard.reasoning else "N"
+        raise CellError(
+            f"{seen}one of the first {number} replies of the judge {model} is a verdict, the last: {heard.error}. "
+            "Where the model reasons, judge.extra_body={chat_template_kwargs:{enable_thinking:false}} switches that "
+            "off, or judge.extra_body={max_tokens:8192} gives it room; else it is the wrong judge.model"
+        )
+
+    def _reply(self, request: Request, prompts: Prompts, text: str, error: str, attempts: int) -> Reply:
         return Reply(request.question.name, request.key, self.identity(prompts), text, error, attempts)
 
 
@@ -211,7 +246,7 @@ class KeptReplies(Judge):
         self.settings = settings
 
     def _answers(
-        self, benchmark: Benchmark, prompts: Prompts, requests: Sequence[_Request], log: ReplyLog
+        self, benchmark: Benchmark, prompts: Prompts, requests: Sequence[Request], log: ReplyLog
     ) -> list[Reply]:
         """Raises:
         CellError: always.
@@ -234,7 +269,13 @@ def with_outcome(sample: Sample, outcome: Outcome, replies: list[Reply]) -> Samp
     )
 
 
-def decided(benchmark: Benchmark, sample: Sample, requests: list[_Request], replies: list[Reply]) -> Sample:
+def counted_as_wrong(sample: Sample) -> Sample:
+    """A sample that the judge refused for good, as a wrong one; any other as it is."""
+    wrong = replace(sample, score=0.0)  # without parts, which are nothing that anybody has seen
+    return wrong if sample.score is None and wrong.refused else sample
+
+
+def decided(benchmark: Benchmark, sample: Sample, requests: list[Request], replies: list[Reply]) -> Sample:
     """The sample with what its replies mean, or without a score where one is no verdict."""
     if not requests:
         return with_outcome(sample, rule_outcome(sample), [])
@@ -252,33 +293,3 @@ def _unreadable(question: JudgeQuestion, text: str) -> str:
     except Exception as error:  # whatever a parser trips over, the reply has not been read, and the reason is kept
         return str(error) or type(error).__name__
     return ""
-
-
-def _image_kind(image: bytes, sample: str) -> tuple[str, str]:
-    """sha256 and MIME type.
-
-    Raises:
-        CellError: the bytes are no image.
-    """
-    try:
-        with Image.open(io.BytesIO(image)) as opened:
-            kind = opened.get_format_mimetype()
-    except OSError as error:
-        raise CellError(f"an image of sample {sample} cannot be shown to the judge: {error}") from error
-    return hashlib.sha256(image).hexdigest(), kind or "application/octet-stream"
-
-
-def _with_images(request: _Request) -> list[dict[str, Any]]:
-    """The messages as the server wants them."""
-    if not request.question.images:
-        return request.messages
-    *before, last = request.messages
-    parts: list[dict[str, Any]] = [
-        {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{base64.b64encode(image).decode()}"}}
-        for kind, image in zip(request.kinds, request.question.images, strict=True)
-    ]
-    return [*before, {"role": "user", "content": [*parts, last["content"][-1]]}]
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

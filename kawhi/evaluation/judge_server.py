@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from kawhi.evaluation.endpoint import run_all
 from kawhi.evaluation.judge import Judge
 from kawhi.evaluation.judge_settings import JudgeSettings
-from kawhi.evaluation.serving import gpus_free, parallel_options, served
+from kawhi.evaluation.serving import free_ports, gpus_free, require_gpus, started, tensor_parallel_options
 
 
 def preflight(block: Any) -> None:
@@ -29,7 +29,8 @@ def judging(
 ) -> Iterator[Judge | None]:
     """Yields the judge of the block ``judge``; ``None`` where there is none.
 
-    A block without ``base_url`` but with ``serve`` starts ``vllm serve`` on the GPUs that are free and ends it.
+    A block without ``base_url`` but with ``serve`` starts ``vllm serve`` on the GPUs that are free and ends it.  Each
+    replica is a server of its own: vLLM's data-parallel ranks share a mixture's experts and run in lock-step.
 
     Args:
         log: of the server that is started.
@@ -43,35 +44,46 @@ def judging(
     elif block["base_url"] or not block.get("serve"):
         yield Judge(JudgeSettings.from_config(block))
     else:
-        with judge_served(block, log=log, environment=environment) as base_url:
-            yield Judge(JudgeSettings.from_config({**block, "base_url": base_url}))
+        with judge_served(block, log=log, environment=environment) as addresses:
+            yield Judge(JudgeSettings.from_config({**block, "base_url": addresses}))
 
 
 @contextmanager
 def judge_served(
     block: Mapping[str, Any], *, log: Path, environment: Mapping[str, str] | None = None, host: str = "127.0.0.1"
-) -> Iterator[str]:
-    """Yields the base URL of a server of the judge on the GPUs that are free; ends it.
+) -> Iterator[list[str]]:
+    """Yields the base URLs of the judge's servers, one on each ``tensor_parallel`` of the free GPUs; ends them.
 
     Args:
         block: ``judge`` of a cell, with ``serve``.
-        host: the address that the server listens on.
+        log: of the first server; the others' have their number in the name.
+        host: the address that the servers listen on.
 
     Raises:
-        CellError: too few GPUs are free, or the server does not start.
+        CellError: too few GPUs are free, or a server does not start.
     """
     serve, gpus = block["serve"], gpus_free()
-    options = parallel_options(len(gpus), serve["tensor_parallel"])
-    options += ["--max-model-len", str(serve["max_model_len"])]
+    size = serve["tensor_parallel"]
+    require_gpus(len(gpus), size)
+    options = [*tensor_parallel_options(size), "--max-model-len", str(serve["max_model_len"])]
     options += ["--gpu-memory-utilization", str(serve["gpu_memory_utilization"]), *serve["options"]]
-    with served(
-        block["model"],
-        name=block["model"],
-        port=serve["port"],
-        options=options,
-        log=log,
-        limit=serve["limit"],
-        environment={"CUDA_VISIBLE_DEVICES": ",".join(gpus), **(environment or {})},
-        host=host,
-    ) as base_url:
-        yield base_url
+    replicas = len(gpus) // size
+    ports = [serve["port"] + i for i in range(replicas)] if serve["port"] else free_ports(replicas)
+    with ExitStack() as running:
+        servers = [
+            running.enter_context(
+                started(
+                    block["model"],
+                    name=block["model"],
+                    port=port,
+                    options=options,
+                    log=log.with_stem(f"{log.stem}-{i}") if i else log,
+                    limit=serve["limit"],
+                    environment={"CUDA_VISIBLE_DEVICES": own, **(environment or {})},
+                    host=host,
+                )
+            )
+            for i, port in enumerate(ports)
+            for own in [",".join(gpus[i * size : (i + 1) * size])]
+        ]
+        yield [server.ready() for server in servers]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.base.errors import CellError
+from kawhi.evaluation.samples import REFUSED
 
 
 def whole_lines(path: Path) -> list[bytes]:
@@ -25,6 +26,7 @@ class ReplyLog:
 
     Attributes:
         good: request's hash -> the last record with ``"ok": true``.
+        refused: request's hash -> the last record of a request that the server refused for good.
 
     Raises:
         CellError: a line inside the file is no record, or the disk is full.
@@ -33,14 +35,14 @@ class ReplyLog:
     def __init__(self, path: Path):
         self.path = path
         self.good: dict[str, dict[str, Any]] = {}
+        self.refused: dict[str, dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             for number, line in enumerate(whole_lines(path), start=1):
                 try:
                     record = json.loads(line)
-                    if record["ok"]:
-                        self.good[record["request"]] = record
+                    self._remember(record)
                 except (ValueError, LookupError, TypeError) as error:
                     raise CellError(
                         f"line {number} of {path} is no judge's reply: delete this line and run the same command again"
@@ -69,5 +71,10 @@ class ReplyLog:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise CellError(f"the disk that holds {self.path} is full: free some space and run again") from error
             raise
+        self._remember(record)
+
+    def _remember(self, record: dict[str, Any]) -> None:
         if record["ok"]:
             self.good[record["request"]] = record
+        elif str(record.get("error", "")).startswith(REFUSED):
+            self.refused[record["request"]] = record

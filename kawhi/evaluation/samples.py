@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 
 from kawhi.data.schema import write_table
 
+REFUSED = "refused for good: "
+"""How the error of a question begins that a server will never answer."""
+
 
 @dataclass
 class Reply:
@@ -74,8 +77,14 @@ class Sample:
 
     @property
     def judge_error(self) -> str:
-        """Why the judge gave no verdict; empty when it did or was not asked."""
-        return next((reply.error for reply in self.replies if reply.error), "")
+        """Why the judge gave no verdict; empty when it did, was not asked, or its refusal counts as wrong."""
+        return "" if self.refused else next((reply.error for reply in self.replies if reply.error), "")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the judge refused the sample for good and it counts as wrong (``judge.on_refusal``)."""
+        errors = [reply.error for reply in self.replies if reply.error]
+        return self.score == 0 and bool(errors) and all(error.startswith(REFUSED) for error in errors)
 
     @property
     def verdict(self) -> str:

@@ -159,6 +159,7 @@ def _judge_record(judge: Judge, benchmark: Benchmark, samples: Sequence[Sample])
         "identity": judge.identity(prompts),
         "questions": len(replies),
         "asked_again": sum(reply.attempts > 1 for reply in replies),
+        **({"refused": refused} if (refused := sum(sample.refused for sample in samples)) else {}),
     }
 
 

@@ -14,9 +14,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -31,8 +33,36 @@ _HOLLOW = ("See root cause above", "Engine core initialization failed")
 _SPARE = 0.1  # share of a GPU's memory below which it counts as free: a desktop's or a driver's own
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that was started, and what is known of it."""
+
+    process: subprocess.Popen
+    name: str
+    port: int
+    log: Path
+    log_begins: int
+    limit: float
+
+    def ready(self) -> str:
+        """Waits until it answers; returns its base URL.
+
+        Raises:
+            CellError: it ends or hangs while it starts.
+        """
+        _wait(self.process, f"http://127.0.0.1:{self.port}", self.name, self.log, self.log_begins, self.limit)
+        return f"http://127.0.0.1:{self.port}/v1"
+
+
 @contextmanager
-def served(
+def served(model: str, **how: Any) -> Iterator[str]:
+    """Yields the base URL of a server that is ready, and ends it; arguments and errors as of :func:`started`."""
+    with started(model, **how) as server:
+        yield server.ready()
+
+
+@contextmanager
+def started(
     model: str,
     *,
     name: str,
@@ -42,8 +72,8 @@ def served(
     limit: float,
     environment: Mapping[str, str] | None,
     host: str = "127.0.0.1",
-) -> Iterator[str]:
-    """Yields the base URL of a server that is ready, and ends it.
+) -> Iterator[Server]:
+    """Starts a server, and ends it; several can so load their weights side by side.
 
     Args:
         model: a folder or an id of the hub.
@@ -56,11 +86,11 @@ def served(
         host: the address it listens on; ``0.0.0.0`` also answers other machines.
 
     Raises:
-        CellError: vLLM is not installed, the port is taken, or the server ends or hangs while it starts.
+        CellError: vLLM is not installed, or the port is taken.
     """
     if find_spec("vllm") is None:
         raise CellError("vLLM is not installed here: install it, or name a running server (judge.base_url)")
-    port = port or _free_port()
+    port = port or free_ports(1)[0]
     if _listens(port):
         raise CellError(f"port {port} is taken: name another one, or none to have a free one chosen")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +106,7 @@ def served(
             preexec_fn=die_with_parent,
         )
     try:
-        _wait(process, f"http://127.0.0.1:{port}", name, log, start, limit)
-        yield f"http://127.0.0.1:{port}/v1"
+        yield Server(process, name, port, log, start, limit)
     finally:
         _end(process)
 
@@ -106,19 +135,30 @@ def _name_of(index: str, uuid: str, allowed: Sequence[str]) -> str:
     return next((name for name in allowed if name == index or uuid.startswith(name)), "")
 
 
-def parallel_options(devices: int, tensor_parallel: int) -> list[str]:
-    """Arguments of ``vllm serve`` for one replica on each ``tensor_parallel`` of the GPUs that are free.
+def tensor_parallel_options(size: int) -> list[str]:
+    """Arguments of ``vllm serve`` for one replica on so many GPUs."""
+    return ["--tensor-parallel-size", str(size)]
 
-    Raises:
-        CellError: there are fewer than one replica needs.
+
+def require_gpus(devices: int, tensor_parallel: int) -> None:
+    """Raises:
+    CellError: there are fewer than one replica needs.
     """
     if devices < tensor_parallel:
         raise CellError(
             f"the server needs {tensor_parallel} free GPU(s) and {devices} are: free some, or name a running server "
             "(judge.base_url)"
         )
-    options = ["--tensor-parallel-size", str(tensor_parallel)]
-    replicas = devices // tensor_parallel
+
+
+def parallel_options(devices: int, tensor_parallel: int) -> list[str]:
+    """Arguments of ``vllm serve`` for one replica on each ``tensor_parallel`` of the GPUs that are free.
+
+    Raises:
+        CellError: there are fewer than one replica needs.
+    """
+    require_gpus(devices, tensor_parallel)
+    options, replicas = tensor_parallel_options(tensor_parallel), devices // tensor_parallel
     return options if replicas == 1 else [*options, "--data-parallel-size", str(replicas)]
 
 
@@ -185,10 +225,13 @@ def get(url: str, timeout: float = 5) -> bytes | None:
         return None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(number: int) -> list[int]:
+    """Different ones that nobody listens on."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _listens(port: int) -> bool:

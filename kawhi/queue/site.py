@@ -12,6 +12,15 @@ SITE = Path("slurm/site.env")
 """Where it is looked for; a cluster can do without one."""
 
 
+def gpus_option(number: int) -> tuple[str, str]:
+    """Option of sbatch and its value with which this site asks for so many GPUs of each node.
+
+    ``KAWHI_GRES`` names them where Slurm knows them as generic resources alone: ``gpu``, or ``gpu:h200``.
+    """
+    gres = os.environ.get("KAWHI_GRES")
+    return ("gres", f"{gres}:{number}") if gres else ("gpus-per-node", str(number))
+
+
 def read_site(file: Path) -> dict[str, str]:
     """What a bash file of exports sets or changes; empty when there is no such file.
 

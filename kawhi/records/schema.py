@@ -69,6 +69,7 @@ class Judge(Part):
     identity: str
     questions: Count
     asked_again: Count
+    refused: Count = 0
 
 
 class Verdicts(Part):
@@ -185,6 +186,14 @@ class Training(Part):
     examples: list[Example] = []
 
 
+class Accepted(Part):
+    """What the health checks found up to a step, and why somebody trusts the training all the same."""
+
+    step: Count
+    why: str
+    findings: list[str]
+
+
 class Health(Part):
     """What the health checks saw; ``weights_changed`` is missing where the weights were not kept."""
 
@@ -192,6 +201,7 @@ class Health(Part):
     kl_max: float | None = None
     grad_norm_max: float | None = None
     weights_changed: bool | None = None
+    accepted: list[Accepted] = []
 
 
 class Git(Part):

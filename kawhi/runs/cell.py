@@ -21,6 +21,7 @@ from kawhi.base.processes import Ended, end_stragglers
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES, stages_of
 from kawhi.evaluation.results import SCORE
+from kawhi.runs import disk
 from kawhi.runs.places import Place, cell_of_one, place_of
 from kawhi.runs.stages import StageFailed, Status, Stopped, run_module
 from kawhi.runs.training import train
@@ -69,9 +70,17 @@ def run_cell(cell: DictConfig, part: str | None = None, overrides: Sequence[str]
             for stage in stages:
                 if not run_directory.stage(stage).exists():
                     _run_stage(stage, cell, run_directory, status)
+            _free_disk(run_directory)
             if part != "train":
                 _evaluate(cell, place, status)
+                _free_disk(run_directory)
     return place
+
+
+def _free_disk(run_directory: RunDirectory) -> None:
+    """Removes what does not stay of a trained cell: the next one may need the room."""
+    if run_directory.record.exists() and (freed := disk.free(run_directory)).total():
+        print(f"disk: freed {disk.told(freed)} (keep, conf/run.yaml)", flush=True)
 
 
 def save_evaluations(cell: DictConfig, place: Place, overrides: Sequence[str] | None = None) -> None:

@@ -66,7 +66,7 @@ def usable_steps(checkpoints: Path, rows: Sequence[dict[str, Any]]) -> list[int]
         if row["step"] != logged + 1:
             break
         logged = row["step"]
-    return [step for step in _steps(checkpoints) if step <= logged and is_complete(folder_of(checkpoints, step))]
+    return [step for step in steps_of(checkpoints) if step <= logged and is_complete(folder_of(checkpoints, step))]
 
 
 def settle(checkpoints: Path, step: int) -> None:
@@ -78,7 +78,7 @@ def settle(checkpoints: Path, step: int) -> None:
         CellError: something cannot be removed.
     """
     shutil.rmtree(checkpoints.with_name(".discarded"), ignore_errors=True)
-    for found in _steps(checkpoints):
+    for found in steps_of(checkpoints):
         folder = folder_of(checkpoints, found)
         if found > step or not is_complete(folder):
             try:
@@ -106,14 +106,14 @@ def thin(checkpoints: Path, rows: Sequence[dict[str, Any]]) -> None:
     rewards = {step: _mean_reward(rows, after, step) for after, step in zip([0, *saved], saved, strict=False)}
     best = max(usable, key=lambda step: (rewards[step], step))
     _note_saved(checkpoints, saved, best=best, last=last)  # first: a reward must not depend on what was removed
-    for step in _steps(checkpoints):
+    for step in steps_of(checkpoints):
         if step < last and step != best:
             # What a shared file system does not give up yet is tried again after the next step.
             shutil.rmtree(folder_of(checkpoints, step), ignore_errors=True)
 
 
 def remove_all(checkpoints: Path) -> None:
-    """Of a run that nobody should resume from, or whose weights nobody reads.
+    """Of a run whose weights nobody reads.
 
     All at once: who is killed while it removes them must not leave one that looks usable.
     """
@@ -123,6 +123,15 @@ def remove_all(checkpoints: Path) -> None:
         checkpoints.rename(discarded)
     shutil.rmtree(discarded, ignore_errors=True)
     _note(checkpoints).unlink(missing_ok=True)
+
+
+def move(checkpoints: Path, to: Path) -> None:
+    """Takes a run's checkpoints, with the note about them, to another folder; all at once, as :func:`remove_all`."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        checkpoints.rename(to)
+    with contextlib.suppress(FileNotFoundError):
+        _note(checkpoints).rename(_note(to))
 
 
 def reward_of(row: dict[str, Any]) -> float | None:
@@ -136,7 +145,8 @@ def _mean_reward(rows: Sequence[dict[str, Any]], after: int, until: int) -> floa
     return fmean(known) if known else -float("inf")
 
 
-def _steps(checkpoints: Path) -> list[int]:
+def steps_of(checkpoints: Path) -> list[int]:
+    """Steps of which there is a folder, whole or not, ascending."""
     found = [_FOLDER.fullmatch(path.name) for path in checkpoints.glob("global_step_*")]
     return sorted(int(match[1]) for match in found if match)
 
@@ -144,6 +154,12 @@ def _steps(checkpoints: Path) -> list[int]:
 def _note(checkpoints: Path) -> Path:
     """``train/checkpoints.json``: every step that was ever saved, which is the best and which the last."""
     return checkpoints.with_suffix(".json")
+
+
+def best_and_last(checkpoints: Path) -> tuple[int | None, int | None]:
+    """The steps that :func:`thin` kept, where it noted them."""
+    note = _json(_note(checkpoints))
+    return note.get("best"), note.get("last")
 
 
 def _saved(checkpoints: Path) -> list[int]:

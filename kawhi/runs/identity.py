@@ -168,6 +168,8 @@ def _judge(judge: dict[str, Any] | None, task: str) -> dict[str, Any] | None:
         return None
     told = {key: judge.get(key) for key in ("name", "model", "temperature", "retry_temperature", "seed")}
     told["serve"] = None if judge.get("base_url") else judge.get("serve", {}).get("options")
+    if judge.get("extra_body"):
+        told["extra_body"] = judge["extra_body"]
     return told | {"prompts": prompts_of(task).version}
 
 

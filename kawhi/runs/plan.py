@@ -18,6 +18,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, trains
 from kawhi.records.folder import record_name
 from kawhi.runs.composing import compose_cells, labels
+from kawhi.runs.disk import Sizes, amount, parameters_of, sizes
 from kawhi.runs.identity import cell_name
 from kawhi.runs.places import Place, place_of
 from kawhi.runs.prepare import training_files
@@ -42,6 +43,8 @@ class PlannedCell:
         device_hours: steps x seconds per step x devices; ``None`` for a cell that trains nothing.
         source: where the seconds per step come from.
         device: of its scale.
+        sizes: bytes that its training takes on the disk; ``None`` where the model is not on this machine.
+        disk_gib: what its scale asks for where that is not known.
     """
 
     label: str
@@ -55,6 +58,8 @@ class PlannedCell:
     device_hours: float | None
     source: str
     device: str
+    sizes: Sizes | None = None
+    disk_gib: float = 0
 
 
 def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
@@ -116,7 +121,10 @@ def _planned(
     seconds, source = measured.get(_kind(cell), (assumed, stated.source))
     devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
     hours = cell.steps * seconds * devices / 3600
-    return PlannedCell(*told, line, hours, source, device)
+    parameters = parameters_of(cell.model.path)
+    adapters = cell.verl.actor_rollout_ref.model.get("lora_rank")  # a hundredth of the model
+    room = sizes(cell, parameters, 0 if adapters else None) if parameters else None
+    return PlannedCell(*told, line, hours, source, device, room, float(cell.scale.needs.disk_gib))
 
 
 def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
@@ -204,7 +212,22 @@ def _sum(plan: Sequence[PlannedCell]) -> list[str]:
     left = sum(cell.device_hours or 0 for cell in trainings if not cell.trained)
     sources = dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command)
     said = f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"
-    return [said, "seconds per step:", *sources] if sources else [said]
+    return [said, "seconds per step:", *sources, *_disk(trainings)] if sources else [said]
+
+
+def _disk(trainings: Sequence[PlannedCell]) -> list[str]:
+    """What the trainings take on the disk, those included that are done."""
+    known = [cell.sizes for cell in trainings if cell.sizes]
+    if len(known) < len(trainings):
+        return [
+            f"disk: up to {max(cell.disk_gib for cell in trainings):g} GiB while a cell trains (scale.needs.disk_gib); "
+            "what stays is known when the models are on this machine"
+        ]
+    peak, stay = max(each.peak for each in known), sum(each.stays for each in known)
+    return [
+        f"disk: up to {amount(peak)} while a cell trains; {amount(stay)} stay of {len(known)} trainings (keep), "
+        f"{amount(stay + peak)} at the peak of one after the other"
+    ]
 
 
 def _stands(cell: PlannedCell) -> str:

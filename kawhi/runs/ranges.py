@@ -91,8 +91,11 @@ REAL_IN_EVALUATION = {
 
 def validate_ranges(cell: DictConfig) -> None:
     """Raises:
-    CellError: a number that is none, or outside its range.
+    CellError: a number that is none, or outside its range; a switch that is none.
     """
+    for key, value in (cell.get("keep") or {}).items():
+        if not isinstance(value, bool):
+            raise CellError(f"keep.{key} must be true or false, not {value!r}")
     _check(cell, WHOLE, {f"scale.limits.{stage}": POSITIVE for stage in cell.scale.limits})
     if trains(cell):
         _check(cell, WHOLE_IN_TRAINING, REAL_IN_TRAINING)

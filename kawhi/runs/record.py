@@ -9,6 +9,7 @@ and for the ``command`` where the cell was asked for in other words.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from kawhi.runs.identity import cell_hash, cell_name, evaluation_identity, ident
 from kawhi.runs.loggers import send_scores
 from kawhi.runs.provenance import provenance
 from kawhi.runs.record_parts import data_sets, response_parts, verdict_parts
+from kawhi.runs.set_aside import accepted
 
 KAWHI_TIMERS = tuple(
     f"timing_s/kawhi_{part}"
@@ -62,6 +64,8 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
     if trains(cell):
         content |= _training(cell, metrics)
         content["training"] |= response_parts(cell, run_directory)
+        if said := accepted(run_directory):
+            content["health"]["accepted"] = said
     if cell.study.name == "training":
         content["health"]["weights_changed"] = json.loads(run_directory.merge_report.read_text())["weights_changed"]
     return {**content, "run": _run(cell, run_directory, metrics)}
@@ -175,11 +179,20 @@ def _training(cell: DictConfig, metrics: list[dict[str, Any]]) -> dict[str, Any]
         },
         "health": {
             # How vLLM batched the requests, which depends on the machine's load, moves the digits behind these.
-            "correlation_min": round(min(row[CORRELATION] for row in metrics), 6),
-            "kl_max": round(max(abs(row[KL]) for row in metrics), 6),
-            "grad_norm_max": max(row[GRADIENT] for row in metrics),
+            "correlation_min": _rounded(min(_known(metrics, CORRELATION), default=None)),
+            "kl_max": _rounded(max(map(abs, _known(metrics, KL)), default=None)),
+            "grad_norm_max": max(_known(metrics, GRADIENT), default=None),
         },
     }
+
+
+def _known(metrics: list[dict[str, Any]], name: str) -> list[float]:
+    """Of an accepted training a step may lack a number."""
+    return [row[name] for row in metrics if row.get(name) is not None and math.isfinite(row[name])]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def kawhi_share(metrics: list[dict[str, Any]]) -> float | None:

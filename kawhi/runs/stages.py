@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,9 @@ from kawhi.runs.verl_command import environment
 
 TRY_AGAIN = 75
 """Exit code of a failure of the infrastructure: the same command may succeed later."""
+
+_PORT_TAKEN = re.compile(r"Error\b.*(EADDRINUSE|\[Errno 98\])")
+"""What torch, Ray and vLLM say when a port that was free a moment ago belongs to somebody else."""
 
 
 class StageFailed(CellError):
@@ -98,5 +102,9 @@ def require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
     if ended.code < 0:
         hint = ": the system may have run out of memory" if ended.code == -9 else ""
         raise StageFailed(f"{stage} was ended by signal {-ended.code}{hint} (log: {log})", TRY_AGAIN)
-    reason = last_error(log.read_text(errors="replace")).removeprefix("CellError: ")
+    text = log.read_text(errors="replace")
+    if taken := _PORT_TAKEN.search(text):
+        line = text[text.rfind("\n", 0, taken.start()) + 1 : taken.end()].strip()
+        raise StageFailed(f"{stage} lost a port to another program: {line[-400:]} (log: {log})", TRY_AGAIN)
+    reason = last_error(text).removeprefix("CellError: ")
     raise StageFailed(f"{stage} failed: {reason} (log: {log})", ended.code)

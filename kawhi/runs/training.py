@@ -6,7 +6,6 @@ import contextlib
 import json
 import time
 from pathlib import Path
-from typing import NoReturn
 
 from omegaconf import DictConfig
 
@@ -15,7 +14,7 @@ from kawhi.base.errors import CellError
 from kawhi.base.processes import Ended, run
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES
-from kawhi.runs import checkpoints
+from kawhi.runs import checkpoints, set_aside
 from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, require_success
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
@@ -29,14 +28,24 @@ def train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ende
         _refuse_lost_twice(run_directory)
         metrics_file = run_directory.new_metrics_file(after=begin)
         checkpoints.settle(saved, begin)
+        if not begin:
+            run_directory.accepted.unlink(missing_ok=True)  # of a training that this one does not go on from
         log.unlink(missing_ok=True)
         ended = _launch_training(cell, run_directory, status, metrics_file, begin)
         text = log.read_text(errors="replace")
     else:
         text = ""  # killed when all was done; what a killed launch says of its end is no finding
     rows = run_directory.metrics()
-    if problems := health.training_problems(rows, text, steps=cell.steps, limits=dict(cell.health)):
-        _refuse_to_go_on(run_directory, problems, log)
+    _refuse_sick(
+        run_directory,
+        health.training_problems(
+            rows,
+            text,
+            steps=cell.steps,
+            limits=dict(cell.health),
+            accepted=set_aside.accepted_until(run_directory),
+        ),
+    )
     checkpoints.thin(saved, rows)
     run_directory.merge_metrics()
     if "merge" not in STAGES[cell.study.name]:
@@ -53,6 +62,66 @@ def _refuse_lost_twice(run_directory: RunDirectory) -> None:
         )
 
 
+def _refuse_sick(run_directory: RunDirectory, problems: list[str]) -> None:
+    """Nothing goes on from a sick training by itself."""
+    if problems:
+        kept = set_aside.put(run_directory, problems)
+        raise StageFailed(
+            f"the training run is not trustworthy: {'; '.join(problems)} (log: {run_directory.log('train')}){kept}"
+        )
+
+
+class _Watch:
+    """Looks at a launch of a training twice a second: how far it is, whether it hangs, whether it is sick."""
+
+    def __init__(self, cell: DictConfig, run_directory: RunDirectory, status: Status, begin: int):
+        self.cell, self.run, self.status, self.begin = cell, run_directory, status, begin
+        self.first: dict[str, float] = {}  # when and at which step this launch was first seen to log
+        self.seen, self.moved = 0, time.monotonic()
+        self.problems: list[str] = []
+
+    def __call__(self) -> None:
+        rows = self.run.metrics()
+        if len(rows) == self.seen:
+            self._refuse_hanging()
+            return
+        self.seen, self.moved = len(rows), time.monotonic()
+        step = rows[-1]["step"]
+        if self.begin < step < self.cell.steps and not self.problems:
+            self._stop_if_sick(step)
+        if step > self.begin:
+            self.first = self.first or {"first_step": step, "first_time": time.time()}
+        began = self.first or {"first_step": step, "first_time": time.time()}
+        self.status.set("train", step=step, reward=checkpoints.reward_of(rows[-1]), **began)
+        with contextlib.suppress(CellError):  # a full or failing disk: nothing to end a training for that still runs
+            checkpoints.thin(self.run.checkpoints, rows)
+
+    def _stop_if_sick(self, step: int) -> None:
+        self.problems = sickness(self.cell, self.run)
+        if self.problems:
+            print(f"train: asked to stop after step {step}: {'; '.join(self.problems)}", flush=True)
+            self.run.stop_request.touch()
+
+    def _refuse_hanging(self) -> None:
+        limit = self.cell.scale.limits.step
+        if time.monotonic() - self.moved > limit:
+            raise StageFailed(
+                f"train has logged no step for {limit:g} s (scale.limits.step), so something hangs: it was "
+                f"ended, and the same command goes on (log: {self.run.log('train')})",
+                TRY_AGAIN,
+            )
+
+
+def sickness(cell: DictConfig, run_directory: RunDirectory) -> list[str]:
+    """What is wrong with a training that is under way (:func:`kawhi.base.health.sickness`)."""
+    return health.sickness(
+        run_directory.metrics(),
+        run_directory.log("train").read_text(errors="replace"),
+        limits=dict(cell.health),
+        accepted=set_aside.accepted_until(run_directory),
+    )
+
+
 def _launch_training(
     cell: DictConfig, run_directory: RunDirectory, status: Status, metrics_file: Path, begin: int
 ) -> Ended:
@@ -65,30 +134,7 @@ def _launch_training(
         checkpoints=run_directory.checkpoints,
     )
     log, limits = run_directory.log("train"), cell.scale.limits
-    first: dict[str, float] = {}  # when and at which step this launch was first seen to log
-    seen, moved = 0, time.monotonic()
-
-    def watch() -> None:
-        nonlocal seen, moved
-        rows = run_directory.metrics()
-        if len(rows) == seen:
-            if time.monotonic() - moved > limits.step:
-                raise StageFailed(
-                    f"train has logged no step for {limits.step:g} s (scale.limits.step), so something hangs: it was "
-                    f"ended, and the same command goes on (log: {log})",
-                    TRY_AGAIN,
-                )
-            return
-        seen, moved = len(rows), time.monotonic()
-        step = rows[-1]["step"]
-        if step > begin:
-            first.setdefault("first_step", step)
-            first.setdefault("first_time", time.time())
-        began = first or {"first_step": step, "first_time": time.time()}
-        status.set("train", step=step, reward=checkpoints.reward_of(rows[-1]), **began)
-        with contextlib.suppress(CellError):  # a full or failing disk: nothing to end a training for that still runs
-            checkpoints.thin(run_directory.checkpoints, rows)
-
+    watch = _Watch(cell, run_directory, status, begin)
     ended = run(
         command,
         environment=verl_environment(cell, metrics_file),
@@ -99,6 +145,9 @@ def _launch_training(
         stop=run_directory.stop_request,
         patience=0 if cell.kawhi.method == "off" else limits.stop,  # verl's own trainer would not look
     )
+    if watch.problems:  # however it ended
+        run_directory.stop_request.unlink(missing_ok=True)
+        _refuse_sick(run_directory, watch.problems)
     if ended.asked:
         _stop_training(cell, run_directory, ended, begin)
     require_success("train", ended, log, limits.train)
@@ -107,21 +156,14 @@ def _launch_training(
 
 def _stop_training(cell: DictConfig, run_directory: RunDirectory, ended: Ended, begin: int) -> None:
     """Says where a training that was asked to stop has stopped; returns when it failed, or was done, instead."""
-    rows, log = run_directory.metrics(), run_directory.log("train")
+    rows = run_directory.metrics()
     if ended.code == 0:
         done = rows[-1]["step"] if rows else begin
         if done >= cell.steps:
             return
         # Of a launch that has ended in order an error must not be forgotten with its log.
-        if error := health.first_error(log.read_text(errors="replace")):
-            _refuse_to_go_on(run_directory, [f"a worker logged an error: {error[:200]}"], log)
+        _refuse_sick(run_directory, sickness(cell, run_directory))
         raise Stopped(f"after step {done}")
     if ended.code is None or ended.code < 0:
         step = max(checkpoints.usable_steps(run_directory.checkpoints, rows), default=0)
         raise Stopped(f"in train, which had no time to save and goes on after step {step}")
-
-
-def _refuse_to_go_on(run_directory: RunDirectory, problems: list[str], log: Path) -> NoReturn:
-    """A sick run must not be resumed from."""
-    checkpoints.remove_all(run_directory.checkpoints)
-    raise StageFailed(f"the training run is not trustworthy: {'; '.join(problems)} (log: {log})")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from kawhi.base.health import CORRELATION, GRADIENT, KL, STOPPED, training_problems, weights_changed
+from kawhi.base.health import CORRELATION, GRADIENT, KL, STOPPED, sickness, training_problems, weights_changed
 from tests.cells import metrics_row
 
 LIMITS = {"correlation": 0.999, "kl": 0.02}
@@ -117,6 +117,25 @@ def test_the_first_line_of_the_log_counts_and_a_long_one_is_cut():
 def test_all_problems_are_listed():
     bad = [metrics_row(1, **{KL: 1.0, CORRELATION: 0.0})]
     assert len(problems(bad, log="ERROR: no")) == 4
+
+
+@pytest.mark.parametrize("bad", [{KL: 1.0}, {CORRELATION: None}, {GRADIENT: math.inf}])
+def test_two_steps_in_a_row_outside_a_band_are_a_sickness(bad):
+    healthy, ill = {}, dict(bad)
+    for steps, sick in [((healthy, ill, healthy, ill), False), ((healthy, ill, ill), True), ((ill, ill), True)]:
+        found = sickness([metrics_row(i, **each) for i, each in enumerate(steps, 1)], GOOD_LOG, limits=LIMITS)
+        assert bool(found) == sick, found
+    assert not sickness([metrics_row(2, **ill), metrics_row(3, **ill)], "", limits=LIMITS, accepted=2)
+    assert not sickness([metrics_row(2, **ill), metrics_row(4, **ill)], "", limits=LIMITS)
+
+
+def test_a_logged_error_is_a_sickness_at_once_and_vllm_s_farewell_is_none():
+    assert sickness([], "ERROR: x\n", limits=LIMITS) == ["a worker logged an error: ERROR: x"]
+    assert sickness([], TRAINED + FAREWELL, limits=LIMITS) == []
+    without = metrics_row(1)
+    del without[KL]
+    (told,) = sickness([without, {**without, "step": 2}], "", limits=LIMITS)
+    assert told.endswith(f"step 1: {KL} was not logged; step 2: {KL} was not logged")
 
 
 def checkpoint(folder, **tensors):

@@ -43,7 +43,7 @@ def answering(block, *, log, host):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     block["stop"] = lambda: (server.shutdown(), server.server_close())
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
+        yield [f"http://127.0.0.1:{server.server_port}/v1"]
     finally:
         if not block.get("dead"):
             block["stop"]()

@@ -20,8 +20,9 @@ from typing import Any
 from aiohttp import web
 
 MODEL = "stub-judge"
-Reply = Callable[[str, list[bytes]], str]
-"""(all texts of the request, joined by blank lines; its images) -> the reply."""
+Reply = Callable[[str, list[bytes]], Any]
+"""(all texts of the request, joined by blank lines; its images) -> the reply; a status with which it is refused; or the
+parts of a completion (:func:`_completion`)."""
 
 FAULTS = tuple(
     ["down", "always_500", "429_then_fine", "empty", "garbage_with_1", "wrong_shape", "hangs", "dies_mid_run", "slow"]
@@ -173,7 +174,10 @@ class StubServer:
                     if request.transport is not None:
                         request.transport.abort()
                     raise ConnectionResetError
-        return _completion(self.reply(*read(body)))
+        said = self.reply(*read(body))
+        if isinstance(said, int):
+            return _error(said, "the prompt is too long")
+        return _completion(**said) if isinstance(said, dict) else _completion(said)
 
 
 async def _cancel_the_rest() -> None:
@@ -196,8 +200,8 @@ def read(body: dict[str, Any]) -> tuple[str, list[bytes]]:
     return "\n\n".join(texts), images
 
 
-def _completion(text: str | None, finish_reason: str = "stop") -> web.Response:
-    message = {"role": "assistant", "content": text}
+def _completion(text: str | None, finish_reason: str = "stop", **more: str) -> web.Response:
+    message = {"role": "assistant", "content": text, **more}
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     usage = {"prompt_tokens": 7, "completion_tokens": len((text or "").split()), "total_tokens": 7}
     return web.json_response(

@@ -67,7 +67,7 @@ def test_every_benchmark_has_rules_of_its_own(copy):
         ("evaluation/scoring.py", "round(value, 4)", "round(value, 5)", set(TASKS)),
         ("evaluation/judge.py", "if any(reply.error", "if all(reply.error", set(TASKS)),
         # Everything else of the room
-        ("evaluation/judge.py", "sent += asked", "sent += 2 * asked", set()),
+        ("evaluation/judge.py", "sent += heard.attempts", "sent += 2 * heard.attempts", set()),
         ("evaluation/generate.py", "THUMBNAIL = 512", "THUMBNAIL = 256", set()),
     ],
 )

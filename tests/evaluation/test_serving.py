@@ -177,9 +177,11 @@ def test_a_judge_is_started_on_the_free_gpus(tmp_path, stand_in, monkeypatch):
     given = block("qwen3_vl_30b_a3b")
     with judging(given, log=tmp_path / "log") as judge:
         run_all([judge.endpoint.check()])
-    line = (tmp_path / "log").read_text().splitlines()[0]
-    assert line.startswith("1,3 -c Qwen/Qwen3-VL-30B-A3B-Instruct --served-model-name Qwen/Qwen3-VL-30B-A3B-Instruct")
-    assert "--tensor-parallel-size 1 --data-parallel-size 2 --max-model-len 16384" in line
+    for gpu, log in (("1", "log"), ("3", "log-1")):
+        line = (tmp_path / log).read_text().splitlines()[0]
+        model = "Qwen/Qwen3-VL-30B-A3B-Instruct"
+        assert line.startswith(f"{gpu} -c {model} --served-model-name {model}")
+        assert "--tensor-parallel-size 1 --max-model-len 16384" in line
 
 
 @pytest.mark.parametrize(

@@ -208,10 +208,8 @@ def test_training_reports_its_steps(training):
 
 
 def test_a_run_that_is_not_trustworthy_is_failed_and_not_resumed(training):
-    with pytest.raises(
-        StageFailed, match=r"not trustworthy: metrics cover 2 steps .*; a worker logged an error: ERROR: x"
-    ):
-        training([metrics_row(1), metrics_row(2)], log="ERROR: x")
+    with pytest.raises(StageFailed, match=r"not trustworthy: metrics cover 2 steps"):
+        training([metrics_row(1), metrics_row(2)])
     assert not training.run_directory.checkpoints.exists()
 
 

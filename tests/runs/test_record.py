@@ -1,8 +1,11 @@
-"""What the record says about time."""
+"""What the record says about time and health."""
 
 import pytest
 
+from kawhi.base.health import GRADIENT, KL
+from kawhi.runs import record as module
 from kawhi.runs.record import kawhi_share
+from tests.cells import cell, metrics_row
 
 
 def row(step: float, **kawhi: float) -> dict:
@@ -20,3 +23,10 @@ def test_one_step_is_all_there_is():
 
 def test_a_run_without_kawhi_has_no_share():
     assert kawhi_share([row(4.0), row(5.0)]) is None
+
+
+def test_an_accepted_training_may_lack_numbers(tmp_path):
+    rows = [metrics_row(1), metrics_row(2, **{KL: None, GRADIENT: float("inf")})]
+    health = module._training(cell(tmp_path), rows)["health"]
+    assert health == {"correlation_min": 0.9999, "kl_max": 0.001, "grad_norm_max": 0.5}
+    assert module._training(cell(tmp_path), [{**rows[0], KL: None}])["health"]["kl_max"] is None
