@@ -60,13 +60,14 @@ WITHOUT_EFFECT = (
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
     "model.query_heads",
+    "model.sizes",
     "credit.label",
     "algorithm.label",
     "model.drawn",
     "data.drawn",
 )
 """Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
-a model has is a fact of its weights, and what is drawn is told by the provenance."""
+a model has and how large it is are facts of its weights, and what is drawn is told by the provenance."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
