@@ -8,6 +8,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -18,6 +19,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, trains
 from kawhi.records.folder import record_name
 from kawhi.runs.composing import compose_cells, labels
+from kawhi.runs.estimate import devices, evaluation_hours, step_seconds
 from kawhi.runs.identity import cell_name
 from kawhi.runs.places import Place, place_of
 from kawhi.runs.prepare import training_files
@@ -39,6 +41,7 @@ class PlannedCell:
         fate: what a launch would do with it: it is ``done``, ``busy`` (queued or running) or ``missing``.
         command: the command line of verl with its environment; ``None`` for a cell that trains nothing.
         device_hours: steps x seconds per step x devices; ``None`` for a cell that trains nothing.
+        evaluation_hours: of a device, of each of ``evaluations``, its judge's included.
         source: where the seconds per step come from.
         device: of its scale.
     """
@@ -51,6 +54,7 @@ class PlannedCell:
     fate: str
     command: str | None
     device_hours: float | None
+    evaluation_hours: dict[Path, float]
     source: str
     device: str
 
@@ -98,22 +102,20 @@ def _planned(
         evaluations = {directory.evaluation(f"{each.task}-{label}").path: False for each in cell.benchmarks}
         state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
     device = cell.scale.device
-    told = (label, row, directory.path, evaluations if evaluates(cell) else {}, state, fate)
+    evaluations = evaluations if evaluates(cell) else {}
+    judged = dict(zip(evaluations, map(partial(evaluation_hours, cell), cell.benchmarks), strict=False))
+    told = (label, row, directory.path, evaluations, state, fate)
     if not trains(cell):
-        return PlannedCell(*told, None, None, "nothing is trained", device)
+        return PlannedCell(*told, None, None, judged, "nothing is trained", device)
     files = training_files(cell, make=False)
     words = command(
         cell, train_file=files["train"], validation_file=files["validation"], checkpoints=directory.checkpoints
     )
     setting = own_environment(cell, directory.path / "train" / "metrics-0.jsonl")
     line = " ".join([*(f"{key}={shlex.quote(value)}" for key, value in setting.items()), shlex.join(words)])
-    stated = cell.scale.step_seconds
-    responses = cell.verl.data.train_batch_size * cell.verl.actor_rollout_ref.rollout.n
-    assumed = stated.credit.get(cell.kawhi.method, stated.seconds) * responses / stated.responses
-    seconds, source = measured.get(_kind(cell), (assumed, stated.source))
-    devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
-    hours = cell.steps * seconds * devices / 3600
-    return PlannedCell(*told, line, hours, source, device)
+    seconds, source = measured.get(_kind(cell)) or (step_seconds(cell), cell.scale.step_seconds.source)
+    hours = cell.steps * seconds * devices(cell) / 3600
+    return PlannedCell(*told, line, hours, judged, source, device)
 
 
 def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
@@ -128,9 +130,10 @@ def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
     return f"{found.shown if found.state in ('failed', 'lost', 'stopped') else 'trained'}, {of} missing", "missing"
 
 
-def _kind(cell: DictConfig) -> tuple[str | None, ...]:
+def _kind(cell: DictConfig) -> tuple[str | int | None, ...]:
     own = cell.algorithm
-    return cell.scale.name, cell.model.name, own.name, own.equations, own.recipe, cell.credit.name, cell.data.name
+    asked = own.name, own.equations, own.recipe, cell.credit.name, cell.data.name
+    return cell.scale.name, devices(cell), cell.model.name, *asked
 
 
 def _measured_seconds(folders: Sequence[Path]) -> dict[tuple, tuple[float, str]]:
@@ -141,8 +144,10 @@ def _measured_seconds(folders: Sequence[Path]) -> dict[tuple, tuple[float, str]]
         record = json.loads(file.read_text())
         if "algorithm" not in record:
             continue
+        trainer = record["config"].get("verl", {}).get("trainer", {})
         kind = (
             record["config"]["scale"]["name"],
+            trainer.get("n_gpus_per_node", 1) * trainer.get("nnodes", 1),
             record["model"]["name"],
             *(record["config"]["algorithm"].get(key) for key in ("name", "equations", "recipe")),
             record["credit"]["name"],
@@ -197,8 +202,16 @@ def _sum(plan: Sequence[PlannedCell]) -> list[str]:
     hours = sum(cell.device_hours or 0 for cell in trainings)
     left = sum(cell.device_hours or 0 for cell in trainings if cell.fate != "done" and "trained" not in cell.state)
     sources = dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command)
-    said = f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"
-    return [said, "seconds per step:", *sources] if sources else [said]
+    said = [f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do", *_evaluations(plan, unit)]
+    return [*said, "seconds per step:", *sources] if sources else said
+
+
+def _evaluations(plan: Sequence[PlannedCell], unit: str) -> list[str]:
+    """The sum of all evaluations, each once though several cells have it."""
+    hours = {path: own for cell in plan for path, own in cell.evaluation_hours.items()}
+    done = {path for cell in plan for path, done in cell.evaluations.items() if done}
+    left = sum(own for path, own in hours.items() if path not in done)
+    return [f"{unit} of evaluation: {sum(hours.values()):.2f} in all, {left:.2f} still to do"] if hours else []
 
 
 def _stands(cell: PlannedCell) -> str:
