@@ -1,6 +1,6 @@
 """``kawhi plan --memory``: the sums of :mod:`kawhi.runs.memory`, part by part, and as the table of ``docs/scales.md``.
 
-    python -m kawhi.runs.memory_view        # writes the table again
+python -m kawhi.runs.memory_view        # writes the table again
 """
 
 from __future__ import annotations
@@ -52,11 +52,16 @@ def described(cell: DictConfig) -> str:
     found, lengths = memory(cell), cell.verl.data
     title = f"{cell.model.name}, scale={cell.scale.name}"
     if cell.scale.device == "cpu":
-        return f"{title}: no GPU; a cell takes {cell.scale.needs.memory_gib} GiB of the machine (scale.needs.memory_gib)"
+        return (
+            f"{title}: no GPU; a cell takes {cell.scale.needs.memory_gib} GiB of the machine (scale.needs.memory_gib)"
+        )
     if found is None:
         return f"{title}: not known, for want of model.sizes or scale.gpu_gb"
     tokens = lengths.max_prompt_length + lengths.max_response_length
-    lines = [f"{title}, {tokens:,} tokens of a prompt and a response: GB of each GPU", f"{'':18}{ROLLOUT:>8}{UPDATE:>8}"]
+    lines = [
+        f"{title}, {tokens:,} tokens of a prompt and a response: GB of each GPU",
+        f"{'':18}{ROLLOUT:>8}{UPDATE:>8}",
+    ]
     for term in found.terms:
         held = "".join(f"{term.gb:8.1f}" if when in term.when else f"{'':8}" for when in (ROLLOUT, UPDATE))
         lines.append(f"  {term.name:16}{held}   {term.formula}")
@@ -80,7 +85,9 @@ def _rows(conf: Path) -> Iterator[str]:
             (cell,), _ = compose_cells(conf, [f"scale={scale}", f"model={model}", "data=geo3k"])
             if held := memory(cell):
                 found.append((cell, held))
-    for cell, held in sorted(found, key=lambda each: (-each[1].gpu_gb * devices(each[0]), -each[0].model.sizes.parameters)):
+    for cell, held in sorted(
+        found, key=lambda each: (-each[1].gpu_gb * devices(each[0]), -each[0].model.sizes.parameters)
+    ):
         yield _row(cell, held)
 
 

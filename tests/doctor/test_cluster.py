@@ -49,7 +49,7 @@ def test_a_scale_says_what_it_needs(scale):
 
 
 def test_an_unknown_scale_is_told():
-    with pytest.raises(CellError, match="scale=nope is not one of cpu, h200x8"):
+    with pytest.raises(CellError, match="scale=nope is not one of cpu, gpu24x1, gpu80x1, gpu80x4, gpu80x8, h200x8"):
         Needs.of(CONF, "nope")
 
 
