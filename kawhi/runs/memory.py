@@ -100,7 +100,7 @@ class _Cell:
 
 
 def memory(cell: DictConfig) -> Memory | None:
-    """The sums of a cell that trains; ``None`` at a scale without GPUs, and where ``model.sizes`` does not say enough."""
+    """The sums of a cell that trains; ``None`` at a scale without GPUs, and of a model without ``model.sizes``."""
     if cell.scale.device == "cpu" or "gpu_gb" not in cell.scale or "sizes" not in cell.model:
         return None
     asked = _asked(cell)
@@ -130,7 +130,7 @@ def _asked(cell: DictConfig) -> _Cell:
 
 
 def adapters(sizes: Any, rank: int) -> int:
-    """Parameters of adapters beside every linear layer of the language model: rank x (what goes in + what comes out)."""
+    """Parameters of adapters beside the language model's linear layers: rank x (what goes in + what comes out)."""
     attention = 2 * (sizes.hidden + sizes.query_width) + 2 * (sizes.hidden + sizes.key_width)
     return rank * sizes.layers * (attention + 3 * (sizes.hidden + sizes.intermediate))
 
@@ -206,8 +206,9 @@ def _vllm(its: _Cell) -> tuple[list[Term], float]:
         f"{_billions(sizes.parameters + its.adapters)} x {width} bytes / {split}",
         f"{rollout.max_num_batched_tokens:,} tokens of a layer, {rollout.max_num_seqs} tokens' logits, an image of "
         f"{_largest_image(its):,} tokens",
-        f"{share:g} x {its.gpu_gb:g} GB less both: {max(0.0, cache / one):.0f} sequences of {rollout.max_model_len:,} tokens x "
-        f"2 x {sizes.layers} layers x {sizes.key_width:,} x {width} bytes / {split}; {rollout.max_num_seqs} at most at once",
+        f"{share:g} x {its.gpu_gb:g} GB less both: {max(0.0, cache / one):.0f} sequences of {rollout.max_model_len:,} "
+        f"tokens x 2 x {sizes.layers} layers x {sizes.key_width:,} x {width} bytes / {split}; "
+        f"{rollout.max_num_seqs} at most at once",
     ]
     names, values = ("vLLM's weights", "vLLM at work", "vLLM's cache"), (weights, work, cache)
     return [Term(*each, (ROLLOUT,)) for each in zip(names, values, formulas, strict=True)], cache / one
@@ -237,8 +238,8 @@ def validate_memory(cell: DictConfig) -> None:
             largest = ", ".join(f"{term.name} {term.gb:.1f}" for term in parts)
             instead = "" if cell.verl.actor_rollout_ref.model.get("lora_rank") else "lora=r64, "
             raise CellError(
-                f"{said} needs {total:.1f} of each in its {when} ({largest}, ...): choose {instead}a smaller model or a "
-                "larger scale; `kawhi plan --memory` has the sum"
+                f"{said} needs {total:.1f} of each in its {when} ({largest}, ...): choose {instead}a smaller model or "
+                "a larger scale; `kawhi plan --memory` has the sum"
             )
     if found.sequences < 1:
         raise CellError(

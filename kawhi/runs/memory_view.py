@@ -31,10 +31,10 @@ COLUMNS = {
 
 
 def print_memory(overrides: Sequence[str]) -> None:
-    """Prints what each GPU of a command's cells must hold, once for cells that are alike.
+    """Prints what each GPU of a command's cells must hold, once for cells that are alike, and then refuses what it must.
 
     Raises:
-        CellError, TableError, hydra.errors.HydraException: a cell with a mistake, or one that does not fit: after its sum.
+        CellError, TableError, hydra.errors.HydraException: a cell with a mistake, or one that does not fit.
     """
     cells, _ = compose_cells(configuration_folder(), overrides)
     training = [cell for cell in cells if trains(cell)]

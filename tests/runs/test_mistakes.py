@@ -68,7 +68,7 @@ MISTAKES = {
         f"+{ACTOR}.ulysses_sequence_parallel_size=2": "KAWHI needs whole sequences",
     },
     "memory": {
-        f"{ONE} ~lora": "qwen2.5-vl-7b needs 138.5 of each in its rollout (Adam 66.3, weights 33.2, vLLM's weights 16.6,",
+        f"{ONE} verl.actor_rollout_ref.model.lora_rank=0": "needs 138.5 of each in its rollout (Adam 66.3, weights 33.",
         f"{ONE} scale.gpu_gb=24": "has GPUs of 24 GB, and qwen2.5-vl-7b needs",
         f"{FULL} {ACTOR}.ppo_max_token_len_per_gpu=98304": "in its update (of logits 59.8,",
         f"{FULL} {ROLLOUT}.gpu_memory_utilization=0.05": "leaves vLLM no room for one sequence in its share: raise",
