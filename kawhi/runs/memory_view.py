@@ -6,8 +6,10 @@ python -m kawhi.runs.memory_view        # writes the table again
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from kawhi.base.checkout import ROOT, configuration_folder
@@ -31,7 +33,7 @@ COLUMNS = {
 
 
 def print_memory(overrides: Sequence[str]) -> None:
-    """Prints what each GPU of a command's cells must hold, once for cells that are alike, and then refuses what it must.
+    """Prints what each GPU of a command's cells must hold, once for cells that are alike; then refuses.
 
     Raises:
         CellError, TableError, hydra.errors.HydraException: a cell with a mistake, or one that does not fit.
@@ -80,9 +82,9 @@ def _rows(conf: Path) -> Iterator[str]:
     sizes = [file.stem for file in sorted((conf / "model").glob("*.yaml")) if "  sizes:" in file.read_text()]
     scales = [file.stem for file in (conf / "scale").glob("*.yaml")]
     found = []
-    for scale in scales:
-        for model in sizes:
-            (cell,), _ = compose_cells(conf, [f"scale={scale}", f"model={model}", "data=geo3k"])
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        for scale, model in product(scales, sizes):
+            cell = compose("run", [f"scale={scale}", f"model={model}", "data=geo3k"])
             if held := memory(cell):
                 found.append((cell, held))
     for cell, held in sorted(
