@@ -11,17 +11,19 @@ from kawhi.commands.app import app
 @app.command(short_help="every cell of a command with its verl command line, time and state")
 @click.argument("overrides", nargs=-1, help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
 @click.option("--short", is_flag=True, help="without the command lines")
-def plan(overrides: tuple[str, ...], short: bool) -> None:
+@click.option("--memory", is_flag=True, help="what each GPU must hold, part by part, instead of the cells")
+def plan(overrides: tuple[str, ...], short: bool, memory: bool) -> None:
     """Prints every cell of a command with its verl command line, time and state; starts nothing."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from kawhi.queue.site import use_folders
+    from kawhi.runs.memory_view import print_memory
     from kawhi.runs.plan import print_plan
     from kawhi.runs.table_rows import TableError
 
     use_folders()
     try:
-        print_plan(overrides, short=short)
+        print_memory(overrides) if memory else print_plan(overrides, short=short)
     except (TableError, HydraException, OmegaConfBaseException) as error:
         raise CellError(sentence(error)) from error

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from kawhi.base.attention_choice import AUTO, chosen
-from kawhi.base.errors import CellError
+from kawhi.base.scales import scale_settings
 from kawhi.doctor import attempts
 from kawhi.queue.site import gpus_option
 
@@ -41,16 +39,12 @@ class Needs:
 
     @classmethod
     def of(cls, conf: Path, scale: str) -> Needs:
-        """From ``conf/scale/NAME.yaml``.
+        """From ``conf/scale``.
 
         Raises:
             CellError: there is no such scale.
         """
-        file = conf / "scale" / f"{scale}.yaml"
-        if not file.is_file():
-            known = ", ".join(sorted(found.stem for found in file.parent.glob("*.yaml")))
-            raise CellError(f"scale={scale} is not one of {known}")
-        found: Any = OmegaConf.load(file)
+        found = scale_settings(conf, scale)
         job, needs = found.scale.slurm, found.scale.needs
         gpus = 0 if found.scale.device == "cpu" else found.verl.trainer.n_gpus_per_node
         attention = found.scale.attention

@@ -60,6 +60,7 @@ WITHOUT_EFFECT = (
     "verl.data.dataloader_num_workers",
     "verl.actor_rollout_ref.rollout.agent.num_workers",
     "model.query_heads",
+    "model.sizes",
     "credit.label",
     "algorithm.label",
     "data.steps",
@@ -67,7 +68,8 @@ WITHOUT_EFFECT = (
     "data.drawn",
 )
 """Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
-a model has is a fact of its weights, what is drawn is told by the provenance, and the cell has its own ``steps``."""
+a model has and how large it is are facts of its weights, what is drawn is told by the provenance, and the cell has its
+own ``steps``."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 

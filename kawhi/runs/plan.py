@@ -8,6 +8,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -19,6 +20,7 @@ from kawhi.base.stage import evaluates, trains
 from kawhi.records.folder import record_name
 from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.disk import Sizes, amount, parameters_of, sizes
+from kawhi.runs.estimate import devices, evaluation_hours, step_seconds
 from kawhi.runs.identity import cell_name
 from kawhi.runs.places import Place, place_of
 from kawhi.runs.prepare import training_files
@@ -41,6 +43,7 @@ class PlannedCell:
         fate: what a launch would do with it: it is ``done``, ``busy`` (queued or running) or ``missing``.
         command: the command line of verl with its environment; ``None`` for a cell that trains nothing.
         device_hours: steps x seconds per step x devices; ``None`` for a cell that trains nothing.
+        evaluation_hours: of a device, of each of ``evaluations``, its judge's included.
         source: where the seconds per step come from.
         device: of its scale.
         sizes: bytes that its training takes on the disk; ``None`` where the model is not on this machine.
@@ -56,6 +59,7 @@ class PlannedCell:
     fate: str
     command: str | None
     device_hours: float | None
+    evaluation_hours: dict[Path, float]
     source: str
     device: str
     sizes: Sizes | None = None
@@ -105,26 +109,28 @@ def _planned(
         evaluations = {directory.evaluation(f"{each.task}-{label}").path: False for each in cell.benchmarks}
         state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
     device = cell.scale.device
-    trained = bool(place and place.trained)
-    told = (label, row, directory.path, evaluations if evaluates(cell) else {}, trained, state, fate)
+    evaluations = evaluations if evaluates(cell) else {}
+    judged = dict(zip(evaluations, map(partial(evaluation_hours, cell), cell.benchmarks), strict=False))
+    told = (label, row, directory.path, evaluations, bool(place and place.trained), state, fate)
     if not trains(cell):
-        return PlannedCell(*told, None, None, "nothing is trained", device)
+        return PlannedCell(*told, None, None, judged, "nothing is trained", device)
     files = training_files(cell, make=False)
     words = command(
         cell, train_file=files["train"], validation_file=files["validation"], checkpoints=directory.checkpoints
     )
     setting = own_environment(cell, directory.path / "train" / "metrics-0.jsonl")
     line = " ".join([*(f"{key}={shlex.quote(value)}" for key, value in setting.items()), shlex.join(words)])
-    stated = cell.scale.step_seconds
-    responses = cell.verl.data.train_batch_size * cell.verl.actor_rollout_ref.rollout.n
-    assumed = stated.credit.get(cell.kawhi.method, stated.seconds) * responses / stated.responses
-    seconds, source = measured.get(_kind(cell), (assumed, stated.source))
-    devices = cell.verl.trainer.n_gpus_per_node * cell.verl.trainer.nnodes
-    hours = cell.steps * seconds * devices / 3600
-    parameters = parameters_of(cell.model.path)
+    seconds, source = measured.get(_kind(cell)) or (step_seconds(cell), cell.scale.step_seconds.source)
+    hours = cell.steps * seconds * devices(cell) / 3600
+    return PlannedCell(*told, line, hours, judged, source, device, _room(cell), float(cell.scale.needs.disk_gib))
+
+
+def _room(cell: DictConfig) -> Sizes | None:
+    """What the training takes on the disk; ``None`` of a model of which nobody knows how large it is."""
+    known = cell.model.get("sizes")
+    parameters = known.parameters if known else parameters_of(cell.model.path)
     adapters = cell.verl.actor_rollout_ref.model.get("lora_rank")  # a hundredth of the model
-    room = sizes(cell, parameters, 0 if adapters else None) if parameters else None
-    return PlannedCell(*told, line, hours, source, device, room, float(cell.scale.needs.disk_gib))
+    return sizes(cell, parameters, 0 if adapters else None) if parameters else None
 
 
 def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
@@ -142,9 +148,10 @@ def _state_and_fate(place: Place, found: CellState) -> tuple[str, str]:
     return ", ".join(said) or "waiting", "missing"
 
 
-def _kind(cell: DictConfig) -> tuple[str | None, ...]:
+def _kind(cell: DictConfig) -> tuple[str | int | None, ...]:
     own = cell.algorithm
-    return cell.scale.name, cell.model.name, own.name, own.equations, own.recipe, cell.credit.name, cell.data.name
+    asked = own.name, own.equations, own.recipe, cell.credit.name, cell.data.name
+    return cell.scale.name, devices(cell), cell.model.name, *asked
 
 
 def _measured_seconds(folders: Sequence[Path]) -> dict[tuple, tuple[float, str]]:
@@ -155,8 +162,10 @@ def _measured_seconds(folders: Sequence[Path]) -> dict[tuple, tuple[float, str]]
         record = json.loads(file.read_text())
         if "algorithm" not in record:
             continue
+        trainer = record["config"].get("verl", {}).get("trainer", {})
         kind = (
             record["config"]["scale"]["name"],
+            trainer.get("n_gpus_per_node", 1) * trainer.get("nnodes", 1),
             record["model"]["name"],
             *(record["config"]["algorithm"].get(key) for key in ("name", "equations", "recipe")),
             record["credit"]["name"],
@@ -211,8 +220,16 @@ def _sum(plan: Sequence[PlannedCell]) -> list[str]:
     hours = sum(cell.device_hours or 0 for cell in trainings)
     left = sum(cell.device_hours or 0 for cell in trainings if not cell.trained)
     sources = dict.fromkeys(f"  {cell.source}" for cell in plan if cell.command)
-    said = f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do"
-    return [said, "seconds per step:", *sources, *_disk(trainings)] if sources else [said]
+    said = [f"{unit} of training: {hours:.2f} in all, {left:.2f} still to do", *_evaluations(plan, unit)]
+    return [*said, "seconds per step:", *sources, *_disk(trainings)] if sources else said
+
+
+def _evaluations(plan: Sequence[PlannedCell], unit: str) -> list[str]:
+    """The sum of all evaluations, each once though several cells have it."""
+    hours = {path: own for cell in plan for path, own in cell.evaluation_hours.items()}
+    done = {path for cell in plan for path, done in cell.evaluations.items() if done}
+    left = sum(own for path, own in hours.items() if path not in done)
+    return [f"{unit} of evaluation: {sum(hours.values()):.2f} in all, {left:.2f} still to do"] if hours else []
 
 
 def _disk(trainings: Sequence[PlannedCell]) -> list[str]:

@@ -83,7 +83,7 @@ def validate_batches(cell: DictConfig) -> None:
         raise CellError(
             "verl.actor_rollout_ref.actor.use_dynamic_bsz and rollout.log_prob_use_dynamic_bsz must be the same"
         )
-    if not actor.use_dynamic_bsz and (missing := [key for key, size in _of_all(cell, FIXED).items() if not size]):
+    if not actor.use_dynamic_bsz and (missing := [key for key, size in of_all(cell, FIXED).items() if not size]):
         raise CellError(f"verl.actor_rollout_ref.actor.use_dynamic_bsz=false needs {', '.join(missing)}")
 
 
@@ -100,12 +100,13 @@ def validate_lengths(cell: DictConfig) -> None:
     if given is not None and given < longest:
         raise CellError(f"verl.actor_rollout_ref.rollout.max_model_len={given} is below the {whole}")
     if found.actor_rollout_ref.actor.use_dynamic_bsz:
-        for key, budget in _of_all(cell, BUDGETS).items():
+        for key, budget in of_all(cell, BUDGETS).items():
             if budget * _sequence_parallel(cell) < longest:
                 raise CellError(f"verl.actor_rollout_ref.{key}={budget} is below the {whole}")
 
 
-def _of_all(cell: DictConfig, keys: Sequence[str]) -> dict[str, Any]:
+def of_all(cell: DictConfig, keys: Sequence[str]) -> dict[str, Any]:
+    """What verl would see of these keys below ``actor_rollout_ref``."""
     return {key: OmegaConf.select(settings(cell).actor_rollout_ref, key) for key in keys}
 
 

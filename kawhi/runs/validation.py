@@ -14,6 +14,7 @@ from kawhi.base.stage import evaluates, trains
 from kawhi.runs.credit_settings import validate_credit, validate_grounding
 from kawhi.runs.evaluation_settings import validate_benchmarks, validate_evaluation
 from kawhi.runs.loggers import validate_logger
+from kawhi.runs.memory import validate_memory
 from kawhi.runs.model_settings import validate_attention, validate_lora, validate_model
 from kawhi.runs.provenance import validate_drawn
 from kawhi.runs.ranges import validate_ranges
@@ -40,6 +41,7 @@ OF_TRAINING: tuple[Check, ...] = (
     validate_batches,
     validate_lengths,
     validate_gpus,
+    validate_memory,
     validate_data,
     validate_files,
     validate_plug_in,
@@ -55,11 +57,16 @@ def validate(cell: DictConfig) -> None:
     CellError: a mistake that would be found out after minutes or days.
     """
     require_pinned(trains=trains(cell), evaluates=evaluates(cell))
+    for check in checks(cell):
+        check(cell)
+
+
+def checks(cell: DictConfig) -> list[Check]:
+    """Those that a cell's study asks for, in their order."""
     asked = (
         *OF_ALL,
         *(OF_TRAINING if trains(cell) else ()),
         *(OF_EVALUATION if evaluates(cell) else ()),
         *(OF_GROUNDING if cell.study.name == "grounding" else ()),
     )
-    for check in dict.fromkeys(asked):
-        check(cell)
+    return [*dict.fromkeys(asked)]

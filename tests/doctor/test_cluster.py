@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -42,14 +43,15 @@ def both():
 @pytest.mark.parametrize("scale", options("scale"))
 def test_a_scale_says_what_it_needs(scale):
     needs = Needs.of(CONF, scale)
-    assert needs.gpus == (0 if scale == "cpu" else 8)
+    gpus = re.fullmatch(r"(gpu80|gpu24|h200)x(\d)", scale)
+    assert needs.gpus == (int(gpus[2]) if gpus else 0)
     assert f"--cpus-per-task={needs.cpus}" in needs.options()
     assert any(option.startswith("--mem=") for option in needs.options())
-    assert ("--gpus-per-node=8" in needs.options()) is (scale != "cpu")
+    assert [each for each in needs.options() if "gpus" in each] == ([f"--gpus-per-node={gpus[2]}"] if gpus else [])
 
 
 def test_an_unknown_scale_is_told():
-    with pytest.raises(CellError, match="scale=nope is not one of cpu, h200x8"):
+    with pytest.raises(CellError, match="scale=nope is not one of cpu, gpu24x1, gpu80x1, gpu80x4, gpu80x8, h200x8"):
         Needs.of(CONF, "nope")
 
 

@@ -54,7 +54,7 @@ def test_the_doctor_asks_for_what_a_cell_needs():
 
 
 def test_a_scale_that_does_not_exist_is_told(healthy):
-    with pytest.raises(CellError, match="scale=nope is not one of cpu, h200x8"):
+    with pytest.raises(CellError, match="scale=nope is not one of cpu, gpu24x1, gpu80x1, gpu80x4, gpu80x8, h200x8"):
         report(healthy, "nope")
 
 

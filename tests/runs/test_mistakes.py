@@ -20,6 +20,7 @@ from kawhi.tiny.architectures import FAMILIES
 from tests.cells import ROOT, cell, options
 
 FULL = "scale=h200x8 model=qwen2_5_vl_7b data=geo3k benchmarks=math"
+ONE = FULL.replace("h200x8", "gpu80x1")
 JUDGED = "benchmarks=ablation judge=qwen3_vl_30b_a3b"
 ROLLOUT, ACTOR = "verl.actor_rollout_ref.rollout", "verl.actor_rollout_ref.actor"
 RECEIVER = "verl_added.actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
@@ -65,6 +66,12 @@ MISTAKES = {
         f"{FULL} evaluation.server.tensor_parallel=16": "evaluation.server.tensor_parallel=16 is above the 8 GPUs",
         f"{FULL} judge.serve.tensor_parallel=9": "judge.serve.tensor_parallel=9 is above the 8 GPUs",
         f"+{ACTOR}.ulysses_sequence_parallel_size=2": "KAWHI needs whole sequences",
+    },
+    "memory": {
+        f"{ONE} verl.actor_rollout_ref.model.lora_rank=0": "needs 138.5 of each in its rollout (Adam 66.3, weights 33.",
+        f"{ONE} scale.gpu_gb=24": "has GPUs of 24 GB, and qwen2.5-vl-7b needs",
+        f"{FULL} {ACTOR}.ppo_max_token_len_per_gpu=98304": "in its update (of logits 59.8,",
+        f"{FULL} {ROLLOUT}.gpu_memory_utilization=0.05": "leaves vLLM no room for one sequence in its share: raise",
     },
     "lengths": {
         f"{ROLLOUT}.max_model_len=191": "max_model_len=191 is below the 192 tokens of a prompt and a response",

@@ -81,9 +81,14 @@ def test_at_full_scale_data_that_is_not_there_is_named(tmp_path, capsys):
     assert shown.count("kawhi.verl_plugin.main") == 15
     assert shown.count("no verl command") == 2
     assert "15 trainings, 0 done; 68 evaluations, 0 done" in shown
-    # 60 steps on 8 GPUs: 521 s a step, 540.6 s with KAWHI; DAPO's steps have twice the responses
-    seconds = 7 * 521 + 4 * 540.6 + 2 * 2 * (521 + 540.6)
+    # 60 steps on 8 GPUs: 521 s a step, 540.6 s with KAWHI; DAPO trains on twice the responses and samples each twice,
+    # which half of a step goes to; VPPO needs one more pass
+    seconds = 6 * 521 + 1.1 * 521 + 4 * 540.6 + 2 * 2 * 1.5 * (521 + 540.6)
     assert f"GPU-hours of training: {seconds * 60 * 8 / 3600:.2f} in all" in shown
+    # of 17 models: MathVista three times, all judged but WeMath
+    samples = {"judged": 3 * 1000 + 3940 + 304, "by rule": 1740}
+    seconds = 17 * (samples["judged"] * 1.5 + samples["by rule"] * 1.0)
+    assert f"GPU-hours of evaluation: {seconds / 3600:.2f} in all, {seconds / 3600:.2f} still to do" in shown
     assert "paper sec. 4.5" in shown
 
 
@@ -105,7 +110,9 @@ def test_cells_that_somebody_works_on_are_not_missing(tmp_path, capsys):
 
 def test_where_nothing_is_trained_no_times_are_promised(tmp_path, capsys):
     assert main(["plan", "--short", "study=baseline", *paths(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "device-hours of training: 0.00 in all, 0.00 still to do"
+    *_, training, evaluation = capsys.readouterr().out.splitlines()
+    assert training == "device-hours of training: 0.00 in all, 0.00 still to do"
+    assert evaluation == "device-hours of evaluation: 0.02 in all, 0.02 still to do"  # 1000 samples of 0.07 s
 
 
 def plan_of(words, capsys) -> list[str]:

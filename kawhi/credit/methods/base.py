@@ -54,6 +54,15 @@ class ShapesRewards(Protocol):
         ...
 
 
+OTHER_IMAGES = ("perturbed", "blank")
+"""First words of the signals that come of passes with other images."""
+
+
+def further_passes(needs: frozenset[str]) -> int:
+    """Forward passes beside the one of the old log-probs that a method's signals take."""
+    return len({word for word in OTHER_IMAGES for name in needs if name.startswith(f"{word}_")})
+
+
 METHODS: dict[str, Callable[..., CreditMethod]] = {}
 
 
