@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from kawhi.base.files import write_json
-from kawhi.runs.places import Place, place_of
+from kawhi.runs.cell_folders import Place, place_of
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"

@@ -10,7 +10,7 @@ from pathlib import Path
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import PARTS, stages_of
 from kawhi.queue.slurm import Task
-from kawhi.runs.places import Place
+from kawhi.runs.cell_folders import Place
 
 
 def number(count: int, what: str) -> str:

@@ -32,8 +32,8 @@ from kawhi.queue import slurm, submission
 from kawhi.queue.site import SITE, use_site
 from kawhi.runs import gate
 from kawhi.runs.cell import save_evaluations
+from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.composing import composed, labels, untrained
-from kawhi.runs.places import Place, place_of
 from kawhi.runs.validation import validate
 from kawhi.runs.views import CellView
 

@@ -22,7 +22,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES, stages_of
 from kawhi.evaluation.results import SCORE
 from kawhi.runs import disk
-from kawhi.runs.places import Place, cell_of_one, place_of
+from kawhi.runs.cell_folders import Place, cell_of_one, place_of
 from kawhi.runs.stages import StageFailed, Status, Stopped, run_module
 from kawhi.runs.training import train
 from kawhi.runs.validation import validate

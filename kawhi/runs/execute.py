@@ -18,7 +18,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import PARTS
 from kawhi.runs import gate
 from kawhi.runs.cell import run_cell
-from kawhi.runs.places import cells_of
+from kawhi.runs.cell_folders import cells_of
 from kawhi.runs.stages import TRY_AGAIN, Status, Stopped
 
 

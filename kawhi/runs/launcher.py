@@ -23,8 +23,8 @@ from kawhi.base.errors import CellError
 from kawhi.base.processes import die_with_parent, end_stragglers
 from kawhi.base.resources import GIB, available_memory, memory_needed
 from kawhi.runs import gate
+from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.composing import composed, labels, untrained
-from kawhi.runs.places import Place, place_of
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import environment
 from kawhi.runs.views import CellView, SweepView

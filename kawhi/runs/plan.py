@@ -18,11 +18,11 @@ from kawhi.base.errors import DataMissing
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, trains
 from kawhi.records.folder import record_name
+from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.disk import Sizes, amount, parameters_of, sizes
 from kawhi.runs.estimate import devices, evaluation_hours, step_seconds
 from kawhi.runs.identity import cell_name
-from kawhi.runs.places import Place, place_of
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.validation import validate

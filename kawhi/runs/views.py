@@ -20,7 +20,7 @@ from rich.table import Table
 from kawhi.runs.hints import where_to_look
 
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs neither benchmarks nor pictures
-    from kawhi.runs.places import Place
+    from kawhi.runs.cell_folders import Place
 
 TABLE_SECONDS = 30
 """Between two tables in a pipe, in the first ten minutes of a sweep; later a twentieth of what it has taken so far."""

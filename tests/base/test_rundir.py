@@ -9,8 +9,8 @@ import pytest
 
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
+from kawhi.runs.cell_folders import place_of
 from kawhi.runs.identity import cell_hash
-from kawhi.runs.places import place_of
 from tests.cells import cell
 
 

@@ -9,7 +9,7 @@ from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import EVALUATED, STAGES
 from kawhi.queue.slurm import Task
-from kawhi.runs.places import Place
+from kawhi.runs.cell_folders import Place
 
 
 def task(job_id: str = "7_0", comment: str = "", state: str = "PENDING") -> Task:

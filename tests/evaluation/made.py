@@ -28,7 +28,7 @@ from kawhi.evaluation.prompts import Prompts
 from kawhi.evaluation.samples import Reply, Sample, read_samples, write_images, write_samples
 from kawhi.runs import identity, rescore
 from kawhi.runs.cell import save_evaluations
-from kawhi.runs.places import Place, place_of
+from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.record import record_evaluation
 from tests.cells import cell
 from tests.evaluation.examples import examples

@@ -12,7 +12,7 @@ from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.evaluation.generate import encode, generate
 from kawhi.evaluation.samples import read_images, read_samples
-from kawhi.runs.places import place_of
+from kawhi.runs.cell_folders import place_of
 from kawhi.tiny.drawn_files import tiny_file
 from tests.cells import cell
 from tests.evaluation.stub_server import MODEL, StubServer

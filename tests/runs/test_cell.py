@@ -19,7 +19,7 @@ from kawhi.base.stage import STAGES as STUDIES
 from kawhi.runs import cell as module
 from kawhi.runs import training as training_module
 from kawhi.runs.cell import run_cell
-from kawhi.runs.places import place_of
+from kawhi.runs.cell_folders import place_of
 from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, last_error, require_success, run_module
 from tests.base.test_lost import prompt
 from tests.cells import cell, finish, metrics_row

@@ -11,7 +11,7 @@ from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.commands.cli import main
 from kawhi.runs import disk
-from kawhi.runs.places import place_of
+from kawhi.runs.cell_folders import place_of
 from kawhi.runs.ranges import validate_ranges
 from tests.cells import CONF, cell, finish
 from tests.runs.test_checkpoints import kept, save

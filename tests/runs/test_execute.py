@@ -11,7 +11,7 @@ from kawhi.base.files import write_json
 from kawhi.runs import cell as cell_module
 from kawhi.runs import execute
 from kawhi.runs.cell import save_evaluations
-from kawhi.runs.places import Place, cells_of, place_of
+from kawhi.runs.cell_folders import Place, cells_of, place_of
 from kawhi.runs.stages import StageFailed, Stopped
 from tests.cells import cell
 

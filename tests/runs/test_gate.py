@@ -8,7 +8,7 @@ import pytest
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.runs import gate
-from kawhi.runs.places import place_of
+from kawhi.runs.cell_folders import place_of
 from tests.cells import cell, options
 
 TINY = "+gate.scores={tiny-qwen2.5-vl: {kawhi_tiny: 40}}"

@@ -14,8 +14,8 @@ from kawhi.base.errors import CellError
 from kawhi.base.resources import GIB
 from kawhi.base.rundir import RunDirectory
 from kawhi.runs import launcher
+from kawhi.runs.cell_folders import Place
 from kawhi.runs.composing import labels
-from kawhi.runs.places import Place
 from kawhi.runs.views import CellView
 from tests.cells import ROOT, cell, finish, gone, options, status_file, until
 

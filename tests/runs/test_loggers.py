@@ -121,7 +121,7 @@ def test_a_record_is_kept_when_its_scores_were_not_sent(tmp_path, monkeypatch):
     """Tables have it; the evaluation is not done, so that the same command sends them."""
     from kawhi.runs import record
     from kawhi.runs.cell import save_evaluations
-    from kawhi.runs.places import place_of
+    from kawhi.runs.cell_folders import place_of
 
     asked = cell(tmp_path, "logger=tensorboard", "study=baseline")
     place = place_of(asked)

@@ -9,8 +9,8 @@ import pytest
 from kawhi.base.files import write_json
 from kawhi.commands.cli import main
 from kawhi.runs.cell import save_evaluations
+from kawhi.runs.cell_folders import place_of
 from kawhi.runs.composing import compose_cells
-from kawhi.runs.places import place_of
 from kawhi.runs.plan import make_plan
 from kawhi.runs.verl_command import command
 from tests.cells import CONF, cell, finish, status_file

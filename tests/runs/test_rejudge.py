@@ -17,7 +17,7 @@ from kawhi.evaluation.responses_again import without_verdict
 from kawhi.evaluation.results import samples_of, score_of
 from kawhi.evaluation.samples import read_images
 from kawhi.runs import rejudge as module
-from kawhi.runs.places import place_of
+from kawhi.runs.cell_folders import place_of
 from kawhi.runs.rejudge import judge_config, judge_overrides, rejudge
 from tests.evaluation.made import JUDGE, MADE, OTHER_JUDGE, TINY, judging, known, make_run, of, responses
 

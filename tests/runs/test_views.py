@@ -11,7 +11,7 @@ from rich.console import Console
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
 from kawhi.runs import views
-from kawhi.runs.places import Place
+from kawhi.runs.cell_folders import Place
 from kawhi.runs.views import CellView, SweepView, table
 from tests.cells import status_file
 

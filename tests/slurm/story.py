@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kawhi.runs.places import place_of
+from kawhi.runs.cell_folders import place_of
 from tests.cells import CONF
 from tests.end_to_end.conftest import SMALL
 from tests.slurm.lab import Lab

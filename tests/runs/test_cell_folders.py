@@ -11,7 +11,7 @@ import pytest
 from kawhi.base.devices import Devices
 from kawhi.base.files import write_json
 from kawhi.runs import launcher
-from kawhi.runs.places import Place, cell_of_one, place_of
+from kawhi.runs.cell_folders import Place, cell_of_one, place_of
 from kawhi.runs.views import CellView
 from tests.adding import copy, run
 from tests.cells import cell, finish
@@ -107,7 +107,7 @@ def turns_of(folder: Path) -> list[list[float]]:
 NAMES = """
 from pathlib import Path
 from hydra import compose, initialize_config_dir
-from kawhi.runs.places import place_of
+from kawhi.runs.cell_folders import place_of
 own = ["data=geo3k", "data.train_file=rows", "data.validation_file=rows"]
 for words in ([], own, ["algorithm=dapo"], ["study=timing"], ["study=baseline"], ["study=baseline", *own]):
     with initialize_config_dir(str(Path("conf").resolve()), version_base="1.3"):
