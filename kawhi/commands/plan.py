@@ -9,7 +9,11 @@ from kawhi.commands.app import app
 
 
 @app.command(short_help="every cell of a command with its verl command line, time and state")
-@click.argument("overrides", nargs=-1, help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8")
+@click.argument(
+    "overrides",
+    nargs=-1,
+    help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8; several tables are planned together",
+)
 @click.option("--short", is_flag=True, help="without the command lines")
 @click.option("--memory", is_flag=True, help="what each GPU must hold, part by part, instead of the cells")
 def plan(overrides: tuple[str, ...], short: bool, memory: bool) -> None:

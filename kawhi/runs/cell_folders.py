@@ -60,14 +60,17 @@ class Place:
         return replace(self, run=run, evaluations=tuple(run.evaluation(each.path.name) for each in self.evaluations))
 
 
-def place_of(cell: DictConfig) -> Place:
+def place_of(cell: DictConfig, *, planned: bool = False) -> Place:
     """The folders of a cell: existing ones with its hash, whichever table made them, else a new one's.
+
+    Args:
+        planned: as for :func:`kawhi.runs.identity.identity`.
 
     Raises:
         CellError: as :func:`kawhi.runs.identity.identity`.
     """
     # Absolute, because processes are found by it: two checkouts must not end each other's.
-    runs, own = Path(cell.paths.runs).resolve(), cell_hash(cell)
+    runs, own = Path(cell.paths.runs).resolve(), cell_hash(cell, planned=planned)
     run = RunDirectory(runs / cell.table / f"{cell_name(cell)}-{own}").existing()
     asked = cell.benchmarks if evaluates(cell) else []
     names = [f"{each.task}-{config_hash(evaluation_identity(cell, each, own))}" for each in asked]

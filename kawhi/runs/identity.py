@@ -80,8 +80,12 @@ _BLOCK, _BLOCKS = 2**18, 64  # training moves every weight, so that samples tell
 _BESIDE_WEIGHTS = ("config.json", "generation_config.json", "tokenizer*", "*.jinja", "*chat_template*", "*processor*")
 
 
-def identity(cell: DictConfig) -> dict[str, Any]:
+def identity(cell: DictConfig, *, planned: bool = False) -> dict[str, Any]:
     """The resolved part of a configuration that its run directory's numbers depend on, with what its model weighs.
+
+    Args:
+        planned: names the files of a data set that is still to be prepared, instead of being stopped by them: what is
+            one training will be one, though its hash is not known yet.
 
     Raises:
         CellError: a study, a model or a data file that does not exist.
@@ -97,7 +101,7 @@ def identity(cell: DictConfig) -> dict[str, Any]:
     part["model"] = _model(resolved, study)
     _remove_without_effect(part)
     if "data" in part:
-        _fingerprint_data(part["data"])
+        _fingerprint_data(part["data"], planned)
     return part
 
 
@@ -152,16 +156,16 @@ def _benchmark(asked: dict[str, Any]) -> dict[str, Any]:
     return benchmark
 
 
-def _fingerprint_data(data: dict[str, Any]) -> None:
+def _fingerprint_data(data: dict[str, Any], planned: bool) -> None:
     """Puts the hashes of data files in their paths' places, or that of what draws them."""
     if data["name"] == "tiny":
         data["generator"] = generator_fingerprint()
     for name in ("train_file", "validation_file"):
         if data.get(name):
             path = Path(data[name])
-            if not path.is_file():
+            if not path.is_file() and not (planned and data["name"] in NAMES):
                 raise no_data_file(path, data["name"])
-            data[name] = _file_fingerprint(path)
+            data[name] = _file_fingerprint(path) if path.is_file() else f"to be prepared: {path}"
 
 
 def _judge(judge: dict[str, Any] | None, task: str) -> dict[str, Any] | None:
@@ -200,9 +204,9 @@ def _remove_without_effect(part: dict[str, Any]) -> None:
         tree.pop(last, None)
 
 
-def cell_hash(cell: DictConfig) -> str:
+def cell_hash(cell: DictConfig, *, planned: bool = False) -> str:
     """12 hexadecimal digits of :func:`identity`."""
-    return config_hash(identity(cell))
+    return config_hash(identity(cell, planned=planned))
 
 
 def cell_name(cell: DictConfig) -> str:

@@ -7,7 +7,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,18 +15,18 @@ from omegaconf import DictConfig
 
 from kawhi.base.checkout import configuration_folder, record_folders
 from kawhi.base.errors import DataMissing
-from kawhi.base.rundir import RunDirectory
-from kawhi.base.stage import evaluates, trains
+from kawhi.base.stage import trains
 from kawhi.records.folder import record_name
 from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.disk import Sizes, amount, parameters_of, sizes
 from kawhi.runs.estimate import devices, evaluation_hours, step_seconds
-from kawhi.runs.identity import cell_name
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import command, own_environment
+
+_TABLES = ("experiment=", "ablation=")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class PlannedCell:
     Attributes:
         label: what the cell is called in its table.
         overrides: what Hydra gets for it.
-        path: its run directory; with ``<hash>`` at the end while its data file is missing.
-        evaluations: their folders, and whether each is done; of a cell whose data file is missing as many as it has.
+        path: its run directory.
+        known: whether that is its name already; ``False`` while the data file on which its hash depends is missing.
+        evaluations: their folders, and whether each is done.
         trained: whether nothing is left but evaluations.
         state: ``done``, ``waiting``, a stage, or what is missing.
         fate: what a launch would do with it: it is ``done``, ``busy`` (queued or running) or ``missing``.
@@ -53,6 +54,7 @@ class PlannedCell:
     label: str
     overrides: list[str]
     path: Path
+    known: bool
     evaluations: dict[Path, bool]
     trained: bool
     state: str
@@ -69,49 +71,55 @@ class PlannedCell:
 def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
     """A plan; nothing is started and nothing written.
 
+    Args:
+        overrides: as for ``experiments/run.py -m``, and there may be several tables.
+
     Raises:
         CellError: a cell that could not run, other than for want of its data file.
     """
+    tables = [word for word in overrides if word.startswith(_TABLES)]
+    if len(tables) > 1:
+        others = [word for word in overrides if word not in tables]
+        plans = {table.partition("=")[2]: make_plan(conf, [table, *others]) for table in tables}
+        return [replace(cell, label=f"{name}: {cell.label}") for name, plan in plans.items() for cell in plan]
     cells, rows = compose_cells(conf, overrides)
     measured = _measured_seconds(record_folders(Path(cells[0].paths.records)))
     places = [_place(cell) for cell in cells]
-    states, _ = states_of(Path(cells[0].paths.runs), [place.run.path for place in places if place])
+    states, _ = states_of(Path(cells[0].paths.runs), [place.run.path for place, known in places if known])
     return [
-        _planned(cell, row, label, place, states, measured)
+        _planned(cell, row, label, *place, states, measured)
         for cell, row, label, place in zip(cells, rows, labels(cells), places, strict=True)
     ]
 
 
-def _place(cell: DictConfig) -> Place | None:
-    """Of a cell that could run; ``None`` while its data file, on which its hash depends, is missing."""
+def _place(cell: DictConfig) -> tuple[Place, bool]:
+    """Of a cell that could run, and whether it is known: its hash depends on a data file that may be missing."""
     validate(cell)
     for name in cell.paths:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())  # as when it runs
     try:
-        return place_of(cell)
+        return place_of(cell), True
     except DataMissing:
-        return None
+        return place_of(cell, planned=True), False
 
 
 def _planned(
     cell: DictConfig,
     row: list[str],
     label: str,
-    place: Place | None,
+    place: Place,
+    known: bool,
     states: dict[Path, CellState],
     measured: dict[tuple, tuple[float, str]],
 ) -> PlannedCell:
-    if place:
-        directory, evaluations = place.run, {each.path: each.record.exists() for each in place.evaluations}
+    directory, evaluations = place.run, {each.path: each.record.exists() for each in place.evaluations}
+    if known:
         state, fate = _state_and_fate(place, states[directory.path])
     else:
-        directory = RunDirectory(Path(cell.paths.runs) / cell.table / f"{cell_name(cell)}-<hash>")
-        evaluations = {directory.evaluation(f"{each.task}-{label}").path: False for each in cell.benchmarks}
         state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
     device = cell.scale.device
-    evaluations = evaluations if evaluates(cell) else {}
     judged = dict(zip(evaluations, map(partial(evaluation_hours, cell), cell.benchmarks), strict=False))
-    told = (label, row, directory.path, evaluations, bool(place and place.trained), state, fate)
+    told = (label, row, directory.path, known, evaluations, known and place.trained, state, fate)
     if not trains(cell):
         return PlannedCell(*told, None, None, judged, "nothing is trained", device)
     files = training_files(cell, make=False)
@@ -197,21 +205,26 @@ def _apart(plan: Sequence[PlannedCell]) -> str:
     """Trainings and evaluations, each once though several cells have it."""
     trainings = _trainings(plan)
     trained = sum(cell.trained for cell in trainings)
-    evaluations = {path: done for cell in plan for path, done in cell.evaluations.items()}
+    evaluations = {_name(path): done for cell in plan for path, done in cell.evaluations.items()}
     return (
         f"{len(trainings)} trainings, {trained} done; {len(evaluations)} evaluations, {sum(evaluations.values())} done"
     )
 
 
 def _trainings(plan: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """A cell for each training; two whose data files are missing may differ in what their names do not say."""
-    keys = [cell.label if cell.path.name.endswith("<hash>") else cell.path for cell in plan]
-    return [*{key: cell for key, cell in zip(keys, plan, strict=True) if cell.command}.values()]
+    """A cell for each training."""
+    return [*{cell.path.name.rpartition("-")[2]: cell for cell in plan if cell.command}.values()]
+
+
+def _name(evaluation: Path) -> str:
+    """Without the table that asks for it first."""
+    return f"{evaluation.parents[1].name.rpartition('-')[2]}/{evaluation.name}"
 
 
 def _described(number: int, cell: PlannedCell) -> list[str]:
     told = cell.command or "no verl command: the cell trains nothing"
-    return [f"[{number}] {cell.label}", f"{cell.path}", " ".join(cell.overrides), told, ""]
+    path = cell.path if cell.known else f"{str(cell.path).rpartition('-')[0]}-<hash>"
+    return [f"[{number}] {cell.label}", f"{path}", " ".join(cell.overrides), told, ""]
 
 
 def _sum(plan: Sequence[PlannedCell]) -> list[str]:
@@ -226,8 +239,8 @@ def _sum(plan: Sequence[PlannedCell]) -> list[str]:
 
 def _evaluations(plan: Sequence[PlannedCell], unit: str) -> list[str]:
     """The sum of all evaluations, each once though several cells have it."""
-    hours = {path: own for cell in plan for path, own in cell.evaluation_hours.items()}
-    done = {path for cell in plan for path, done in cell.evaluations.items() if done}
+    hours = {_name(path): own for cell in plan for path, own in cell.evaluation_hours.items()}
+    done = {_name(path) for cell in plan for path, done in cell.evaluations.items() if done}
     left = sum(own for path, own in hours.items() if path not in done)
     return [f"{unit} of evaluation: {sum(hours.values()):.2f} in all, {left:.2f} still to do"] if hours else []
 

@@ -176,3 +176,15 @@ def test_an_untrained_model_that_was_evaluated_otherwise_is_missing(tmp_path, ca
     lines = plan_of(words, capsys)
     assert lines[1] == "0 trainings, 0 done; 1 evaluations, 0 done"
     assert lines[3].endswith("  missing")
+
+
+def test_what_several_tables_share_is_counted_once_before_its_data_are_there(tmp_path, capsys):
+    """Tables 1 and 3 train GRPO and GRPO + KAWHI; table 3's two benchmarks are among table 1's four."""
+    tables = ("experiment=main_table", "experiment=ablation_table")
+    alone = [plan_of([table, "scale=h200x8", *paths(tmp_path)], capsys)[1] for table in tables]
+    assert alone == ["15 trainings, 0 done; 68 evaluations, 0 done", "10 trainings, 0 done; 20 evaluations, 0 done"]
+    lines = plan_of([*tables, "scale=h200x8", *paths(tmp_path)], capsys)
+    assert lines[1] == "23 trainings, 0 done; 84 evaluations, 0 done"
+    assert sum("needs `kawhi prepare geo3k`" in line for line in lines) == 25
+    assert any(" main_table: " in line for line in lines)
+    assert any(" ablation_table: " in line for line in lines)
