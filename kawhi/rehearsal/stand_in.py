@@ -6,6 +6,7 @@ noise would earn no reward, and a training without rewards shows nothing.
 
 from __future__ import annotations
 
+import itertools
 import lzma
 import shutil
 import tempfile
@@ -118,7 +119,7 @@ def _followers(words: Qwen2Tokenizer, says: Iterable[str]) -> dict[int, set[int]
     found: dict[int, set[int]] = {}
     for sentence in says:
         tokens = words(f"\n{sentence}")["input_ids"] + [words.eos_token_id]
-        for token, following in zip(tokens, tokens[1:], strict=False):
+        for token, following in itertools.pairwise(tokens):
             found.setdefault(token, set()).add(following)
     return found
 

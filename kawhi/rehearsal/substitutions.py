@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,6 @@ OF_SIZE = (
     Substitution("verl.data.val_batch_size", 4, "as many as there are rows"),
     Substitution("scale.needs.disk_gib", 10, "a checkpoint of the stand-in has 2 GB, not 100"),
     Substitution("rehearsal", True, "so that no number of it counts as measured"),
-    Substitution("model.drawn", True, "as above"),
 )
 """On every machine."""
 
@@ -46,9 +45,10 @@ _TWO_CORES = "verl's numbers of processes are made for many cores"
 OF_A_CPU = (
     Substitution("verl.trainer.n_gpus_per_node", 2, "two ranks, as many as show what several do"),
     Substitution("verl_added.ray_kwargs.ray_init.num_gpus", 2, "two logical devices, which Ray cannot find by itself"),
-    Substitution("scale.needs.memory_gib", 10, "two ranks of the stand-in, not eight of 7 B parameters"),
-    Substitution("judge.attempts", 25, "the judge's stand-in picks one of two replies at random"),
+    Substitution("scale.needs.memory_gib", 12, "two ranks of the stand-in, not eight of 7 B parameters"),
 )
+
+OF_ONE_GPU = (Substitution("verl.actor_rollout_ref.rollout.tensor_model_parallel_size", 1, "one GPU is here"),)
 
 FROM_SCALE_CPU: Mapping[str, str] = {
     "scale.device": _NO_GPU,
@@ -75,26 +75,44 @@ FROM_SCALE_CPU: Mapping[str, str] = {
 """Keys whose value is that of ``conf/scale/cpu.yaml``, which is what a CPU needs, and why."""
 
 
-def substitute(cell: DictConfig, wanted: list[Substitution]) -> Iterator[Substituted]:
-    """Sets the values in a cell; yields those that were different."""
-    for each in wanted:
-        before = OmegaConf.select(cell, each.key, default=None)
-        before = OmegaConf.to_container(before, resolve=True) if OmegaConf.is_config(before) else before
-        if before == each.value:
-            continue
-        with open_dict(cell):
-            OmegaConf.update(cell, each.key, each.value, merge=True, force_add=True)
-        yield Substituted(each.key, before, each.value, each.why)
-
-
 def of_a_cpu(cpu: DictConfig) -> list[Substitution]:
     """What a machine without a GPU needs.
 
     Args:
         cpu: a cell at ``scale=cpu``.
     """
-    taken = [Substitution(key, _plain(OmegaConf.select(cpu, key)), why) for key, why in FROM_SCALE_CPU.items()]
-    return [*taken, *OF_A_CPU]
+    taken = {key: _plain(OmegaConf.select(cpu, key)) for key in FROM_SCALE_CPU}
+    return [*(Substitution(key, value, FROM_SCALE_CPU[key]) for key, value in taken.items()), *OF_A_CPU]
+
+
+def of_gpus(count: int) -> list[Substitution]:
+    """What a machine needs that has GPUs, perhaps fewer than the scale."""
+    gpus = [f"{count} GPUs are here" if count > 1 else "one GPU is here"]
+    ranks = "verl.trainer.n_gpus_per_node"
+    return [Substitution(ranks, count, *gpus), *(OF_ONE_GPU if count == 1 else ())]
+
+
+def substitute(cell: DictConfig, wanted: Iterable[Substitution]) -> list[Substituted]:
+    """Sets the values in a cell; returns those that were different, each by itself where a value is a block."""
+    found = []
+    for each in wanted:
+        before = _plain(OmegaConf.select(cell, each.key, default=None))
+        if before == each.value:
+            continue
+        with open_dict(cell):
+            OmegaConf.update(cell, each.key, each.value, merge=True, force_add=True)
+        found += [Substituted(*line, each.why) for line in _differences(each.key, before, each.value)]
+    return found
+
+
+def _differences(key: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    if not isinstance(after, dict):
+        yield key, before, after
+        return
+    for name, value in after.items():
+        earlier = before.get(name) if isinstance(before, dict) else None
+        if earlier != value:
+            yield f"{key}.{name}", earlier, value
 
 
 def _plain(value: Any) -> Any:
