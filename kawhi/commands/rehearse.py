@@ -30,6 +30,9 @@ Walks a full-scale cell end to end in minutes, with stand-ins for what is missin
     help="where to write; an earlier rehearsal there is removed (default: results/rehearsal)",
 )
 def rehearse(overrides: tuple[str, ...], each: bool, out: Path) -> None:
+    from kawhi.wheels import torchvision_shim
+
+    torchvision_shim.install()  # before transformers is imported
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from datasets import disable_progress_bars
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from transformers.utils import logging
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
-from kawhi.rehearsal.cells import compose, first_of, prepared
+from kawhi.rehearsal.rehearsed import compose, first_of, prepared
 from kawhi.rehearsal.substitutions import Substituted
 from kawhi.rehearsal.walk import Walk
 from kawhi.runs.composing import labels
-from kawhi.wheels import torchvision_shim
 
 _MARK = "rehearsal.json"
 _WIDTH = 160
@@ -29,7 +31,8 @@ def rehearse_cells(words: Sequence[str], out: Path, *, every: bool) -> None:
     Raises:
         CellError: the first fault, with its stage.
     """
-    torchvision_shim.install()
+    disable_progress_bars()
+    logging.disable_progress_bar()
     cells, rows = compose(words)
     names = labels(cells)
     chosen = range(len(cells)) if every else [first_of(cells)]
@@ -61,7 +64,7 @@ def _clear(out: Path) -> None:
 
 def show_stages(name: str, seconds: dict[str, float]) -> None:
     """Prints how long each stage took."""
-    table = Table("stage", "seconds", title=escape(name), title_justify="left")
+    table = Table("stage", "seconds", title=escape(name), title_justify="left", box=SIMPLE)
     for stage, took in [*seconds.items(), ("all", sum(seconds.values()))]:
         table.add_row(stage, f"{took:.0f}")
     _console().print(table)
@@ -70,14 +73,14 @@ def show_stages(name: str, seconds: dict[str, float]) -> None:
 def show_substituted(found: Iterable[Substituted]) -> None:
     """Prints what was not as at full scale."""
     title = "Substitutions: everything else is as at full scale"
-    table = Table("key", "full scale", "here", "why", title=title, title_justify="left")
+    table = Table("key", "full scale", "here", "why", title=title, title_justify="left", box=SIMPLE)
     for each in found:
         table.add_row(escape(each.key), _text(each.before), _text(each.after), escape(each.why))
     _console().print(table)
 
 
 def _text(value: Any) -> str:
-    return "–" if value is None else escape(str(value))
+    return "–" if value is None else escape(" ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def _console() -> Console:

@@ -45,7 +45,7 @@ _TWO_CORES = "verl's numbers of processes are made for many cores"
 OF_A_CPU = (
     Substitution("verl.trainer.n_gpus_per_node", 2, "two ranks, as many as show what several do"),
     Substitution("verl_added.ray_kwargs.ray_init.num_gpus", 2, "two logical devices, which Ray cannot find by itself"),
-    Substitution("scale.needs.memory_gib", 12, "two ranks of the stand-in, not eight of 7 B parameters"),
+    Substitution("scale.needs.memory_gib", 0, "asked for once, before the rehearsal"),
 )
 
 OF_ONE_GPU = (Substitution("verl.actor_rollout_ref.rollout.tensor_model_parallel_size", 1, "one GPU is here"),)

@@ -16,15 +16,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kawhi import fork_server
+from kawhi.base import resources
 from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.processes import belonging_to, die_with_parent, end_stragglers
 from kawhi.base.rundir import RunDirectory
 from kawhi.evaluation.serving import served
 from kawhi.records.folder import read_folder
-from kawhi.rehearsal.cells import JUDGE, Rehearsed, judge_says
-from kawhi.rehearsal.rows import ANSWERS, LAYOUTS
-from kawhi.rehearsal.stand_in import write_stand_in
+from kawhi.rehearsal.drawn_data import ANSWERS, LAYOUTS
+from kawhi.rehearsal.model_stand_in import write_stand_in
+from kawhi.rehearsal.rehearsed import JUDGE, Rehearsed, judge_says
 from kawhi.runs import gate
 from kawhi.runs.cell import save_evaluations
 from kawhi.runs.checkpoints import usable_steps
@@ -42,6 +43,8 @@ SAYS = [
     )
 ]
 """Answers of the policy's stand-in: of one to three paragraphs, and right as often as not all of a group are."""
+MEMORY_GIB, DISK_GIB = 10, 10
+"""Measured on two cores: 9.4 GiB with Qwen3-VL, and checkpoints of 1 to 4 GB."""
 _PYTHON = sys.executable  # as the launcher of a sweep: what a cell's process starts comes from the fork server
 
 
@@ -63,6 +66,7 @@ class Walk:
         CellError: the first stage that failed, and why.
         """
         cell = self.asked.cell
+        resources.require(memory_gib=MEMORY_GIB, disk_gib=DISK_GIB, folder=self.folder)
         with self._stage("stand-ins"):
             self._write_models()
         with self._stage("prepare"):

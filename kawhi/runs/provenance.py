@@ -1,4 +1,4 @@
-"""Whether a cell's numbers may stand beside a paper's: ``measured``, or ``tiny`` for those of the CPU world and of rehearsals."""
+"""Whether a cell's numbers may stand beside a paper's: ``measured``, or ``tiny`` for the CPU world and rehearsals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kawhi.evaluation.benchmark import exists, load
 
 
 def provenance(cell: DictConfig) -> str:
-    """``tiny`` where anything that the cell uses is drawn, its device is the CPU or it is rehearsed; else ``measured``."""
+    """``tiny`` of a rehearsal, on a CPU, and where anything that the cell uses is drawn; else ``measured``."""
     return "tiny" if cell.scale.device == "cpu" or rehearsed(cell) or drawn(cell) else "measured"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from kawhi.base.devices import visible_gpus
 from kawhi.base.errors import CellError
 from kawhi.base.stage import trains
 from kawhi.rehearsal.benchmark_rows import replies, write_rows
-from kawhi.rehearsal.stand_in import PUBLISHED
+from kawhi.rehearsal.model_stand_in import PUBLISHED
 from kawhi.rehearsal.substitutions import OF_SIZE, Substituted, Substitution, of_a_cpu, of_gpus, substitute
-from kawhi.runs.composing import compose_cells, untrained
+from kawhi.runs.composing import compose_cell, compose_cells, untrained
 from kawhi.runs.gate import gated
 
 DEFAULTS = ("experiment=main_table", "scale=h200x8")
@@ -68,8 +68,7 @@ def first_of(cells: Sequence[DictConfig]) -> int:
 def prepared(cell: DictConfig, overrides: list[str], folder: Path) -> Rehearsed:
     """A cell with the substitutions of this machine, and its untrained model; benchmark rows are written."""
     conf = configuration_folder()
-    (baseline,), _ = compose_cells(conf, untrained(overrides))
-    (cpu,), _ = compose_cells(conf, ["scale=cpu"])
+    baseline, cpu = compose_cell(conf, untrained(overrides)), compose_cell(conf, ["scale=cpu"])
     gpus = len(visible_gpus())
     wanted = [*_here(cell, folder, on_cpu=not gpus), *OF_SIZE, *(of_gpus(gpus) if gpus else of_a_cpu(cpu))]
     published, pixels = cell.model.path, (cell.evaluation.min_pixels, cell.evaluation.max_pixels)
@@ -101,9 +100,17 @@ def _here(cell: DictConfig, folder: Path, *, on_cpu: bool) -> list[Substitution]
     if cell.judge:
         found.append(Substitution("judge.model", str(folder / "models" / "judge"), "random, but for a few replies"))
         found.append(Substitution("judge.attempts", 25, "the judge's stand-in picks one of its replies at random"))
-        if on_cpu:
-            found.append(Substitution("judge.base_url", _free_address(), "the same server, started beside the stage"))
-    return found
+    return [*found, *(_served_on_a_cpu(cell) if on_cpu else ())]
+
+
+def _served_on_a_cpu(cell: DictConfig) -> Iterator[Substitution]:
+    """What `vllm serve` needs to start on a CPU within a minute."""
+    why = "nothing is compiled on a CPU, nor the largest picture tried before vLLM starts"
+    more = ["--enforce-eager", "--skip-mm-profiling"]
+    yield Substitution("evaluation.server.options", [*cell.evaluation.server.options, *more], why)
+    if cell.judge:
+        yield Substitution("judge.serve.options", [*cell.judge.serve.options, *more], why)
+        yield Substitution("judge.base_url", _free_address(), "the same server, started beside the stage")
 
 
 def _free_address() -> str:
