@@ -28,7 +28,7 @@ class Row(NamedTuple):
     image: bytes
 
 
-def rows(first: int, count: int) -> Iterator[Row]:
+def drawn_rows(first: int, count: int) -> Iterator[Row]:
     """No two of them have one picture."""
     for number in range(first, first + count):
         answer = ANSWERS[number % len(ANSWERS)]
@@ -53,7 +53,7 @@ def geo3k(folder: Path) -> None:
     for split, (first, count) in _SPLITS.items():
         found = [
             {"images": [{"bytes": row.image, "path": None}], "problem": f"<image>{QUESTION}", "answer": row.answer}
-            for row in rows(first, count)
+            for row in drawn_rows(first, count)
         ]
         _write(folder / "data" / f"{split}-00000-of-00001.parquet", found, schema)
 
@@ -69,7 +69,7 @@ def chartqa_20k(folder: Path) -> None:
                 "label": [row.answer],
                 "human_or_machine": row.number % 2,
             }
-            for row in rows(first, count)
+            for row in drawn_rows(first, count)
         ]
         _write(folder / "data" / f"{split.replace('validation', 'val')}-00000-of-00001.parquet", found, schema)
 
@@ -77,7 +77,7 @@ def chartqa_20k(folder: Path) -> None:
 def virl39k(folder: Path) -> None:
     """``TIGER-Lab/ViRL39K``: one parquet file, and the pictures that it names in a zip file."""
     found, files = [], {}
-    for row in rows(0, 2 * TRAIN):
+    for row in drawn_rows(0, 2 * TRAIN):
         name = f"images/Processed-{row.number}-0.png"
         files[name] = row.image
         found.append(

@@ -48,7 +48,7 @@ def compose(words: Sequence[str]) -> tuple[list[DictConfig], list[list[str]]]:
     Raises:
         CellError: there is none among them, or one whose model nobody can stand in for.
     """
-    names = {word.partition("=")[0] for word in words}
+    names = {word.partition("=")[0].replace("ablation", "experiment") for word in words}
     asked = [*(default for default in DEFAULTS if default.partition("=")[0] not in names), *words]
     cells, rows = compose_cells(configuration_folder(), asked)
     found = [(cell, row) for cell, row in zip(cells, rows, strict=True) if trains(cell)]
