@@ -126,12 +126,17 @@ def _followers(words: Qwen2Tokenizer, says: Iterable[str]) -> dict[int, set[int]
 
 @torch.no_grad()
 def _teach(model: PreTrainedModel, followers: dict[int, set[int]]) -> None:
-    """One unit of the first layer for each token that something follows: it knows the token and adds its followers."""
+    """One unit of the first layer for each token that something follows: it knows the token and adds its followers.
+
+    Tokens of the sentences are orthogonal to each other, so that of several followers none is likelier than the others.
+    """
     embedding: Tensor = model.get_input_embeddings().weight
     width = embedding.shape[1]
-    embedding.copy_(torch.nn.functional.normalize(torch.randn_like(embedding), dim=1) * _SHARP / sqrt(width))
+    directions = torch.nn.functional.normalize(torch.randn_like(embedding), dim=1)
+    taught = sorted(set(followers).union(*followers.values()))
+    directions[taught] = torch.linalg.qr(torch.randn(width, len(taught)))[0].T
+    embedding.copy_(directions * _SHARP / sqrt(width))
     layer = model.model.language_model.layers[0].mlp
     for unit, (token, following) in enumerate(sorted(followers.items())):
-        known = torch.nn.functional.normalize(embedding[token], dim=0)
-        layer.gate_proj.weight[unit] = layer.up_proj.weight[unit] = known
+        layer.gate_proj.weight[unit] = layer.up_proj.weight[unit] = directions[token]
         layer.down_proj.weight[:, unit] = embedding[sorted(following)].sum(dim=0) / width * 20

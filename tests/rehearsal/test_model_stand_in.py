@@ -55,6 +55,17 @@ def test_it_says_its_sentences(stand_in):
     assert len(set(texts)) > 1
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_none_of_several_ways_to_go_on_is_likelier(tmp_path, name):
+    write_stand_in(tmp_path, name, (3136, 12845056), [f"\\boxed{{{answer}}}" for answer in "1234"])
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    words = AutoProcessor.from_pretrained(tmp_path).tokenizer
+    inputs = words("How many are there?<|im_start|>assistant\n\\boxed{", return_tensors="pt")
+    with torch.no_grad():
+        shares = model(**inputs).logits[0, -1].float().softmax(-1)
+    assert shares[words.convert_tokens_to_ids(list("1234"))].tolist() == pytest.approx([0.25] * 4, abs=0.1)
+
+
 @pytest.mark.parametrize(("family", "system"), [("qwen2_5_vl", True), ("qwen3_vl", False)])
 def test_a_conversation_without_a_system_message_gets_the_family_s(family, system):
     text = tokenizer(family).apply_chat_template([{"role": "user", "content": "Look."}], tokenize=False)
