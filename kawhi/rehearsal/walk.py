@@ -222,10 +222,10 @@ class Walk:
         print(f"          {len(found.records)} records are sound", flush=True)
 
     def _table(self) -> None:
-        name, records = self.asked.cell.table, str(self.asked.cell.paths.records)
+        name, out = self.asked.cell.table, self.folder / "tables"
         program = str(ROOT / "analysis" / "make_tables.py")
-        words = [name, "--records", records, "--out", str(self.folder / "tables")]
-        print(_require([_PYTHON, program, *words]), flush=True)
+        _require([_PYTHON, program, name, "--records", str(self.asked.cell.paths.records), "--out", str(out)])
+        print(f"          table: {out / name}.md", flush=True)
 
 
 def save(cell, place: Place, overrides: Sequence[str]) -> None:
