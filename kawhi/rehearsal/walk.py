@@ -43,8 +43,9 @@ SAYS = [
     )
 ]
 """Answers of the policy's stand-in: of one to three paragraphs, and right as often as not all of a group are."""
-MEMORY_GIB, DISK_GIB = 10, 10
-"""Measured on two cores: 9.4 GiB with Qwen3-VL, and checkpoints of 1 to 4 GB."""
+MEMORY_GIB = {"qwen2_5_vl": 13, "qwen3_vl": 10}
+"""By family; measured with two ranks: 12.7 and 9.0 to 9.4 GiB.  With less, Ray ends workers in the middle of a step."""
+DISK_GIB = 10  # measured: 4 GB, of checkpoints most
 _PYTHON = sys.executable  # as the launcher of a sweep: what a cell's process starts comes from the fork server
 
 
@@ -66,7 +67,7 @@ class Walk:
         CellError: the first stage that failed, and why.
         """
         cell = self.asked.cell
-        resources.require(memory_gib=MEMORY_GIB, disk_gib=DISK_GIB, folder=self.folder)
+        resources.require(memory_gib=MEMORY_GIB[cell.model.family], disk_gib=DISK_GIB, folder=self.folder)
         with self._stage("stand-ins"):
             self._write_models()
         with self._stage("prepare"):
