@@ -7,6 +7,7 @@ VENV ?= .venv
 PYTHON ?= $(shell for each in python3.11 python3.12; do $$each -c '' 2>/dev/null && echo $$each && break; done || true)
 PIP_ARGS ?=
 JOBS ?= 3
+GPU_CHECK_ARGS ?=
 ABLATION_ARGS ?= steps=2 benchmarks.0.problems=200
 PUBLISHED := results/published
 RUN := $(VENV)/bin/python
@@ -21,6 +22,7 @@ help: ## this list
 	@echo "  VENV=...      folder of the virtual environment (default .venv); each is for the CPU world or for GPUs"
 	@echo "  JOBS=...      test processes side by side (default 3; two of them train, and may need 8 GB of memory each)"
 	@echo "  ABLATION_ARGS=...  what every cell of make ablations gets (default: $(ABLATION_ARGS))"
+	@echo "  GPU_CHECK_ARGS=...  further words of kawhi rehearse, e.g. algorithm=dapo"
 	@echo "  PIP_ARGS=...  further arguments of pip install, e.g. --index-url URL"
 
 demo: setup-cpu ## set up, run the region-selection ablation in the CPU world, print its table
@@ -62,6 +64,10 @@ lint: setup ## ruff (check and format), mypy and shellcheck, as .pre-commit-conf
 
 doctor: setup ## check this machine, with one thing to do per finding
 	@$(VENV)/bin/kawhi doctor
+
+gpu-check: setup ## rehearse a cell of table 1 on the GPUs that are here, before a day of eight is spent (GPU_CHECK_ARGS)
+	@nvidia-smi -L >/dev/null 2>&1 || { echo "error: no NVIDIA driver answers here; on a CPU type: kawhi rehearse" >&2; exit 1; }
+	$(VENV)/bin/kawhi rehearse $(GPU_CHECK_ARGS)
 
 benchmarks: setup-cpu ## speed and memory side by side in one run, into docs/performance.md; leave the machine alone
 	$(RUN) -m pytest benchmarks --results benchmarks/results/middle.json
@@ -109,4 +115,4 @@ $(VENV)/.installed-%: requirements/%.txt pyproject.toml
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor benchmarks checkpoints pictures lock check-lock setup setup-cpu setup-gpu clean
+.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor gpu-check benchmarks checkpoints pictures lock check-lock setup setup-cpu setup-gpu clean

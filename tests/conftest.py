@@ -16,8 +16,6 @@ from kawhi.wheels import torchvision_shim  # noqa: E402
 
 torchvision_shim.install()
 
-import lzma  # noqa: E402
-import shutil  # noqa: E402
 import sys  # noqa: E402
 from contextlib import ExitStack  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -33,8 +31,6 @@ from .cells import cell  # noqa: E402
 # A deadline per example fails at random on a busy machine; derandomize, so that a red test is red again tomorrow.
 settings.register_profile("kawhi", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("kawhi")
-
-QWEN_TOKENIZER = Path(__file__).with_name("qwen_tokenizer")
 
 # One fork server for a session, all its xdist workers included; none while no test starts a trainer.
 _FORK_SERVER = ExitStack()
@@ -118,14 +114,11 @@ def tokenizer():
 
 
 @pytest.fixture(scope="session")
-def qwen_tokenizer(tmp_path_factory):
+def qwen_tokenizer():
     """A real one: 151,669 tokens, as those of the models of ``conf/model``."""
-    from transformers import PreTrainedTokenizerFast
+    from kawhi.rehearsal.model_stand_in import tokenizer
 
-    folder = tmp_path_factory.mktemp("qwen_tokenizer")
-    shutil.copytree(QWEN_TOKENIZER, folder, dirs_exist_ok=True)
-    (folder / "tokenizer.json").write_bytes(lzma.decompress((folder / "tokenizer.json.xz").read_bytes()))
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+    return tokenizer("qwen3_vl")
 
 
 @pytest.fixture(params=["qwen2_5_vl", "qwen3_vl"])

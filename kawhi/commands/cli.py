@@ -18,6 +18,7 @@ from kawhi.commands import (  # noqa: F401  # each adds its command
     plan,
     prepare,
     records,
+    rehearse,
     rejudge,
     rescore,
     samples,

@@ -28,7 +28,7 @@ from kawhi.base.processes import die_with_parent
 
 COMMAND = (sys.executable, "-m", "kawhi.evaluation.vllm_server", "serve")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between this machine and itself
-_TELLING = re.compile(r"(\w*(Error|Exception|Killed)\b.*|\berror: .*)")
+_TELLING = re.compile(r"(\w*(Error|Exception|Killed)\b(?!\().*|\berror: .*)")  # no `raise Error(` of a traceback
 _HOLLOW = ("See root cause above", "Engine core initialization failed")
 _SPARE = 0.1  # share of a GPU's memory below which it counts as free: a desktop's or a driver's own
 

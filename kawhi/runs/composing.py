@@ -27,6 +27,12 @@ def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig
         return [compose("run", overrides=row) for row in rows], rows
 
 
+def compose_cell(conf: Path, overrides: Sequence[str]) -> DictConfig:
+    """The one cell of these overrides, as they are beside each cell of :func:`compose_cells`."""
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        return compose("run", overrides=list(overrides))
+
+
 def composed(loader, sweep: DictConfig, overrides: list[str]) -> DictConfig:
     """One cell of a sweep."""
     cell = loader.load_sweep_config(sweep, overrides)

@@ -1,4 +1,4 @@
-"""Whether a cell's numbers may stand beside a paper's: ``measured``, or ``tiny`` for those of the CPU world."""
+"""Whether a cell's numbers may stand beside a paper's: ``measured``, or ``tiny`` for the CPU world and rehearsals."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from kawhi.evaluation.benchmark import exists, load
 
 
 def provenance(cell: DictConfig) -> str:
-    """``tiny`` where anything that the cell uses is drawn, or its device is the CPU; else ``measured``."""
-    return "tiny" if cell.scale.device == "cpu" or drawn(cell) else "measured"
+    """``tiny`` of a rehearsal, on a CPU, and where anything that the cell uses is drawn; else ``measured``."""
+    return "tiny" if cell.scale.device == "cpu" or rehearsed(cell) or drawn(cell) else "measured"
+
+
+def rehearsed(cell: DictConfig) -> bool:
+    """Whether ``kawhi rehearse`` made the cell, which may then be drawn on a GPU."""
+    return bool(cell.get("rehearsal"))
 
 
 def drawn(cell: DictConfig) -> list[str]:
@@ -30,7 +35,7 @@ def validate_drawn(cell: DictConfig) -> None:
     """Raises:
     CellError: something drawn on a GPU, whose numbers would look like measured ones.
     """
-    if cell.scale.device != "cpu" and (found := drawn(cell)):
+    if cell.scale.device != "cpu" and not rehearsed(cell) and (found := drawn(cell)):
         raise CellError(
             f"{', '.join(found)}: drawn for the CPU world, and scale={cell.scale.name} is on {cell.scale.device}; "
             "choose others (as model=qwen2_5_vl_7b data=geo3k benchmarks=math), or scale=cpu"

@@ -98,7 +98,7 @@ def test_a_shell_completes_commands():
     done = subprocess.run(
         [sys.executable, "-m", "kawhi"], env=os.environ | asked, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["plain,records", "plain,rejudge", "plain,rescore"]
+    assert done.stdout.split() == ["plain,records", "plain,rehearse", "plain,rejudge", "plain,rescore"]
 
 
 def test_a_package_that_is_missing_is_told(monkeypatch, capsys):

@@ -127,6 +127,10 @@ def test_a_port_that_another_server_has_is_refused(tmp_path, stand_in):
         ("", "it wrote nothing"),
         ("x ValueError: too long\nINFO bye\n", "ValueError: too long"),
         ("RuntimeError: Engine core initialization failed. See root cause above.", None),
+        (
+            "RuntimeError: Worker failed\n    raise RuntimeError(\nRuntimeError: See root cause above",
+            "RuntimeError: Worker failed",
+        ),
     ],
 )
 def test_the_line_that_tells_most(text, line):

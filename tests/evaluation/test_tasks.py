@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
-from datasets import Dataset
 
 from kawhi.evaluation.benchmark import load
 from kawhi.evaluation.chartmimic import sandbox
 from kawhi.evaluation.task_runs import lmms_task, task_config
-from tests.evaluation.examples import examples, tasks
+from tests.evaluation.examples import examples, published, tasks
 
 PROBLEMS = {
     "kawhi_chartmimic": [600],
@@ -38,17 +36,6 @@ ORIGINALS = {
     "mme": "mme/mme.yaml",
     "wemath": "wemath/reasoning/wemath_testmini_thinking.yaml",
 }
-ADDED = ("row", "descriptive_number")
-"""Columns that a task adds to its data set."""
-
-
-def published(task: str) -> Dataset:
-    """The rows of a task's examples as they are before the task adds to them."""
-    module = import_module(f"tests.evaluation.examples.{task.removeprefix('kawhi_')}")
-    docs = {load(task).facts(example.doc)["id"].split("/")[0]: example.doc for example in examples(task)}
-    rows = getattr(module, "ROWS", docs.values())
-    bare = [{key: value for key, value in row.items() if key not in ADDED} for row in rows]
-    return Dataset.from_list(bare, features=getattr(module, "FEATURES", None))
 
 
 @pytest.mark.parametrize("task", tasks())

@@ -11,6 +11,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
+
+from kawhi.evaluation.benchmark import load
+
+ADDED = ("row", "descriptive_number")
+"""Columns that a task adds to its data set."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -39,3 +46,12 @@ def tasks() -> list[str]:
     """Every task that has examples."""
     files = sorted(Path(__file__).parent.glob("[a-z]*.py"))
     return [f"kawhi_{file.stem}" for file in files]
+
+
+def published(task: str) -> Dataset:
+    """The rows of a task's examples as they are before the task adds to them."""
+    module = import_module(f"tests.evaluation.examples.{task.removeprefix('kawhi_')}")
+    docs = {load(task).facts(example.doc)["id"].split("/")[0]: example.doc for example in examples(task)}
+    rows = getattr(module, "ROWS", docs.values())
+    bare = [{key: value for key, value in row.items() if key not in ADDED} for row in rows]
+    return Dataset.from_list(bare, features=getattr(module, "FEATURES", None))

@@ -1,0 +1,45 @@
+"""``kawhi rehearse``: words in, stages and substitutions out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kawhi.base.errors import CellError, sentence
+from kawhi.commands.app import app
+
+HELP = """\
+Walks a full-scale cell end to end in minutes, with stand-ins for what is missing here, and lists each of them.
+
+\b
+  kawhi rehearse                                       # table 1, GRPO + KAWHI, at scale=h200x8
+  kawhi rehearse algorithm=dapo model=qwen3_vl_4b      # another of its cells
+  kawhi rehearse experiment=tor_main --each            # all trainings of another table, one after another
+"""
+
+
+@app.command(help=HELP, short_help="walk a full-scale cell end to end in minutes, with stand-ins for what is missing")
+@click.argument("overrides", nargs=-1, metavar="[WORD ...]", help="as for experiments/run.py")
+@click.option("--each", is_flag=True, help="every training that the words ask for (default: the first with KAWHI)")
+@click.option(
+    "--out",
+    type=Path,
+    default=Path("results/rehearsal"),
+    metavar="FOLDER",
+    help="where to write; an earlier rehearsal there is removed (default: results/rehearsal)",
+)
+def rehearse(overrides: tuple[str, ...], each: bool, out: Path) -> None:
+    from kawhi.wheels import torchvision_shim
+
+    torchvision_shim.install()  # before transformers is imported
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from kawhi.rehearsal.rehearse import rehearse_cells
+    from kawhi.runs.table_rows import TableError
+
+    try:
+        rehearse_cells(overrides, out.resolve(), every=each)
+    except (TableError, HydraException, OmegaConfBaseException) as error:
+        raise CellError(sentence(error)) from error

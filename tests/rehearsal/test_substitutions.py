@@ -1,0 +1,87 @@
+"""A rehearsed cell is the full-scale one but for what is listed."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from kawhi.base.errors import CellError
+from kawhi.rehearsal import rehearsed
+from kawhi.rehearsal.substitutions import Substitution, substitute
+from kawhi.runs.provenance import provenance
+from kawhi.runs.verl_command import leaves
+from tests.cells import cell
+
+MAY_DIFFER = (
+    *("paths.", "scale.", "benchmarks.", "gate.scores", "validity.duplicated", "judge.", "environment_variables."),
+    *("model.path", "rehearsal", "steps", "evaluation.server.options", "verl.trainer.", "verl.ray_kwargs."),
+    *("verl_added.ray_kwargs.", "verl.data.train_batch_size", "verl.data.val_batch_size", "verl.reward.num_workers"),
+    *("verl.data.dataloader_num_workers", "verl.transfer_queue.", "verl.actor_rollout_ref.actor.ppo_mini_batch_size"),
+    *("verl.actor_rollout_ref.actor.use_torch_compile", "verl.actor_rollout_ref.actor.fsdp_config.use_torch_compile"),
+    *("verl.actor_rollout_ref.rollout.enforce_eager", "verl.actor_rollout_ref.rollout.free_cache_engine"),
+    *("verl.actor_rollout_ref.rollout.agent.num_workers", "verl.actor_rollout_ref.rollout.max_num_seqs"),
+    *("verl_added.actor_rollout_ref.rollout.enable_sleep_mode",),
+)
+"""Nothing of the algorithm, of the credit method, of lengths, types or samplers."""
+
+DERIVED = (
+    "benchmarks",
+    "_file",
+    ".attention",
+    ".worker_extension_cls",
+    ".attn_implementation",
+    ".total_training_steps",
+)
+"""Ends of keys whose value is another key's, and the list of benchmarks."""
+
+
+def flat(config) -> dict:
+    return dict(leaves(OmegaConf.to_container(config, resolve=True)))
+
+
+@pytest.fixture
+def on_a_cpu(monkeypatch):
+    monkeypatch.setattr(rehearsed, "visible_gpus", list)
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dapo", "gspo"])
+def test_what_is_not_listed_stays(tmp_path, on_a_cpu, algorithm):
+    cells, rows = rehearsed.compose([f"algorithm={algorithm}", "credit=kawhi"])
+    full = flat(cells[0])
+    made = rehearsed.prepared(cells[0], rows[0], tmp_path)
+    here, listed = flat(made.cell), {each.key for each in made.substituted}
+    differ = {key for key in full.keys() | here.keys() if full.get(key) != here.get(key)}
+    derived = {key for key in differ if key.endswith(DERIVED)}
+    of_blocks = {key for key in differ if any(key == each or key.startswith(f"{each}.") for each in listed)}
+    assert differ == of_blocks | derived
+    assert [key for key in listed if not key.startswith(MAY_DIFFER)] == []
+    assert (here["verl.actor_rollout_ref.rollout.n"], here["verl.actor_rollout_ref.actor.use_kl_loss"]) == (5, True)
+    assert provenance(made.cell) == provenance(made.baseline) == "tiny"
+
+
+def test_a_rehearsal_is_never_measured_on_a_gpu_either(tmp_path):
+    full = cell(tmp_path, "scale=h200x8", "model=qwen2_5_vl_7b", "data=geo3k", "benchmarks=math")
+    assert provenance(full) == "measured"
+    substitute(full, [Substitution("rehearsal", True, "why")])
+    assert provenance(full) == "tiny"
+
+
+def test_one_gpu_has_one_rank(tmp_path, monkeypatch):
+    monkeypatch.setattr(rehearsed, "visible_gpus", lambda: ["0"])
+    cells, rows = rehearsed.compose(["algorithm=grpo", "credit=kawhi"])
+    made = rehearsed.prepared(cells[0], rows[0], tmp_path)
+    changed = {each.key: each.after for each in made.substituted}
+    assert made.cell.verl.trainer.n_gpus_per_node == changed["verl.trainer.n_gpus_per_node"] == 1
+    assert made.cell.verl.actor_rollout_ref.rollout.tensor_model_parallel_size == 1
+    kept = ("scale.attention", "verl.actor_rollout_ref.rollout.enforce_eager", "scale.device", "judge.base_url")
+    assert not changed.keys() & set(kept)
+
+
+def test_a_table_that_trains_nothing_is_refused():
+    with pytest.raises(CellError, match="trains nothing that could be rehearsed"):
+        rehearsed.compose(["study=baseline"])
+
+
+def test_a_model_without_a_stand_in_is_refused():
+    with pytest.raises(CellError, match=r"nobody stands in for pkg://kawhi\.tiny"):
+        rehearsed.compose(["ablation=selector", "scale=cpu"])
