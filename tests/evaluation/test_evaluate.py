@@ -16,6 +16,7 @@ from kawhi.evaluation import evaluate as module
 from kawhi.evaluation.evaluate import evaluate, main
 from kawhi.evaluation.responses_again import ORIGIN, without_verdict
 from kawhi.evaluation.results import GENERATION, SCORE, samples_of, score_of
+from kawhi.runs.cell_folders import place_of
 from tests.evaluation.made import (
     MADE,
     OTHER_JUDGE,
@@ -94,6 +95,7 @@ def test_what_has_a_score_is_not_done_again(tmp_path, world):
 
 def test_a_trained_model_is_the_merged_one(tmp_path, world):
     config = made_cell(tmp_path, "study=training", tasks=[TINY])
+    place_of(config).run.merged.mkdir(parents=True)
     place = evaluated(config)
     assert world.commands[0][4] == str(place.run.merged)
 
