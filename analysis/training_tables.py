@@ -16,6 +16,7 @@ from analysis.paper import paper_tables
 from analysis.records import columns, refuse_doubles, source
 from analysis.significance import detectable_difference, detectable_paired_difference
 from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_group, empty_line, plain
+from kawhi.records.folder import is_published
 
 FOLDER = Path(__file__).parent
 BASELINE = "uniform"
@@ -74,7 +75,11 @@ def training_table(ablation: Ablation, every: pd.DataFrame) -> Table:
     name = "{provenance}: {model}, {result.title}, {steps} steps"
     found = columns(ablation.of(every), ["provenance", "model", "task", "steps"], name)
     groups = [_measured_group(ablation, *column) for column in found]
-    own = [not {*rows.credit} <= {BASELINE, OURS} for *_, rows in found]
+    whose = {is_published(file) for *_, rows in found for file in rows.file}
+    own = [
+        not {*rows.credit} <= {BASELINE, OURS} or (len(whose) == 2 and not all(map(is_published, rows.file)))
+        for *_, rows in found
+    ]
     shown = [group for group, its in zip(groups, own, strict=True) if its or not any(own)]
     left = [long for (_, long, _), its in zip(found, own, strict=True) if any(own) and not its]
     left_out = f"Left out, because nothing but GRPO or KAWHI was run there: {'; '.join(left)}."

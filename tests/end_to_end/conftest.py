@@ -132,7 +132,7 @@ class Undisturbed(Workspace):
     def sweep(self, what: str, score: float) -> subprocess.CompletedProcess:
         """A sweep of one cell whose untrained model should have ``score``."""
         gate = f"+gate.scores={{tiny-qwen2.5-vl: {{kawhi_tiny: {score}}}}}"
-        done = self.run("-m", "credit=kawhi", "logger=tensorboard", gate, *SMALL, code=None)
+        done = self.run("-m", "credit=kawhi", "logger=tensorboard", "keep.checkpoints=true", gate, *SMALL, code=None)
         self.keep(what, [done.returncode, done.stdout, done.stderr])
         return done
 
