@@ -16,9 +16,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from kawhi.base.checkout import ROOT, resolve_package_paths
+from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.processes import die_with_parent
+from kawhi.base.published import fetched_model
 from kawhi.runs.composing import compose_cells
 
 TABLE = "main_table"
@@ -62,7 +63,7 @@ def heads_command(cell: DictConfig, mme: str | None, words: Sequence[str]) -> li
     if not files:
         raise CellError(f"KAWHI_MME={mme or ''} names no file: set it in slurm/site.env to MME's parquet files")
     yes_or_no = tiny and cell.model.family == "qwen2_5_vl"
-    model = str(ROOT / TINY_MODEL) if yes_or_no else str(resolve_package_paths(cell.model.path))
+    model = str(ROOT / TINY_MODEL) if yes_or_no else fetched_model(cell.model.path, cell.model.get("revision"))
     out = Path(cell.paths.runs).resolve().parent / "heads" / Path(model).name
     return [sys.executable, "-m", "kawhi", "heads", model, "--data", *files, "--out", str(out), *words]
 

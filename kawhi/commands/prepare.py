@@ -43,7 +43,7 @@ A data set as parquet files that training can use, checked row by row; what is d
     metavar="PLACE",
     help="hub (default), a folder in the hub's or the data set's own layout, a parquet file, or a mirror's URL",
 )
-@click.option("--revision", default="main", help="commit, tag or branch on the hub (default: main)")
+@click.option("--revision", help="commit, tag or branch on the hub (default: the commit that is pinned here)")
 @click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/data/NAME)")
 @click.option(
     "--model", default=MODEL, help=f"whose processor measures the prompts: hub name or folder (default: {MODEL})"
@@ -59,7 +59,7 @@ A data set as parquet files that training can use, checked row by row; what is d
 def prepare(
     name: str,
     source: str,
-    revision: str,
+    revision: str | None,
     out: Path | None,
     model: str,
     max_prompt_length: int,
@@ -71,6 +71,7 @@ def prepare(
     from kawhi.data.sources import source_class
 
     kind = source_class(name)
+    revision = revision or kind.revision
     if max_prompt_length < 1 or (limit is not None and limit < 1):
         raise PrepareError("--max-prompt-length and --limit take whole numbers of at least 1")
     out = out or _default_folder(name, limit)
@@ -108,7 +109,8 @@ def _default_folder(name: str, limit: int | None) -> Path:
 
 
 def _measure(model: str, source: str) -> PromptLength:
-    from kawhi.base.checkout import resolve_package_paths
+    from kawhi.base.checkout import configuration_folder, resolve_package_paths
+    from kawhi.base.published import pinned
     from kawhi.data import origins
     from kawhi.data.prompt_length import PromptLength
 
@@ -117,7 +119,8 @@ def _measure(model: str, source: str) -> PromptLength:
         if model.startswith(("pkg://", "/", ".", "~")):
             raise PrepareError(f"there is no model folder {folder}; --model takes a folder or a name on the hub")
         endpoint = source if source.startswith(_URL) else None
-        folder = origins.fetch(model, "model", _PROCESSOR_FILES, endpoint, "main")
+        revision = pinned(model, configuration_folder()) or "main"
+        folder = origins.fetch(model, "model", _PROCESSOR_FILES, endpoint, revision)
     try:
         return PromptLength.of(str(folder))
     except (OSError, ValueError) as error:

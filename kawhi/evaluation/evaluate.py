@@ -20,10 +20,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.processes import die_with_parent, last_error
+from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import trains
 from kawhi.evaluation.benchmark import load
@@ -64,7 +64,8 @@ def generate_all(cell: DictConfig, run_directory: RunDirectory, evaluations: Seq
             f"{run_directory.merged} is gone (keep.merged=false), so the trained model cannot be asked any more: move "
             f"{run_directory.path} away to train it again"
         )
-    model = str(run_directory.merged if trains(cell) else resolve_package_paths(cell.model.path))
+    untrained = cell.model.path, cell.model.get("revision")
+    model = str(run_directory.merged) if trains(cell) else fetched_model(*untrained)
     failures = []
     with _policy(cell, run_directory, model) as url:
         for number, each in enumerate(evaluations, 1):

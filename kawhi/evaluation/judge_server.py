@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from kawhi.base.published import fetched_model
 from kawhi.evaluation.endpoint import run_all
 from kawhi.evaluation.judge import Judge
 from kawhi.evaluation.judge_settings import JudgeSettings
@@ -69,11 +70,12 @@ def judge_served(
     options += ["--gpu-memory-utilization", str(serve["gpu_memory_utilization"]), *serve["options"]]
     replicas = len(gpus) // size
     ports = [serve["port"] + i for i in range(replicas)] if serve["port"] else free_ports(replicas)
+    model = fetched_model(block["model"], block.get("revision"))
     with ExitStack() as running:
         servers = [
             running.enter_context(
                 started(
-                    block["model"],
+                    model,
                     name=block["model"],
                     port=port,
                     options=options,

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from transformers import AutoTokenizer
 
+from kawhi.base.published import model_place
 from kawhi.base.rundir import RunDirectory
 from kawhi.credit.segments import segment_response
 from kawhi.explain.checkpoint import averaged_heads, model_folder, open_inspector
@@ -142,7 +143,7 @@ def read_example(file: Path, index: int) -> Example:
 def _with_model(
     run: RunDirectory, cell: DictConfig, sample: Sample, settings: Settings, example: Example
 ) -> Explanation:
-    initial = str(cell.model.path)
+    initial = model_place(cell.model.path, cell.model.get("revision"))
     if sample.step == 1 or not run.merged.is_dir():
         path, shown = initial, f"{initial}, the model that training began with"
     else:
@@ -185,7 +186,7 @@ def _provenance(sample: Sample, shown: str, furthest: float) -> str:
 def _without_model(
     run: RunDirectory, cell: DictConfig, sample: Sample, settings: Settings, example: Example
 ) -> Explanation:
-    tokenizer = AutoTokenizer.from_pretrained(model_folder(str(cell.model.path)))
+    tokenizer = AutoTokenizer.from_pretrained(model_folder(model_place(cell.model.path, cell.model.get("revision"))))
     answers = []
     for name, response in sample.responses:
         ids = torch.tensor(response["token_ids"])

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
+from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import stage_main
 from kawhi.credit.alignment import AlignmentOptions
@@ -57,9 +57,8 @@ def study(cell: DictConfig, run_directory: RunDirectory) -> None:
     options: Any = OmegaConf.to_container(cell.kawhi.options, resolve=True)
     alignment: Any = OmegaConf.to_container(cell.kawhi.alignment, resolve=True)
     granularity = options.pop("granularity")
-    inspector = Inspector(
-        resolve_package_paths(cell.model.path), AlignmentOptions(**alignment), device=cell.scale.device
-    )
+    folder = fetched_model(cell.model.path, cell.model.get("revision"))
+    inspector = Inspector(folder, AlignmentOptions(**alignment), device=cell.scale.device)
     found: list[Comparison] = []
     paragraphs = 0
     for i, example in enumerate(examples):

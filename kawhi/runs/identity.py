@@ -137,10 +137,11 @@ def _scale(cell: DictConfig) -> dict[str, Any]:
 
 def _model(resolved: dict[str, Any], study: str) -> dict[str, Any]:
     """A model and the fingerprint of its weights; of one that is only evaluated, without its heads."""
-    model = {key: value for key, value in resolved["model"].items() if key != "path"}
+    told = resolved["model"]
+    model = {key: value for key, value in told.items() if key not in ("path", "revision")}
     if study == "baseline":
         model.pop("critical_heads", None)
-    return model | {"weights": weights_fingerprint(resolved["model"]["path"])}
+    return model | {"weights": weights_fingerprint(told["path"], told.get("revision"))}
 
 
 def _benchmark(asked: dict[str, Any]) -> dict[str, Any]:
@@ -151,8 +152,10 @@ def _benchmark(asked: dict[str, Any]) -> dict[str, Any]:
         if not path.is_file():
             raise CellError(f"the data_file {path} of {benchmark['task']} does not exist")
         benchmark["data_file"] = _file_fingerprint(path)
-    elif not load(benchmark["task"]).data:
+    elif not (data := load(benchmark["task"]).data):
         benchmark["generator"] = generator_fingerprint()
+    elif revision := data.get("dataset_kwargs", {}).get("revision"):
+        benchmark["revision"] = revision
     return benchmark
 
 
@@ -174,6 +177,8 @@ def _judge(judge: dict[str, Any] | None, task: str) -> dict[str, Any] | None:
         return None
     told = {key: judge.get(key) for key in ("name", "model", "temperature", "retry_temperature", "seed")}
     told["serve"] = None if judge.get("base_url") else judge.get("serve", {}).get("options")
+    if judge.get("revision") and not judge.get("base_url"):  # which commit another server has is not known
+        told["revision"] = judge["revision"]
     if judge.get("extra_body"):
         told["extra_body"] = judge["extra_body"]
     return told | {"prompts": prompts_of(task).version}
@@ -249,17 +254,17 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def weights_fingerprint(model: str) -> str:
+def weights_fingerprint(model: str, revision: str | None = None) -> str:
     """sha256 of a local model: its weights, above 256 MiB 64 blocks of each shard, and all that is read beside them.
 
-    The id itself for a hub model.
+    Its name and commit for a hub model.
 
     Raises:
         CellError: a local folder that does not exist or is no checkpoint.
     """
     folder = local_model(model)
     if folder is None:
-        return f"hub:{model}"
+        return f"hub:{model}@{revision}" if revision else f"hub:{model}"
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     if not weights:
         raise CellError(f"the model folder {folder} has no weights (*.safetensors); set model.path to one that has")

@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.health import weights_changed
+from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import stage_main
-from kawhi.runs.identity import local_model
 
 _A, _B, _BASE = ".lora_A.default.weight", ".lora_B.default.weight", ".base_layer"
 """Where PEFT keeps a linear layer's adapter, and the layer itself."""
@@ -37,7 +37,7 @@ def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
     for left in run_directory.merged.parent.glob(".merged.*"):
         shutil.rmtree(left)
     _merger(run_directory.checkpoints / f"global_step_{step}" / "actor", temporary).merge_and_save()
-    if not weights_changed(_original(cell.model.path), temporary):
+    if not weights_changed(Path(fetched_model(cell.model.path, cell.model.get("revision"))), temporary):
         raise CellError("training left every weight as it was: look at actor/grad_norm and actor/lr in the metrics")
     write_json(run_directory.merge_report, {"step": step, "weights_changed": True})
     shutil.rmtree(run_directory.merged, ignore_errors=True)
@@ -88,25 +88,6 @@ def add_adapters(state: dict[str, Any], trained: Path) -> None:
         raise CellError(f"the checkpoint has adapters that cannot be added to a linear layer: {left[0]}")
     for name in list(state):
         state[name.removeprefix("base_model.model.").replace(_BASE, "")] = state.pop(name)
-
-
-def _original(model: str) -> Path:
-    """The folder of the untrained weights: a hub model's is in the cache of the machine that trained it.
-
-    Raises:
-        CellError: a hub model that is neither in the cache nor can be fetched.
-    """
-    if folder := local_model(model):
-        return folder
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=["*.safetensors"]))
-    except (OSError, ValueError) as error:
-        raise CellError(
-            f"the untrained {model} is not in Hugging Face's cache, so nobody can see what training changed: "
-            f"`hf download {model}` puts it there"
-        ) from error
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
 
-from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.files import write_json
+from kawhi.base.published import model_place
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, stage_main
 from kawhi.data import schema
@@ -68,7 +68,7 @@ def _checked(path: Path, cell: DictConfig, tick: Tick) -> int:
             return pq.read_metadata(path).num_rows
         again = f"kawhi prepare {request['name']} --model {cell.model.path} --max-prompt-length {limit} --out FOLDER"
         mend = f"run `{again}` and set data.train_file and data.validation_file to its files"
-    measure = PromptLength.of(resolve_package_paths(cell.model.path))
+    measure = PromptLength.of(model_place(cell.model.path, cell.model.get("revision")))
     return check_file(path, measure, limit, mend=mend, tick=tick)
 
 

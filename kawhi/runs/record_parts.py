@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.published import model_place
 from kawhi.base.rundir import RunDirectory
 from kawhi.data.schema import preparation
 from kawhi.evaluation.samples import Sample, read_samples
@@ -96,7 +96,7 @@ def response_parts(cell: DictConfig, run: RunDirectory) -> dict[str, Any]:
     files = sorted((run.path / "train" / "steps").glob("[0-9]*.json"))
     if not files:
         return {}
-    tokenizer = _tokenizer(str(cell.model.path))
+    tokenizer = _tokenizer(model_place(cell.model.path, cell.model.get("revision")))
     histogram, counts = np.zeros(BINS + 1, np.int64), Counter[str]()
     last: list[tuple] = []
     for file in files:
@@ -149,4 +149,4 @@ def _tokenizer(model: str):
     # AutoTokenizer would import all that generates, half of what this stage takes; both decode alike.
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast.from_pretrained(resolve_package_paths(model))
+    return PreTrainedTokenizerFast.from_pretrained(model)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from kawhi.base import health, lost
 from kawhi.base.errors import CellError
 from kawhi.base.processes import Ended, run
+from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES
 from kawhi.runs import checkpoints, set_aside
@@ -127,6 +128,7 @@ def _launch_training(
 ) -> Ended:
     """Trains from the step ``begin`` to the end, or until it is asked to stop."""
     data = json.loads((run_directory.path / "data.json").read_text())
+    fetched_model(cell.model.path, cell.model.get("revision"))  # once, before many processes want it
     command = verl_command(
         cell,
         train_file=Path(data["train"]),

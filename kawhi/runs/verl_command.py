@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi import fork_server
 from kawhi.base.attention_choice import chosen
 from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.published import model_place
 
 _LOOPS = "kawhi.verl_plugin.lost_responses.NotingManager"
 """A key that verl reads and its own configuration does not name."""
@@ -41,7 +42,7 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
         },
         "actor_rollout_ref": {
             "model": {
-                "path": resolve_package_paths(cell.model.path),
+                "path": model_place(cell.model.path, cell.model.get("revision")),
                 "external_lib": "kawhi.verl_plugin.worker",
             }
         },

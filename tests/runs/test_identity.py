@@ -217,6 +217,7 @@ def test_large_weights_are_told_apart_by_name_and_size(checkpoint, monkeypatch):
 
 def test_a_hub_model_is_its_name():
     assert weights_fingerprint("Qwen/Qwen2.5-VL-7B-Instruct") == "hub:Qwen/Qwen2.5-VL-7B-Instruct"
+    assert weights_fingerprint("Qwen/Qwen2.5-VL-7B-Instruct", "c0") == "hub:Qwen/Qwen2.5-VL-7B-Instruct@c0"
 
 
 def test_the_shipped_checkpoint_elsewhere_has_the_same_weights(tmp_path):

@@ -142,5 +142,5 @@ def test_a_hub_model_that_nobody_has_cannot_be_compared(finished, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", gone)
-    with pytest.raises(CellError, match=r"the untrained Qwen/Qwen2\.5-VL-7B-Instruct is not in Hugging Face's cache"):
+    with pytest.raises(CellError, match=r"Qwen/Qwen2\.5-VL-7B-Instruct cannot be had \(no network\): `hf download"):
         finished(1.5)

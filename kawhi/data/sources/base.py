@@ -37,6 +37,8 @@ class Source(ABC):
 
     repository: ClassVar[str]
     """Name on the Hugging Face hub."""
+    revision: ClassVar[str]
+    """Its commit there: the one that others name who publish theirs."""
     patterns: ClassVar[tuple[str, ...]]
     """The files of the hub that are needed."""
     layout: ClassVar[str]

@@ -44,6 +44,7 @@ class Reader(Source):
     """The hub's parquet files, or the authors' zip file unpacked."""
 
     repository = "HuggingFaceM4/ChartQA"
+    revision = "b605b6e08b57faf4359aeb2fe6a3ca595f99b6c5"
     patterns = ("data/*.parquet",)
     layout = (
         "data/train-*.parquet and data/val-*.parquet, or one parquet file, "

@@ -21,6 +21,7 @@ class Reader(Source):
     """
 
     repository = "hiyouga/geometry3k"
+    revision = "fd21e533e1e50d0662a2bf7b223e60511bd5f8b7"
     whole = 2101
     patterns = ("data/*.parquet",)
     layout = "data/train-*.parquet, data/validation-*.parquet and data/test-*.parquet, or one parquet file"

@@ -19,6 +19,7 @@ class Reader(Source):
     """Only training rows; answers are wrapped in ``\\boxed{}``, images are paths such as ``images/name.jpg``."""
 
     repository = "TIGER-Lab/ViRL39K"
+    revision = "812ec617dea4bc8a4e751663b88e4ebb7de4d00e"
     whole = 38870
     patterns = (_FILE, "images.zip")
     layout = f"{_FILE} beside images/ or images.zip"

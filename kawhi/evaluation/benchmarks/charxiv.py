@@ -14,7 +14,11 @@ from kawhi.evaluation.benchmark import Facts, Outcome, one_image
 from kawhi.evaluation.parsing import json_object, whole_number
 from kawhi.rewards.chart_text import elements, number, plain
 
-DATA = {"dataset_path": "princeton-nlp/CharXiv", "test_split": "validation"}
+DATA = {
+    "dataset_path": "princeton-nlp/CharXiv",
+    "test_split": "validation",
+    "dataset_kwargs": {"revision": "f441eb632fc62f6f777830a0f47619e6e86459b0"},
+}
 images = one_image("image")
 
 

@@ -203,7 +203,11 @@ def _short_hint(doc: Mapping[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     "kawhi_mathvista",
-    {"dataset_path": "AI4Math/MathVista", "test_split": "testmini"},
+    {
+        "dataset_path": "AI4Math/MathVista",
+        "test_split": "testmini",
+        "dataset_kwargs": {"revision": "2b6ad69445fbb5695c9b165475e8decdbeb97747"},
+    },
     facts,
     one_image("decoded_image"),
     prompt,

@@ -126,7 +126,11 @@ def _complete(samples: Sequence[Scored]) -> list[tuple[list[bool], bool]]:
 
 BENCHMARK = Benchmark(
     "kawhi_wemath",
-    {"dataset_path": "We-Math/We-Math", "test_split": "testmini"},
+    {
+        "dataset_path": "We-Math/We-Math",
+        "test_split": "testmini",
+        "dataset_kwargs": {"revision": "527c44d4d94c4e3c7c98157460146a8b18c8420a"},
+    },
     facts,
     one_image("image_path"),
     prompt,
