@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from pathlib import Path
 
-from kawhi.base.checkout import CONF
+import pytest
+from omegaconf import OmegaConf
+
+from kawhi.base.checkout import CONF, ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.published import fetched_model, model_place, pinned
+from kawhi.data.sources import NAMES, source_class
+from kawhi.evaluation import benchmarks
+from kawhi.evaluation.benchmark import load
 
 COMMIT = "c" * 40
 
@@ -55,3 +62,21 @@ def test_of_a_folder_a_commit_says_nothing(tmp_path, cache):
 def test_published_models_are_pinned_where_they_are_configured():
     assert len(pinned("Qwen/Qwen2.5-VL-7B-Instruct", CONF) or "") == 40
     assert pinned("owner/model", CONF) is None
+
+
+def test_the_page_of_full_scale_names_what_is_read_and_at_which_commit():
+    page = (ROOT / "docs" / "full_scale.md").read_text()
+    said = dict(re.findall(r"^\| (\S+/\S+) \| `([0-9a-f]{40})` \|", page, re.MULTILINE))
+    files = [*(CONF / "model").glob("*.yaml"), *(CONF / "judge").glob("*.yaml")]
+    blocks = [next(iter(OmegaConf.load(file).values())) for file in files]
+    read = {each.get("path", each.get("model")): each.revision for each in blocks if each and each.get("revision")}
+    read |= {source_class(name).repository: source_class(name).revision for name in NAMES}
+    tasks = [
+        load(f"kawhi_{file.stem}").data
+        for file in Path(benchmarks.__path__[0]).glob("[a-z]*.py")
+        if file.stem != "charxiv"
+    ]
+    pinned_tasks = [each for each in tasks if "revision" in each.get("dataset_kwargs", {})]
+    read |= {each["dataset_path"]: each["dataset_kwargs"]["revision"] for each in pinned_tasks}
+    assert said == read
+    assert all(each["dataset_path"].rpartition("/")[2] in page for each in tasks if each)

@@ -39,14 +39,16 @@ def servers(monkeypatch):
     return seen
 
 
-def block(**serve):
+def block(model, **serve):
+    """The judge of full scale, read from a folder."""
     (cell,), _ = compose_cells(CONF, ["scale=h200x8", "model=qwen2_5_vl_7b", "data=geo3k", "benchmarks=math"])
+    cell.judge.model = str(model)
     cell.judge.serve.update(serve)
     return OmegaConf.to_container(cell.judge, resolve=True)
 
 
 def test_each_replica_is_a_server_of_its_own(servers, tmp_path):
-    with module.judging(block(port=8000), log=tmp_path / "judge_server.log") as judge:
+    with module.judging(block(tmp_path, port=8000), log=tmp_path / "judge_server.log") as judge:
         assert judge.settings.addresses == tuple(f"http://127.0.0.1:{8000 + i}/v1" for i in range(4))
         assert {each.concurrency for each in judge.endpoint.endpoints} == {32}
     logs = ["judge_server.log", *(f"judge_server-{i}.log" for i in (1, 2, 3))]
@@ -56,10 +58,10 @@ def test_each_replica_is_a_server_of_its_own(servers, tmp_path):
 
 
 def test_a_replica_may_take_several_gpus(servers, tmp_path):
-    with module.judge_served(block(tensor_parallel=2), log=tmp_path / "log") as addresses:
+    with module.judge_served(block(tmp_path, tensor_parallel=2), log=tmp_path / "log") as addresses:
         assert len(set(addresses)) == 2
     assert [each[1] for each in servers if each[0] == "start"] == ["2,3", "6,7"]
-    large = module.judge_served(block(tensor_parallel=8), log=tmp_path / "log")
+    large = module.judge_served(block(tmp_path, tensor_parallel=8), log=tmp_path / "log")
     with pytest.raises(CellError, match=r"needs 8 free GPU\(s\) and 4 are"), large:
         pass
 
