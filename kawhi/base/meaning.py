@@ -194,8 +194,8 @@ class _Text:
         for name, value in ast.iter_fields(node):
             if name == "name" and value in self.own.defined and node.col_offset == 0:  # type: ignore[attr-defined]
                 yield self.meaning.use(self.file, value)
-            elif name not in ("annotation", "returns", "ctx"):
-                yield value
+            elif name not in ("annotation", "returns", "ctx") and (name, value) != ("type_params", []):
+                yield value  # Python 3.11 knows no type parameters
 
     def Name(self, node: ast.Name) -> str | None:
         known = node.id in self.own.imported or node.id in self.own.defined
