@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,10 +109,4 @@ def _served_on_a_cpu(cell: DictConfig) -> Iterator[Substitution]:
     yield Substitution("evaluation.server.options", [*cell.evaluation.server.options, *more], why)
     if cell.judge:
         yield Substitution("judge.serve.options", [*cell.judge.serve.options, *more], why)
-        yield Substitution("judge.base_url", _free_address(), "the same server, started beside the stage")
-
-
-def _free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+        yield Substitution("judge.serve.device", "cpu", "there is no GPU")

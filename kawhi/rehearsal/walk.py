@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from kawhi import fork_server
 from kawhi.base import resources
@@ -21,15 +20,14 @@ from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.processes import belonging_to, die_with_parent, end_stragglers
 from kawhi.base.rundir import RunDirectory
-from kawhi.evaluation.serving import served
 from kawhi.records.folder import read_folder
 from kawhi.rehearsal.drawn_data import ANSWERS, LAYOUTS
 from kawhi.rehearsal.model_stand_in import write_stand_in
 from kawhi.rehearsal.rehearsed import JUDGE, Rehearsed, judge_says
 from kawhi.runs import gate
 from kawhi.runs.cell import save_evaluations
+from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.checkpoints import usable_steps
-from kawhi.runs.places import Place, place_of
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import environment
 
@@ -122,27 +120,7 @@ class Walk:
     def _evaluate(self, place: Place) -> None:
         cell = self.asked.baseline if place.study == "baseline" else self.asked.cell
         save(cell, place, self.asked.overrides)
-        with self._judge():
-            self._execute(place.run, "evaluate", "--evaluations", *(each.path.name for each in place.evaluations))
-
-    @contextmanager
-    def _judge(self) -> Iterator[None]:
-        """The judge's server where the harness starts none by itself."""
-        judge = self.asked.cell.judge
-        if not judge or not judge.base_url:
-            yield
-            return
-        options = ["--max-model-len", str(judge.serve.max_model_len), *judge.serve.options]
-        with served(
-            judge.model,
-            name=judge.model,
-            port=urlsplit(judge.base_url).port,
-            options=options,
-            log=self.folder / "logs" / "judge_server.log",
-            limit=judge.serve.limit,
-            environment=environment(self.asked.cell, self.folder / "unused"),
-        ):
-            yield
+        self._execute(place.run, "evaluate", "--evaluations", *(each.path.name for each in place.evaluations))
 
     def _train_until_killed(self, run: RunDirectory) -> None:
         """Kills the cell, and all that it started, as soon as there is a checkpoint to go on from."""
