@@ -23,13 +23,18 @@ Walks a full-scale cell end to end in minutes, with stand-ins for what is missin
 @click.argument("overrides", nargs=-1, metavar="[WORD ...]", help="as for experiments/run.py")
 @click.option("--each", is_flag=True, help="every training that the words ask for (default: the first with KAWHI)")
 @click.option(
+    "--real",
+    type=click.Choice(["3b"]),
+    help="the published Qwen2.5-VL-3B and 16 rows of the data set; needs hub and GPU",
+)
+@click.option(
     "--out",
     type=Path,
     default=Path("results/rehearsal"),
     metavar="FOLDER",
     help="where to write; an earlier rehearsal there is removed (default: results/rehearsal)",
 )
-def rehearse(overrides: tuple[str, ...], each: bool, out: Path) -> None:
+def rehearse(overrides: tuple[str, ...], each: bool, real: str | None, out: Path) -> None:
     from kawhi.wheels import torchvision_shim
 
     torchvision_shim.install()  # before transformers is imported
@@ -40,6 +45,6 @@ def rehearse(overrides: tuple[str, ...], each: bool, out: Path) -> None:
     from kawhi.runs.table_rows import TableError
 
     try:
-        rehearse_cells(overrides, out.resolve(), every=each)
+        rehearse_cells(overrides, out.resolve(), every=each, real=real or "")
     except (TableError, HydraException, OmegaConfBaseException) as error:
         raise CellError(sentence(error)) from error

@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
+from kawhi.rehearsal.real_model import require
 from kawhi.rehearsal.rehearsed import compose, first_of, prepared
 from kawhi.rehearsal.substitutions import Substituted
 from kawhi.rehearsal.walk import Walk
@@ -25,22 +26,27 @@ _MARK = "rehearsal.json"
 _WIDTH = 160
 
 
-def rehearse_cells(words: Sequence[str], out: Path, *, every: bool) -> None:
+def rehearse_cells(words: Sequence[str], out: Path, *, every: bool, real: str = "") -> None:
     """Rehearses the first training with KAWHI that the words ask for, or every one; prints as it goes.
+
+    Args:
+        real: the published model to train on rows of the published data set (:data:`kawhi.rehearsal.real_model.REAL`).
 
     Raises:
         CellError: the first fault, with its stage.
     """
     disable_progress_bars()
     logging.disable_progress_bar()
-    cells, rows = compose(words)
+    cells, rows = compose(words, real)
+    if real:
+        require(real, cells[0].model.path)
     names = labels(cells)
     chosen = range(len(cells)) if every else [first_of(cells)]
     _clear(out)
     for number in chosen:
         folder = out / str(number)
         print(f"{names[number]}: {' '.join(rows[number])}", flush=True)
-        asked = prepared(cells[number], rows[number], folder)
+        asked = prepared(cells[number], rows[number], folder, real=bool(real))
         walk = Walk(asked, folder)
         try:
             walk.walk()
