@@ -45,6 +45,8 @@ SAYS = [
 """Answers of the policy's stand-in: of one to three paragraphs, and right as often as not all of a group are."""
 MEMORY_GIB = {"qwen2_5_vl": 11, "qwen3_vl": 9}
 """By family; measured with two ranks: 12.7 and 9.0 to 9.4 GiB.  With less, Ray ends workers in the middle of a step."""
+SAME = 1e-5
+"""Measured in bf16 on a CPU: exactly 0 where both are given the same, 8e-4 for a stand-in without its images."""
 DISK_GIB = 10  # measured: 4 GB, of checkpoints most
 REAL_NEEDS_GIB = (48, 200)
 """Memory and disk with a published model of 3.75 B parameters: our choice, weights of actor and vLLM and Ray's object
@@ -152,6 +154,9 @@ class Walk:
             raise CellError(
                 f"the training did not go on from its checkpoint: it left {[each.name for each in launches]}"
             )
+        cell = self.asked.cell
+        if cell.scale.device == "cpu" and cell.verl.actor_rollout_ref.actor.use_kl_loss:
+            require_same_reference(place.run.metrics())
 
     def _execute(self, run: RunDirectory, *words: str, until: Callable[[], bool] | None = None) -> None:
         """A cell's process, as a cluster's job starts it.
@@ -219,6 +224,17 @@ class Walk:
         program = str(ROOT / "analysis" / "make_tables.py")
         _require([_PYTHON, program, name, "--records", str(self.asked.cell.paths.records), "--out", str(out)])
         print(f"          table: {out / name}.md", flush=True)
+
+
+def require_same_reference(metrics: Sequence[dict[str, float]]) -> None:
+    """Raises:
+    CellError: the reference policy says something else of the first step's responses than the actor it is a copy of.
+    """
+    if not abs(found := metrics[0]["actor/kl_loss"]) < SAME:
+        raise CellError(
+            f"actor/kl_loss is {found:.2g} at step 1, where actor and reference have the same weights: the reference "
+            "is given other inputs than the actor, e.g. no images"
+        )
 
 
 def save(cell, place: Place, overrides: Sequence[str]) -> None:
