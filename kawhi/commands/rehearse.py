@@ -16,6 +16,7 @@ Walks a full-scale cell end to end in minutes, with stand-ins for what is missin
   kawhi rehearse                                       # table 1, GRPO + KAWHI, at scale=h200x8
   kawhi rehearse algorithm=dapo model=qwen3_vl_4b      # another of its cells
   kawhi rehearse experiment=tor_main --each            # all trainings of another table, one after another
+  kawhi rehearse experiment=null model=qwen3_vl_4b data=geo3k benchmarks=math credit=vppo   # a cell of no table
 """
 
 

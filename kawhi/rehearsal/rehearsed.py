@@ -29,6 +29,8 @@ from kawhi.runs.composing import compose_cell, compose_cells, untrained
 from kawhi.runs.gate import gated
 
 DEFAULTS = ("experiment=main_table", "scale=h200x8")
+NO_TABLE = "experiment=null"
+"""One cell by itself; Hydra does not take the word."""
 JUDGE = "Qwen/Qwen3-VL-4B-Instruct"
 """What the judge's stand-in is like: no mixture of experts, which would not be small."""
 
@@ -64,6 +66,7 @@ def compose(words: Sequence[str], real: str = "") -> tuple[list[DictConfig], lis
     """
     names = {word.partition("=")[0].replace("ablation", "experiment") for word in words}
     asked = [*(default for default in DEFAULTS if default.partition("=")[0] not in names), *words]
+    asked = [word for word in asked if word != NO_TABLE]
     cells, rows = compose_cells(configuration_folder(), asked)
     if real:
         others = ([word for word in row if not word.startswith("model=")] for row in rows)

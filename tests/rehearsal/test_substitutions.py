@@ -132,6 +132,11 @@ def test_real_without_a_hub_or_a_gpu_is_refused_before_anything_starts(tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_cell_of_no_table_can_be_asked_for():
+    cells, rows = rehearsed.compose(["experiment=null", "model=qwen3_vl_4b", "data=geo3k", "benchmarks=math"])
+    assert ([each.table for each in cells], rows[0][0]) == (["none"], "scale=h200x8")
+
+
 def test_a_table_that_trains_nothing_is_refused():
     with pytest.raises(CellError, match="trains nothing that could be rehearsed"):
         rehearsed.compose(["study=baseline"])
