@@ -11,7 +11,7 @@ from datasets import disable_progress_bars
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from transformers.utils import logging
 
 from kawhi.base.errors import CellError
@@ -79,7 +79,8 @@ def show_stages(name: str, seconds: dict[str, float]) -> None:
 def show_substituted(found: Iterable[Substituted]) -> None:
     """Prints what was not as at full scale."""
     title = "Substitutions: everything else is as at full scale"
-    table = Table("key", "full scale", "here", "why", title=title, title_justify="left", box=SIMPLE)
+    columns = [Column(name, overflow="fold") for name in ("key", "full scale", "here", "why")]
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE)
     for each in found:
         table.add_row(escape(each.key), _text(each.before), _text(each.after), escape(each.why))
     _console().print(table)

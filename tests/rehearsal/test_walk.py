@@ -9,6 +9,8 @@ import pytest
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 from kawhi.rehearsal import walk as module
+from kawhi.rehearsal.rehearse import show_substituted
+from kawhi.rehearsal.substitutions import Substituted
 from kawhi.rehearsal.walk import Walk, require_same_reference
 from kawhi.runs.stages import StageFailed
 
@@ -38,3 +40,11 @@ def test_the_stage_that_failed_is_named_and_its_exit_code_passed_on(tmp_path, mo
         walk._execute(RunDirectory(tmp_path / "run"), "evaluate")
     assert failed.value.code == code
     assert list(walk.seconds) == ["gate"]
+
+
+def test_the_list_of_substitutions_cuts_nothing_off(capsys):
+    key, after = "verl_added.actor_rollout_ref.rollout.engine_kwargs.vllm.num_gpu_blocks_override", "x" * 90
+    show_substituted([Substituted(key, None, after, "why " * 30)])
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert printed.count("x") == len(after)
