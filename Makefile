@@ -54,7 +54,8 @@ check-paper: setup ## whether the published records are sound, and the tables be
 	$(RUN) analysis/check_committed.py
 
 test: setup-cpu ## set up, then all tests, the real verl, vLLM and lmms-eval included
-	$(RUN) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
+	$(RUN) -m pytest -m "not alone" -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
+	$(RUN) -m pytest -m alone tests/end_to_end -p tests.progress --durations 0
 
 test-fast: setup-cpu ## set up, then the tests that start no trainer
 	$(RUN) -m pytest -m "not slow" -n auto --dist loadscope --no-loadscope-reorder -p tests.progress --durations 10

@@ -52,6 +52,19 @@ def test_a_key_of_the_list_is_set_where_the_list_says(listed, by):
         assert setting
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_block_has_the_same_keys_at_every_scale(tmp_path, scale):
+    """A time limit that one scale forgets would be missed when its stage is started."""
+
+    def keys(name: str) -> set[str]:
+        return {key for key, _ in leaves(OmegaConf.to_container(cell(tmp_path, f"scale={name}"), resolve=False))}
+
+    here = ("all",) if scale == "cpu" else ("all", "GPUs")
+    everywhere = [key for key, by in MAY_DIFFER.items() if by in here and not key.endswith("max_pixels")]
+    differ = [key for key in keys(scale) ^ keys("h200x8") if any(under(key, listed) for listed in everywhere)]
+    assert [key for key in differ if not key.startswith("scale.step_seconds.credit")] == []
+
+
 def test_what_every_scale_sets_to_the_same_is_shared_instead():
     everywhere = set.intersection(*(set(own) for own in SET.values()))
     same = [key for key in everywhere if all(own[key] == SET["cpu"][key] for own in SET.values())]

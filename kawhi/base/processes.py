@@ -101,7 +101,7 @@ def end_stragglers(run_directory: Path) -> int:
     ended = 0
     # A process can fork between the look and the kill, so look again; one that cannot be killed must not hold us up.
     seen_none = False
-    for _ in range(4):
+    for last in (False, False, False, True):
         found = belonging_to(run_directory)
         if not found:
             if seen_none:
@@ -113,10 +113,21 @@ def end_stragglers(run_directory: Path) -> int:
             _signal(process, signal.SIGTERM)
         _, alive = psutil.wait_procs(found, timeout=1)
         for process in alive:
-            _signal(process, signal.SIGKILL)
+            if last or not _tidies(process):
+                _signal(process, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=5)
         ended += len(found)
     return ended
+
+
+def _tidies(process: psutil.Process) -> bool:
+    """Whether it is a resource tracker of multiprocessing.
+
+    It ends by itself after those whose shared memory it removes; where it is killed with them, that stays in /dev/shm.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+    return False
 
 
 def memory_gib(run_directory: Path) -> float:

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (CellError, OSError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
-        return 1
+        return getattr(error, "code", 1)
     except click.Abort:  # Ctrl-C
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130

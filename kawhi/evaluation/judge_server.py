@@ -55,6 +55,8 @@ def judge_served(
 ) -> Iterator[list[str]]:
     """Yields the base URLs of the judge's servers, one on each ``tensor_parallel`` of the free GPUs; ends them.
 
+    Where ``serve.device`` is ``cpu`` it is one server, which needs no GPU.
+
     Args:
         block: ``judge`` of a cell, with ``serve``.
         log: of the first server; the others' have their number in the name.
@@ -63,13 +65,12 @@ def judge_served(
     Raises:
         CellError: too few GPUs are free, or a server does not start.
     """
-    serve, gpus = block["serve"], gpus_free()
+    serve = block["serve"]
     size = serve["tensor_parallel"]
-    require_gpus(len(gpus), size)
+    replicas = [{}] if serve.get("device") == "cpu" else _replicas(size)
     options = [*tensor_parallel_options(size), "--max-model-len", str(serve["max_model_len"])]
     options += ["--gpu-memory-utilization", str(serve["gpu_memory_utilization"]), *serve["options"]]
-    replicas = len(gpus) // size
-    ports = [serve["port"] + i for i in range(replicas)] if serve["port"] else free_ports(replicas)
+    ports = range(serve["port"], serve["port"] + len(replicas)) if serve["port"] else free_ports(len(replicas))
     model = fetched_model(block["model"], block.get("revision"))
     with ExitStack() as running:
         servers = [
@@ -81,11 +82,18 @@ def judge_served(
                     options=options,
                     log=log.with_stem(f"{log.stem}-{i}") if i else log,
                     limit=serve["limit"],
-                    environment={"CUDA_VISIBLE_DEVICES": own, **(environment or {})},
+                    environment={**own, **(environment or {})},
                     host=host,
                 )
             )
-            for i, port in enumerate(ports)
-            for own in [",".join(gpus[i * size : (i + 1) * size])]
+            for i, (port, own) in enumerate(zip(ports, replicas, strict=True))
         ]
         yield [server.ready() for server in servers]
+
+
+def _replicas(size: int) -> list[dict[str, str]]:
+    """The variable that gives each replica its own of the free GPUs."""
+    gpus = gpus_free()
+    require_gpus(len(gpus), size)
+    firsts = range(0, len(gpus) - size + 1, size)
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[first : first + size])} for first in firsts]

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, PreTrainedModel, Qwen2Tokenizer
 
-from kawhi.tiny.architectures import Family, build_model, build_processor
+from kawhi.tiny.architectures import VISION_HIDDEN, Family, build_model, build_processor
 
 TOKENIZER = Path(__file__).with_name("qwen_tokenizer")
-LAYERS, HEAD_WIDTH, VISION_WIDTH = 2, 32, 128  # heads of 32: vLLM 0.27.1 has no CPU attention kernel for 16
+LAYERS, HEAD_WIDTH, INTERMEDIATE = 2, 32, 256  # heads of 32: vLLM 0.27.1 has no CPU attention kernel for 16
 _SHARP = 60.0
 """Logit of a certain next token: far above 150,000 random ones, and within what bf16 tells apart."""
 
@@ -50,6 +50,24 @@ PUBLISHED = {
     "Qwen/Qwen3-VL-4B-Instruct": Published("qwen3_vl", 32, 8, 151936, 256),
 }
 """By ``model.path``; measured: ``config.json`` of each."""
+
+
+def sizes(published: str) -> dict[str, int]:
+    """What ``model.sizes`` says of a stand-in, where it differs from what the published model has."""
+    like = PUBLISHED[published]
+    return {
+        "parameters": 2
+        * like.vocabulary
+        * like.hidden,  # at most: the embedding, and less than that of everything else
+        "layers": LAYERS,
+        "hidden": like.hidden,
+        "intermediate": INTERMEDIATE,
+        "query_width": like.query_heads * HEAD_WIDTH,
+        "key_width": like.key_heads * HEAD_WIDTH,
+        "vision_layers": 3,  # at most
+        "vision_hidden": VISION_HIDDEN,
+    }
+
 
 TEMPLATE = (
     "{% for m in messages %}"
@@ -100,7 +118,7 @@ def write_stand_in(folder: Path, published: str, pixels: tuple[int, int], says: 
 def _random_model(like: Published, words: Qwen2Tokenizer) -> PreTrainedModel:
     config = build_model(like.family, words).config
     text = config.text_config
-    text.vocab_size, text.hidden_size, text.intermediate_size = like.vocabulary, like.hidden, 256
+    text.vocab_size, text.hidden_size, text.intermediate_size = like.vocabulary, like.hidden, INTERMEDIATE
     text.num_attention_heads, text.num_key_value_heads = like.query_heads, like.key_heads
     text.num_hidden_layers, text.layer_types = LAYERS, ["full_attention"] * LAYERS
     text.max_position_embeddings = 32768

@@ -11,11 +11,12 @@ from datasets import disable_progress_bars
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from transformers.utils import logging
 
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
+from kawhi.rehearsal.real_model import require
 from kawhi.rehearsal.rehearsed import compose, first_of, prepared
 from kawhi.rehearsal.substitutions import Substituted
 from kawhi.rehearsal.walk import Walk
@@ -25,22 +26,27 @@ _MARK = "rehearsal.json"
 _WIDTH = 160
 
 
-def rehearse_cells(words: Sequence[str], out: Path, *, every: bool) -> None:
+def rehearse_cells(words: Sequence[str], out: Path, *, every: bool, real: str = "") -> None:
     """Rehearses the first training with KAWHI that the words ask for, or every one; prints as it goes.
+
+    Args:
+        real: the published model to train on rows of the published data set (:data:`kawhi.rehearsal.real_model.REAL`).
 
     Raises:
         CellError: the first fault, with its stage.
     """
     disable_progress_bars()
     logging.disable_progress_bar()
-    cells, rows = compose(words)
+    cells, rows = compose(words, real)
+    if real:
+        require(real, cells[0].model.path)
     names = labels(cells)
     chosen = range(len(cells)) if every else [first_of(cells)]
     _clear(out)
     for number in chosen:
         folder = out / str(number)
         print(f"{names[number]}: {' '.join(rows[number])}", flush=True)
-        asked = prepared(cells[number], rows[number], folder)
+        asked = prepared(cells[number], rows[number], folder, real=bool(real))
         walk = Walk(asked, folder)
         try:
             walk.walk()
@@ -73,7 +79,8 @@ def show_stages(name: str, seconds: dict[str, float]) -> None:
 def show_substituted(found: Iterable[Substituted]) -> None:
     """Prints what was not as at full scale."""
     title = "Substitutions: everything else is as at full scale"
-    table = Table("key", "full scale", "here", "why", title=title, title_justify="left", box=SIMPLE)
+    columns = [Column(name, overflow="fold") for name in ("key", "full scale", "here", "why")]
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE)
     for each in found:
         table.add_row(escape(each.key), _text(each.before), _text(each.after), escape(each.why))
     _console().print(table)

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import configuration_folder
 from kawhi.base.devices import visible_gpus
 from kawhi.base.errors import CellError
 from kawhi.base.stage import trains
 from kawhi.rehearsal.benchmark_rows import replies, write_rows
-from kawhi.rehearsal.model_stand_in import PUBLISHED
-from kawhi.rehearsal.substitutions import OF_SIZE, Substituted, Substitution, of_a_cpu, of_gpus, substitute
+from kawhi.rehearsal.model_stand_in import PUBLISHED, sizes
+from kawhi.rehearsal.real_model import REAL
+from kawhi.rehearsal.substitutions import (
+    CACHE_BLOCKS,
+    Substituted,
+    Substitution,
+    of_a_cpu,
+    of_gpus,
+    of_size,
+    substitute,
+)
 from kawhi.runs.composing import compose_cell, compose_cells, untrained
 from kawhi.runs.gate import gated
 
 DEFAULTS = ("experiment=main_table", "scale=h200x8")
+NO_TABLE = "experiment=null"
+"""One cell by itself; Hydra does not take the word."""
 JUDGE = "Qwen/Qwen3-VL-4B-Instruct"
 """What the judge's stand-in is like: no mixture of experts, which would not be small."""
 
@@ -32,6 +43,7 @@ class Rehearsed:
         overrides: what both are composed with.
         published: ``model.path`` at full scale.
         substituted: what was changed in ``cell``; in ``baseline`` it is the same.
+        real: whether model and data are the published ones.
     """
 
     cell: DictConfig
@@ -40,17 +52,26 @@ class Rehearsed:
     published: str
     pixels: tuple[int, int]
     substituted: list[Substituted]
+    real: bool = False
 
 
-def compose(words: Sequence[str]) -> tuple[list[DictConfig], list[list[str]]]:
+def compose(words: Sequence[str], real: str = "") -> tuple[list[DictConfig], list[list[str]]]:
     """The trainings that the words ask for, as they are at full scale, and the overrides of each.
+
+    Args:
+        real: a key of :data:`REAL`: all of them train that model.
 
     Raises:
         CellError: there is none among them, or one whose model nobody can stand in for.
     """
     names = {word.partition("=")[0].replace("ablation", "experiment") for word in words}
     asked = [*(default for default in DEFAULTS if default.partition("=")[0] not in names), *words]
+    asked = [word for word in asked if word != NO_TABLE]
     cells, rows = compose_cells(configuration_folder(), asked)
+    if real:
+        others = ([word for word in row if not word.startswith("model=")] for row in rows)
+        rows = [[*each, f"model={REAL[real]}"] for each in dict.fromkeys(map(tuple, others))]
+        cells = [compose_cell(configuration_folder(), row) for row in rows]
     found = [(cell, row) for cell, row in zip(cells, rows, strict=True) if trains(cell)]
     if not found:
         raise CellError(f"{' '.join(asked)} trains nothing that could be rehearsed")
@@ -65,16 +86,22 @@ def first_of(cells: Sequence[DictConfig]) -> int:
     return next((number for number, cell in enumerate(cells) if cell.kawhi.method == "kawhi"), 0)
 
 
-def prepared(cell: DictConfig, overrides: list[str], folder: Path) -> Rehearsed:
-    """A cell with the substitutions of this machine, and its untrained model; benchmark rows are written."""
+def prepared(cell: DictConfig, overrides: list[str], folder: Path, *, real: bool = False) -> Rehearsed:
+    """A cell with the substitutions of this machine, and its untrained model; benchmark rows are written.
+
+    Args:
+        real: leave the published model in its place.
+    """
     conf = configuration_folder()
     baseline, cpu = compose_cell(conf, untrained(overrides)), compose_cell(conf, ["scale=cpu"])
     gpus = len(visible_gpus())
-    wanted = [*_here(cell, folder, on_cpu=not gpus), *OF_SIZE, *(of_gpus(gpus) if gpus else of_a_cpu(cpu))]
+    wanted = [*_here(cell, folder, on_cpu=not gpus), *of_size(gpus), *(of_gpus(gpus) if gpus else of_a_cpu(cpu))]
+    if not real:
+        wanted += _stand_in(cell, folder)
     published, pixels = cell.model.path, (cell.evaluation.min_pixels, cell.evaluation.max_pixels)
     found = substitute(cell, wanted)
     substitute(baseline, wanted)
-    return Rehearsed(cell, baseline, overrides, published, pixels, found)
+    return Rehearsed(cell, baseline, overrides, published, pixels, found, real)
 
 
 def judge_says(cell: DictConfig) -> list[str]:
@@ -82,12 +109,18 @@ def judge_says(cell: DictConfig) -> list[str]:
     return sorted({reply for benchmark in cell.benchmarks for reply in replies(benchmark.task)})
 
 
+def _stand_in(cell: DictConfig, folder: Path) -> Iterator[Substitution]:
+    """The policy's."""
+    published = cell.model.path
+    yield Substitution("model.path", str(folder / "models" / "policy"), "random, with its heads and vocabulary")
+    yield Substitution("model.sizes", sizes(published), "the stand-in's, which fits where the published model does not")
+
+
 def _here(cell: DictConfig, folder: Path, *, on_cpu: bool) -> list[Substitution]:
     """What stands in this rehearsal's folder."""
     found = [
         Substitution(f"paths.{name}", str(folder / name), "a folder of its own") for name in ("runs", "records", "data")
     ]
-    found.append(Substitution("model.path", str(folder / "models" / "policy"), "random, with its heads and vocabulary"))
     for number, benchmark in enumerate(cell.benchmarks):
         file = folder / "benchmarks" / f"{benchmark.task}.parquet"
         key, why = f"benchmarks.{number}", "example rows in the data set's own schema"
@@ -97,23 +130,31 @@ def _here(cell: DictConfig, folder: Path, *, on_cpu: bool) -> list[Substitution]
         known = {cell.model.name: {benchmark.task: 50 for benchmark in cell.benchmarks}}
         found.append(Substitution("gate.scores", known, "a handful of rows pass the gate at any score"))
     found.append(Substitution("validity.duplicated", 1.0, "example rows share pictures and questions"))
-    if cell.judge:
-        found.append(Substitution("judge.model", str(folder / "models" / "judge"), "random, but for a few replies"))
-        found.append(Substitution("judge.attempts", 25, "the judge's stand-in picks one of its replies at random"))
-    return [*found, *(_served_on_a_cpu(cell) if on_cpu else ())]
+    if on_cpu:
+        options = [*cell.evaluation.server.options, *_ON_A_CPU]
+        found.append(
+            Substitution(
+                "evaluation.server.options", options, "nothing is compiled, no largest picture tried, and memory"
+            )
+        )
+    return [*found, *(_judge(cell, folder, on_cpu=on_cpu) if cell.judge else ())]
 
 
-def _served_on_a_cpu(cell: DictConfig) -> Iterator[Substitution]:
-    """What `vllm serve` needs to start on a CPU within a minute."""
-    why = "nothing is compiled on a CPU, nor the largest picture tried before vLLM starts"
-    more = ["--enforce-eager", "--skip-mm-profiling"]
-    yield Substitution("evaluation.server.options", [*cell.evaluation.server.options, *more], why)
-    if cell.judge:
-        yield Substitution("judge.serve.options", [*cell.judge.serve.options, *more], why)
-        yield Substitution("judge.base_url", _free_address(), "the same server, started beside the stage")
+_ON_A_CPU = ("--enforce-eager", "--skip-mm-profiling", "--num-gpu-blocks-override", str(CACHE_BLOCKS))
+"""What `vllm serve` needs to start on a CPU within a minute, and to take little memory."""
 
 
-def _free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+def _judge(cell: DictConfig, folder: Path, *, on_cpu: bool) -> Iterator[Substitution]:
+    """The judge's stand-in, which is started here, also in the place of a server that is running elsewhere."""
+    own = (
+        cell.judge.get("serve")
+        or OmegaConf.load(configuration_folder() / "judge" / "qwen3_vl_30b_a3b.yaml").judge.serve
+    )
+    serve: Any = OmegaConf.to_container(own, resolve=True)
+    if on_cpu:
+        serve |= {"device": "cpu", "options": [*serve["options"], *_ON_A_CPU]}
+    why = "the judge's stand-in is started here" + ", without a GPU" * on_cpu
+    yield Substitution("judge.base_url", None, why)
+    yield Substitution("judge.serve", serve, why)
+    yield Substitution("judge.model", str(folder / "models" / "judge"), "random, but for a few replies")
+    yield Substitution("judge.attempts", 25, "the judge's stand-in picks one of its replies at random")

@@ -28,24 +28,38 @@ class Substituted:
     why: str
 
 
-OF_SIZE = (
-    Substitution("verl.data.train_batch_size", 4, "minutes: as few prompts as make two updates a step"),
-    Substitution("verl.actor_rollout_ref.actor.ppo_mini_batch_size", 2, "minutes: two updates a step"),
-    Substitution("steps", 2, "minutes: one before the kill, one after it"),
-    Substitution("verl.trainer.save_freq", 1, "the kill comes after the first step's checkpoint"),
-    Substitution("verl.data.val_batch_size", 4, "as many as there are rows"),
-    Substitution("scale.needs.disk_gib", 10, "a checkpoint of the stand-in has 2 GB, not 100"),
-    Substitution("rehearsal", True, "so that no number of it counts as measured"),
-)
-"""On every machine."""
+def of_size(ranks: int) -> list[Substitution]:
+    """What makes a cell one of minutes, on every machine.
 
+    Args:
+        ranks: among which the responses of a batch are divided.
+    """
+    prompts = max(2, ranks)
+    return [
+        Substitution("verl.data.train_batch_size", 2 * prompts, "minutes: as few prompts as make two updates a step"),
+        Substitution("verl.actor_rollout_ref.actor.ppo_mini_batch_size", prompts, "minutes: two updates a step"),
+        Substitution("steps", 2, "minutes: one before the kill, one after it"),
+        Substitution("verl.trainer.save_freq", 1, "the kill comes after the first step's checkpoint"),
+        Substitution("verl.data.val_batch_size", 4, "as many as there are rows"),
+        Substitution("scale.needs.memory_gib", 0, "asked for once, before the rehearsal"),
+        Substitution("scale.needs.disk_gib", 0, "asked for once, before the rehearsal"),
+        Substitution("rehearsal", True, "so that no number of it counts as measured"),
+    ]
+
+
+CACHE_BLOCKS = 512
+"""Our choice: of 128 tokens on a CPU; two of the longest sequences that the servers of an evaluation take."""
 _NO_GPU = "there is no GPU"
 _TWO_CORES = "verl's numbers of processes are made for many cores"
 
 OF_A_CPU = (
     Substitution("verl.trainer.n_gpus_per_node", 2, "two ranks, as many as show what several do"),
     Substitution("verl_added.ray_kwargs.ray_init.num_gpus", 2, "two logical devices, which Ray cannot find by itself"),
-    Substitution("scale.needs.memory_gib", 0, "asked for once, before the rehearsal"),
+    Substitution(
+        "verl_added.actor_rollout_ref.rollout.engine_kwargs.vllm.num_gpu_blocks_override",
+        CACHE_BLOCKS,
+        "memory: vLLM fills 1 GiB of each rank with its cache, of which a rehearsal needs little",
+    ),
 )
 
 OF_ONE_GPU = (Substitution("verl.actor_rollout_ref.rollout.tensor_model_parallel_size", 1, "one GPU is here"),)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from kawhi import fork_server
 from kawhi.base import resources
@@ -21,15 +20,16 @@ from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.processes import belonging_to, die_with_parent, end_stragglers
 from kawhi.base.rundir import RunDirectory
-from kawhi.evaluation.serving import served
 from kawhi.records.folder import read_folder
 from kawhi.rehearsal.drawn_data import ANSWERS, LAYOUTS
 from kawhi.rehearsal.model_stand_in import write_stand_in
+from kawhi.rehearsal.real_model import ROWS
 from kawhi.rehearsal.rehearsed import JUDGE, Rehearsed, judge_says
 from kawhi.runs import gate
 from kawhi.runs.cell import save_evaluations
+from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.checkpoints import usable_steps
-from kawhi.runs.places import Place, place_of
+from kawhi.runs.stages import StageFailed
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import environment
 
@@ -43,9 +43,14 @@ SAYS = [
     )
 ]
 """Answers of the policy's stand-in: of one to three paragraphs, and right as often as not all of a group are."""
-MEMORY_GIB = {"qwen2_5_vl": 13, "qwen3_vl": 10}
+MEMORY_GIB = {"qwen2_5_vl": 11, "qwen3_vl": 9}
 """By family; measured with two ranks: 12.7 and 9.0 to 9.4 GiB.  With less, Ray ends workers in the middle of a step."""
+SAME = 1e-5
+"""Measured in bf16 on a CPU: exactly 0 where both are given the same, 8e-4 for a stand-in without its images."""
 DISK_GIB = 10  # measured: 4 GB, of checkpoints most
+REAL_NEEDS_GIB = (48, 200)
+"""Memory and disk with a published model of 3.75 B parameters: our choice, weights of actor and vLLM and Ray's object
+store; three checkpoints of 45 GB, the merged model and the download."""
 _PYTHON = sys.executable  # as the launcher of a sweep: what a cell's process starts comes from the fork server
 
 
@@ -67,7 +72,8 @@ class Walk:
         CellError: the first stage that failed, and why.
         """
         cell = self.asked.cell
-        resources.require(memory_gib=MEMORY_GIB[cell.model.family], disk_gib=DISK_GIB, folder=self.folder)
+        memory, disk = REAL_NEEDS_GIB if self.asked.real else (MEMORY_GIB[cell.model.family], DISK_GIB)
+        resources.require(memory_gib=memory, disk_gib=disk, folder=self.folder)
         with self._stage("stand-ins"):
             self._write_models()
         with self._stage("prepare"):
@@ -100,49 +106,35 @@ class Walk:
         try:
             yield
         except CellError as error:
-            raise CellError(f"the rehearsal stopped at the stage {name}: {error}") from error
+            sentence = f"the rehearsal stopped at the stage {name}: {error}"
+            raise StageFailed(sentence, getattr(error, "code", 1)) from error
         finally:
             self.seconds[name] = time.monotonic() - start
 
     def _write_models(self) -> None:
         models = self.folder / "models"
-        write_stand_in(models / "policy", self.asked.published, self.asked.pixels, SAYS)
+        if not self.asked.real:
+            write_stand_in(models / "policy", self.asked.published, self.asked.pixels, SAYS)
         if self.asked.cell.judge:
             write_stand_in(models / "judge", JUDGE, (65536, 16777216), judge_says(self.asked.cell))
 
     def _prepare(self) -> None:
         """The cell's own data set by the command that a user types."""
         cell = self.asked.cell
-        source = self.folder / "sources" / cell.data.name
-        LAYOUTS[cell.data.name](source)
         out, length = Path(cell.data.train_file).parent, cell.verl.data.max_prompt_length
-        words = ["--from", source, "--model", cell.model.path, "--max-prompt-length", length, "--out", out]
+        words = ["--model", cell.model.path, "--max-prompt-length", length, "--out", out]
+        if self.asked.real:
+            words += ["--limit", ROWS]
+        else:
+            source = self.folder / "sources" / cell.data.name
+            LAYOUTS[cell.data.name](source)
+            words += ["--from", source]
         _require([_PYTHON, "-m", "kawhi", "prepare", cell.data.name, *map(str, words)])
 
     def _evaluate(self, place: Place) -> None:
         cell = self.asked.baseline if place.study == "baseline" else self.asked.cell
         save(cell, place, self.asked.overrides)
-        with self._judge():
-            self._execute(place.run, "evaluate", "--evaluations", *(each.path.name for each in place.evaluations))
-
-    @contextmanager
-    def _judge(self) -> Iterator[None]:
-        """The judge's server where the harness starts none by itself."""
-        judge = self.asked.cell.judge
-        if not judge or not judge.base_url:
-            yield
-            return
-        options = ["--max-model-len", str(judge.serve.max_model_len), *judge.serve.options]
-        with served(
-            judge.model,
-            name=judge.model,
-            port=urlsplit(judge.base_url).port,
-            options=options,
-            log=self.folder / "logs" / "judge_server.log",
-            limit=judge.serve.limit,
-            environment=environment(self.asked.cell, self.folder / "unused"),
-        ):
-            yield
+        self._execute(place.run, "evaluate", "--evaluations", *(each.path.name for each in place.evaluations))
 
     def _train_until_killed(self, run: RunDirectory) -> None:
         """Kills the cell, and all that it started, as soon as there is a checkpoint to go on from."""
@@ -162,6 +154,9 @@ class Walk:
             raise CellError(
                 f"the training did not go on from its checkpoint: it left {[each.name for each in launches]}"
             )
+        cell = self.asked.cell
+        if cell.scale.device == "cpu" and cell.verl.actor_rollout_ref.actor.use_kl_loss:
+            require_same_reference(place.run.metrics())
 
     def _execute(self, run: RunDirectory, *words: str, until: Callable[[], bool] | None = None) -> None:
         """A cell's process, as a cluster's job starts it.
@@ -195,9 +190,8 @@ class Walk:
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
         if process.returncode:
-            raise CellError(
-                next((line for line in lines if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
-            )
+            told = next((line for line in lines if line.startswith("error: ")), lines[-1])
+            raise StageFailed(told.removeprefix("error: "), process.returncode)
         if until:
             raise CellError("the training ended before it could be killed: steps is too small for a rehearsal")
 
@@ -224,9 +218,23 @@ class Walk:
 
     def _table(self) -> None:
         name, out = self.asked.cell.table, self.folder / "tables"
+        if name == "none":
+            print("          the words ask for no table", flush=True)
+            return
         program = str(ROOT / "analysis" / "make_tables.py")
         _require([_PYTHON, program, name, "--records", str(self.asked.cell.paths.records), "--out", str(out)])
         print(f"          table: {out / name}.md", flush=True)
+
+
+def require_same_reference(metrics: Sequence[dict[str, float]]) -> None:
+    """Raises:
+    CellError: the reference policy says something else of the first step's responses than the actor it is a copy of.
+    """
+    if not abs(found := metrics[0]["actor/kl_loss"]) < SAME:
+        raise CellError(
+            f"actor/kl_loss is {found:.2g} at step 1, where actor and reference have the same weights: the reference "
+            "is given other inputs than the actor, e.g. no images"
+        )
 
 
 def save(cell, place: Place, overrides: Sequence[str]) -> None:

@@ -26,6 +26,13 @@ _PORT_TAKEN = re.compile(r"Error\b.*(EADDRINUSE|\[Errno 98\])")
 """What torch, Ray and vLLM say when a port that was free a moment ago belongs to somebody else."""
 
 
+_MEMORY = re.compile(r"[1-9]\d* workers?\b.* killed due to (the node running low on memory|memory pressure)", re.I)
+"""What Ray says, in the error of who waits for a worker and later in its own name, when it has ended one.
+
+What follows is any failure: a rank that is missing, a weight sync that hangs, a server without its engine.
+"""
+
+
 class StageFailed(CellError):
     """A stage did not finish.  ``code`` is the exit code that the harness passes on."""
 
@@ -97,6 +104,7 @@ def require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
     """
     if ended.code == 0:
         return
+    refuse_out_of_memory(stage, log)
     if ended.code is None:
         raise StageFailed(f"{stage} took longer than its limit of {limit:g} s and was ended (log: {log})", TRY_AGAIN)
     if ended.code < 0:
@@ -108,3 +116,16 @@ def require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
         raise StageFailed(f"{stage} lost a port to another program: {line[-400:]} (log: {log})", TRY_AGAIN)
     reason = last_error(text).removeprefix("CellError: ")
     raise StageFailed(f"{stage} failed: {reason} (log: {log})", ended.code)
+
+
+def refuse_out_of_memory(stage: str, log: Path) -> None:
+    """Raises:
+    StageFailed: Ray ended a worker of this stage because the machine had no memory left.
+    """
+    text = log.read_text(errors="replace") if log.exists() else ""
+    if found := _MEMORY.search(text):
+        raise StageFailed(
+            f"{stage} ran out of memory, and Ray ended a worker: close other programs or use a larger machine; the "
+            f"same command goes on ({found[0]}; log: {log})",
+            TRY_AGAIN,
+        )

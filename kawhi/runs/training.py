@@ -16,7 +16,7 @@ from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES
 from kawhi.runs import checkpoints, set_aside
-from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, require_success
+from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, refuse_out_of_memory, require_success
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
 
@@ -106,6 +106,7 @@ class _Watch:
     def _refuse_hanging(self) -> None:
         limit = self.cell.scale.limits.step
         if time.monotonic() - self.moved > limit:
+            refuse_out_of_memory("train", self.run.log("train"))
             raise StageFailed(
                 f"train has logged no step for {limit:g} s (scale.limits.step), so something hangs: it was "
                 f"ended, and the same command goes on (log: {self.run.log('train')})",
@@ -113,11 +114,15 @@ class _Watch:
             )
 
 
-def sickness(cell: DictConfig, run_directory: RunDirectory) -> list[str]:
-    """What is wrong with a training that is under way (:func:`kawhi.base.health.sickness`)."""
+def sickness(cell: DictConfig, run_directory: RunDirectory, *, errors: bool = True) -> list[str]:
+    """What is wrong with a training that is under way (:func:`kawhi.base.health.sickness`).
+
+    Args:
+        errors: whether what its workers logged counts, too.
+    """
     return health.sickness(
         run_directory.metrics(),
-        run_directory.log("train").read_text(errors="replace"),
+        run_directory.log("train").read_text(errors="replace") if errors else "",
         limits=dict(cell.health),
         accepted=set_aside.accepted_until(run_directory),
     )
@@ -149,6 +154,8 @@ def _launch_training(
     )
     if watch.problems:  # however it ended
         run_directory.stop_request.unlink(missing_ok=True)
+        if ended.code != 0 and not sickness(cell, run_directory, errors=False):  # the errors of who lost a worker
+            refuse_out_of_memory("train", log)
         _refuse_sick(run_directory, watch.problems)
     if ended.asked:
         _stop_training(cell, run_directory, ended, begin)

@@ -62,6 +62,27 @@ def validate_algorithm(cell: DictConfig) -> None:
         )
 
 
+RELIED_ON = {
+    "actor_rollout_ref.rollout.name": ("vllm", "the weight sync and the seeds of requests are made for it"),
+    "actor_rollout_ref.rollout.calculate_log_probs": (True, "a lost weight sync shows in nothing else"),
+    "data.image_key": ("images", "so the column of `kawhi prepare` is called, and another one has no images"),
+    "data.return_multi_modal_inputs": (True, "without it actor and reference do not see the images"),
+    "trainer.resume_mode": ("auto", "a killed training would start over in the middle of its metrics"),
+}
+"""Keys of verl whose value the harness takes for granted, whatever the credit method, and why."""
+
+
+def validate_relied_on(cell: DictConfig) -> None:
+    """Raises:
+    CellError: a setting of verl with which something would be wrong that nobody notices.
+    """
+    found = settings(cell)
+    wanted = {**RELIED_ON, "trainer.device": (cell.scale.device, "that is the scale's")}
+    for key, (value, why) in wanted.items():
+        if (given := OmegaConf.select(found, key)) != value:
+            raise CellError(f"verl.{key}={given} must be {value}: {why}")
+
+
 def validate_batches(cell: DictConfig) -> None:
     """Raises:
     CellError: batches that cannot be divided as they must be.
@@ -97,6 +118,11 @@ def validate_lengths(cell: DictConfig) -> None:
     given = found.actor_rollout_ref.rollout.max_model_len
     if room and max(given or 0, longest) > room:
         raise CellError(f"{cell.model.name} is made for {room} tokens: lower rollout.max_model_len or the {whole}")
+    if given is None and cell.scale.device == "cuda":
+        raise CellError(
+            "verl.actor_rollout_ref.rollout.max_model_len=None: vLLM would keep room for one sequence as long as "
+            f"{cell.model.name} takes; set it to the {whole}"
+        )
     if given is not None and given < longest:
         raise CellError(f"verl.actor_rollout_ref.rollout.max_model_len={given} is below the {whole}")
     if found.actor_rollout_ref.actor.use_dynamic_bsz:

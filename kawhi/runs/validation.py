@@ -26,6 +26,7 @@ from kawhi.runs.training_settings import (
     validate_gpus,
     validate_lengths,
     validate_plug_in,
+    validate_relied_on,
 )
 from kawhi.runs.verl_settings import validate_keys
 
@@ -38,6 +39,7 @@ OF_TRAINING: tuple[Check, ...] = (
     validate_model,
     validate_lora,
     validate_algorithm,
+    validate_relied_on,
     validate_batches,
     validate_lengths,
     validate_gpus,

@@ -78,6 +78,18 @@ def test_the_time_limit_ends_a_grandchild_in_another_session(tmp_path):
     assert gone(int((tmp_path / "log").read_text()))
 
 
+@pytest.mark.parametrize("on_request", ["signal.SIG_DFL", "signal.SIG_IGN"])
+def test_shared_memory_of_who_is_ended_does_not_stay(tmp_path, on_request):
+    """vLLM's queues have hundreds of MB each, and whoever removes them is ended with it."""
+    code = (
+        "import signal, time; from multiprocessing.shared_memory import SharedMemory; "
+        f"signal.signal(signal.SIGTERM, {on_request}); held = SharedMemory(create=True, size=10); "
+        "print(held.name, flush=True); time.sleep(600)"
+    )
+    assert python(tmp_path, code, limit=2).code is None
+    assert not Path("/dev/shm", (tmp_path / "log").read_text().split()[0]).exists()
+
+
 def test_a_request_to_stop_gives_the_command_time(tmp_path):
     """It is the command that looks for the file; here it answers after half a second."""
     stop = tmp_path / "stop"

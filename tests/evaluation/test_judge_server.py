@@ -21,7 +21,7 @@ def servers(monkeypatch):
 
     @contextmanager
     def started(model, *, port, environment, log, options, **_):
-        seen.append(("start", environment["CUDA_VISIBLE_DEVICES"], log.name))
+        seen.append(("start", environment.get("CUDA_VISIBLE_DEVICES"), log.name))
         assert "--data-parallel-size" not in options
 
         class Server:
@@ -64,6 +64,13 @@ def test_a_replica_may_take_several_gpus(servers, tmp_path):
     large = module.judge_served(block(tmp_path, tensor_parallel=8), log=tmp_path / "log")
     with pytest.raises(CellError, match=r"needs 8 free GPU\(s\) and 4 are"), large:
         pass
+
+
+def test_a_rehearsal_s_judge_needs_no_gpu(servers, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "gpus_free", lambda: pytest.fail("asked for GPUs"))
+    with module.judging(block(device="cpu", port=8000), log=tmp_path / "log") as judge:
+        assert judge.settings.addresses == ("http://127.0.0.1:8000/v1",)
+    assert servers[0] == ("start", None, "log")
 
 
 def test_a_list_of_addresses_can_be_typed():

@@ -154,6 +154,46 @@ def test_what_may_succeed_later_has_its_own_exit_code(harness, code, limit, exit
     assert str(harness.run_directory.log("train")) in str(failed.value)
 
 
+OF_WHO_WAITS = (
+    "ray.exceptions.OutOfMemoryError: 1 worker(s) were killed due to the node running low on memory. Memory on the "
+    "node (IP: 192.0.2.2, ID: ec65397e277f929b1c47e7ac47b769a100db23e8733635e8db2aeb08) was 9.32GB used / 23.54GB "
+    "limit (0.396020)\nOOM kill reason: Memory usage 10191237120B exceeded threshold of 7582950912B (30.0% of "
+    "25276502016B limit)\n"
+)
+OF_THE_NODE = (
+    "\x1b[33m(raylet)\x1b[0m [2026-11-30 17:42:22,478 E 15310 15310] (raylet) node_manager.cc:3517: 1 Workers (tasks / "
+    "actors) killed due to memory pressure (OOM), 0 Workers crashed due to other reasons at node (ID: ceeadf21ccf9addfb"
+    "b24142720ba182871c0ce07d7d3f79f8e96b50b, IP: 192.0.2.2) over the last time period. To see more information about "
+    "the Workers killed on this node, use `ray logs raylet.out -ip 192.0.2.2`\n"
+)
+"""What Ray 2.56 wrote when it ended an actor: to who waited for it, and a minute later for everybody."""
+RAN_OUT = (
+    r"(?i)^train ran out of memory, and Ray ended a worker: .* the same command goes on \(1 Workers?.*/train\.log\)$"
+)
+
+
+@pytest.mark.parametrize("said", [OF_WHO_WAITS, OF_THE_NODE], ids=["who waits", "the node"])
+@pytest.mark.parametrize(
+    "then",
+    ["raise TimeoutError('the first weight sync took longer than 900 s')", "import time; time.sleep(60)"],
+    ids=["fails", "hangs"],
+)
+def test_a_training_that_lost_a_worker_for_want_of_memory_says_so_and_is_tried_again(harness, said, then):
+    harness.codes["train"], harness.limits["train"] = f"print({said!r}, flush=True); {then}", 2
+    with pytest.raises(StageFailed, match=RAN_OUT) as failed:
+        run_cell(harness.cell)
+    assert failed.value.code == TRY_AGAIN
+
+
+def test_memory_of_a_gpu_is_no_memory_of_the_machine(harness):
+    harness.codes["train"] = (
+        "print('0 Workers killed due to memory pressure (OOM)'); raise MemoryError('CUDA out of memory')"
+    )
+    with pytest.raises(StageFailed, match=r"^train failed: MemoryError: CUDA out of memory") as failed:
+        run_cell(harness.cell)
+    assert failed.value.code == 1
+
+
 def test_an_interrupted_cell_says_so(harness, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -305,6 +345,26 @@ def test_a_training_that_hangs_is_ended_and_goes_on_from_its_checkpoint(training
         training([metrics_row(2)], then="; time.sleep(600)")
     assert failed.value.code == TRY_AGAIN
     assert (training.run_directory.checkpoints / "global_step_1").exists()
+
+
+@pytest.mark.parametrize("ended", ["; time.sleep(600)", "; raise KeyError('x')"])
+def test_an_error_of_who_lost_a_worker_for_want_of_memory_sets_nothing_aside(training, ended):
+    training.cell.scale.limits.stop = 1
+    killed_after(training.run_directory, 1)
+    lost_one = f"{OF_WHO_WAITS}(vLLMHttpServer pid=7) ERROR 11-30 [async_llm.py:1] EngineDeadError\n"
+    with pytest.raises(StageFailed, match=RAN_OUT) as failed:
+        training([metrics_row(2)], log=lost_one, then=ended)
+    assert failed.value.code == TRY_AGAIN
+    assert (training.run_directory.checkpoints / "global_step_1").exists()
+    assert not training.run_directory.stop_request.exists()
+
+
+def test_want_of_memory_does_not_excuse_a_sick_training(training):
+    training.cell.scale.limits.stop = 1
+    sick = [metrics_row(step) | {"training/rollout_actor_probs_pearson_corr": 0.06} for step in (1, 2)]
+    with pytest.raises(StageFailed, match="not trustworthy: two steps in a row") as failed:
+        training(sick, log=OF_WHO_WAITS, then="; time.sleep(600)")
+    assert failed.value.code == 1
 
 
 def test_a_failure_is_a_failure_also_when_asked_to_stop(training):

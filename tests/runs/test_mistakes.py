@@ -35,6 +35,14 @@ MISTAKES = {
     "what stands where ours must": {
         "+verl.data.custom_cls.path=mine.py": "custom_cls cannot be chosen: kawhi/verl_plugin/picture_dataset.py",
     },
+    "what the harness relies on": {
+        f"{ROLLOUT}.name=sglang": f"{ROLLOUT}.name=sglang must be vllm: the weight sync",
+        f"{ROLLOUT}.calculate_log_probs=false": "a lost weight sync shows in nothing else",
+        "verl.data.image_key=image": "verl.data.image_key=image must be images: so the column of `kawhi prepare` is",
+        "+verl.data.return_multi_modal_inputs=false": "without it actor and reference do not see the images",
+        "verl.trainer.resume_mode=disable": "a killed training would start over in the middle of its metrics",
+        f"{FULL} verl.trainer.device=cpu": "verl.trainer.device=cpu must be cuda: that is the scale's",
+    },
     "numbers": {
         "steps=0": "steps must be a whole number of at least 1, not 0",
         "study=baseline steps=ten": "steps must be a whole number of at least 1, not 'ten'",
@@ -75,6 +83,7 @@ MISTAKES = {
     },
     "lengths": {
         f"{ROLLOUT}.max_model_len=191": "max_model_len=191 is below the 192 tokens of a prompt and a response",
+        f"{FULL} {ROLLOUT}.max_model_len=null": "keep room for one sequence as long as qwen2.5-vl-7b takes; set it to",
         f"{ROLLOUT}.max_model_len=9000": "tiny-qwen2.5-vl is made for 4096 tokens: lower rollout.max_model_len",
         f"{ACTOR}.ppo_max_token_len_per_gpu=100": "actor.ppo_max_token_len_per_gpu=100 is below the 192 tokens",
         f"+{ROLLOUT}.log_prob_max_token_len_per_gpu=9": "rollout.log_prob_max_token_len_per_gpu=9 is below the 192",
