@@ -65,11 +65,12 @@ WITHOUT_EFFECT = (
     "algorithm.label",
     "data.steps",
     "model.drawn",
+    "model.tiny_sizes",
     "data.drawn",
 )
 """Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
-a model has and how large it is are facts of its weights, what is drawn is told by the provenance, and the cell has its
-own ``steps``."""
+a model has and how large it is are facts of its weights, what is drawn is told by the provenance, the cell has its
+own ``steps``, and what takes a size of the tiny world in a recipe's place has it."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
