@@ -76,6 +76,7 @@ AS_BEFORE = {
     "kawhi.regions.smoothed": "luminance",
     "kawhi.regions.median_over": "components",
     "kawhi.options.difference": "absolute",
+    "study.checkpoint": "last",
 }
 """Options of one way that something was computed before there was a choice: so set they are no part of an identity."""
 
