@@ -22,7 +22,7 @@ from rich.progress import track
 from kawhi.base.checkout import ROOT, record_folders
 from kawhi.base.errors import CellError
 from kawhi.base.table_blocks import GROUPS
-from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
+from kawhi.cluster.arrays import Array, Division, Wanted, dependency_of, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
 from kawhi.cluster.job import CellJob
@@ -134,23 +134,26 @@ class Launch:
         Raises:
             CellError: nothing else was asked for.
         """
-        refused: dict[Place, CellError] = {}
-        for place in {w.baseline for w in self.wanted if w.baseline and w.baseline.done}:
-            cell, _ = self.asked[place]
-            try:
-                if cell.gate.stop:
-                    gate.refuse(gate.findings(cell, place.evaluations), place.run.path / "eval")
-            except CellError as error:
-                refused[place] = error
+        refused = {w.baseline: why for w in self.wanted if w.baseline and (why := self._refusal(w.baseline))}
         kept = [w.baseline not in refused for w in self.wanted]
         if not any(kept):
             raise next(iter(refused.values()))
-        for error in refused.values():
-            print(f"error: {error}", file=sys.stderr)
+        for why in refused.values():
+            print(f"error: {why}", file=sys.stderr)
         self.labels = [*itertools.compress(self.labels, kept)]
         self.wanted = [*itertools.compress(self.wanted, kept)]
         self.complete = all(kept)
         return not self.complete
+
+    def _refusal(self, baseline: Place) -> CellError | None:
+        """Why nothing may be trained from an untrained model, as far as that is known."""
+        cell, _ = self.asked[baseline]
+        try:
+            if baseline.done and cell.gate.stop:
+                gate.refuse(gate.findings(cell, baseline.evaluations), baseline.run.path / "eval")
+        except CellError as why:
+            return why
+        return None
 
     def _table(self, division: Division, queue: list[slurm.Task]) -> TableJob | None:
         """The table's job, where one is asked for and neither made nor queued for the same cells."""
@@ -271,26 +274,6 @@ class Launch:
         gates = {cell.folder for array in division.arrays for cell in array.cells} - {w.folder for w in self.wanted}
         counts = [f"{len(self.wanted) - len(missing)} done", f"{len(queued)} queued or running already", *held]
         return f"{number(len(self.wanted), 'cell')}: {', '.join(counts)}, {sum(submitted) + len(gates)} submitted"
-
-
-def dependency_of(array: Array, arrays: Sequence[Array], jobs: Mapping[str, str]) -> str | None:
-    """What Slurm is told that an array waits for.
-
-    Args:
-        arrays: of the same launch.
-        jobs: the ids of those that were submitted before it.
-    """
-    if array.after_each:
-        job = jobs[array.after_each]
-        if len(array.cells) > 1:
-            return f"aftercorr:{job}"
-        # Of an array of one, submitit makes a plain job, which has no index of its own.
-        alone = next(len(other.cells) for other in arrays if other.name == array.after_each) == 1
-        return f"afterok:{job}" if alone else f"afterok:{job}_0"
-    if array.after_any:
-        return f"afterany:{':'.join(array.after_any)}"
-    ids = [jobs.get(name, name) for name in array.after_all]
-    return f"afterok:{':'.join(ids)}" if ids else None
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def packed_paragraph_weights(
     if normalize == "batch_mean_one":
         weight = weight * (tokens.sum() / (tokens * weight).sum())
     if normalize == "batch_constant":
-        weight = torch.full_like(weight, (tokens * weight).sum() / tokens.sum())
+        weight = ((tokens * weight).sum() / tokens.sum()).expand_as(weight)
     return torch.repeat_interleave(weight.float()[paragraph], run_lengths)
 
 

@@ -117,10 +117,8 @@ def thin(checkpoints: Path, rows: Sequence[dict[str, Any]], *, by_held_out: bool
 
 def best_held_out(steps: Sequence[int], rows: Sequence[dict[str, Any]]) -> int:
     """The step with the highest score on held-out data, of equals the earliest; the last where none has one."""
-    scores = {row["step"]: held_out(row) for row in rows}
-    return max(
-        (step for step in steps if scores.get(step) is not None), key=lambda step: scores[step], default=steps[-1]
-    )
+    scores = {row["step"]: score for row in rows if (score := held_out(row)) is not None}
+    return max((step for step in steps if step in scores), key=lambda step: scores[step], default=steps[-1])
 
 
 def held_out(row: dict[str, Any]) -> float | None:
