@@ -123,7 +123,7 @@ def best_held_out(steps: Sequence[int], rows: Sequence[dict[str, Any]]) -> int:
 
 def held_out(row: dict[str, Any]) -> float | None:
     """The share of held-out responses that were right, which verl logs of each source of data, where it asked."""
-    found = [value for name, value in row.items() if name.startswith("val-core/") and name.endswith("/mean@1")]
+    found = [value for name, value in row.items() if name.startswith("val-core/") and "/mean@" in name]
     return fmean(found) if found else None
 
 

@@ -61,8 +61,8 @@ class Finding:
         return f"{self.model} on {self.task}: {self.score:.2f} {inside}, paper {self.paper:.2f}{whose}{warning}"
 
 
-def interval(paper: float, n: int, confidence: float) -> tuple[float, float]:
-    """Where a second measurement of the paper's score lies, both with ``n`` problems.
+def interval(paper: float, n: float, confidence: float) -> tuple[float, float]:
+    """Where a second measurement of the paper's score lies, both with ``n`` independent problems.
 
     The difference of two independent shares has the variance 2 p (1 - p) / n; the paper prints no interval of its own.
 
@@ -112,7 +112,7 @@ def _finding(cell: DictConfig, gate: DictConfig, evaluation: RunDirectory, confi
     task, measured = evaluation.task, json.loads(evaluation.record.read_text())["result"]
 
     def around(paper: float) -> tuple[float, float]:
-        return interval(paper, measured["problems"], confidence)
+        return interval(paper, measured.get("effective") or measured["problems"], confidence)
 
     paper, excuse = float(_of_model(gate.scores, cell)[task]), _of_model(gate.get("doubted"), cell).get(task, "")
     for source, scores in (gate.get("elsewhere") or {}).items():
