@@ -39,22 +39,23 @@ class Experiment:
     def reference(self, number: int) -> int | None:
         """The row that a row is compared with.
 
-        A credit method's is its own base algorithm without it, a base algorithm's is the untrained model, and where the
-        table has neither the method with its defaults; ``None`` for the rows that others are compared with.
+        A credit method's is its own base algorithm without it, in the same setting, a base algorithm's is the untrained
+        model, and where the table has neither the method with its defaults; ``None`` for the rows that others are
+        compared with.
         """
         row = self.rows[number]
         if row.base:
             return None
         if (
             row.credit != "uniform"
-            and (plain := self.first(row, credit="uniform", algorithm=row.algorithm)) is not None
+            and (plain := self.first(row, credit="uniform", algorithm=row.algorithm, setting=row.setting)) is not None
         ):
             return plain
         if (untrained := self.first(row, study="baseline")) is not None:
             return untrained
         return self.first(row, method=OURS) if row.method not in (OURS, "uniform") else None
 
-    def first(self, row: Row, **wanted: str) -> int | None:
+    def first(self, row: Row, **wanted: Any) -> int | None:
         """The first row with the same model that has the attributes ``wanted``."""
         for i, other in enumerate(self.rows):
             if other.model == row.model and all(getattr(other, name) == value for name, value in wanted.items()):

@@ -14,6 +14,7 @@ from kawhi.base.checkout import CONF
 from kawhi.records.contradictions import dotted
 
 LABEL = "credit.label"
+OF_THE_METHOD = ("kawhi.", "credit.name")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Row:
     def method(self) -> str:
         """The credit method; empty where the row changes it."""
         return "" if self.varies else self.credit
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """Its options beside the credit method's."""
+        return {key: value for key, value in self.options.items() if not key.startswith(OF_THE_METHOD)}
 
     @property
     def known_by(self) -> str:
@@ -80,7 +86,7 @@ def rows_of(blocks: list[dict[str, Any]]) -> list[Row]:
     one_base = len({json.dumps(block.get("algorithm", "grpo")) for block in blocks}) == 1
     rows = []
     for block in blocks:
-        varies = any(key.startswith("kawhi.") and not isinstance(value, list) for key, value in block.items())
+        varies = any(key.startswith(OF_THE_METHOD) and not isinstance(value, list) for key, value in block.items())
         rows += [_row(own, several, one_base=one_base, varies=varies) for own in _cells(block)]
     return rows
 
@@ -92,7 +98,7 @@ def _cells(block: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _row(own: dict[str, Any], several: list[str], *, one_base: bool, varies: bool) -> Row:
-    options = {key: value for key, value in own.items() if "." in key and key != LABEL}
+    options = {key.lstrip("+"): value for key, value in own.items() if "." in key and key != LABEL}
     study, algorithm, credit = own.get("study", "training"), own.get("algorithm", ""), own.get("credit", "")
     words = [own[key] for key in several]
     if LABEL in own and one_base:

@@ -83,6 +83,27 @@ def test_every_scale_takes_its_models(tmp_path, scale, model):
     validate(cell(tmp_path, f"scale={scale}", f"model={model}", *FULL, "judge=endpoint", "judge.base_url=http://x/v1"))
 
 
+@pytest.mark.parametrize(("scale", "model"), [*FITTING, ("cpu", "tiny_qwen2_5_vl"), ("cpu", "tiny_qwen3_vl")])
+def test_tor_s_recipe_has_its_own_sizes_and_the_tiny_world_keeps_its_own(tmp_path, scale, model):
+    full = () if scale == "cpu" else (*FULL, "judge=endpoint", "judge.base_url=http://x/v1")
+    words = (f"scale={scale}", f"model={model}", "algorithm=dapo_no_kl", *full)
+    asked = cell(tmp_path, *words, "recipe=tor", "credit=tor")
+    validate(asked)
+    pixels, evaluation = asked.verl_added.data, asked.evaluation
+    buffer = asked.verl_added.reward.reward_kwargs.overlong_buffer_cfg.len
+    longest = (asked.verl.data.max_prompt_length, asked.verl.data.max_response_length)
+    if scale == "cpu":
+        own = asked.model.image_size**2
+        assert (pixels.min_pixels, pixels.max_pixels, evaluation.min_pixels, evaluation.max_pixels) == (own,) * 4
+        assert (*longest, buffer) == (96, 96, cell(tmp_path).scale.overlong_buffer)
+    else:
+        assert (pixels.min_pixels, pixels.max_pixels, evaluation.min_pixels) == (262144, 4194304, 262144)
+        assert (*longest, buffer) == (2048, 2048, 410)
+    plain = cell(tmp_path, *words)
+    assert "data" not in plain.verl_added
+    assert plain.verl_added.reward.reward_kwargs.overlong_buffer_cfg.len == plain.scale.overlong_buffer
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
     "words", [("credit=kawhi",), ("algorithm=dapo_no_kl", "recipe=tor", "credit=tor")], ids=" ".join

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,23 +21,27 @@ CURVES = {
     "entropy": "entropy",
     "weight_mean": "mean weight",
 }
+HELD_OUT = {"held_out": "held-out accuracy"}
+"""A further panel where a training was asked for it, every so many steps."""
 MAIN = ("uniform", "kawhi")
 """Thick, and with bands; a dozen bands would hide each other."""
 MARKERS = ("o", "s", "^", "D", "v")
 
 
 def training_curves(records: Records) -> Drawn | None:
-    """A row of four panels for each setting."""
+    """A row of four panels for each setting, of five where held-out data was scored."""
     found = [panel for panel in panels(records) if any(map(_logged, panel.series))]
     if not found:
         return None
     labels = names(found)
     rows = -(-len(labels) // 4)
     figure = Figure(figsize=(WIDE, 1.75 * len(found) + 0.16 * rows + 0.1))
-    table = figure.subplots(len(found), len(CURVES), squeeze=False)
+    asked = any(_curves(series, name) is not None for panel in found for series in panel.series for name in HELD_OUT)
+    curves = CURVES | (HELD_OUT if asked else {})
+    table = figure.subplots(len(found), len(curves), squeeze=False)
     own_look = looks(credit for credit, _ in labels)
     for row, panel in zip(table, found, strict=True):
-        _row(row.tolist(), panel, own_look)
+        _row(row.tolist(), curves, panel, own_look)
     handles = [
         Line2D([], [], **own_look[credit], **_marker(number), label=label) for (credit, number), label in labels.items()
     ]
@@ -44,6 +49,7 @@ def training_curves(records: Records) -> Drawn | None:
     several = max(len(series.records) for panel in found for series in panel.series) > 1
     bands = "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
     text = "Reward, response length, entropy and mean weight at each training step, one line per credit method."
+    text += " Held-out accuracy: the share of right greedy answers to held-out problems." * asked
     return finished(figure, found, files_of(found), text, bands * several, *map(described, found))
 
 
@@ -60,13 +66,15 @@ def names(found: list[Panel]) -> dict[tuple[str, int], str]:
     return entries
 
 
-def _row(row: list[Axes], panel: Panel, own_look: dict) -> None:
-    for axes, (name, title) in zip(row, CURVES.items(), strict=True):
+def _row(row: list[Axes], shown: Mapping[str, str], panel: Panel, own_look: dict) -> None:
+    for axes, (name, title) in zip(row, shown.items(), strict=True):
         for series in panel.series:
             curves = _curves(series, name)
             if curves is None:
                 continue
             steps = np.arange(1, curves.shape[1] + 1)
+            if name in HELD_OUT:
+                steps, curves = steps[~np.isnan(curves).all(axis=0)], curves[:, ~np.isnan(curves).all(axis=0)]
             look = own_look[series.credit]
             axes.plot(steps, curves.mean(axis=0), **look, **_marker(series.number), label=series.name)
             if len(curves) > 1 and series.credit in MAIN:

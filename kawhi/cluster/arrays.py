@@ -195,3 +195,23 @@ def _job_ids(places: Sequence[tuple[Path, str]], queue: Queue) -> tuple[str, ...
 def _tasks(folder: RunDirectory, queue: Queue) -> dict[str, Task]:
     """By the part of the cell that they do."""
     return {part: queue[folder.path, part] for part in PARTS if (folder.path, part) in queue}
+
+
+def dependency_of(array: Array, arrays: Sequence[Array], jobs: Mapping[str, str]) -> str | None:
+    """What Slurm is told that an array waits for.
+
+    Args:
+        arrays: of the same launch.
+        jobs: the ids of those that were submitted before it.
+    """
+    if array.after_each:
+        job = jobs[array.after_each]
+        if len(array.cells) > 1:
+            return f"aftercorr:{job}"
+        # Of an array of one, submitit makes a plain job, which has no index of its own.
+        alone = next(len(other.cells) for other in arrays if other.name == array.after_each) == 1
+        return f"afterok:{job}" if alone else f"afterok:{job}_0"
+    if array.after_any:
+        return f"afterany:{':'.join(array.after_any)}"
+    ids = [jobs.get(name, name) for name in array.after_all]
+    return f"afterok:{':'.join(ids)}" if ids else None

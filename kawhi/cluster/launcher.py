@@ -6,6 +6,7 @@ comes after all of it.  What is queued or running already, whoever submitted it,
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from rich.progress import track
 from kawhi.base.checkout import ROOT, record_folders
 from kawhi.base.errors import CellError
 from kawhi.base.table_blocks import GROUPS
-from kawhi.cluster.arrays import Array, Division, Wanted, divide, number
+from kawhi.cluster.arrays import Array, Division, Wanted, dependency_of, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
 from kawhi.cluster.follow import until_ended
 from kawhi.cluster.job import CellJob
@@ -76,6 +77,7 @@ class Launch:
         self.runs, self.name = Path(cells[0].paths.runs), cells[0].table
         self.asked: dict[Place, tuple[DictConfig, Sequence[str]]] = {}  # configuration and overrides
         self.wanted: list[Wanted] = []
+        self.complete = True  # whether no cell was left out
         baselines: dict[tuple[str, ...], Place] = {}
         for cell, overrides in zip(cells, job_overrides, strict=True):
             place, baseline = place_of(cell), None
@@ -92,7 +94,7 @@ class Launch:
 
     def run(self) -> int:
         """Returns the exit code: 0 when all that is missing was submitted, with ``wait`` when all is done."""
-        self._look_at_gates()
+        refused = self._look_at_gates()
         with submission.alone(self.runs):
             self._look_again()
             queue = slurm.queue()
@@ -101,9 +103,9 @@ class Launch:
                 jobs = self._submit(division, queue)
         self._report(division, jobs)
         if not self.options.wait:
-            return 0
+            return int(refused)
         views = [CellView(label, wanted.place) for label, wanted in zip(self.labels, self.wanted, strict=True)]
-        return until_ended(views, self.runs, self.name, table=self.stamp if self._tabled else None)
+        return until_ended(views, self.runs, self.name, table=self.stamp if self._tabled else None) or int(refused)
 
     @property
     def stamp(self) -> Path:
@@ -114,7 +116,7 @@ class Launch:
     def _tabled(self) -> bool:
         """Whether there is to be a table."""
         known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in GROUPS)
-        return known and self.options.table != "none"
+        return known and self.options.table != "none" and (self.complete or self.options.table == "partial")
 
     def _look_again(self) -> None:
         """Another launch may have made the folder of a cell that two tables share, while we waited for our turn."""
@@ -123,14 +125,35 @@ class Launch:
             Wanted(wanted.place.existing(), wanted.baseline and wanted.baseline.existing()) for wanted in self.wanted
         ]
 
-    def _look_at_gates(self) -> None:
-        """Raises:
-        CellError: an untrained model that was evaluated earlier does not have the paper's score.
+    def _look_at_gates(self) -> bool:
+        """Leaves out the cells of untrained models that were evaluated earlier and do not have the paper's score.
+
+        Returns:
+            Whether there are any.
+
+        Raises:
+            CellError: nothing else was asked for.
         """
-        for place in {w.baseline for w in self.wanted if w.baseline and w.baseline.done}:
-            cell, _ = self.asked[place]
-            if cell.gate.stop:
-                gate.refuse(gate.findings(cell, place.evaluations), place.run.path / "eval")
+        refused = {w.baseline: why for w in self.wanted if w.baseline and (why := self._refusal(w.baseline))}
+        kept = [w.baseline not in refused for w in self.wanted]
+        if not any(kept):
+            raise next(iter(refused.values()))
+        for why in refused.values():
+            print(f"error: {why}", file=sys.stderr)
+        self.labels = [*itertools.compress(self.labels, kept)]
+        self.wanted = [*itertools.compress(self.wanted, kept)]
+        self.complete = all(kept)
+        return not self.complete
+
+    def _refusal(self, baseline: Place) -> CellError | None:
+        """Why nothing may be trained from an untrained model, as far as that is known."""
+        cell, _ = self.asked[baseline]
+        try:
+            if baseline.done and cell.gate.stop:
+                gate.refuse(gate.findings(cell, baseline.evaluations), baseline.run.path / "eval")
+        except CellError as why:
+            return why
+        return None
 
     def _table(self, division: Division, queue: list[slurm.Task]) -> TableJob | None:
         """The table's job, where one is asked for and neither made nor queued for the same cells."""
@@ -251,26 +274,6 @@ class Launch:
         gates = {cell.folder for array in division.arrays for cell in array.cells} - {w.folder for w in self.wanted}
         counts = [f"{len(self.wanted) - len(missing)} done", f"{len(queued)} queued or running already", *held]
         return f"{number(len(self.wanted), 'cell')}: {', '.join(counts)}, {sum(submitted) + len(gates)} submitted"
-
-
-def dependency_of(array: Array, arrays: Sequence[Array], jobs: Mapping[str, str]) -> str | None:
-    """What Slurm is told that an array waits for.
-
-    Args:
-        arrays: of the same launch.
-        jobs: the ids of those that were submitted before it.
-    """
-    if array.after_each:
-        job = jobs[array.after_each]
-        if len(array.cells) > 1:
-            return f"aftercorr:{job}"
-        # Of an array of one, submitit makes a plain job, which has no index of its own.
-        alone = next(len(other.cells) for other in arrays if other.name == array.after_each) == 1
-        return f"afterok:{job}" if alone else f"afterok:{job}_0"
-    if array.after_any:
-        return f"afterany:{':'.join(array.after_any)}"
-    ids = [jobs.get(name, name) for name in array.after_all]
-    return f"afterok:{':'.join(ids)}" if ids else None
 
 
 @contextmanager

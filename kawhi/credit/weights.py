@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kawhi.credit.options import check_choice
 
-Normalization = Literal["paper", "mean_one", "constant"]
+Normalization = Literal["paper", "mean_one", "constant", "batch_mean_one", "batch_constant"]
 NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
 
@@ -24,7 +24,7 @@ def paragraph_weights(
     smoothing: float = 0.1,
     normalize: Normalization = "paper",
 ) -> Tensor:
-    """Weight of every token of one response: equations 14 and 15, and two controls.
+    """Weight of every token of one response: equations 14 and 15, and controls.
 
     Args:
         alpha: ``(T,)`` alignment of equation 13.
@@ -34,7 +34,9 @@ def paragraph_weights(
         smoothing: lambda of equation 15, in [0, 1].
         normalize: ``paper`` is equation 15; ``mean_one`` divides it by its mean over the response's tokens, so that the
             advantage is redistributed but not shrunk; ``constant`` gives every paragraph the paper's mean weight
-            ``w_min + (w_max - w_min) / M``, so that it is shrunk but not redistributed.
+            ``w_min + (w_max - w_min) / M``, so that it is shrunk but not redistributed.  ``batch_mean_one`` and
+            ``batch_constant`` are the same of all responses of a batch together: the advantages' mean weight over all
+            tokens is 1, so that they stand to a KL term as without weights, or it is the paper's in every token.
 
     Returns:
         ``(T,)`` float32.
@@ -100,6 +102,10 @@ def packed_paragraph_weights(
     weight = w_min + (w_max - w_min) * mixed  # equation 15
     if normalize == "mean_one":
         weight = weight * (_sum_by(owner, tokens, responses) / _sum_by(owner, tokens * weight, responses))[owner]
+    if normalize == "batch_mean_one":
+        weight = weight * (tokens.sum() / (tokens * weight).sum())
+    if normalize == "batch_constant":
+        weight = ((tokens * weight).sum() / tokens.sum()).expand_as(weight)
     return torch.repeat_interleave(weight.float()[paragraph], run_lengths)
 
 
@@ -134,5 +140,5 @@ def check_options(*, w_min: float, w_max: float, temperature: float, smoothing: 
     given = f"got {temperature=} {smoothing=} {w_min=} {w_max=}"
     if not temperature > 0 or not 0 <= smoothing <= 1 or not -math.inf < w_min <= w_max < math.inf:  # NaN included
         raise ValueError(f"need temperature > 0, smoothing in [0, 1] and finite w_min <= w_max, {given}")
-    if normalize == "mean_one" and not (w_min >= 0 and w_max > 0):
-        raise ValueError(f"mean_one divides by the mean weight, so it needs w_min >= 0 and w_max > 0, {given}")
+    if normalize.endswith("mean_one") and not (w_min >= 0 and w_max > 0):
+        raise ValueError(f"{normalize} divides by the mean weight, so it needs w_min >= 0 and w_max > 0, {given}")

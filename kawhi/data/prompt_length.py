@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 from kawhi.data.prompts import IMAGE
@@ -28,17 +28,20 @@ class PromptLength:
 
     Qwen's helper resizes an image before the processor does, as in verl's data set, because both round.
 
+    Args:
+        limits: ``min_pixels`` and ``max_pixels`` of an image, where training has its own.
+
     Attributes:
         special: texts that the tokenizer takes for a token of the model's own, among them those that stand for inputs.
     """
 
-    def __init__(self, processor: Any) -> None:
-        self._processor = processor
+    def __init__(self, processor: Any, limits: Mapping[str, int] | None = None) -> None:
+        self._processor, self._limits = processor, limits or {}
         added = processor.tokenizer.added_tokens_decoder.values()
         self.special = [token.content for token in added if token.special]
 
     @classmethod
-    def of(cls, folder: str) -> PromptLength:
+    def of(cls, folder: str, limits: Mapping[str, int] | None = None) -> PromptLength:
         """
         Raises:
             OSError, ValueError: the folder holds no processor of a Qwen-VL model.
@@ -51,7 +54,7 @@ class PromptLength:
         processor = AutoProcessor.from_pretrained(folder)
         if not hasattr(getattr(processor, "image_processor", None), "get_number_of_image_patches"):
             raise ValueError(f"{folder} holds no processor for images")
-        return cls(processor)
+        return cls(processor, limits)
 
     def __call__(self, messages: Sequence[Message], sizes: Sequence[tuple[int, int]]) -> Length:
         """
@@ -72,7 +75,7 @@ class PromptLength:
         from qwen_vl_utils.vision_process import smart_resize
 
         images = self._processor.image_processor
-        resized = smart_resize(height, width, factor=images.patch_size * images.merge_size)
+        resized = smart_resize(height, width, factor=images.patch_size * images.merge_size, **self._limits)
         return images.get_number_of_image_patches(*resized, {}) // images.merge_size**2
 
 

@@ -79,10 +79,10 @@ def task_config(
 
     config = {
         "task": task_name(benchmark.name, run),
+        "process_docs": benchmark.process_docs,
         **benchmark.data,
         **run.task,
         "output_type": "generate_until",
-        "process_docs": benchmark.process_docs,
         "doc_to_visual": benchmark.images,
         "doc_to_text": doc_to_text,
         "doc_to_target": lambda doc: str(benchmark.facts(doc)["answer"]),

@@ -98,6 +98,8 @@ def tokens(cell: DictConfig, inspector: Inspector, example: Example, response) -
         luminance_threshold=options.luminance_threshold,
         energy_scale=options.energy_scale,
         sigma=options.sigma,
+        median_over=options.median_over,
+        smoothed=options.smoothed,
     )
     background = background_tokens(region_map.key_tokens)
     if options.strategy == "visionzip":

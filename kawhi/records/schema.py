@@ -171,6 +171,8 @@ class Training(Part):
     """Curves with one number per step, and what the recorded responses of all steps look like.
 
     Attributes:
+        held_out: share of right answers to held-out problems, at the steps after which they were asked.
+        checkpoint: the step whose weights are scored, where that was not simply the last.
         weight_histogram: responses' tokens by weight, in equal bins of [0, 1] and the last for weights above 1.
         paragraph_counts: number of paragraphs -> responses.
     """
@@ -181,6 +183,8 @@ class Training(Part):
     weight_zero_share: Curve = []
     entropy: Curve = []
     grad_norm: Curve = []
+    held_out: Curve = []
+    checkpoint: Count | None = None
     weight_histogram: list[Count] | None = None
     paragraph_counts: dict[str, Count] | None = None
     examples: list[Example] = []

@@ -28,6 +28,8 @@ _SHARE_OF_Y = (_SRGB_TO_LINEAR[:, None] * np.array([0.2126729, 0.7151522, 0.0721
 _CBRT_FROM = (6 / 29) ** 3  # below, CIELab replaces the cube root by its tangent at this point
 _TANGENT = 1 / (3 * (6 / 29) ** 2)
 _STRIP_PIXELS = 1 << 16  # luminance is computed in strips of rows that stay in the processor's cache
+MEDIANS = ("components", "tokens")
+SMOOTHED = ("luminance", "responses")
 _ROUNDING = 1e-22  # one grey level in one pixel 4 sigma away makes an eigenvalue above 1e-20; a flat patch below 1e-25
 
 
@@ -79,6 +81,8 @@ def sguf(
     luminance_threshold: float = 30.0,
     energy_scale: float = 0.1,
     sigma: float = 1.0,
+    median_over: str = "components",
+    smoothed: str = "luminance",
     epsilon: float = 1e-6,
 ) -> RegionMap:
     """Groups the patches of an image and finds the groups that carry structure.
@@ -89,25 +93,32 @@ def sguf(
         structure_threshold: delta_s of equation 8.
         luminance_threshold: delta_l of equation 8, in units of L (0-100).
         energy_scale: beta of equation 10.
-        sigma: standard deviation in pixels of the Gaussian applied to L; 0 leaves L as it is.
+        sigma: standard deviation in pixels of the Gaussian; 0 smooths nothing.
+        median_over: what equation 10's median counts once: ``components``, or ``tokens``, each with its component's
+            energy.
+        smoothed: what the Gaussian is applied to: L, as in section 3.2, or the ``responses`` that appendix A names, the
+            products of gradients that equation 5 sums up.
         epsilon: floor of equation 8's denominator, in units of eigenvalues; two flat patches have distance 0.
 
     Raises:
         ValueError: the image is no 8-bit RGB image, a side is no multiple of ``patch_size``, ``sigma`` is negative or
-            not finite, or ``epsilon`` is not positive.
+            not finite, ``epsilon`` is not positive, or a choice does not exist.
     """
     if patch_size < 1 or not 0 <= sigma < math.inf or not epsilon > 0:
         raise ValueError(
             f"need patch_size >= 1, a finite sigma >= 0 and epsilon > 0, got {patch_size=} {sigma=} {epsilon=}"
         )
-    smooth = _smoothed_luminance(_as_rgb(image, patch_size), sigma)
-    eigenvalues = structure_eigenvalues(smooth, patch_size)
-    luminance = _patch_mean(smooth, patch_size)
-    labels = _merge(eigenvalues, luminance, structure_threshold, luminance_threshold, epsilon)
+    if median_over not in MEDIANS or smoothed not in SMOOTHED:
+        raise ValueError(f"need median_over of {MEDIANS} and smoothed of {SMOOTHED}, got {median_over=} {smoothed=}")
+    before, after = (sigma, 0.0) if smoothed == "luminance" else (0.0, sigma)
+    smooth = _smoothed(luminance(_as_rgb(image, patch_size)), before)
+    eigenvalues = structure_eigenvalues(smooth, patch_size, after)
+    lightness = _patch_mean(smooth, patch_size)
+    labels = _merge(eigenvalues, lightness, structure_threshold, luminance_threshold, epsilon)
     trace = eigenvalues.sum(axis=-1)
     energy = np.bincount(labels.ravel(), weights=trace.ravel()) / np.bincount(labels.ravel())
-    threshold = float(energy_scale * np.median(energy))
-    return RegionMap(labels, energy, energy > threshold, eigenvalues, luminance, threshold)
+    threshold = float(energy_scale * np.median(energy if median_over == "components" else energy[labels]))
+    return RegionMap(labels, energy, energy > threshold, eigenvalues, lightness, threshold)
 
 
 def luminance(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -123,19 +134,20 @@ def luminance(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     return lightness
 
 
-def structure_eigenvalues(smooth: NDArray[np.float64], patch_size: int) -> NDArray[np.float64]:
+def structure_eigenvalues(smooth: NDArray[np.float64], patch_size: int, sigma: float = 0.0) -> NDArray[np.float64]:
     """Eigenvalues of every patch's mean gradient outer product, equations 5-6.
 
     Args:
         smooth: ``(H, W)`` smoothed luminance.
+        sigma: of a Gaussian over the products of gradients; 0 is none.
 
     Returns:
         ``(H / patch_size, W / patch_size, 2)`` as (lambda_max, lambda_min), both >= 0.
     """
     gx = cv2.Sobel(smooth, cv2.CV_64F, 1, 0, ksize=3, borderType=cv2.BORDER_REFLECT_101)
     gy = cv2.Sobel(smooth, cv2.CV_64F, 0, 1, ksize=3, borderType=cv2.BORDER_REFLECT_101)
-    a, b = _in_patches(np.asarray(gx), patch_size), _in_patches(np.asarray(gy), patch_size)
-    xx, yy, xy = (np.einsum("ipjq,ipjq->ij", u, v) / patch_size**2 for u, v in ((a, a), (b, b), (a, b)))
+    pairs = ((gx, gx), (gy, gy), (gx, gy))
+    xx, yy, xy = (_mean_product(np.asarray(u), np.asarray(v), patch_size, sigma) for u, v in pairs)
     # Closed form for a symmetric 2 x 2 matrix; rounding can push a zero lambda_min just below zero.
     centre = (xx + yy) / 2
     radius = np.hypot((xx - yy) / 2, xy)
@@ -154,12 +166,18 @@ def _as_rgb(image: Image.Image | NDArray[np.uint8], patch_size: int) -> NDArray[
     return rgb
 
 
-def _smoothed_luminance(rgb: NDArray[np.uint8], sigma: float) -> NDArray[np.float64]:
-    lightness = luminance(rgb)
+def _mean_product(u: NDArray[np.float64], v: NDArray[np.float64], patch_size: int, sigma: float) -> NDArray[np.float64]:
+    """Mean over each patch of the product of two gradients."""
+    if sigma:
+        return _patch_mean(_smoothed(u * v, sigma), patch_size)
+    return np.einsum("ipjq,ipjq->ij", _in_patches(u, patch_size), _in_patches(v, patch_size)) / patch_size**2
+
+
+def _smoothed(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     if sigma == 0:
-        return lightness
+        return values
     # ksize (0, 0): OpenCV takes 8 sigma + 1 taps for floating-point images, so nothing visible is cut off.
-    blurred = cv2.GaussianBlur(lightness, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    blurred = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(blurred, np.float64)
 
 

@@ -11,12 +11,12 @@ ROWS = 16
 """Our choice: two batches of a step on eight GPUs, and few enough to be prepared in seconds."""
 
 
-def require(name: str, path: str) -> None:
+def require(name: str, path: str, revision: str | None) -> None:
     """Asks, before anything starts, for what a rehearsal with a published model needs.
 
     Args:
         name: a key of :data:`REAL`.
-        path: of the model on the hub.
+        path, revision: of the model on the hub.
 
     Raises:
         CellError: neither the hub nor its cache here has the model, or there is no GPU.
@@ -25,7 +25,7 @@ def require(name: str, path: str) -> None:
     from huggingface_hub import snapshot_download
 
     try:
-        snapshot_download(path, allow_patterns=["config.json"])
+        snapshot_download(path, revision=revision, allow_patterns=["config.json"])
     except (OSError, ValueError, httpx.HTTPError) as error:
         raise CellError(
             f"--real {name} takes {path} from the Hugging Face hub, which cannot be had here "

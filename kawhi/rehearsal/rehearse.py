@@ -39,7 +39,7 @@ def rehearse_cells(words: Sequence[str], out: Path, *, every: bool, real: str = 
     logging.disable_progress_bar()
     cells, rows = compose(words, real)
     if real:
-        require(real, cells[0].model.path)
+        require(real, cells[0].model.path, cells[0].model.revision)
     names = labels(cells)
     chosen = range(len(cells)) if every else [first_of(cells)]
     _clear(out)

@@ -92,11 +92,14 @@ def settle(checkpoints: Path, step: int) -> None:
         (checkpoints / TRACKER).unlink(missing_ok=True)
 
 
-def thin(checkpoints: Path, rows: Sequence[dict[str, Any]]) -> None:
+def thin(checkpoints: Path, rows: Sequence[dict[str, Any]], *, by_held_out: bool = False) -> None:
     """Keeps the last usable checkpoint and the best one; removes the other older ones.
 
     The best one has the highest mean reward over the steps since the checkpoint before it; of equals, the later one.
     Nothing newer than the last usable one is touched: verl may be writing it.
+
+    Args:
+        by_held_out: the best one has the highest score on held-out data instead; of equals, the earlier one.
     """
     usable = usable_steps(checkpoints, rows)
     if not usable:
@@ -104,12 +107,24 @@ def thin(checkpoints: Path, rows: Sequence[dict[str, Any]]) -> None:
     last = usable[-1]
     saved = sorted({*(step for step in _saved(checkpoints) if step < last), *usable})
     rewards = {step: _mean_reward(rows, after, step) for after, step in zip([0, *saved], saved, strict=False)}
-    best = max(usable, key=lambda step: (rewards[step], step))
+    best = best_held_out(usable, rows) if by_held_out else max(usable, key=lambda step: (rewards[step], step))
     _note_saved(checkpoints, saved, best=best, last=last)  # first: a reward must not depend on what was removed
     for step in steps_of(checkpoints):
         if step < last and step != best:
             # What a shared file system does not give up yet is tried again after the next step.
             shutil.rmtree(folder_of(checkpoints, step), ignore_errors=True)
+
+
+def best_held_out(steps: Sequence[int], rows: Sequence[dict[str, Any]]) -> int:
+    """The step with the highest score on held-out data, of equals the earliest; the last where none has one."""
+    scores = {row["step"]: score for row in rows if (score := held_out(row)) is not None}
+    return max((step for step in steps if step in scores), key=lambda step: scores[step], default=steps[-1])
+
+
+def held_out(row: dict[str, Any]) -> float | None:
+    """The share of held-out responses that were right, which verl logs of each source of data, where it asked."""
+    found = [value for name, value in row.items() if name.startswith("val-core/") and "/mean@" in name]
+    return fmean(found) if found else None
 
 
 def remove_all(checkpoints: Path) -> None:

@@ -117,12 +117,15 @@ def _validate_alignment(cell: DictConfig, kawhi: dict[str, Any]) -> None:
 
 def _validate_regions(regions: Mapping[str, Any]) -> None:
     from kawhi.regions.selectors import STRATEGIES
+    from kawhi.regions.sguf import MEDIANS, SMOOTHED
 
-    wanted, known = {*REGIONS, "strategy", "seed"}, (*STRATEGIES, "visionzip")
+    choices = {"strategy": (*STRATEGIES, "visionzip"), "median_over": MEDIANS, "smoothed": SMOOTHED}
+    wanted = {*REGIONS, *choices, "seed"}
     if odd := sorted(regions.keys() ^ wanted):
         raise CellError(f"kawhi.regions needs {', '.join(sorted(wanted))} and nothing else: see to {', '.join(odd)}")
-    if regions["strategy"] not in known:
-        raise CellError(f"kawhi.regions.strategy={regions['strategy']} is not one of {', '.join(known)}")
+    for key, known in choices.items():
+        if regions[key] not in known:
+            raise CellError(f"kawhi.regions.{key}={regions[key]} is not one of {', '.join(known)}")
     for key, (inside, words) in REGIONS.items():
         if not (is_number(regions[key]) and inside(regions[key])):
             raise CellError(f"kawhi.regions.{key} must be a number {words}, not {regions[key]!r}")

@@ -62,8 +62,7 @@ def _pass_gate(cell: DictConfig, run_directory: RunDirectory, baseline: Sequence
     try:
         if missing := [str(each.path) for each in baseline if not each.record.exists()]:
             raise CellError(f"the untrained model was not evaluated: {', '.join(missing)} has no record")
-        found = [finding for each in baseline for finding in gate.findings(each.load_config(), [each])]
-        gate.settle(found, cell.gate.stop, baseline[0].path.parent)
+        gate.compare(cell, baseline)
     except CellError as error:
         Status(run_directory, cell.steps).set("failed", reason=str(error))
         raise

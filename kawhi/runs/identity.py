@@ -65,11 +65,20 @@ WITHOUT_EFFECT = (
     "algorithm.label",
     "data.steps",
     "model.drawn",
+    "model.tiny_sizes",
     "data.drawn",
 )
 """Keys of those blocks that change no number: every request has a seed of its own, batches are ordered, how many heads
-a model has and how large it is are facts of its weights, what is drawn is told by the provenance, and the cell has its
-own ``steps``."""
+a model has and how large it is are facts of its weights, what is drawn is told by the provenance, the cell has its
+own ``steps``, and what takes a size of the tiny world in a recipe's place has it."""
+
+AS_BEFORE = {
+    "kawhi.regions.smoothed": "luminance",
+    "kawhi.regions.median_over": "components",
+    "kawhi.options.difference": "absolute",
+    "study.checkpoint": "last",
+}
+"""Options of one way that something was computed before there was a choice: so set they are no part of an identity."""
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
@@ -201,12 +210,13 @@ def _is_own(value: Any) -> bool:
 
 
 def _remove_without_effect(part: dict[str, Any]) -> None:
-    for key in WITHOUT_EFFECT:
+    for key in (*WITHOUT_EFFECT, *AS_BEFORE):
         *above, last = key.split(".")
         tree = part
         for name in above:
             tree = tree.get(name, {})
-        tree.pop(last, None)
+        if tree.get(last) == AS_BEFORE.get(key, tree.get(last)):
+            tree.pop(last, None)
 
 
 def cell_hash(cell: DictConfig, *, planned: bool = False) -> str:

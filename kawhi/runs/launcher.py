@@ -29,6 +29,7 @@ from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import environment
 from kawhi.runs.views import CellView, SweepView
 
+INTERRUPTED = 130
 _POLL_SECONDS = 0.5
 _PYTHON = sys.executable  # a cell's own process is started plainly; what it starts comes from the fork server
 
@@ -85,11 +86,12 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
         forks = bool(missing) and cells[0].scale.device == "cpu"  # processes that have touched a GPU cannot be forked
         with fork_server.running(environment(cells[0], places[0].run.path / "unused"), wanted=forks):
             most = _side_by_side(cells[0], parallel)
-            code = _pass_gates(loader, sweep, cells, job_overrides, devices, most)
-            if not code:
-                print(f"{len(cells)} cells: {len(cells) - len(missing)} done, {len(missing)} to run", flush=True)
+            code, refused = _pass_gates(loader, sweep, cells, job_overrides, devices, most)
+            if code != INTERRUPTED:
+                kept = [work for place, work in missing.items() if place not in refused]
+                print(_counted(len(cells), len(missing), len(missing) - len(kept)), flush=True)
                 views = [CellView(label, place) for label, place in zip(labels(cells), places, strict=True)]
-                code = _run(list(missing.values()), views, cells[0].table, most, devices)
+                code = _run(kept, views, cells[0].table, most, devices) or code
     except CellError as error:
         sys.exit(f"error: {error}")
     if code:
@@ -97,6 +99,12 @@ def launch(loader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], pa
     returned = JobReturn(status=JobStatus.COMPLETED)
     returned.return_value = None
     return [returned for _ in cells]
+
+
+def _counted(cells: int, missing: int, refused: int) -> str:
+    """The line that a sweep starts with."""
+    kept_back = f", {refused} not started" if refused else ""
+    return f"{cells} cells: {cells - missing} done, {missing - refused} to run{kept_back}"
 
 
 def _missing(
@@ -123,31 +131,39 @@ def _pass_gates(
     job_overrides: Sequence[Sequence[str]],
     devices: Devices,
     parallel: int,
-) -> int:
+) -> tuple[int, set[Place]]:
     """Evaluates the untrained models that the cells to be trained start from, and compares them with the paper.
 
     Returns:
-        The exit code of an evaluation that failed; 0 when all models may be trained.
-
-    Raises:
-        CellError: a score outside the interval, and ``gate.stop``.
+        The exit code, 0 when all models may be trained, and the cells of those that may not.
     """
-    gated = [
-        untrained(overrides)
+    gated = {
+        place_of(cell): untrained(overrides)
         for cell, overrides in zip(cells, job_overrides, strict=True)
         if gate.gated(cell) and not place_of(cell).trained
-    ]
-    asked = [composed(loader, sweep, words) for words in gated]
-    baselines = {place_of(cell): cell for cell in asked}
-    missing = _missing(asked, baselines, gated)
+    }
+    asked = [composed(loader, sweep, words) for words in gated.values()]
+    baseline_of = dict(zip(gated, map(place_of, asked), strict=True))
+    baselines = dict(zip(baseline_of.values(), asked, strict=True))
+    missing, code = _missing(asked, baseline_of.values(), gated.values()), 0
     if missing:
         print(f"{len(missing)} untrained models to evaluate before anything is trained", flush=True)
         views = [CellView(f"{baselines[each].model.name}, untrained", each) for each in missing]
-        if code := _run(list(missing.values()), views, "baselines", parallel, devices):
-            return code
-    for place, baseline in baselines.items():
+        code = _run(list(missing.values()), views, "baselines", parallel, devices)
+    refused = {place for place, baseline in baselines.items() if not _passes(baseline, place)}
+    return code or int(bool(refused)), {place for place, baseline in baseline_of.items() if baseline in refused}
+
+
+def _passes(baseline: DictConfig, place: Place) -> bool:
+    """Whether an untrained model was evaluated and has the paper's score; says why where it has not."""
+    if not all(each.record.exists() for each in place.evaluations):
+        return False  # its evaluation has failed, and has said so
+    try:
         gate.compare(baseline, place.evaluations)
-    return 0
+    except CellError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _run(missing: Sequence[Work], views: list[CellView], title: str, parallel: int, devices: Devices) -> int:
@@ -166,7 +182,7 @@ def _run(missing: Sequence[Work], views: list[CellView], title: str, parallel: i
                     view.update({index[place] for place in lanes.places})
     except KeyboardInterrupt:
         print("stopping; the same command will go on from here", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     finally:
         _stop(lanes.running)
     for place, (_, message) in lanes.failed.items():

@@ -16,13 +16,17 @@ from kawhi.base.health import weights_changed
 from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import stage_main
+from kawhi.runs import checkpoints
+from kawhi.runs.held_out import scores_best
 
 _A, _B, _BASE = ".lora_A.default.weight", ".lora_B.default.weight", ".base_layer"
 """Where PEFT keeps a linear layer's adapter, and the layer itself."""
 
 
 def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
-    """Merges the last complete checkpoint; the folder appears under its name only when it is whole.
+    """Merges the checkpoint that is scored: the last complete one, or the best on held-out data.
+
+    The folder appears under its name only when it is whole.
 
     Raises:
         CellError: no complete checkpoint, or weights that training did not change.
@@ -33,6 +37,9 @@ def merge(cell: DictConfig, run_directory: RunDirectory) -> None:
             f"training left no complete checkpoint in {run_directory.checkpoints}; delete stages/train.json"
         )
     step = int(tracker.read_text())
+    if scores_best(cell):
+        rows = run_directory.metrics()
+        step = checkpoints.best_held_out(checkpoints.usable_steps(run_directory.checkpoints, rows), rows)
     temporary = run_directory.merged.with_name(f".merged.{os.getpid()}")
     for left in run_directory.merged.parent.glob(".merged.*"):
         shutil.rmtree(left)

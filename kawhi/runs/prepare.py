@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig
 
 from kawhi.base.files import write_json
+from kawhi.base.pixels import pixel_limits
 from kawhi.base.published import model_place
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import evaluates, stage_main
@@ -63,12 +64,14 @@ def _checked(path: Path, cell: DictConfig, tick: Tick) -> int:
     if path.resolve().parent == (Path(cell.paths.data) / "tiny").resolve():  # drawn in the model's size
         return check_file(path, tick=tick)
     limit, mend = cell.verl.data.max_prompt_length, "mend or drop them"
+    pixels = pixel_limits(cell.verl_added.get("data"))
     if request := _request(path):
-        if request["rules"] == RULES and request["model"] == cell.model.path and request["max_prompt_length"] <= limit:
+        same = request["rules"] == RULES and request["model"] == cell.model.path and not pixels
+        if same and request["max_prompt_length"] <= limit:
             return pq.read_metadata(path).num_rows
         again = f"kawhi prepare {request['name']} --model {cell.model.path} --max-prompt-length {limit} --out FOLDER"
         mend = f"run `{again}` and set data.train_file and data.validation_file to its files"
-    measure = PromptLength.of(model_place(cell.model.path, cell.model.get("revision")))
+    measure = PromptLength.of(model_place(cell.model.path, cell.model.get("revision")), pixels)
     return check_file(path, measure, limit, mend=mend, tick=tick)
 
 

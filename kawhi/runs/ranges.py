@@ -48,6 +48,8 @@ WHOLE_IN_TRAINING = {
     f"{_ROLLOUT}.log_prob_max_token_len_per_gpu": 1,
     "verl.actor_rollout_ref.ref.log_prob_max_token_len_per_gpu": 1,
     "scale.overlong_buffer": 0,
+    "verl_added.data.min_pixels": 1,
+    "verl_added.data.max_pixels": 1,
 }
 
 WHOLE_IN_EVALUATION = {

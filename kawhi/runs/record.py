@@ -26,6 +26,8 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import trains
 from kawhi.records.hashing import config_hash
 from kawhi.records.schema import VERSION
+from kawhi.runs.checkpoints import held_out
+from kawhi.runs.held_out import scores_best
 from kawhi.runs.identity import cell_hash, cell_name, evaluation_identity, identity
 from kawhi.runs.loggers import send_scores
 from kawhi.runs.provenance import provenance
@@ -67,7 +69,10 @@ def build_record(cell: DictConfig, run_directory: RunDirectory) -> dict[str, Any
         if said := accepted(run_directory):
             content["health"]["accepted"] = said
     if cell.study.name == "training":
-        content["health"]["weights_changed"] = json.loads(run_directory.merge_report.read_text())["weights_changed"]
+        merged = json.loads(run_directory.merge_report.read_text())
+        content["health"]["weights_changed"] = merged["weights_changed"]
+        if scores_best(cell):
+            content["training"]["checkpoint"] = merged["step"]
     return {**content, "run": _run(cell, run_directory, metrics)}
 
 
@@ -170,6 +175,7 @@ def _utc(seconds: float) -> str:
 
 def _training(cell: DictConfig, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     curves = {name: [row.get(metric) for row in metrics] for name, metric in CURVES.items()}
+    curves["held_out"] = [held_out(row) for row in metrics]
     return {
         "algorithm": cell.algorithm.name,
         "steps": cell.steps,

@@ -16,6 +16,7 @@ from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES
 from kawhi.runs import checkpoints, set_aside
+from kawhi.runs.held_out import scores_best
 from kawhi.runs.stages import TRY_AGAIN, StageFailed, Status, Stopped, refuse_out_of_memory, require_success
 from kawhi.runs.verl_command import command as verl_command
 from kawhi.runs.verl_command import environment as verl_environment
@@ -47,7 +48,7 @@ def train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ende
             accepted=set_aside.accepted_until(run_directory),
         ),
     )
-    checkpoints.thin(saved, rows)
+    checkpoints.thin(saved, rows, by_held_out=scores_best(cell))
     run_directory.merge_metrics()
     if "merge" not in STAGES[cell.study.name]:
         checkpoints.remove_all(saved)  # nobody reads the weights
@@ -95,7 +96,7 @@ class _Watch:
         began = self.first or {"first_step": step, "first_time": time.time()}
         self.status.set("train", step=step, reward=checkpoints.reward_of(rows[-1]), **began)
         with contextlib.suppress(CellError):  # a full or failing disk: nothing to end a training for that still runs
-            checkpoints.thin(self.run.checkpoints, rows)
+            checkpoints.thin(self.run.checkpoints, rows, by_held_out=scores_best(self.cell))
 
     def _stop_if_sick(self, step: int) -> None:
         self.problems = sickness(self.cell, self.run)

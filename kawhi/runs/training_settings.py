@@ -13,6 +13,7 @@ from pyarrow import ArrowException
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
+from kawhi.base.pixels import pixel_limits
 from kawhi.runs.model_settings import longest_sequence, query_heads
 from kawhi.runs.verl_settings import settings
 
@@ -110,9 +111,10 @@ def validate_batches(cell: DictConfig) -> None:
 
 def validate_lengths(cell: DictConfig) -> None:
     """Raises:
-    CellError: a prompt and a response that do not fit the model, vLLM or a micro-batch.
+    CellError: a prompt and a response that do not fit the model, vLLM or a micro-batch; limits that no image has.
     """
     found = settings(cell)
+    pixel_limits(cell.verl_added.get("data"))
     longest, room = found.data.max_prompt_length + found.data.max_response_length, longest_sequence(cell)
     whole = f"{longest} tokens of a prompt and a response (verl.data.max_prompt_length, max_response_length)"
     given = found.actor_rollout_ref.rollout.max_model_len

@@ -13,6 +13,7 @@ from kawhi.base.pins import require_pinned
 from kawhi.base.stage import evaluates, trains
 from kawhi.runs.credit_settings import validate_credit, validate_grounding
 from kawhi.runs.evaluation_settings import validate_benchmarks, validate_evaluation
+from kawhi.runs.held_out import validate_held_out
 from kawhi.runs.loggers import validate_logger
 from kawhi.runs.memory import validate_memory
 from kawhi.runs.model_settings import validate_attention, validate_lora, validate_model
@@ -42,6 +43,7 @@ OF_TRAINING: tuple[Check, ...] = (
     validate_relied_on,
     validate_batches,
     validate_lengths,
+    validate_held_out,
     validate_gpus,
     validate_memory,
     validate_data,

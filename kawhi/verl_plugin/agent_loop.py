@@ -163,5 +163,7 @@ class KawhiAgentLoop(SeededAgentLoop):
                 luminance_threshold=options.luminance_threshold,
                 energy_scale=options.energy_scale,
                 sigma=options.sigma,
+                median_over=options.median_over,
+                smoothed=options.smoothed,
             ),
         )

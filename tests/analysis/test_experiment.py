@@ -1,18 +1,37 @@
 """Tables of conf/experiment from synthetic records: which record stands in which row, and which do not."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from analysis.experiment import experiments
 from analysis.make_tables import NAMES, ON_REQUEST, PAPERS
 from analysis.significance import detectable_difference, wilson_interval
+from kawhi.records.contradictions import dotted
+from kawhi.runs.composing import compose_cells
 from tests.analysis.synthetic import Folder, baseline_record, changed, column, hashed, record
+from tests.cells import CONF
 
 
 def test_every_table_with_scores_can_be_asked_for():
     assert {"main_table", "chart_table", "ablation_table", *(f"tor_table{i}" for i in range(1, 6))} == set(PAPERS)
-    assert {"tor_main"} == set(ON_REQUEST)
+    assert {"tor_main", "controls"} == set(ON_REQUEST)
     assert not set(NAMES) & set(ON_REQUEST)
     assert len(experiments()["main_table"].rows) == 17
+
+
+def test_every_cell_of_the_controls_stands_in_its_row_beside_what_it_is_compared_with():
+    table = experiments()["controls"]
+    cells, _ = compose_cells(CONF, ["experiment=controls", "scale=h200x8"])
+    scored = set(table.tasks("h200x8"))
+    found = [table.row_of(dotted(OmegaConf.to_container(cell, resolve=True)), scored) for cell in cells]
+    assert found == list(range(15))
+    against = {
+        row.label: table.rows[k].label for i, row in enumerate(table.rows) if (k := table.reference(i)) is not None
+    }
+    assert against.pop("GRPO") == against.pop("GRPO, gradient norm 0.01") == "Base"
+    assert against.pop("KAWHI, gradient norm 0.01") == "GRPO, gradient norm 0.01"
+    assert set(against.values()) == {"GRPO"}
+    assert len(against) == 11
 
 
 MAIN, SECOND = "Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct"

@@ -148,6 +148,19 @@ def test_curves_are_means_with_bands_of_the_seeds() -> None:
     assert widths["GRPO"] > widths["Random"]
 
 
+def test_held_out_accuracy_has_a_panel_where_it_was_asked_for() -> None:
+    plain, asked = trained("uniform", steps=4), trained("kawhi", steps=4)
+    asked["training"]["held_out"] = [None, 0.25, None, 0.5]
+    assert len(drawn("training_curves", plain).figure.axes) == 4
+    found = drawn("training_curves", plain, asked)
+    assert "the share of right greedy answers to held-out problems" in found.caption
+    *_, axes = found.figure.axes
+    (line,) = axes.lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([2, 4], [0.25, 0.5])
+    assert axes.get_ylabel() == "held-out accuracy"
+    refuse_overlaps(found.figure)
+
+
 def test_the_parts_of_a_step_add_up_to_it() -> None:
     timers = {"step": 20.0, "gen": 9.0, "old_log_prob": 4.0, "kawhi_alignment": 0.5, "kawhi_regions": 0.3, "adv": 1.0}
     parts = stacked(timers)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kawhi.base.stage import STAGES
-from kawhi.cluster.arrays import Division, Wanted, divide
-from kawhi.cluster.launcher import dependency_of
+from kawhi.cluster.arrays import Division, Wanted, dependency_of, divide
 from tests.cluster.made import place, queue, task
 
 

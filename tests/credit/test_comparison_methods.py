@@ -61,10 +61,15 @@ def test_vppo(batch, keep, scale_min):
     np.testing.assert_allclose(got, packed(literal.vppo(*rows, keep, scale_min)), atol=1e-6)
 
 
-@given(BATCHES, st.sampled_from(["logp", "prob", "entropy"]), st.sampled_from(["both", "reasoning", "perception"]))
-def test_tor(batch, proxy, types):
+@given(
+    BATCHES,
+    st.sampled_from(["logp", "prob", "entropy"]),
+    st.sampled_from(["both", "reasoning", "perception"]),
+    st.sampled_from(["absolute", "signed"]),
+)
+def test_tor(batch, proxy, types, difference):
     nucleus, seen, blind = (packed(rows) for rows in columns(batch))
-    method = build("tor", **{**TOR, "proxy": proxy, "types": types})
+    method = build("tor", **{**TOR, "proxy": proxy, "types": types, "difference": difference})
     signals = {
         "nucleus_entropy": nucleus,
         "log_probs": -seen,
@@ -74,10 +79,9 @@ def test_tor(batch, proxy, types):
     }
     got = method.weights(make_batch([len(row) for row in batch], **{name: signals[name] for name in method.needs}))
     pairs = list(zip(seen.tolist(), blind.tolist(), strict=True))
-    if proxy == "prob":
-        sensitivity = [abs(np.exp(-a) - np.exp(-b)) for a, b in pairs]
-    else:
-        sensitivity = [abs(a - b) for a, b in pairs]
+    # The log-probabilities are -a and -b; of entropies the lower one is the surer.
+    added = [np.exp(-a) - np.exp(-b) if proxy == "prob" else b - a for a, b in pairs]
+    sensitivity = [abs(each) for each in added] if difference == "absolute" else added
     options = {name: value for name, value in TOR.items() if name not in ("proxy", "types")}
     np.testing.assert_allclose(got, literal.tor(nucleus.tolist(), sensitivity, types=types, **options), atol=1e-6)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kawhi.credit.weights import NORMALIZATIONS, packed_paragraph_weights, paragraph_weights
+from tests.reference.weights import batch_weights
 from tests.reference.weights import paragraph_weights as literal_weights
 
 OPTIONS = st.fixed_dictionaries(
@@ -54,17 +55,15 @@ def pack(batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def test_equals_the_equations(response, options, normalize):
     weights = weigh(response, **options, normalize=normalize)
     assert weights.dtype == torch.float32
-    expected = literal_weights(*response, **options, normalize=normalize)
+    expected = batch_weights([response], **options, normalize=normalize)
     np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
 @given(BATCHES, OPTIONS, st.sampled_from(NORMALIZATIONS))
-def test_a_pack_equals_the_equations_response_by_response(batch, options, normalize):
+def test_a_pack_equals_the_equations(batch, options, normalize):
     weights = packed_paragraph_weights(*pack(batch), **options, normalize=normalize)
     assert weights.dtype == torch.float32
-    expected = [
-        w for response in batch if response != EMPTY for w in literal_weights(*response, **options, normalize=normalize)
-    ]
+    expected = batch_weights(batch, **options, normalize=normalize)
     np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
@@ -100,6 +99,20 @@ def test_mean_one_has_mean_one_over_tokens_and_the_papers_proportions(response, 
     paper, scaled = weigh(response, **options), weigh(response, **options, normalize="mean_one")
     assert scaled.mean().item() == pytest.approx(1.0, abs=1e-5)
     torch.testing.assert_close(scaled / scaled[0], paper / paper[0], rtol=1e-4, atol=1e-5)
+
+
+@given(BATCHES, OPTIONS)
+def test_a_batch_is_scaled_as_a_whole_and_keeps_the_papers_proportions(batch, options):
+    # All weights positive, so that the proportions are defined.
+    options |= {"w_min": options["w_min"] + 0.01, "w_max": options["w_max"] + 0.01}
+    paper, scaled, constant = (
+        packed_paragraph_weights(*pack(batch), **options, normalize=normalize)
+        for normalize in ("paper", "batch_mean_one", "batch_constant")
+    )
+    if len(paper):
+        assert scaled.mean().item() == pytest.approx(1.0, abs=1e-5)
+        torch.testing.assert_close(scaled / scaled[0], paper / paper[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(constant, torch.full_like(paper, paper.mean().item()), rtol=1e-4, atol=1e-6)
 
 
 @given(responses(min_paragraphs=2), OPTIONS)

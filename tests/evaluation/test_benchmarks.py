@@ -96,6 +96,7 @@ def test_an_unknown_option_is_refused(task):
     [
         ("mathvision", {"split": "testmini"}, [("", 304, {"test_split": "testmini"}, {})]),
         ("mathvision", {"split": "test"}, [("", 3040, {"test_split": "test"}, {})]),
+        ("mathverse", {"version": "all"}, [("", 3940, {}, {})]),
         ("mathvista", {}, [(name, 1000, {}, {"prompt": name}) for name in ("cot", "solution", "format")]),
         ("mathvista", {"prompts": "format"}, [("format", 1000, {}, {"prompt": "format"})]),
         (
@@ -115,6 +116,7 @@ def test_options_make_passes(name, options, passes):
     ("name", "options", "sentence"),
     [
         ("mathvision", {"split": "train"}, "split 'train' is not one of test, testmini"),
+        ("mathverse", {"version": "vision"}, "version 'vision' is not one of all, text_dominant, text_lite, vision_"),
         ("wemath", {"instruction": "box"}, "instruction 'box' is not one of tags, none"),
         *(
             ("mathvista", {"prompts": prompts}, "give one or more of cot, solution, format")

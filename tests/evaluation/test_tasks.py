@@ -66,6 +66,25 @@ def test_lmms_eval_builds_the_task_on_a_local_file(tmp_path, monkeypatch, task):
         assert built.process_results(example.doc, [example.response]) == {"rule": pytest.approx(rule)}
 
 
+def test_one_version_of_mathverse_has_its_problems_alone(tmp_path):
+    file = tmp_path / "rows.parquet"
+    published("kawhi_mathverse").to_parquet(file)
+    benchmark = load("kawhi_mathverse")
+    found = {}
+    for version in ("text_dominant", "text_lite", "vision_only"):
+        (run,) = benchmark.runs({"version": version})
+        assert run.problems == 788
+        config = task_config(benchmark, run, {}, [file])
+        config["dataset_kwargs"]["cache_dir"] = str(tmp_path / "cache")
+        docs = lmms_task(config, "qwen2_5_vl").test_docs()
+        found[version] = [benchmark.facts(doc)["version"] for doc in docs]
+    assert found == {
+        "text_dominant": ["Text Dominant"],
+        "text_lite": ["Text Lite"],
+        "vision_only": ["Vision Only"],
+    }
+
+
 @pytest.mark.parametrize("task", [task for task in tasks() if load(task).judged and task != "kawhi_chartmimic"])
 @pytest.mark.parametrize("response", ["", "  \n", "<think>so far so good", "<think>done</think>\n"])
 def test_silence_is_wrong_and_no_judge_is_asked(task, response):

@@ -34,17 +34,24 @@ def regions(
     luminance_threshold: float = 30.0,
     energy_scale: float = 0.1,
     sigma: float = 1.0,
+    median_over: str = "components",
+    smoothed: str = "luminance",
     epsilon: float = 1e-6,
 ) -> Regions:
     """Equations 5-10.  The Gaussian ends four standard deviations from its centre."""
-    smooth = cielab_lightness(rgb)
-    if sigma > 0:
-        smooth = gaussian_smooth(smooth, sigma, radius=round(4 * sigma))
-    eigenvalues = structure_eigenvalues(*gradient(smooth), patch_size)
+    smooth, radius = cielab_lightness(rgb), round(4 * sigma)
+    if sigma > 0 and smoothed == "luminance":
+        smooth = gaussian_smooth(smooth, sigma, radius)
+    gx, gy = gradient(smooth)
+    products = [gx * gx, gy * gy, gx * gy]
+    if sigma > 0 and smoothed == "responses":
+        products = [gaussian_smooth(each, sigma, radius) for each in products]
+    eigenvalues = structure_eigenvalues(*products, patch_size)
     luminance = patch_mean(smooth, patch_size)
     labels = components(eigenvalues, luminance, structure_threshold, luminance_threshold, epsilon)
     energy = energies(labels, eigenvalues)
-    tau = energy_threshold(energy, energy_scale)
+    counted = energy if median_over == "components" else [energy[label] for row in labels for label in row]
+    tau = energy_threshold(counted, energy_scale)
     return Regions(labels, energy, [e > tau for e in energy], eigenvalues, luminance, tau)
 
 
@@ -72,19 +79,19 @@ def gradient(smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _correlate(smooth, _SOBEL), _correlate(smooth, list(zip(*_SOBEL, strict=True)))
 
 
-def structure_eigenvalues(gx: np.ndarray, gy: np.ndarray, patch_size: int) -> np.ndarray:
+def structure_eigenvalues(gxx: np.ndarray, gyy: np.ndarray, gxy: np.ndarray, patch_size: int) -> np.ndarray:
     """Equations 5-6."""
-    rows, columns = gx.shape[0] // patch_size, gx.shape[1] // patch_size
+    rows, columns = gxx.shape[0] // patch_size, gxx.shape[1] // patch_size
     eigenvalues = np.zeros((rows, columns, 2))
-    gx, gy = gx.tolist(), gy.tolist()
+    gxx, gyy, gxy = gxx.tolist(), gyy.tolist(), gxy.tolist()
     for i in range(rows):
         for j in range(columns):
             xx = yy = xy = 0.0
             for y in range(i * patch_size, (i + 1) * patch_size):
                 for x in range(j * patch_size, (j + 1) * patch_size):
-                    xx += gx[y][x] ** 2
-                    yy += gy[y][x] ** 2
-                    xy += gx[y][x] * gy[y][x]
+                    xx += gxx[y][x]
+                    yy += gyy[y][x]
+                    xy += gxy[y][x]
             low, high = np.linalg.eigvalsh(np.array([[xx, xy], [xy, yy]]) / patch_size**2)
             eigenvalues[i, j] = high, low
     return eigenvalues

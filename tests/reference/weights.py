@@ -5,6 +5,17 @@ from __future__ import annotations
 import math
 
 
+def batch_weights(batch: list[tuple[list[float], list[int]]], *, normalize: str, **options: float) -> list[float]:
+    """Of all tokens of a batch of responses; ``batch_mean_one`` and ``batch_constant`` are of all of them together."""
+    of_batch = normalize.startswith("batch_")
+    each = "paper" if of_batch else normalize
+    tokens = [w for response in batch if response[0] for w in paragraph_weights(*response, normalize=each, **options)]
+    if not of_batch or not tokens:
+        return tokens
+    average = sum(tokens) / len(tokens)
+    return [w / average for w in tokens] if normalize == "batch_mean_one" else [average] * len(tokens)
+
+
 def paragraph_weights(
     alpha: list[float],
     segments: list[int],

@@ -39,6 +39,8 @@ def check(image: np.ndarray, patch_size: int, **options) -> RegionMap:
         (2, {"structure_threshold": 0.9, "luminance_threshold": 15.0, "energy_scale": 1.0, "epsilon": 2000.0}),
         (3, {"sigma": 0, "energy_scale": 1.0}),
         (4, {"sigma": 2.0}),
+        (5, {"smoothed": "responses"}),
+        (6, {"median_over": "tokens", "energy_scale": 1.0}),
     ],
 )
 def test_equals_the_equations(seed, options):
@@ -57,6 +59,8 @@ def test_equals_the_equations(seed, options):
             "luminance_threshold": st.sampled_from([5.0, 30.0, 101.0]),
             "energy_scale": st.sampled_from([0.1, 0.5, 1.0]),
             "sigma": st.sampled_from([0, 0.5, 1.0]),
+            "smoothed": st.sampled_from(["luminance", "responses"]),
+            "median_over": st.sampled_from(["components", "tokens"]),
             "epsilon": st.sampled_from([1e-6, 100.0]),
         }
     ),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kawhi.base.errors import CellError
 from kawhi.base.health import BASE_REWARD
 from kawhi.runs import checkpoints as module
-from kawhi.runs.checkpoints import TRACKER, is_complete, settle, thin, usable_steps
+from kawhi.runs.checkpoints import TRACKER, best_held_out, is_complete, settle, thin, usable_steps
 from tests.cells import metrics_row
 
 PARTS = ("model", "optim", "extra_state")
@@ -198,6 +198,30 @@ def test_which_is_the_best(checkpoints, logged, stay):
         save(checkpoints, step)
     thin(checkpoints, [metrics_row(step, **row) for step, row in enumerate(logged, 1)])
     assert kept(checkpoints) == stay
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ({1: 0.5, 2: 0.7, 3: 0.6, 4: 0.1}, 2),
+        ({1: 0.5, 2: 0.7, 3: 0.7, 4: 0.7}, 2),  # of equals the earliest
+        ({2: 0.1, 4: 0.3}, 4),
+        ({}, 4),
+        ({4: 0.0}, 4),
+    ],
+)
+def test_the_best_on_held_out_data_stays_whatever_its_reward(checkpoints, scores, best):
+    found = rows(0.9, 0.1, 0.1, 0.2)
+    for row in found:
+        if row["step"] in scores:  # two sources of data count alike, and what verl logs beside is no score
+            row |= {f"val-core/{k}/acc/mean@1": scores[row["step"]] + d for k, d in (("geo3k", 0.05), ("tiny", -0.05))}
+            row["val-aux/geo3k/reward/mean@1"] = 1 - scores[row["step"]]
+    for step in range(1, 5):
+        save(checkpoints, step)
+        thin(checkpoints, found[:step], by_held_out=True)
+    assert kept(checkpoints) == sorted({best, 4})
+    assert json.loads((checkpoints.parent / "checkpoints.json").read_text())["best"] == best
+    assert best_held_out(usable_steps(checkpoints, found), found) == best
 
 
 def test_what_is_being_written_and_what_would_be_resumed_from_are_not_touched(checkpoints):

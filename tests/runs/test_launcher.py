@@ -11,10 +11,11 @@ import pytest
 from kawhi import fork_server
 from kawhi.base.devices import Devices, gpus_needed, visible_gpus
 from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
 from kawhi.base.resources import GIB
 from kawhi.base.rundir import RunDirectory
 from kawhi.runs import launcher
-from kawhi.runs.cell_folders import Place
+from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.composing import labels
 from kawhi.runs.views import CellView
 from tests.cells import ROOT, cell, finish, gone, options, status_file, until
@@ -106,6 +107,32 @@ def test_a_cell_that_fails_does_not_stop_the_others(tmp_path, loop, capsys):
     assert code == 1  # of the first that failed
     assert (tmp_path / "c was here").exists()
     assert capsys.readouterr().err.splitlines() == ["failed: a: error: no luck", "failed: b: no message"]
+
+
+def test_a_model_without_the_paper_s_score_does_not_stop_the_cells_of_another(tmp_path, monkeypatch, capsys):
+    """The real launch; the cells' processes do nothing but say that they were started."""
+    gates = "+gate.scores={tiny-qwen2.5-vl: {kawhi_tiny: 90}, tiny-qwen3-vl: {kawhi_tiny: 40}}"
+    rows = [[f"model={model}", gates] for model in ("tiny_qwen2_5_vl", "tiny_qwen3_vl")]
+    for row in rows:
+        for each in place_of(cell(tmp_path, *row, "study=baseline")).evaluations:
+            write_json(each.record, {"result": {"problems": 1000, "score": 41.0}})
+    monkeypatch.setenv("KAWHI_FORK_SERVER", "0")
+    monkeypatch.setattr(launcher, "composed", lambda loader, sweep, words: cell(tmp_path, *words))
+    monkeypatch.setattr(launcher, "memory_needed", lambda cell: 0.1)
+    said = "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()"
+    monkeypatch.setattr(launcher, "_command", lambda words: [sys.executable, "-c", said, words[0]])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        launcher.launch(None, None, rows, 2)
+    assert ended.value.code == 1
+    assert [file.name for file in tmp_path.glob("model=*")] == ["model=tiny_qwen3_vl"]
+    out, err = capsys.readouterr()
+    assert "2 cells: 0 done, 1 to run, 1 not started" in out
+    refused = (
+        "error: the untrained model does not have the paper's score, so nothing is trained from it: tiny-qwen2.5-vl"
+    )
+    assert err.startswith(refused)
+    assert "tiny-qwen3-vl" not in err
 
 
 @pytest.mark.parametrize(

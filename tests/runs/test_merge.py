@@ -16,7 +16,8 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.runs import merge as stage
 from kawhi.runs.merge import add_adapters, merge
 from kawhi.tiny.architectures import build_model
-from tests.cells import cell
+from tests.cells import cell, metrics_row
+from tests.runs.test_checkpoints import save
 
 
 def test_no_complete_checkpoint_is_a_sentence(tmp_path):
@@ -144,3 +145,23 @@ def test_a_hub_model_that_nobody_has_cannot_be_compared(finished, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", gone)
     with pytest.raises(CellError, match=r"Qwen/Qwen2\.5-VL-7B-Instruct cannot be had \(no network\): `hf download"):
         finished(1.5)
+
+
+@pytest.mark.parametrize(("rule", "merged"), [("last", 4), ("best_heldout", 2)])
+def test_the_checkpoint_that_is_scored_is_merged(tmp_path, monkeypatch, rule, merged):
+    run_directory = RunDirectory(tmp_path / "run")
+    rows = [metrics_row(step, **{"val-core/geo3k/acc/mean@1": 0.5 - step / 100}) for step in (1, 2, 3, 4)]
+    lines = [json.dumps({"step": row["step"], "data": row}) for row in rows]
+    run_directory.new_metrics_file().write_text("".join(f"{line}\n" for line in lines))
+    for step in (2, 4):
+        save(run_directory.checkpoints, step)
+    chosen = []
+
+    def write(actor, target):
+        chosen.append(int(actor.parent.name.removeprefix("global_step_")))
+        raise CellError("as far as this goes")
+
+    monkeypatch.setattr(stage, "_merger", write)
+    with pytest.raises(CellError, match="as far as this goes"):
+        merge(cell(tmp_path, f"study.checkpoint={rule}"), run_directory)
+    assert chosen == [merged]

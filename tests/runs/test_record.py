@@ -30,3 +30,10 @@ def test_an_accepted_training_may_lack_numbers(tmp_path):
     health = module._training(cell(tmp_path), rows)["health"]
     assert health == {"correlation_min": 0.9999, "kl_max": 0.001, "grad_norm_max": 0.5}
     assert module._training(cell(tmp_path), [{**rows[0], KL: None}])["health"]["kl_max"] is None
+
+
+def test_held_out_data_is_a_curve_where_it_was_scored(tmp_path):
+    rows = [metrics_row(step) for step in (1, 2, 3)]
+    assert "held_out" not in module._training(cell(tmp_path), rows)["training"]
+    rows[1]["val-core/geo3k/acc/mean@1"] = 0.25
+    assert module._training(cell(tmp_path), rows)["training"]["held_out"] == [None, 0.25, None]

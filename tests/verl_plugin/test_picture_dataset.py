@@ -6,21 +6,25 @@ import asyncio
 import io
 
 import numpy as np
+import pytest
 from datasets import Image as Encoded
 from omegaconf import OmegaConf
 from PIL import Image
 from verl.utils.dataset.rl_dataset import RLHFDataset, get_dataset_class
 from vllm.multimodal.parse import MultiModalDataParser
 
+from kawhi.base.checkout import resolve_package_paths
+from kawhi.data.prompt_length import PromptLength
 from kawhi.verl_plugin.picture_dataset import PictureDataset
 from tests.pictures.odd import drawing, photograph, transparent
 
 SIZE = 56, 84
 
 
-def shown(kind: type[RLHFDataset], image) -> Image.Image:
-    """What the agent loop takes from a row with this image."""
+def shown(kind: type[RLHFDataset], image, **settings: int) -> Image.Image:
+    """What the agent loop takes from a row with this image, with these in verl's block ``data``."""
     data = object.__new__(kind)
+    data.config = OmegaConf.create(settings)
     data.image_key, data.video_key, data.audio_key, data.processor = "images", "videos", "audios", object()
     messages = data._build_messages(
         {"prompt": [{"role": "user", "content": "<image>What?"}], "images": [image]}, "prompt"
@@ -62,8 +66,27 @@ def test_what_a_row_says_beside_the_image_stays(tmp_path):
         assert shown(PictureDataset, image).tobytes() == shown(PictureDataset, {"bytes": content}).tobytes()
 
 
+@pytest.mark.parametrize(
+    "image", [{"bytes": photograph(drawing(200, 300), 1).content}, drawing(200, 300)], ids=["file", "decoded"]
+)
+def test_an_image_is_scaled_into_the_limits_that_are_given(image):
+    """Geometry3K's drawings are of this size: 77 visual tokens, and 345 where EasyR1 scales them."""
+    small = shown(PictureDataset, image)
+    assert small.size[0] * small.size[1] // 28**2 == 77
+    scaled = shown(PictureDataset, image, min_pixels=262144, max_pixels=4194304)
+    width, height = scaled.size
+    assert (width * height // 28**2, width % 28, height % 28) == (345, 0, 0)
+    assert by_vllm(scaled).tobytes() == scaled.tobytes()
+    measured = PromptLength.of(resolve_package_paths("pkg://kawhi.tiny/checkpoints/qwen2_5_vl"), {"min_pixels": 262144})
+    measured._processor.image_processor.size = {"shortest_edge": 3136, "longest_edge": 12845056}  # of a published model
+    assert measured._image_tokens(200, 300) == 345
+    large = shown(PictureDataset, image, min_pixels=3136, max_pixels=28224)
+    assert large.size[0] * large.size[1] <= 28224
+
+
 def test_a_row_without_images_is_left_alone():
     data = object.__new__(PictureDataset)
+    data.config = OmegaConf.create({})
     data.image_key, data.video_key, data.audio_key = "images", "videos", "audios"
     row = {"prompt": [{"role": "user", "content": "What?"}]}
     assert data._build_messages(row, "prompt") == [{"role": "user", "content": "What?"}]

@@ -12,6 +12,7 @@ from kawhi.credit.methods.base import ResponseBatch, register
 from kawhi.credit.options import check_choice, check_share
 
 Proxy = Literal["logp", "prob", "entropy"]
+Difference = Literal["absolute", "signed"]
 Types = Literal["both", "reasoning", "perception"]
 
 
@@ -28,6 +29,7 @@ class TokenReweighting:
         reasoning_share, perception_share: shares of the batch's tokens.
         reasoning_weight, perception_weight: equation 10.
         proxy: the difference in log-probability, in probability, or in entropy.
+        difference: of a token's signals with and without the image its size, or what the image adds.
         types: ``both``, or one kind alone (tables 1 and 2).
 
     Raises:
@@ -40,12 +42,14 @@ class TokenReweighting:
     perception_weight: float
     proxy: Proxy
     types: Types
+    difference: Difference = "absolute"
 
     def __post_init__(self) -> None:
         for name in ("reasoning_share", "perception_share"):
             check_share(name, getattr(self, name))
         check_choice("proxy", self.proxy, Proxy)
         check_choice("types", self.types, Types)
+        check_choice("difference", self.difference, Difference)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -64,12 +68,15 @@ class TokenReweighting:
         return weights
 
     def _sensitivity(self, batch: ResponseBatch) -> Tensor:
+        added = self._added(batch)
+        return added.abs() if self.difference == "absolute" else added
+
+    def _added(self, batch: ResponseBatch) -> Tensor:
+        """What the image adds: to a log-probability or a probability, or how far it lowers an entropy."""
         if self.proxy == "entropy":
-            return (batch.signals["entropy"] - batch.signals["blank_entropy"]).abs()
+            return batch.signals["blank_entropy"] - batch.signals["entropy"]
         seen, blank = batch.signals["log_probs"].double(), batch.signals["blank_log_probs"].double()
-        if self.proxy == "prob":
-            seen, blank = seen.exp(), blank.exp()
-        return (seen - blank).abs()
+        return seen.exp() - blank.exp() if self.proxy == "prob" else seen - blank
 
 
 def top_of_batch(values: Tensor, share: float) -> Tensor:

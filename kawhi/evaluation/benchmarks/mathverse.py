@@ -3,19 +3,34 @@
 Data and prompt as lmms-eval's ``mathverse_testmini``: the data set's ``query_wo``.  A judge compares the whole response
 with the answer, as there; its reply is exactly ``1`` or ``0`` (lmms-eval takes any reply with a 1 in it for right).
 Other choices: an empty response is wrong without a judge; there are no stop strings (lmms-eval stops at ``Q:``).
+
+The option ``version`` is ``all`` or the name of one of the five, whose 788 problems are then the benchmark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from PIL import Image
 
-from kawhi.evaluation.benchmark import Benchmark, Outcome, compare, means_by, one_question, one_run, right_if
+from kawhi.evaluation.benchmark import (
+    Benchmark,
+    Outcome,
+    TaskRun,
+    compare,
+    means_by,
+    one_question,
+    refuse_unknown,
+    right_if,
+)
 from kawhi.evaluation.parsing import exactly
 from kawhi.pictures.rgb import picture
 from kawhi.rewards.choices import listed_choices
+
+PROBLEMS = 788
+VERSIONS = ("text_dominant", "text_lite", "vision_intensive", "vision_dominant", "vision_only")
 
 
 def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +57,22 @@ def rule(facts: Mapping[str, Any], response: str) -> Outcome:
     return compare(response, facts["answer"], facts["choices"])
 
 
+def runs(options: Mapping[str, Any]) -> list[TaskRun]:
+    refuse_unknown(options, ("version",))
+    version = options.get("version", "all")
+    if version == "all":
+        return [TaskRun(len(VERSIONS) * PROBLEMS)]
+    if version not in VERSIONS:
+        raise ValueError(f"version {version!r} is not one of all, {', '.join(VERSIONS)}")
+    return [TaskRun(PROBLEMS, task={"process_docs": partial(_only, version)})]
+
+
+def _only(version: str, dataset: Any) -> Any:
+    """The rows of one version."""
+    named = version.replace("_", " ")
+    return dataset.select([i for i, each in enumerate(dataset["problem_version"]) if each.lower() == named])
+
+
 _questions = one_question(
     "verdict",
     exactly("0", "1"),
@@ -54,7 +85,7 @@ BENCHMARK = Benchmark(
     images,
     prompt,
     rule,
-    one_run(3940),
+    runs,
     means_by("version"),
     questions=_questions,
     verdict=right_if("1"),
