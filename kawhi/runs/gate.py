@@ -44,8 +44,8 @@ class Finding:
         return f"{self.model} on {self.task}: {self.score:.2f} {inside}, paper {self.paper:.2f}"
 
 
-def interval(paper: float, n: int, confidence: float) -> tuple[float, float]:
-    """Where a second measurement of the paper's score lies, both with ``n`` problems.
+def interval(paper: float, n: float, confidence: float) -> tuple[float, float]:
+    """Where a second measurement of the paper's score lies, both with ``n`` independent problems.
 
     The difference of two independent shares has the variance 2 p (1 - p) / n; the paper prints no interval of its own.
 
@@ -74,7 +74,7 @@ def findings(cell: DictConfig, baseline: Sequence[RunDirectory]) -> list[Finding
     found = []
     for task, paper in _expected(cell).items():
         measured = records[task]["result"]
-        low, high = interval(paper, measured["problems"], cell.gate.confidence)
+        low, high = interval(paper, measured.get("effective") or measured["problems"], cell.gate.confidence)
         found.append(Finding(cell.model.name, task, measured["score"], paper, low, high))
     return found
 
