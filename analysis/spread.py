@@ -109,6 +109,7 @@ class Benchmark:
             raise ValueError(f"paired verdicts must be over the same items, got {items[0]} and {items[1]} items")
         return cls(tuple(Answers.of(side, clusters) for side in sides))
 
+    @cached_property
     def parts(self) -> list[Part]:
         """I: of the difference where it is paired, else of each side."""
         own = [side.residuals.mean(axis=0) for side in self.sides]
@@ -178,7 +179,7 @@ def item_parts(benchmarks: Sequence[Benchmark]) -> tuple[list[Part], float]:
     """I of each benchmark and Σ E, of the mean over benchmarks."""
     share = 1 / len(benchmarks) ** 2
     noise = sum(side.noise for benchmark in benchmarks for side in benchmark.sides)
-    return [part.times(share) for benchmark in benchmarks for part in benchmark.parts()], noise * share
+    return [part.times(share) for benchmark in benchmarks for part in benchmark.parts], noise * share
 
 
 def seed_part(scores: Floats) -> Part:
