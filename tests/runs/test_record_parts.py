@@ -22,6 +22,7 @@ def evaluated(folder, scores, problems=None, score=None):
         made = sample(TINY, 0, "It is \\boxed{1}", "1")
         made.id, made.score = str(i), value
         made.images, made.cluster = [str(i)], str(problems[i]) if problems else ""
+        made.facts = {**made.facts, "id": str(i)}
         samples.append(made)
     folder.mkdir()
     write_samples(folder / "samples.parquet", samples)
