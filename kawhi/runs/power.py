@@ -97,7 +97,7 @@ def _told(overrides: list[str]) -> Iterator[str]:
     cell, cost = trained[0], _cost(overrides, first)
     unit = "device-hours" if cell.scale.device == "cpu" else "GPU-hours"
     yield f"{' '.join(overrides)}: {comparisons} comparisons, benchmarks: {', '.join(b.title for b in cell.benchmarks)}"
-    yield f"{unit}: {cost.seed:,.0f} for one seed of all trainings and its evaluations, {cost.once:,.0f} for untrained models"
+    yield f"{unit}: {cost.seed:,.0f} for one seed of all trainings and its evaluations, {cost.once:,.0f} without seeds"
     corrected = design(cell, comparisons)
     for own, words in ((corrected, "after Holm's correction"), (design(cell, 1), "one comparison, named beforehand")):
         yield from ["", f"seeds of every training for {100 * cell.power.wanted:g} % power, and {unit}; {words}:"]
