@@ -4,29 +4,66 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import norm
 
-from analysis.significance import McNemar, difference_interval, holm, mcnemar, mean_interval, wilson_interval
+from analysis.significance import (
+    McNemar,
+    detectable_paired_difference,
+    difference_interval,
+    holm,
+    mcnemar,
+    mean_interval,
+    wilson_interval,
+)
+from analysis.spread import Answers, Benchmark, Part, item_parts, seed_means, seed_part, spread
 from analysis.table import EMPTY
-from kawhi.records.schema import Benchmark, Verdicts
+from kawhi.records import schema
+from kawhi.records.clusters import effective_size
 
 LEVEL = 0.05
 WITHIN, DIFFERS, NOT_RUN = "within noise", "differs", "not run"
 ONE_SEED = "differs, one seed"
 """The two runs differ; whether the two methods do, one training seed on each side cannot show."""
 METHODS = (
-    "Scores are means over seeds. Intervals are 95%: Wilson's for one seed, else a hierarchical bootstrap over "
-    "training seeds and items; one seed cannot show the spread between training seeds. Differences are paired by item; "
-    "a verdict is 'differs' where p < 0.05 after Holm's correction over the comparisons of its column; 'differs, one "
-    "seed' says it of two runs, not of two methods. Detectable differences: 95% two-sided, 80% power."
+    "Scores are means over seeds. Intervals are 95%: Wilson's for one seed, else t intervals whose variance is that of "
+    "training seeds and of items, where items of one picture or one problem count together; a training seed goes into "
+    "all benchmarks of a mean, and one seed cannot show the spread between training seeds. Differences are paired by "
+    "item; a verdict is 'differs' where p < 0.05 after Holm's correction over the comparisons of its column; 'differs, "
+    "one seed' says it of two runs, not of two methods. Detectable differences: 95% two-sided, 80% power."
 )
 
-Seeds = Sequence[Benchmark]
+Seeds = Sequence[schema.Benchmark]
 """One benchmark of one row: a result per training seed."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a row has of the benchmarks of a column: the results of each, which share their training seeds.
+
+    Attributes:
+        trained: whether there is a training whose seed could have been another.
+    """
+
+    benchmarks: tuple[tuple[schema.Benchmark, ...], ...]
+    trained: bool = True
+
+    @classmethod
+    def of(cls, *benchmarks: Seeds, trained: bool = True) -> Line | None:
+        """``None`` where a benchmark was not run."""
+        return cls(tuple(map(tuple, benchmarks)), trained) if benchmarks and all(benchmarks) else None
+
+    @property
+    def score(self) -> float:
+        """Mean over benchmarks of the means over seeds, as they count (percent, MME: points)."""
+        return sum(map(score, self.benchmarks)) / len(self.benchmarks)
+
+    @property
+    def covers_seeds(self) -> bool:
+        """Whether an interval says what training again would give."""
+        return not self.trained or len(self.benchmarks[0]) > 1
 
 
 @dataclass(frozen=True)
@@ -45,41 +82,53 @@ def score(seeds: Seeds) -> float:
     return sum(each.score for each in seeds) / len(seeds)
 
 
-def interval(*benchmarks: Seeds) -> tuple[float, float] | None:
-    """Of the mean over seeds, and over benchmarks where there are several, which share the luck of a training seed.
+def interval(line: Line) -> tuple[float, float] | None:
+    """Of the mean over seeds and benchmarks.
 
     ``None`` where a score is no mean over items, or the records do not have them.
     """
-    found = [own for seeds in benchmarks if (own := _verdicts(seeds)) is not None]
-    if len(found) == len(benchmarks):
-        return _mean_interval(tuple(found))
-    seeds, *further = benchmarks
+    if (found := _answers(line)) is not None:
+        return _mean_interval(found)
+    (seeds, *further) = line.benchmarks
     if not further and all(each.correct is not None for each in seeds):
         low, high = wilson_interval(sum(each.correct or 0 for each in seeds), sum(each.n for each in seeds))
         return 100 * low, 100 * high
     return None
 
 
-def compared(ours: Seeds, base: Seeds) -> Compared | None:
-    """Paired by item; ``None`` where the records do not have the same items."""
-    pair = _pair(ours, base)
-    return None if pair is None else _difference(*pair)
-
-
-def against_printed(columns: Sequence[Seeds], printed: float, ours: float) -> Compared | None:
-    """Our score, a mean of the given benchmarks, minus a paper's.
-
-    A paper prints no interval and no seeds.  Its number is taken as one draw of answers to the same number of problems
-    that is right with the printed probability; what its training seed did is unknown and not in the interval.
-    """
-    bounds, share = interval(*columns), printed / 100
-    if bounds is None or not 0 <= share <= 1:
+def compared(ours: Line, base: Line) -> Compared | None:
+    """Paired by item on each benchmark where both answered the same; ``None`` where the records do not have items."""
+    sides = [_answers(ours), _answers(base)]
+    if sides[0] is None or sides[1] is None:
         return None
-    z, gap = float(norm.ppf(0.975)), ours - printed
-    one_draw = sum(share * (1 - share) / (seeds[0].problems or seeds[0].n) for seeds in columns) / len(columns) ** 2
-    error = math.hypot((bounds[1] - bounds[0]) / 2 / z, 100 * math.sqrt(one_draw))
-    p_value = float(2 * norm.sf(abs(gap) / error)) if error else float(gap == 0)
-    return Compared(gap, gap - z * error, gap + z * error, p_value)
+    found = _difference(sides[0], sides[1])
+    return replace(found, covers_seeds=ours.covers_seeds and base.covers_seeds)
+
+
+def against_printed(ours: Line, printed: float, columns: Sequence[float]) -> Compared | None:
+    """Our score minus a paper's.
+
+    A paper prints no interval and no seeds.  Its number is taken as one training seed, as far from the next as ours are
+    from each other, and as one draw of answers to as many independent problems, right with the printed probability.
+
+    Args:
+        printed: the paper's number.
+        columns: what it prints of each benchmark of the line; where that is a share of right answers.
+    """
+    found = _answers(ours)
+    if found is None or not all(0 <= each <= 100 for each in columns):
+        return None
+    benchmarks = _benchmarks(found)
+    items, noise = item_parts(benchmarks)
+    draw = sum(
+        share / 100 * (1 - share / 100) / size(seeds[0]) for share, seeds in zip(columns, ours.benchmarks, strict=True)
+    )
+    items.append(Part(draw / len(columns) ** 2, math.inf))
+    (means,) = seed_means(benchmarks)
+    luck = [seed_part(means).times(1 + len(means))] if len(means) > 1 else []
+    chance = spread(items, noise, luck)
+    gap, half = ours.score - printed, 100 * chance.half_width(1 - LEVEL)
+    return Compared(gap, gap - half, gap + half, chance.p_value(gap / 100), ours.covers_seeds)
 
 
 def rate(results: Seeds) -> float | None:
@@ -88,12 +137,19 @@ def rate(results: Seeds) -> float | None:
     return sum(correct) / sum(result.n for result in results) if len(correct) == len(results) else None
 
 
-def lines(rows: Sequence[Seeds], bases: Sequence[Seeds]) -> list[tuple[str, ...]]:
+def size(result: schema.Benchmark) -> float:
+    """As how many independent items a benchmark counts."""
+    if result.verdicts is None:
+        return float(result.problems or result.n)
+    return effective_size(result.verdicts.scores(), _clusters((result.verdicts,)))
+
+
+def lines(rows: Sequence[Line | None], bases: Sequence[Line | None]) -> list[tuple[str, ...]]:
     """For each row its score and interval, and its difference from its base with interval and verdict.
 
     Args:
-        rows: none for a row that was not run.
-        bases: none for a row that is compared with nothing.
+        rows: ``None`` for a row that was not run.
+        bases: ``None`` for a row that is compared with nothing.
     """
     pairs = [*zip(rows, bases, strict=True)]
     found = [compared(ours, base) if ours and base else None for ours, base in pairs]
@@ -101,8 +157,8 @@ def lines(rows: Sequence[Seeds], bases: Sequence[Seeds]) -> list[tuple[str, ...]
     texts: list[tuple[str, ...]] = []
     for (ours, base), against, word in zip(pairs, found, words, strict=True):
         if ours:
-            gap = f"{score(ours) - score(base):+z.2f}" if base else EMPTY
-            texts.append((f"{score(ours):.2f}", shown(interval(ours)), gap, shown_difference(against), word))
+            gap = f"{ours.score - base.score:+z.2f}" if base else EMPTY
+            texts.append((f"{ours.score:.2f}", shown(interval(ours)), gap, shown_difference(against), word))
         else:
             texts.append((*(EMPTY,) * 4, NOT_RUN))
     return texts
@@ -137,41 +193,101 @@ def shown_difference(found: Compared | None) -> str:
     return EMPTY if found is None else f"[{found.low:+z.2f}, {found.high:+z.2f}]"
 
 
-def discordance(ours: Seeds, base: Seeds) -> float | None:
-    """Mean square of the difference of one item, from the first seed of each row: the share that differs."""
-    pair = _pair(ours[:1], base[:1])
-    return None if pair is None else float(np.square(pair[0][0].scores() - pair[1][0].scores()).mean())
-
-
-def single_runs(ours: Benchmark, base: Benchmark) -> McNemar | None:
-    """McNemar's exact test of two runs; ``None`` where they have no items in common, or items that are partly right."""
-    pair = _pair([ours], [base])
-    if pair is None or not all(isinstance(each[0].values, str) for each in pair):
+def detectable(ours: schema.Benchmark, base: schema.Benchmark) -> float | None:
+    """Points that two runs must differ by to be told apart, paired; ``None`` where they have no items in common."""
+    if (pair := _run_pair(ours, base)) is None:
         return None
-    return mcnemar(pair[0][0].scores(), pair[1][0].scores())
+    (own,), (other,) = pair
+    return 100 * detectable_paired_difference(own.scores(), other.scores(), _clusters(*pair))
+
+
+def single_runs(ours: schema.Benchmark, base: schema.Benchmark) -> McNemar | None:
+    """Which of two runs has more answers right that the other has not; by clusters where items belong together.
+
+    ``None`` where they have no items in common, or items that are partly right.
+    """
+    pair = _run_pair(ours, base)
+    if pair is None or not all(isinstance(side[0].values, str) for side in pair):
+        return None
+    (own,), (other,) = pair
+    found, clusters = mcnemar(own.scores(), other.scores()), _clusters(*pair)
+    if clusters is None or len(set(clusters)) == len(clusters):
+        return found
+    return replace(found, p_value=_difference((pair[0],), (pair[1],)).p_value)
+
+
+def _run_pair(ours: schema.Benchmark, base: schema.Benchmark) -> tuple[Verdicts, Verdicts] | None:
+    own, other = _verdicts([ours]), _verdicts([base])
+    return None if own is None or other is None or not _same_items(own, other) else (own, other)
+
+
+def clusters_note(results: Seeds) -> str:
+    """How many clusters the items of each of these benchmarks make, where that is not one each."""
+    told, unknown = [], []
+    for result in results:
+        if result.verdicts is None:
+            continue
+        clusters = result.verdicts.clusters or result.verdicts.problems
+        if clusters is None:
+            unknown.append(result.title)
+        elif (count := len(set(clusters))) < result.n:
+            told.append(f"{result.title} {count}")
+    words = [f" Clusters of items: {', '.join(told)}."] * bool(told)
+    words += [f" Records do not say which items of {', '.join(unknown)} belong together: each is on its own."] * bool(
+        unknown
+    )
+    return "".join(words)
 
 
 # A row stands in many tables, so what was computed of its verdicts is kept.
 
+Verdicts = tuple[schema.Verdicts, ...]
+"""Of one benchmark, by seed."""
+
 
 @lru_cache(maxsize=10_000)
-def _mean_interval(benchmarks: tuple[tuple[Verdicts, ...], ...]) -> tuple[float, float]:
-    found = mean_interval([(_matrix(verdicts), verdicts[0].problems) for verdicts in benchmarks])
+def _mean_interval(line: tuple[Verdicts, ...]) -> tuple[float, float]:
+    found = mean_interval(_benchmarks(line))
     return 100 * found.low, 100 * found.high
 
 
 @lru_cache(maxsize=10_000)
 def _difference(ours: tuple[Verdicts, ...], base: tuple[Verdicts, ...]) -> Compared:
-    found = difference_interval(_matrix(ours), _matrix(base), ours[0].problems)
-    return Compared(100 * found.estimate, 100 * found.low, 100 * found.high, found.p_value, found.covers_seeds)
+    found = difference_interval([*map(_pair, ours, base)])
+    return Compared(100 * found.estimate, 100 * found.low, 100 * found.high, found.p_value)
 
 
-def _matrix(verdicts: Sequence[Verdicts]) -> np.ndarray:
+def _benchmarks(line: Sequence[Verdicts]) -> list[Benchmark]:
+    return [Benchmark((Answers.of(_matrix(own), _clusters(own)),)) for own in line]
+
+
+def _pair(ours: Verdicts, base: Verdicts) -> Benchmark:
+    """Both sides of one benchmark, paired where they answered the same items."""
+    if _same_items(ours, base):
+        return Benchmark.of([_matrix(ours), _matrix(base)], _clusters(ours, base))
+    return Benchmark(tuple(Answers.of(_matrix(own), _clusters(own)) for own in (ours, base)), paired=False)
+
+
+def _matrix(verdicts: Verdicts) -> np.ndarray:
     """``(S, n)``."""
     return np.stack([each.scores() for each in verdicts])
 
 
-def _verdicts(seeds: Seeds) -> tuple[Verdicts, ...] | None:
+def _clusters(*sides: Verdicts) -> tuple[int, ...] | None:
+    """What the first record says that knows; of older ones the problems, ``None`` where each item is on its own."""
+    every = [each for side in sides for each in side]
+    known = [found for each in every if (found := each.clusters or each.problems) is not None]
+    return known[0] if known else None
+
+
+def _answers(line: Line) -> tuple[Verdicts, ...] | None:
+    """``None`` where a benchmark has none."""
+    found = [_verdicts(seeds) for seeds in line.benchmarks]
+    known = [own for own in found if own is not None]
+    return tuple(known) if len(known) == len(found) else None
+
+
+def _verdicts(seeds: Seeds) -> Verdicts | None:
     """``None`` where a record has none, they are over different items, or the score is not their mean."""
     found = [result.verdicts for result in seeds if result.verdicts is not None]
     if len(found) < len(seeds) or len({(each.dataset, len(each.values)) for each in found}) > 1:
@@ -180,7 +296,5 @@ def _verdicts(seeds: Seeds) -> tuple[Verdicts, ...] | None:
     return None if max(map(abs, gaps)) > 0.01 else tuple(found)
 
 
-def _pair(ours: Seeds, base: Seeds) -> tuple[tuple[Verdicts, ...], tuple[Verdicts, ...]] | None:
-    """``None`` where both together have none."""
-    both = _verdicts([*ours, *base])
-    return None if both is None else (both[: len(ours)], both[len(ours) :])
+def _same_items(ours: Verdicts, base: Verdicts) -> bool:
+    return (ours[0].dataset, len(ours[0].values)) == (base[0].dataset, len(base[0].values))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from analysis import chance
 from analysis.experiment import Setting
 from analysis.paper import PaperTable
-from analysis.paper_layout import Layout, row_source, score, setting_note
+from analysis.paper_layout import Layout, line_of, row_source, setting_note
 from analysis.table import EMPTY, Group, Table, empty_group, plain
 
 COMPARED = "_compared"
 PRINTED_NOTE = (
     "A verdict compares with the paper's number, of which neither seeds nor an interval are printed: it is taken as "
-    "one draw of answers to as many problems, and the spread between training seeds on its side is not in the "
-    "interval. Verdicts are after Holm's correction over all comparisons of the column."
+    "one training seed, as far from the next as ours are from each other, and as one draw of answers to as many "
+    "independent problems. With one seed of ours the spread between training seeds is not in the interval. Verdicts "
+    "are after Holm's correction over all comparisons of the column."
 )
 NAMES = ("Ours", "Difference", "95% interval", "Verdict")
 
@@ -41,18 +42,24 @@ def _printed(paper: PaperTable, lines: list[tuple[int, str]]) -> Group:
     return Group(f"paper: {paper.paper}", ("Paper",), [(paper.rows[i].cells[name].shown,) for i, name in lines], "")
 
 
+def _printed_of(layout: Layout, paper: PaperTable, number: int, tasks: list[str]) -> list[float]:
+    """The paper's numbers of the benchmarks that a column is the mean of."""
+    single = {task: name for name, task in layout.columns.items()}
+    return [paper.rows[number].cells[single[task]].value for task in tasks]
+
+
 def _group(layout: Layout, paper: PaperTable, lines: list[tuple[int, str]], setting: Setting) -> Group:
     gaps: list[chance.Compared | None] = []
     texts: list[tuple[str, ...]] = []
     for i, name in lines:
         tasks, printed = layout.heads[name], paper.rows[i].cells[name].value
-        ours = score(setting, layout.rows[i], tasks)
+        ours = line_of(layout, setting, layout.rows[i], tasks)
         if ours is None:
             gaps.append(None)
             texts.append((EMPTY, EMPTY))
         else:
-            gaps.append(chance.against_printed([setting.results(layout.rows[i], t) for t in tasks], printed, ours))
-            texts.append((f"{ours:.2f}", f"{ours - printed:+z.2f}"))
+            gaps.append(chance.against_printed(ours, printed, _printed_of(layout, paper, i, tasks)))
+            texts.append((f"{ours.score:.2f}", f"{ours.score - printed:+z.2f}"))
     words = chance.verdicts(gaps, [ours != EMPTY for ours, _ in texts])
     cells = []
     for (i, _), own, gap, word in zip(lines, texts, gaps, words, strict=True):

@@ -34,7 +34,7 @@ from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import Folder, origin  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
 
-SHORT = {"main": "main_table", "chart": "chart_table", "ablation": "ablation_table"}
+SHORT = {"main": "main_table", "chart": "chart_table", "ablation": "ablation_table", "tor": "tor_main"}
 PAPERS = tuple(name for name in layouts())
 ABLATIONS = (*ablations(), grounding.NAME, methods.NAME)
 NAMES = (*PAPERS, *ABLATIONS)

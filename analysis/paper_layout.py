@@ -101,10 +101,10 @@ def layout_of(experiment: Experiment) -> Layout:
     return own or Layout(experiment, None, {}, "", "", tuple(range(len(experiment.rows))))
 
 
-def score(setting: Setting, row: int | None, tasks: Sequence[str]) -> float | None:
-    """Mean over tasks of the means over seeds; ``None`` where one of them was not run."""
-    found = [setting.results(row, task) for task in tasks]
-    return sum(chance.score(seeds) for seeds in found) / len(found) if all(found) else None
+def line_of(layout: Layout, setting: Setting, row: int | None, tasks: Sequence[str]) -> chance.Line | None:
+    """What a row has of the benchmarks; ``None`` where one of them was not run."""
+    trained = row is not None and not layout.experiment.rows[row].base
+    return chance.Line.of(*(setting.results(row, task) for task in tasks), trained=trained)
 
 
 def row_source(experiment: Experiment, setting: Setting, row: int | None, label: str) -> Source | None:
@@ -118,7 +118,8 @@ def setting_note(setting: Setting) -> str:
     counts = ", ".join(f"{first[task].title} {first[task].n}" for task in setting.tasks)
     seeds = sorted({_seeds(config) for config in records[records.study == "training"].config})
     told = f" Seeds: {'; '.join(seeds)}." if seeds else ""
-    return f"{setting.long}. n per cell and seed: {counts}.{told}{_detectable(setting)}"
+    clusters = chance.clusters_note([first[task] for task in setting.tasks])
+    return f"{setting.long}. n per cell and seed: {counts}.{clusters}{told}{_detectable(setting)}"
 
 
 def _detectable(setting: Setting) -> str:
@@ -134,7 +135,7 @@ def _detectable_of(results: list[Benchmark]) -> str:
     rate = chance.rate(results)
     if rate is None or not 0 < rate < 1:
         return ""
-    points = 100 * detectable_difference(rate, min(result.problems or result.n for result in results))
+    points = 100 * detectable_difference(rate, min(map(chance.size, results)))
     return f"{results[0].title} {points:.2f}"
 
 

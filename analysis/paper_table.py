@@ -1,11 +1,12 @@
 """Tables of the papers: as printed, as measured at full scale, and in the tiny world, never in one column.
 
-``<name>`` has the paper's form.  ``<name>_compared`` has a line for each number: the paper's, ours, the difference.
+``<name>`` has the paper's form, and beside it the mean of what was run, with intervals and verdicts.
+``<name>_compared`` has a line for each number: the paper's, ours, the difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -14,13 +15,16 @@ from analysis import chance
 from analysis.compared_table import compared_table
 from analysis.experiment import Experiment, Setting, model_names, settings
 from analysis.paper import PaperRow, PaperTable
-from analysis.paper_layout import Layout, layout_of, row_source, score, setting_note
+from analysis.paper_layout import Layout, layout_of, line_of, row_source, setting_note
 from analysis.table import CAUTION, EMPTY, Group, Source, Table, Value, empty_group, plain
 
 BASE_NOTE = (
     "'vs base' is the difference from the row's own base: a credit method's from its base algorithm without it, a base "
     "algorithm's from the untrained model, an ablation's from the row it varies."
 )
+
+REFERENCE = "reference"
+"""The verdict of a row that is compared with nothing, for others are compared with it."""
 
 
 def paper_table(experiment: Experiment, every: pd.DataFrame) -> list[Table]:
@@ -30,18 +34,23 @@ def paper_table(experiment: Experiment, every: pd.DataFrame) -> list[Table]:
     groups = [_paper_group(layout, layout.paper)] if layout.paper else []
     if not any(setting.provenance == "measured" for setting in found):
         groups.append(empty_group((*(layout.heads or ("Score",)), "Seeds"), len(layout.rows)))
-    shown = [_one_benchmark if len(setting.tasks) == 1 else _group for setting in found]
+    made = [make(layout, setting) for setting in found for make in _forms(setting)]
     table = Table(
         name=experiment.name,
         caption=layout.caption,
         rows=layout.labels,
-        groups=[*groups, *(make(layout, setting) for make, setting in zip(shown, found, strict=True))],
+        groups=[*groups, *made],
         command=experiment.command,
         ours=layout.ours,
         blocks=layout.blocks,
         notes=(*[chance.METHODS, BASE_NOTE] * bool(found), *_models(experiment, found)),
     )
     return [table, compared_table(layout, layout.paper, table, found)] if layout.paper else [table]
+
+
+def _forms(setting: Setting) -> list[Callable[[Layout, Setting], Group]]:
+    """What is shown of a setting: one benchmark leaves room for intervals and verdicts."""
+    return [_with_verdicts] if len(setting.tasks) == 1 else [_group, _with_verdicts]
 
 
 def _models(experiment: Experiment, found: Iterable[Setting]) -> list[str]:
@@ -95,42 +104,53 @@ def _line(
 ) -> tuple[Value, ...]:
     where = row_source(layout.experiment, setting, row, label)
     base = layout.delta_row(row)
-    cells = [_value(layout, score(setting, row, own), score(setting, base, own), where) for own in columns.values()]
-    return (*cells[:-1], replace(cells[-1], gain=_gain(layout.experiment, setting, row, [*columns.values()][-1])))
+    found = [[line_of(layout, setting, i, tasks) for i in (row, base)] for tasks in columns.values()]
+    cells = [_value(layout, own, theirs, where) for own, theirs in found]
+    return (*cells[:-1], replace(cells[-1], gain=_gain(layout, setting, row, [*columns.values()][-1])))
 
 
-def _value(layout: Layout, number: float | None, base: float | None, where: Source | None) -> Value:
+def _value(layout: Layout, own: chance.Line | None, base: chance.Line | None, where: Source | None) -> Value:
     """Differences are written as the paper does: table 3 has drops with an arrow, the others signed changes."""
-    if number is None:
+    if own is None:
         return Value(EMPTY)
     if base is None:
         delta = ""
-    elif layout.delta == "kawhi" and base >= number:
-        delta = f"↓{base - number:.2f}"
+    elif layout.delta == "kawhi" and base.score >= own.score:
+        delta = f"↓{base.score - own.score:.2f}"
     else:
-        delta = f"{number - base:+.2f}"
-    return Value(f"{number:.2f}", delta, source=where)
+        delta = f"{own.score - base.score:+.2f}"
+    return Value(f"{own.score:.2f}", delta, source=where)
 
 
-def _gain(experiment: Experiment, setting: Setting, row: int | None, tasks: Sequence[str]) -> str:
+def _gain(layout: Layout, setting: Setting, row: int | None, tasks: Sequence[str]) -> str:
     """What a method adds to its base algorithm, beside the mean of the benchmarks."""
+    experiment = layout.experiment
     if row is None or experiment.rows[row].method != "kawhi" or len(tasks) == 1:
         return ""
     base = experiment.reference(row)
     if base is None or experiment.rows[base].credit != "uniform":
         return ""
-    ours, theirs = score(setting, row, tasks), score(setting, base, tasks)
-    return "" if ours is None or theirs is None else f"{ours - theirs:+.2f}"
+    ours, theirs = (line_of(layout, setting, i, tasks) for i in (row, base))
+    return "" if ours is None or theirs is None else f"{ours.score - theirs.score:+.2f}"
 
 
-def _one_benchmark(layout: Layout, setting: Setting) -> Group:
-    """One benchmark has room for intervals and verdicts."""
-    (task,), experiment = setting.tasks, layout.experiment
+def _with_verdicts(layout: Layout, setting: Setting) -> Group:
+    """The mean of the benchmarks, or the only one, with intervals and verdicts."""
+    tasks, experiment = setting.tasks, layout.experiment
     bases = [None if row is None else experiment.reference(row) for row in layout.rows]
-    seeds, base = ([setting.results(row, task) for row in rows] for rows in (layout.rows, bases))
+    own, base = ([line_of(layout, setting, row, tasks) for row in rows] for rows in (layout.rows, bases))
     lines = []
-    for row, label, own, texts in zip(layout.rows, layout.labels, seeds, chance.lines(seeds, base), strict=True):
+    for row, label, ours, other, texts in zip(
+        layout.rows, layout.labels, own, bases, chance.lines(own, base), strict=True
+    ):
         where = row_source(experiment, setting, row, label)
-        lines.append(plain(*texts, str(len(own)) if own else EMPTY, source=where))
-    names = (_titled(setting, task), "95% interval", "vs base", "Interval of it", "Verdict", "Seeds")
-    return Group(setting.head, names, lines, setting_note(setting), CAUTION[setting.provenance])
+        verdict = REFERENCE if ours and other is None else texts[-1]
+        seeds = str(len(ours.benchmarks[0])) if ours else EMPTY
+        lines.append(plain(*texts[:-1], verdict, seeds, source=where))
+    one = len(tasks) == 1
+    names = (
+        _titled(setting, tasks[0]) if one else f"Mean of {len(tasks)} (%)",
+        *("95% interval", "vs base", "Interval of it", "Verdict", "Seeds"),
+    )
+    head = setting.head if one else f"{setting.head}, mean of the benchmarks"
+    return Group(head, names, lines, setting_note(setting) if one else "", CAUTION[setting.provenance])

@@ -2,7 +2,7 @@
 
 Scores and differences are fractions, not per cent.  Verdicts are (S, n) or (n,): training seeds × items of one
 benchmark, values in [0, 1], all rows over the same items in the same order.  Clusters are (n,) labels of items that
-belong to one problem and are resampled together.  The standard errors come from ``analysis.resampling``.
+belong together, of one picture or one problem.  The standard errors come from ``analysis.spread``.
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import binomtest, norm
 
-from analysis.resampling import RESAMPLES, SEED, Benchmark, estimate_and_spread
+from analysis.spread import Answers, Benchmark, estimate_and_spread
+from kawhi.records import clusters as independent
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval.
-
-    ``covers_seeds`` is False when a side has one training seed: the interval then speaks of these trained models on
-    other items, not of training again.
-    """
+    """An estimate with its confidence interval."""
 
     estimate: float
     low: float
     high: float
-    covers_seeds: bool
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Difference(Interval):
 
 @dataclass(frozen=True)
 class McNemar:
-    """Exact McNemar's test: how many items only one side has right, and the two-sided p."""
+    """How many items only one side has right, and the two-sided p of both sides being alike."""
 
     ours_only: int
     base_only: int
@@ -57,76 +53,65 @@ def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[flo
     if not 0 <= correct <= n or n < 1:
         raise ValueError(f"a proportion is of 1 answer or more and at most all are right, got {correct} of {n}")
     # scipy.stats.binomtest gives the same, but also computes a p-value, which takes most of a table's time.
-    z, p = float(ndtri((1 + confidence) / 2)), correct / n
-    scale = 2 * (n + z**2)
-    centre, reach = (2 * n * p + z**2) / scale, z / scale * math.sqrt(4 * n * p * (1 - p) + z**2)
-    return 0.0 if correct == 0 else centre - reach, 1.0 if correct == n else centre + reach
+    return independent.wilson_interval(correct / n, n, float(ndtri((1 + confidence) / 2)))
 
 
-def mean_interval(
-    benchmarks: Sequence[tuple[ArrayLike, ArrayLike | None]],
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Interval:
-    """Interval of the unweighted mean score of benchmarks, each (verdicts, clusters), with the same seeds on all.
+def mean_interval(benchmarks: Sequence[Benchmark], confidence: float = 0.95) -> Interval:
+    """Interval of the unweighted mean score of benchmarks of one side, with the same seeds on all.
 
     One benchmark with one seed of right-or-wrong verdicts and no clusters gets Wilson's interval.  Else it is all
-    values π that are near enough, |p − π| ≤ h √(π (1 − π) / (p (1 − p))), where h = t_ν · standard error of the
-    bootstrap.  This is Wilson's interval with the sample size that gives this error, p (1 − p) / error²; it stays in
-    [0, 1].  When nothing varies (all right or all wrong) the sample size is K² / Σ 1 / C_k for K benchmarks of C_k
-    clusters.  A single item gives [0, 1] unless Wilson's own interval applies.
+    values π that are near enough, |p − π| ≤ h √(π (1 − π) / (p (1 − p))), where h = t_ν · standard error.  This is
+    Wilson's interval with the sample size that gives this error, p (1 − p) / error²; it stays in [0, 1].  When nothing
+    varies (all right or all wrong) the sample size is K² / Σ 1 / C_k for K benchmarks of C_k clusters.  A single item
+    gives [0, 1] unless Wilson's own interval applies.
 
-    Raises ValueError for verdicts or clusters that do not fit, and for seeds that differ between benchmarks.
+    Raises ValueError for seeds that differ between benchmarks.
     """
-    tables = [Benchmark.of([verdicts], clusters) for verdicts, clusters in benchmarks]
-    if len(tables) == 1 and benchmarks[0][1] is None and len(tables[0].sums[0]) == 1:
-        verdicts = tables[0].sums[0]
-        if np.isin(verdicts, (0, 1)).all():
-            low, high = wilson_interval(int(verdicts.sum()), verdicts.size, confidence)
-            return Interval(float(verdicts.mean()), low, high, covers_seeds=False)
-    p, spread = estimate_and_spread(tables, resamples, seed)
-    half = spread.half_width(confidence)
+    if (alone := _proportion(benchmarks)) is not None:
+        return Interval(alone.mean(), *wilson_interval(int(alone.sum()), alone.size, confidence))
+    p, found = estimate_and_spread(benchmarks)
+    half = found.half_width(confidence)
     if math.isinf(half):
-        return Interval(p, 0.0, 1.0, spread.covers_seeds)
+        return Interval(p, 0.0, 1.0)
     if half > 0:
         ratio = half**2 / (p * (1 - p))
     else:
-        ratio = norm.ppf((1 + confidence) / 2) ** 2 * sum(1 / len(t.sizes) for t in tables) / len(tables) ** 2
+        clusters = [len(each.sides[0].sizes) for each in benchmarks]
+        ratio = norm.ppf((1 + confidence) / 2) ** 2 * sum(1 / count for count in clusters) / len(clusters) ** 2
     centre = (p + ratio / 2) / (1 + ratio)
     reach = math.sqrt(ratio * p * (1 - p) + ratio**2 / 4) / (1 + ratio)
     # The ends contain p exactly; only rounding could say otherwise.
-    low, high = max(0.0, min(p, centre - reach)), min(1.0, max(p, centre + reach))
-    return Interval(p, float(low), float(high), spread.covers_seeds)
+    return Interval(p, float(max(0.0, min(p, centre - reach))), float(min(1.0, max(p, centre + reach))))
 
 
-def difference_interval(
-    ours: ArrayLike,
-    base: ArrayLike,
-    clusters: ArrayLike | None = None,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Difference:
-    """Interval and p of the score of ``ours`` (S_a, n) less that of ``base`` (S_b, n), items paired, seeds not.
+def _proportion(benchmarks: Sequence[Benchmark]) -> np.ndarray | None:
+    """Verdicts that Wilson's interval is made for: right or wrong, of one seed, each item a cluster."""
+    if len(benchmarks) != 1:
+        return None
+    (answers,) = benchmarks[0].sides
+    plain = len(answers.sums) == 1 and (answers.sizes == 1).all() and np.isin(answers.sums, (0, 1)).all()
+    return answers.sums[0] if plain else None
 
-    d ± t_ν · standard error of the bootstrap, cut to [−1, 1]; with one seed on each side this is the paired bootstrap
-    over items.  When nothing varies (the same difference on every item) that would have no width; then there are two
-    made-up items, one won by each side (Bonett and Price, "Adjusted Wald confidence interval for a difference of
-    binomial proportions based on paired data", 2012).  A single item shows nothing: [−1, 1] and p = 1.
 
-    Raises ValueError for verdicts or clusters that do not fit.
+def difference_interval(benchmarks: Sequence[Benchmark], confidence: float = 0.95) -> Difference:
+    """Interval and p of the mean score over benchmarks of the first side less that of the second.
+
+    d ± t_ν · standard error, cut to [−1, 1].  When nothing varies (the same difference on every item) that would have
+    no width; then there are two made-up items, one won by each side (Bonett and Price, "Adjusted Wald confidence
+    interval for a difference of binomial proportions based on paired data", 2012).  A single item shows nothing:
+    [−1, 1] and p = 1.
+
+    Raises ValueError for seeds that differ between benchmarks.
     """
-    table = Benchmark.of([ours, base], clusters)
-    d, spread = estimate_and_spread([table], resamples, seed)
-    half, p_value, centre = spread.half_width(confidence), spread.p_value(d), d
+    d, found = estimate_and_spread(benchmarks)
+    half, p_value, centre = found.half_width(confidence), found.p_value(d), d
     if half == 0:
-        n = len(table.sizes)
+        n = sum(len(each.sides[0].sizes) for each in benchmarks)
         centre = n * d / (n + 2)
         error = math.sqrt(((n * d**2 + 2) / (n + 2) - centre**2) / (n + 2))
         half, p_value = norm.ppf((1 + confidence) / 2) * error, 2 * norm.sf(abs(centre) / error)
     low, high = max(-1.0, min(d, centre - half)), min(1.0, max(d, centre + half))
-    return Difference(d, float(low), float(high), spread.covers_seeds, float(p_value))
+    return Difference(d, float(low), float(high), float(p_value))
 
 
 def mcnemar(ours: ArrayLike, base: ArrayLike) -> McNemar:
@@ -162,26 +147,29 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def detectable_difference(rate: float, n: int, confidence: float = 0.95, power: float = 0.80) -> float:
+def detectable_difference(rate: float, n: float, confidence: float = 0.95, power: float = 0.80) -> float:
     """Smallest difference of two proportions that a two-sided, unpaired test finds with the given power.
 
-    Normal approximation, ``n`` answers in each cell and both variances taken at ``rate``.  A smaller difference in a
-    table is not evidence.
+    Normal approximation, ``n`` independent answers in each cell and both variances taken at ``rate``.  A smaller
+    difference in a table is not evidence.
     """
     if not 0 < rate < 1:
         raise ValueError(f"the normal approximation needs a rate strictly between 0 and 1, got {rate}")
     return _quantiles(confidence, power) * math.sqrt(2 * rate * (1 - rate) / n)
 
 
-def detectable_paired_difference(discordance: float, n: int, confidence: float = 0.95, power: float = 0.80) -> float:
-    """Smallest difference that a two-sided test of ``n`` paired items finds with the given power.
+def detectable_paired_difference(
+    ours: ArrayLike, base: ArrayLike, clusters: ArrayLike | None = None, confidence: float = 0.95, power: float = 0.80
+) -> float:
+    """Smallest difference that a two-sided test of paired items finds with the given power, at one seed per side.
 
-    (z_{1−α/2} + z_{power}) √(discordance / n), where ``discordance`` is the share of items on which the two sides
-    disagree.  Normal approximation at one seed per side.  Raises ValueError for a discordance outside (0, 1].
+    (z_{1−α/2} + z_{power}) √(Σ_c d_c²) / n, where d_c is the difference of the two sides' sums over a cluster.  Where
+    each item is a cluster of its own Σ d_c² / n is the share of items on which the sides disagree.  Normal
+    approximation; 0 where they never disagree.
     """
-    if not 0 < discordance <= 1:
-        raise ValueError(f"the discordance is a share of items above 0, got {discordance}")
-    return _quantiles(confidence, power) * math.sqrt(discordance / n)
+    sides = [Answers.of(side, clusters) for side in (ours, base)]
+    gaps = sides[0].sums[0] - sides[1].sums[0]
+    return _quantiles(confidence, power) * math.sqrt(float(gaps @ gaps)) / float(sides[0].sizes.sum())
 
 
 def _quantiles(confidence: float, power: float) -> float:

@@ -14,7 +14,7 @@ from analysis import chance
 from analysis.experiment import OURS, Experiment, swept
 from analysis.paper import paper_tables
 from analysis.records import columns, refuse_doubles, source
-from analysis.significance import detectable_difference, detectable_paired_difference
+from analysis.significance import detectable_difference
 from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_group, empty_line, plain
 from kawhi.records.folder import is_published
 
@@ -118,9 +118,9 @@ def _measured_group(ablation: Ablation, name: str, long: str, column: pd.DataFra
     cells = {credit: own for credit in ablation.rows if len(own := column[column.credit == credit])}
     for own in cells.values():
         refuse_doubles(own, "are one row", "method", ", or give it a credit.name of its own")
-    seeds = {credit: list(own.result) for credit, own in cells.items()}
-    bases = [[] if credit == BASELINE else seeds.get(BASELINE, []) for credit in ablation.rows]
-    compared = chance.lines([seeds.get(credit, []) for credit in ablation.rows], bases)
+    own_lines = {credit: chance.Line.of([*own.result]) for credit, own in cells.items()}
+    bases = [None if credit == BASELINE else own_lines.get(BASELINE) for credit in ablation.rows]
+    compared = chance.lines([own_lines.get(credit) for credit in ablation.rows], bases)
     lines = []
     for (credit, label), texts in zip(ablation.rows.items(), compared, strict=True):
         if credit in cells:
@@ -140,7 +140,8 @@ def _n(rows: pd.DataFrame) -> int:
 def _chance_note(ablation: Ablation, cells: dict[str, pd.DataFrame]) -> str:
     seeds = {credit: ", ".join(map(_named, own.seeds)) for credit, own in cells.items()}
     counts = {credit: str(_n(own)) for credit, own in cells.items()}
-    told = f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}."
+    clusters = chance.clusters_note([next(iter(cells.values())).iloc[0].result])
+    told = f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}.{clusters}"
     return f"{told}{_detectable(cells)}{_single_runs(ablation, cells)}{_time_note(cells)}"
 
 
@@ -152,12 +153,10 @@ def _detectable(cells: dict[str, pd.DataFrame]) -> str:
     """The smallest difference that two cells of one seed could show; paired where the records have items."""
     results = [result for own in cells.values() for result in own.result]
     smallest = min(result.n for result in results)
-    base = list(cells[BASELINE].result) if BASELINE in cells else []
-    others = [list(own.result) for credit, own in cells.items() if credit != BASELINE]
-    spreads = [chance.discordance(own, base) for own in others] if base else []
-    if paired := [*filter(None, spreads)]:
-        points = 100 * detectable_paired_difference(max(paired), smallest)
-        return f" Smallest difference detectable from GRPO with one seed each: {points:.2f} points (n = {smallest})."
+    others = [own.result.iloc[0] for credit, own in cells.items() if credit != BASELINE and BASELINE in cells]
+    if paired := [*filter(None, (chance.detectable(own, cells[BASELINE].result.iloc[0]) for own in others))]:
+        told = f"{max(paired):.2f} points (n = {smallest})"
+        return f" Smallest difference detectable from GRPO with one seed each: {told}."
     return _unpaired(chance.rate(results), smallest)
 
 
@@ -183,7 +182,7 @@ def _single_runs(ablation: Ablation, cells: dict[str, pd.DataFrame]) -> str:
         return ""
     return (
         f" Answers right in one run alone, against GRPO's run with the same seeds: {'; '.join(told)}; McNemar's exact "
-        "test, not corrected, of runs and not of methods."
+        "test, or one of clusters where items belong together; not corrected, of runs and not of methods."
     )
 
 

@@ -16,7 +16,8 @@ from kawhi.commands.app import app
 )
 @click.option("--short", is_flag=True, help="without the command lines")
 @click.option("--memory", is_flag=True, help="what each GPU must hold, part by part, instead of the cells")
-def plan(overrides: tuple[str, ...], short: bool, memory: bool) -> None:
+@click.option("--power", is_flag=True, help="training seeds and GPU-hours for a verdict, instead of the cells")
+def plan(overrides: tuple[str, ...], short: bool, memory: bool, power: bool) -> None:
     """Prints every cell of a command with its verl command line, time and state; starts nothing."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -28,6 +29,13 @@ def plan(overrides: tuple[str, ...], short: bool, memory: bool) -> None:
 
     use_folders()
     try:
-        print_memory(overrides) if memory else print_plan(overrides, short=short)
+        if memory:
+            print_memory(overrides)
+        elif power:
+            from kawhi.runs.power import print_power  # scipy takes a second
+
+            print_power(overrides)
+        else:
+            print_plan(overrides, short=short)
     except (TableError, HydraException, OmegaConfBaseException) as error:
         raise CellError(sentence(error)) from error

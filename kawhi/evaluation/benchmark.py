@@ -106,6 +106,9 @@ class Benchmark:
         quick_rule: what lmms-eval itself is to report per sample, in [0, 1]; ``None`` for the rule's score.
         full_images: keep the prompt's images as they are, not as thumbnails, because the judge is shown them.
         require: raises ``CellError`` where this machine cannot score the benchmark; called before the training.
+        cluster: facts -> what the sample has in common with others that are right or wrong together, such as the
+            problem of which it is a version; empty where older facts do not say.  ``None`` where that is the pictures
+            it shows.
         generation: keys of the task's ``generation_kwargs`` that the benchmark fixes (e.g. more new tokens).
     """
 
@@ -123,12 +126,24 @@ class Benchmark:
     quick_rule: Callable[[Facts, str], float] | None = None
     full_images: bool = False
     require: Callable[[], None] | None = None
+    cluster: Callable[[Facts], str] | None = None
     generation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def judged(self) -> bool:
         """Whether a judge decides."""
         return self.questions is not None
+
+
+def cluster_of(benchmark: Benchmark, facts: Facts, images: Sequence[str]) -> str:
+    """The name of a sample's cluster; empty where nobody can say.
+
+    Args:
+        images: keys of the pictures that it shows.
+    """
+    if benchmark.cluster is not None:
+        return benchmark.cluster(facts)
+    return "/".join(images) or str(facts["id"])
 
 
 def load(task: str) -> Benchmark:

@@ -25,7 +25,7 @@ from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import package_versions
 from kawhi.base.rundir import RunDirectory
-from kawhi.evaluation.benchmark import Benchmark, TaskRun, load
+from kawhi.evaluation.benchmark import Benchmark, TaskRun, cluster_of, load
 from kawhi.evaluation.responses import ResponseStore
 from kawhi.evaluation.samples import Sample, write_images, write_samples
 from kawhi.evaluation.scoring import apply_rule
@@ -178,6 +178,7 @@ def _samples(
                 finish_reason=response.finish_reason,
                 tokens=response.tokens,
                 rule_score=0.0,
+                cluster=cluster_of(benchmark, facts, keys),
             )
         )
     return samples, kept

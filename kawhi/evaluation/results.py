@@ -72,7 +72,7 @@ def samples_of(evaluation: RunDirectory) -> list[Sample]:
     if not file.is_file():
         raise CellError(f"{evaluation.path} has no samples")
     try:
-        missing = sorted(set(SCHEMA.names) - set(pq.read_schema(file).names))
+        missing = sorted(set(SCHEMA.names) - {"cluster"} - set(pq.read_schema(file).names))
     except pa.ArrowInvalid as error:
         raise CellError(f"{file} is not a parquet file ({error}); delete it and evaluate again") from error
     if missing:

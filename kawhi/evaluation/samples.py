@@ -57,6 +57,7 @@ class Sample:
         rule_score, rule_extraction, rule_parts: the rule's outcome.
         score, extraction, parts: the final outcome; ``score`` is ``None`` while the judge has not decided.
         replies: the judge's.
+        cluster: what it has in common with samples that are right or wrong together; empty in older files.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Sample:
     extraction: str = ""
     parts: dict[str, float] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
+    cluster: str = ""
 
     @property
     def judge_error(self) -> str:
@@ -151,6 +153,7 @@ def read_samples(path: Path) -> list[Sample]:
     for row in pq.read_table(path, schema=SCHEMA).to_pylist():
         for name in _JSON:
             row[name] = json.loads(row[name])
+        row["cluster"] = row["cluster"] or ""
         row["replies"] = [Reply(**reply) for reply in row["replies"]]
         samples.append(Sample(**{name: row[name] for name in names}))
     return samples

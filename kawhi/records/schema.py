@@ -80,18 +80,22 @@ class Verdicts(Part):
             may be compared item by item.
         values: ``(n,)`` scores; as a string of 0 and 1 where there is nothing between.
         problems: ``(n,)`` which problem an item belongs to, counted from 0; ``null`` where each item is one of its own.
+        clusters: ``(n,)`` which items belong together, of one picture or one problem, counted from 0; ``null`` in
+            records that do not know.
     """
 
     dataset: str
     values: str | tuple[Share, ...]
     problems: tuple[Count, ...] | None = None
+    clusters: tuple[Count, ...] | None = None
 
     @model_validator(mode="after")
     def _digits(self) -> Verdicts:
         if isinstance(self.values, str) and set(self.values) - {"0", "1"}:
             raise ValueError("a string of verdicts has only 0 and 1")
-        if self.problems is not None and len(self.problems) != len(self.values):
-            raise ValueError(f"{len(self.values)} verdicts have {len(self.problems)} problems")
+        for name in ("problems", "clusters"):
+            if (labels := getattr(self, name)) is not None and len(labels) != len(self.values):
+                raise ValueError(f"{len(self.values)} verdicts have {len(labels)} {name}")
         return self
 
     def scores(self) -> NDArray[np.float64]:
@@ -102,12 +106,19 @@ class Verdicts(Part):
 
 
 class Benchmark(Part):
-    """One benchmark's result; ``score`` in percent (MME: points) and ``interval`` its 95 % interval by items."""
+    """One benchmark's result.
+
+    Attributes:
+        score: in percent (MME: points).
+        interval: its 95 % interval by clusters of items.
+        effective: as how many independent items it is sure; ``null`` where the score is no mean over items.
+    """
 
     title: str
     metric: Literal["accuracy", "score"]
     n: Annotated[int, Field(gt=0)]
     problems: Count | None = None
+    effective: Annotated[float, Field(gt=0)] | None = None
     correct: Count | None
     score: Annotated[float, Field(ge=0)]
     interval: tuple[float, float] | None = None

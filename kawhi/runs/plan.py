@@ -26,7 +26,7 @@ from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import command, own_environment
 
-_TABLES = ("experiment=", "ablation=")
+TABLES = ("experiment=", "ablation=")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def make_plan(conf: Path, overrides: Sequence[str]) -> list[PlannedCell]:
     Raises:
         CellError: a cell that could not run, other than for want of its data file.
     """
-    tables = [word for word in overrides if word.startswith(_TABLES)]
+    tables = [word for word in overrides if word.startswith(TABLES)]
     if len(tables) > 1:
         others = [word for word in overrides if word not in tables]
         plans = {table.partition("=")[2]: make_plan(conf, [table, *others]) for table in tables}

@@ -82,7 +82,7 @@ def build_evaluation(evaluation: RunDirectory) -> dict[str, Any]:
     (benchmark,) = cell.benchmarks
     own = cell_hash(cell)
     part = evaluation_identity(cell, benchmark, own)
-    result = benchmark_part(evaluation.path, benchmark.title)
+    result = benchmark_part(evaluation.path, benchmark.title, benchmark.task)
     return {
         **_head(cell, evaluation, part, f"{cell_name(cell)}-{own}_{benchmark.task}"),
         "datasets": {benchmark.task: result["verdicts"]["dataset"]},
@@ -93,12 +93,12 @@ def build_evaluation(evaluation: RunDirectory) -> dict[str, Any]:
     }
 
 
-def benchmark_part(folder: Path, title: str) -> dict[str, Any]:
+def benchmark_part(folder: Path, title: str, task: str) -> dict[str, Any]:
     """What a record says of one evaluation, from its folder."""
     return {
         "title": title,
         **json.loads((folder / "score.json").read_text()),
-        **verdict_parts(folder),
+        **verdict_parts(folder, task),
         "generation": json.loads((folder / "generation.json").read_text()),
     }
 

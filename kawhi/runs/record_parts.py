@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -15,43 +16,52 @@ from omegaconf import DictConfig
 from kawhi.base.published import model_place
 from kawhi.base.rundir import RunDirectory
 from kawhi.data.schema import preparation
+from kawhi.evaluation.benchmark import Benchmark, cluster_of, load
 from kawhi.evaluation.samples import Sample, read_samples
+from kawhi.records.clusters import effective_size, numbered, wilson_interval
 
 BINS = 20
 """Of the histogram of weights, over [0, 1]."""
 EXAMPLES = 2
 """Responses of the last step that a record keeps word for word."""
-RESAMPLES = 2000
 
 
-def verdict_parts(folder: Path) -> dict[str, Any]:
-    """``verdicts``, ``interval`` and ``judge_errors`` of one benchmark, from its ``samples.parquet``.
+def verdict_parts(folder: Path, task: str) -> dict[str, Any]:
+    """``verdicts``, ``effective``, ``interval`` and ``judge_errors`` of one benchmark, from its ``samples.parquet``.
 
-    The interval is Wilson's where every item is a problem of its own and is right or wrong; else the percentile
-    bootstrap over problems.  ``None`` where the score is no mean over the items.
+    The interval is Wilson's for as many independent items as the clusters are worth.  ``None`` where the score is no
+    mean over the items.
     """
     samples = read_samples(folder / "samples.parquet")
     score = json.loads((folder / "score.json").read_text())["score"]
     values = np.array([sample.score for sample in samples], np.float64)
-    problems = _problems(samples)
+    problems, clusters = _problems(samples), _clusters(samples, load(task))
     binary = set(values.tolist()) <= {0.0, 1.0}
     verdicts = {
         "dataset": dataset_fingerprint(samples),
         "values": "".join(str(int(value)) for value in values) if binary else [round(float(v), 6) for v in values],
         "problems": problems,
+        "clusters": clusters,
     }
-    interval = None
+    effective = interval = None
     if abs(100 * values.mean() - score) < 1e-3:
-        low, high = _interval(values, problems if problems or not binary else None)
+        effective = round(effective_size(values, clusters or problems), 4)
+        low, high = wilson_interval(float(values.mean()), effective, NormalDist().inv_cdf(0.975))
         interval = [round(min(100 * low, score), 4), round(max(100 * high, score), 4)]
-    return {"verdicts": verdicts, "interval": interval, "judge_errors": sum(bool(s.judge_error) for s in samples)}
+    errors = sum(bool(sample.judge_error) for sample in samples)
+    return {"verdicts": verdicts, "effective": effective, "interval": interval, "judge_errors": errors}
 
 
 def _problems(samples: Sequence[Sample]) -> list[int] | None:
     """Which problem each item belongs to, counted from 0; ``None`` where each is one of its own."""
     named = [str(sample.facts["id"]) for sample in samples]
-    number = {name: i for i, name in enumerate(dict.fromkeys(named))}
-    return [number[name] for name in named] if len(number) < len(samples) else None
+    return numbered(named) if len(set(named)) < len(named) else None
+
+
+def _clusters(samples: Sequence[Sample], benchmark: Benchmark) -> list[int] | None:
+    """Which items belong together, counted from 0; ``None`` where older samples do not say."""
+    named = [sample.cluster or cluster_of(benchmark, sample.facts, sample.images) for sample in samples]
+    return numbered(named) if all(named) else None
 
 
 def dataset_fingerprint(samples: Sequence[Sample]) -> str:
@@ -61,20 +71,6 @@ def dataset_fingerprint(samples: Sequence[Sample]) -> str:
         asked = [sample.id, sample.facts, sample.prompt, sample.images]
         digest.update(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
-
-
-def _interval(values: np.ndarray, problems: list[int] | None) -> tuple[float, float]:
-    from scipy.stats import binomtest
-
-    if problems is None and set(values.tolist()) <= {0.0, 1.0}:
-        found = binomtest(int(values.sum()), len(values)).proportion_ci(confidence_level=0.95, method="wilson")
-        return float(found.low), float(found.high)
-    groups = np.asarray(problems if problems is not None else range(len(values)))
-    sums, sizes = np.bincount(groups, values), np.bincount(groups)
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES)
-    low, high = np.percentile(drawn @ sums / (drawn @ sizes), [2.5, 97.5])
-    return float(low), float(high)
 
 
 def data_sets(run: RunDirectory, part: dict[str, Any]) -> dict[str, str]:

@@ -69,7 +69,7 @@ def rescore(evaluation: RunDirectory, judge: Judge | None = None) -> tuple[float
     if not content:
         return after, after
     before = content["result"]["score"]
-    content["result"] = benchmark_part(evaluation.path, content["result"]["title"])
+    content["result"] = benchmark_part(evaluation.path, content["result"]["title"], content["task"])
     write_json(record_file(in_its_place(evaluation, cell), content), content)
     write_json(evaluation.record, content)
     return before, after

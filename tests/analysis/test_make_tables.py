@@ -1,5 +1,6 @@
 """The ablations' tables from synthetic records: rows, columns, notes and the command line."""
 
+import math
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_p
 
 from analysis import make_tables
@@ -91,13 +93,19 @@ def test_with_several_seeds_the_methods_are_compared(folder: Folder) -> None:
     assert column(folder.rows(), "tiny", "Verdict")[:2] == ["–", "differs"]
 
 
-def test_records_over_other_items_are_not_compared(folder: Folder) -> None:
-    other = record("kawhi", 1100, verdicts=digits(2000, 1100))
-    other["benchmarks"]["kawhi_tiny"]["verdicts"]["dataset"] = "fedcba9876543210"
-    folder.add(record("uniform", 1000, verdicts=digits(2000, 1000)), other)
+@pytest.mark.parametrize("paired", [True, False])
+def test_records_over_other_items_are_compared_without_pairs(folder: Folder, paired: bool) -> None:
+    base = digits(2000, 1000)
+    ours = "".join("1" if i < 1100 else digit for i, digit in enumerate(base))  # right wherever the base is, and more
+    other = record("kawhi", ours.count("1"), verdicts=ours)
+    other["benchmarks"]["kawhi_tiny"]["verdicts"]["dataset"] = "0123456789abcdef" if paired else "fedcba9876543210"
+    folder.add(record("uniform", 1000, verdicts=base), other)
     rows = folder.made_rows(TABLE)
-    assert column(rows, "tiny", "vs GRPO")[1] == "+5.00"
-    assert column(rows, "tiny", "Interval of it")[1] == column(rows, "tiny", "Verdict")[1] == "–"
+    low, high = map(float, column(rows, "tiny", "Interval of it")[1].strip("[]").split(", "))
+    gained, share = ours.count("1") / 2000 - 0.5, ours.count("1") / 2000
+    variance = gained * (1 - gained) if paired else 0.25 + share * (1 - share)
+    assert high - low == pytest.approx(200 * norm.ppf(0.975) * math.sqrt(variance / 1999), abs=0.02)
+    assert column(rows, "tiny", "Verdict")[1] == "differs, one seed"
 
 
 @pytest.mark.parametrize("name", ablations())
@@ -139,8 +147,7 @@ def test_the_detectable_difference_is_paired_where_there_are_items(folder: Folde
     base, ours = digits(2000, 1000, seed=1), digits(2000, 1000, seed=2)
     folder.add(record("uniform", 1000, verdicts=base), record("kawhi", 1000, verdicts=ours))
     assert folder.make(TABLE) == 0
-    discordance = sum(a != b for a, b in zip(base, ours, strict=True)) / 2000
-    points = 100 * detectable_paired_difference(discordance, 2000)
+    points = 100 * detectable_paired_difference([*map(int, ours)], [*map(int, base)])
     assert f"detectable from GRPO with one seed each: {points:.2f} points (n = 2000)" in folder.text("md")
 
 

@@ -15,12 +15,12 @@ from statsmodels.stats.power import NormalIndPower
 from analysis.significance import (
     detectable_difference,
     detectable_paired_difference,
-    difference_interval,
     holm,
     mcnemar,
     mean_interval,
     wilson_interval,
 )
+from tests.analysis.test_spread import difference, mean
 
 # Proportions
 
@@ -33,16 +33,15 @@ def test_wilson_interval_is_scipys(correct: int, n: int) -> None:
 
 @pytest.mark.parametrize("correct", [0, 1, 37, 100])
 def test_one_seed_of_right_or_wrong_gets_wilsons_interval(correct: int) -> None:
-    interval = mean_interval([(np.arange(100) < correct, None)])
+    interval = mean((np.arange(100) < correct, None))
     assert (interval.low, interval.high) == wilson_interval(correct, 100)
     assert interval.estimate == correct / 100
-    assert not interval.covers_seeds
 
 
-def test_the_bootstrap_gives_wilsons_interval_where_that_applies() -> None:
+def test_the_spread_gives_wilsons_interval_where_that_applies() -> None:
     right = np.arange(400) < 130
-    bootstrapped = mean_interval([(right, np.arange(400))])
-    assert (bootstrapped.low, bootstrapped.high) == pytest.approx(wilson_interval(130, 400), abs=0.003)
+    half_marks = mean((np.r_[right, 0.5], None))  # no proportion, but next to one
+    assert (half_marks.low, half_marks.high) == pytest.approx(wilson_interval(130, 400), abs=0.003)
 
 
 # Degenerate tables
@@ -52,53 +51,52 @@ def test_the_bootstrap_gives_wilsons_interval_where_that_applies() -> None:
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_all_right_or_all_wrong_is_as_sure_as_the_number_of_items(right: float, seeds: int) -> None:
     for benchmarks in (1, 2):
-        interval = mean_interval([(np.full((seeds, 50), right), None)] * benchmarks)
+        interval = mean(*[(np.full((seeds, 50), right), None)] * benchmarks)
         n = 50 * benchmarks
         assert (interval.low, interval.high) == pytest.approx(wilson_interval(int(n * right), n))
 
 
 def test_identical_verdicts_differ_by_nothing_but_their_interval_has_a_width() -> None:
     same = np.arange(98) % 3 == 0
-    found = difference_interval(same, same)
+    found = difference(same, same)
     assert (found.estimate, found.p_value) == (0.0, 1.0)
     half = norm.ppf(0.975) * math.sqrt(2 / 100 / 100)  # two discordant items of 100, one won by each side
     assert (found.low, found.high) == pytest.approx((-half, half))
 
 
 def test_a_difference_on_every_item_is_found() -> None:
-    found = difference_interval(np.ones(20), np.zeros(20))
+    found = difference(np.ones(20), np.zeros(20))
     assert (found.estimate, found.high) == (1.0, 1.0)
     assert 0 < found.low < 1
     assert found.p_value < 0.001
 
 
 def test_a_single_item_or_problem_shows_nothing() -> None:
-    found = difference_interval([1], [0])
+    found = difference([1], [0])
     assert (found.estimate, found.low, found.high, found.p_value) == (1.0, -1.0, 1.0, 1.0)
-    problem = mean_interval([(np.eye(3), [5, 5, 5])])
+    problem = mean((np.eye(3), [5, 5, 5]))
     assert (problem.low, problem.high) == (0.0, 1.0)
-    one = mean_interval([([1], None)])
+    one = mean(([1], None))
     assert (one.low, one.high) == wilson_interval(1, 1)
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: difference_interval(np.ones((3, 4)), np.ones((3, 5))), "same items, got 4 and 5"),
-        (lambda: mean_interval([([1, math.nan], None)]), r"numbers in \[0, 1\]"),
-        (lambda: mean_interval([([0.5, 1.5], None)]), r"numbers in \[0, 1\]"),
-        (lambda: mean_interval([(np.ones((2, 0)), None)]), "at least one of each"),
-        (lambda: mean_interval([(np.ones((2, 2, 2)), None)]), "seeds × items"),
-        (lambda: mean_interval([(np.ones((2, 4)), [1, 2, 3])]), "one label per item"),
+        (lambda: difference(np.ones((3, 4)), np.ones((3, 5))), "same items, got 4 and 5"),
+        (lambda: mean(([1, math.nan], None)), r"numbers in \[0, 1\]"),
+        (lambda: mean(([0.5, 1.5], None)), r"numbers in \[0, 1\]"),
+        (lambda: mean((np.ones((2, 0)), None)), "at least one of each"),
+        (lambda: mean((np.ones((2, 2, 2)), None)), "seeds × items"),
+        (lambda: mean((np.ones((2, 4)), [1, 2, 3])), "one label per item"),
         (lambda: mean_interval([]), "at least one benchmark"),
-        (lambda: mean_interval([(np.eye(3), None), (np.eye(2), None)]), "same seeds on all benchmarks"),
+        (lambda: mean((np.eye(3), None), (np.eye(2), None)), "same seeds on all benchmarks"),
         (lambda: mcnemar([1, 0], [1]), "same items"),
         (lambda: mcnemar([1, 0.5], [1, 1]), "0 or 1"),
         (lambda: holm([0.5, 1.5]), r"lies in \[0, 1\]"),
         (lambda: holm([math.nan]), r"lies in \[0, 1\]"),
         (lambda: detectable_difference(0.0, 100), "strictly between 0 and 1"),
         (lambda: detectable_difference(math.nan, 100), "strictly between 0 and 1"),
-        (lambda: detectable_paired_difference(0, 10), "share of items above 0"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_sentence(call: Any, sentence: str) -> None:
@@ -151,5 +149,12 @@ def test_detectable_difference_is_that_of_statsmodels() -> None:
 
 
 def test_detectable_paired_difference_is_that_of_statsmodels() -> None:
+    ours = np.arange(700) < 140  # a fifth of the items is right on this side alone
     one_sample = NormalIndPower(ddof=0).solve_power(nobs1=700, alpha=0.05, power=0.9, ratio=0) * math.sqrt(0.2)
-    assert detectable_paired_difference(0.2, 700, power=0.9) == pytest.approx(one_sample, rel=1e-4)
+    assert detectable_paired_difference(ours, np.zeros(700), power=0.9) == pytest.approx(one_sample, rel=1e-4)
+
+
+def test_copies_of_an_item_make_nothing_easier_to_detect() -> None:
+    ours, base = np.random.default_rng(0).integers(2, size=(2, 100))
+    copies = detectable_paired_difference(np.repeat(ours, 3), np.repeat(base, 3), np.repeat(np.arange(100), 3))
+    assert copies == pytest.approx(detectable_paired_difference(ours, base))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kawhi.evaluation.benchmark import Outcome, Scored, compare, load, numbered
+from kawhi.evaluation.benchmark import Outcome, Scored, cluster_of, compare, load, numbered
 from kawhi.evaluation.prompts import prompts_of
 from tests.evaluation.examples import examples, tasks
 
@@ -156,3 +156,30 @@ def test_rows_are_numbered_once():
     rows = numbered(datasets.Dataset.from_dict({"question": ["a", "b"]}))
     assert rows["row"][:] == [0, 1]
     assert numbered(rows) is rows
+
+
+@pytest.mark.parametrize("task", tasks())
+def test_every_sample_has_a_cluster(task):
+    benchmark = load(task)
+    for example in examples(task):
+        assert cluster_of(benchmark, benchmark.facts(example.doc), ["picture"])
+
+
+def test_versions_of_a_problem_sets_and_pictures_are_clusters():
+    def clusters(task):
+        benchmark = load(task)
+        return [cluster_of(benchmark, benchmark.facts(example.doc), ["a", "b"]) for example in examples(task)]
+
+    assert set(clusters("kawhi_mathverse")) == {"1"}
+    assert set(clusters("kawhi_hallusionbench")) == {"VD_illusion_0", "VS_chart_0"}
+    assert set(clusters("kawhi_tiny")) == {"a/b"}
+    wemath = load("kawhi_wemath")
+    facts = {example.doc["ID"]: wemath.facts(example.doc) for example in examples("kawhi_wemath")}
+    for name, own in facts.items():
+        assert cluster_of(wemath, own, ["a"]) == f"{own['steps']}/{name}"
+
+
+def test_older_facts_that_do_not_say_have_no_cluster():
+    benchmark = load("kawhi_mathverse")
+    assert cluster_of(benchmark, {"id": "7"}, ["picture"]) == ""
+    assert cluster_of(load("kawhi_tiny"), {"id": "7"}, []) == "7"

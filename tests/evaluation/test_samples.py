@@ -104,3 +104,11 @@ def test_images_come_back_as_they_were(tmp_path_factory, images):
     file = tmp_path_factory.mktemp("images") / "images.parquet"
     write_images(file, images)
     assert read_images(file) == images
+
+
+def test_an_older_file_has_no_clusters(tmp_path):
+    write_samples(tmp_path / "samples.parquet", [replace(SAMPLE, cluster="7")])
+    assert read_samples(tmp_path / "samples.parquet")[0].cluster == "7"
+    older = pq.read_table(tmp_path / "samples.parquet").drop_columns("cluster")
+    pq.write_table(older, tmp_path / "samples.parquet")
+    assert read_samples(tmp_path / "samples.parquet") == [replace(SAMPLE, cluster="")]

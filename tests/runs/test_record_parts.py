@@ -16,12 +16,13 @@ from tests.evaluation.made import TINY, sample
 
 
 def evaluated(folder, scores, problems=None, score=None):
-    """A folder with samples of these scores; ``problems`` names the problem of each."""
+    """A folder with samples of these scores; ``problems`` names what each belongs to."""
     samples = []
     for i, value in enumerate(scores):
         made = sample(TINY, 0, "It is \\boxed{1}", "1")
         made.id, made.score = str(i), value
-        made.facts = {**made.facts, "id": (problems or range(len(scores)))[i]}
+        made.images, made.cluster = [str(i)], str(problems[i]) if problems else ""
+        made.facts = {**made.facts, "id": str(i)}
         samples.append(made)
     folder.mkdir()
     write_samples(folder / "samples.parquet", samples)
@@ -31,30 +32,41 @@ def evaluated(folder, scores, problems=None, score=None):
 
 def test_right_and_wrong_are_digits_with_wilsons_interval(tmp_path):
     evaluated(tmp_path / "eval", [1.0, 0.0, 1.0, 1.0])
-    found = verdict_parts(tmp_path / "eval")
+    found = verdict_parts(tmp_path / "eval", TINY)
     assert found["verdicts"]["values"] == "1011"
     assert found["verdicts"]["problems"] is None
+    assert found["verdicts"]["clusters"] == [0, 1, 2, 3]  # of samples without a name it is the picture
+    assert found["effective"] == 4
     expected = binomtest(3, 4).proportion_ci(method="wilson")
     assert found["interval"] == pytest.approx([100 * expected.low, 100 * expected.high], abs=1e-3)
     assert found["judge_errors"] == 0
 
 
-def test_items_of_one_problem_are_drawn_together(tmp_path):
+def test_items_of_one_problem_count_together(tmp_path):
     scores = [float(i // 5 % 2) for i in range(200)]  # the five versions of a problem are right or wrong together
     evaluated(tmp_path / "eval", scores, problems=[i // 5 for i in range(200)])
     evaluated(tmp_path / "single", scores)
-    together, alone = (verdict_parts(tmp_path / name)["interval"] for name in ("eval", "single"))
-    assert verdict_parts(tmp_path / "eval")["verdicts"]["problems"][:6] == [0, 0, 0, 0, 0, 1]
+    together, alone = (verdict_parts(tmp_path / name, TINY)["interval"] for name in ("eval", "single"))
+    assert verdict_parts(tmp_path / "eval", TINY)["verdicts"]["clusters"][:6] == [0, 0, 0, 0, 0, 1]
+    assert verdict_parts(tmp_path / "eval", TINY)["effective"] == pytest.approx(40, rel=0.03)
     ratio = (together[1] - together[0]) / (alone[1] - alone[0])
     assert ratio == pytest.approx(5**0.5, rel=0.15)
 
 
+def test_items_that_are_asked_several_times_are_one_problem(tmp_path):
+    samples = evaluated(tmp_path / "eval", [1.0, 0.0, 1.0])
+    for made, name in zip(samples, "aba", strict=True):
+        made.facts = {**made.facts, "id": name}
+    write_samples(tmp_path / "eval" / "samples.parquet", samples)
+    assert verdict_parts(tmp_path / "eval", TINY)["verdicts"]["problems"] == [0, 1, 0]
+
+
 def test_fractions_stay_numbers_and_a_score_that_is_no_mean_has_no_interval(tmp_path):
     evaluated(tmp_path / "eval", [0.25, 0.5, 1.0])
-    assert verdict_parts(tmp_path / "eval")["verdicts"]["values"] == [0.25, 0.5, 1.0]
-    assert verdict_parts(tmp_path / "eval")["interval"] is not None
+    assert verdict_parts(tmp_path / "eval", TINY)["verdicts"]["values"] == [0.25, 0.5, 1.0]
+    assert verdict_parts(tmp_path / "eval", TINY)["interval"] is not None
     evaluated(tmp_path / "points", [1.0, 0.0], score=1437.5)
-    assert verdict_parts(tmp_path / "points")["interval"] is None
+    assert verdict_parts(tmp_path / "points", TINY)["interval"] is None
 
 
 def test_a_data_set_is_what_was_asked_not_what_was_answered(tmp_path):
@@ -104,4 +116,4 @@ def test_verls_own_trainer_leaves_nothing(tmp_path):
 
 def test_they_are_json(tmp_path):
     evaluated(tmp_path / "eval", [0.5, 1.0], problems=["a", "a"])
-    json.dumps(verdict_parts(tmp_path / "eval"), allow_nan=False)
+    json.dumps(verdict_parts(tmp_path / "eval", TINY), allow_nan=False)

@@ -88,4 +88,5 @@ BENCHMARK = Benchmark(
     scores,
     questions=_questions,
     verdict=right_if("correct"),
+    cluster=lambda facts: facts["figure"].rpartition("_")[0],  # the set
 )

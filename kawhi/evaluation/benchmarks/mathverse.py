@@ -41,6 +41,7 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
         "question": question,
         "answer": answer,
         "version": doc["problem_version"],
+        "problem": str(doc.get("problem_index") or ""),
         "choices": listed_choices(question, answer) if doc["question_type"] == "multi-choice" else {},
     }
 
@@ -89,5 +90,6 @@ BENCHMARK = Benchmark(
     means_by("version"),
     questions=_questions,
     verdict=right_if("1"),
+    cluster=lambda facts: facts.get("problem", ""),
     full_images=True,  # error attribution shows them to a judge
 )

@@ -137,4 +137,5 @@ BENCHMARK = Benchmark(
     rule,
     runs,
     scores,
+    cluster=lambda facts: f"{facts['steps']}/{facts['problem']}",
 )
