@@ -4,10 +4,12 @@ python analysis/make_tables.py                       # all of them: both papers'
 python analysis/make_tables.py main chart ablation   # tables 1, 2 and 3 of the KAWHI paper
 python analysis/make_tables.py heads weights         # ablations, by their file in conf/ablation
 python analysis/make_tables.py main --format latex   # one format alone
+python analysis/make_tables.py main --without results/contamination/geo3k/pairs.jsonl   # of items nobody trained on
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -30,6 +32,8 @@ from analysis.render_html import to_html  # noqa: E402
 from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table, with_notes  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
+from analysis.without import PairsError, Without  # noqa: E402
+from kawhi.base.checkout import RESULTS  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import Folder, origin  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
@@ -73,13 +77,27 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(__doc__, "tables")
     options.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(KNOWN)}")
     options.add_argument("--format", choices=FORMATS, help="this one alone (default: all four)")
+    options.add_argument(
+        "--without", type=Path, metavar="PAIRS", help="leave out the items that kawhi contamination listed in this file"
+    )
+    options.add_argument(
+        "--runs",
+        type=Path,
+        default=Path(os.environ.get("KAWHI_RUNS", RESULTS / "runs")),
+        metavar="FOLDER",
+        help="the run directories whose samples --without scores anew (default: KAWHI_RUNS or results/runs)",
+    )
     given = parsed(options, arguments, "table", KNOWN)
-    folder = read(given.records)
+    try:
+        without = Without.of(given.without, given.runs) if given.without else None
+    except PairsError as error:
+        options.error(str(error))
+    folder = read(given.records, without) if without else read(given.records)
     tables, refused = make_tables(folder.records, [SHORT.get(name, name) for name in given.names])
     for text in (*(f"left out {each}" for each in folder.refused), *refused):
         print(text, file=sys.stderr)
     given.out.mkdir(parents=True, exist_ok=True)
-    tables = [_with_origin(table, folder) for table in tables]
+    tables = [_with_origin(table, folder, without) for table in tables]
     for table in tables:
         for kind, text in rendered(table, Links(given.out)).items():
             if given.format in (None, kind):
@@ -91,11 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if folder.refused or refused else 0
 
 
-def _with_origin(table: Table, folder: Folder) -> Table:
-    """With a note on whose records its numbers are from, where more than one folder was read."""
+def _with_origin(table: Table, folder: Folder, without: Without | None) -> Table:
+    """With notes on its numbers: whose records they are from, of several folders, and which items were left out."""
     files = {file for source in table.anchors for file in source.records}
-    note = f"Records: {origin(files)}."
-    return replace(table, notes=(*table.notes, note)) if folder.several and files else table
+    told = [f"Records: {origin(files)}."] * folder.several + ([without.note] if without else [])
+    return replace(table, notes=(*table.notes, *told)) if files else table
 
 
 def rendered(table: Table, links: Links) -> dict[str, str]:
