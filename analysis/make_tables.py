@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
+from analysis import efficiency_table as efficiency  # noqa: E402
 from analysis import grounding_table as grounding  # noqa: E402
 from analysis import methods  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
@@ -40,7 +41,7 @@ from kawhi.records.schema import Record  # noqa: E402
 
 SHORT = {"main": "main_table", "chart": "chart_table", "ablation": "ablation_table"}
 PAPERS = tuple(name for name in layouts())
-ABLATIONS = (*ablations(), grounding.NAME, methods.NAME)
+ABLATIONS = (*ablations(), grounding.NAME, methods.NAME, efficiency.NAME)
 NAMES = (*PAPERS, *ABLATIONS)
 ON_REQUEST = tuple(name for name in experiments() if name not in NAMES)
 """Further tables of ``conf/experiment``, of which the papers print no numbers of their own."""
@@ -59,6 +60,7 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
     make: dict[str, Callable[[], list[Table]]] = {
         grounding.NAME: lambda: [grounding.grounding_table(every)],
         methods.NAME: lambda: [methods.methods_table(every)],
+        efficiency.NAME: lambda: [efficiency.efficiency_table(every)],
         **{name: partial(lambda own: [training_table(own, every)], own) for name, own in ablations().items()},
         **{name: partial(paper_table, experiments()[name], every) for name in (*PAPERS, *ON_REQUEST)},
     }

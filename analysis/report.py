@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import chance, methods
+from analysis import efficiency_table as efficiency
 from analysis import grounding_table as grounding
 from analysis.compared_table import COMPARED, PRINTED_NOTE
 from analysis.make_tables import SHORT, make_tables
@@ -55,7 +56,7 @@ _PARTS = {
     "number by number.",
     "ToR": "The ToR paper, tables 1 to 5, in the same way.",
     "Ablations": "One table for each file of conf/ablation, beside the paper's numbers where it prints them.",
-    "Costs": "What each credit method does to the weights and how long its parts take.",
+    "Costs": "What each credit method does to the weights, and how long its parts and a step with it take.",
     "Grounding": "Whether the alignment depends on the image.",
     FURTHER: "",
 }
@@ -175,7 +176,7 @@ def _kind(name: str) -> str:
         return paper.paper
     if base in ablations():
         return "Ablations"
-    return {methods.NAME: "Costs", grounding.NAME: "Grounding"}.get(base, FURTHER)
+    return {methods.NAME: "Costs", efficiency.NAME: "Costs", grounding.NAME: "Grounding"}.get(base, FURTHER)
 
 
 def _worth_showing(table: Table) -> bool:

@@ -115,12 +115,15 @@ def _verdicts(verdicts: Verdicts, kept: Sequence[bool]) -> dict[str, Any]:
     said = verdicts.model_dump()
     for name, values in said.items():
         if name != "dataset" and values is not None:
-            some = [value for value, keep in zip(values, kept, strict=True) if keep]
-            some = some if name == "values" else _from_zero(some)
-            said[name] = "".join(some) if isinstance(values, str) else tuple(some)
+            said[name] = _cut(values, kept) if name == "values" else tuple(_from_zero(_cut(values, kept)))
     which = "".join(str(int(keep)) for keep in kept)
     said["dataset"] = hashlib.sha256(f"{verdicts.dataset} {which}".encode()).hexdigest()[:16]
     return said
+
+
+def _cut(values: Any, kept: Sequence[bool]) -> Any:
+    some = [value for value, keep in zip(values, kept, strict=True) if keep]
+    return "".join(some) if isinstance(values, str) else tuple(some)
 
 
 def _from_zero(groups: Sequence[int]) -> list[int]:
