@@ -3,7 +3,7 @@
 python analysis/make_tables.py                       # all of them: both papers' and the ablations
 python analysis/make_tables.py main chart ablation   # tables 1, 2 and 3 of the KAWHI paper
 python analysis/make_tables.py heads weights         # ablations, by their file in conf/ablation
-python analysis/make_tables.py main --format latex   # one format alone
+python analysis/make_tables.py main --format latex   # one format alone, which is printed, too: > main.tex
 python analysis/make_tables.py main --without results/contamination/geo3k/pairs.jsonl   # of items nobody trained on
 """
 
@@ -23,6 +23,7 @@ if __package__ is None:  # run as a script
 from analysis import efficiency_table as efficiency  # noqa: E402
 from analysis import grounding_table as grounding  # noqa: E402
 from analysis import methods  # noqa: E402
+from analysis.collapse import collapsed  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
 from analysis.paper_layout import layouts  # noqa: E402
 from analysis.paper_table import paper_table  # noqa: E402
@@ -104,8 +105,10 @@ def main(arguments: list[str] | None = None) -> int:
         for kind, text in rendered(table, Links(given.out)).items():
             if given.format in (None, kind):
                 write(given.out / f"{table.name}.{FORMATS[kind]}", text)
-    if given.names:
-        show(tables)
+    if given.names and given.format not in (None, "markdown"):
+        print(*(rendered(table, Links(given.out))[given.format] for table in tables), sep="\n", end="")
+    elif given.names:
+        show([*map(collapsed, tables)])
     else:
         print(f"wrote {len(tables)} tables into {given.out}; `make_tables.py NAME` prints one")
     return 1 if folder.refused or refused else 0
@@ -119,12 +122,13 @@ def _with_origin(table: Table, folder: Folder, without: Without | None) -> Table
 
 
 def rendered(table: Table, links: Links) -> dict[str, str]:
-    """The text of a table in each of :data:`FORMATS`."""
+    """The text of a table in each of :data:`FORMATS`; CSV, which programs read, has all rows and columns."""
+    read = collapsed(table)
     return {
-        "markdown": to_markdown(table, links),
-        "latex": to_latex(table),
+        "markdown": to_markdown(read, links),
+        "latex": to_latex(read),
         "csv": to_csv(table, links),
-        "html": to_html(table, links),
+        "html": to_html(read, links),
     }
 
 

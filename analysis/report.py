@@ -14,11 +14,13 @@ from typing import Any
 from analysis import chance, methods
 from analysis import efficiency_table as efficiency
 from analysis import grounding_table as grounding
+from analysis.collapse import collapsed
 from analysis.compared_table import COMPARED, PRINTED_NOTE
 from analysis.make_tables import SHORT, make_tables
 from analysis.paper_checks import discrepancies
 from analysis.paper_layout import layouts
 from analysis.paper_table import BASE_NOTE
+from analysis.seeds import seeds_told
 from analysis.table import EMPTY, Group, Table, Value, plain
 from analysis.training_tables import ablations
 from kawhi.records.folder import Folder, origin, record_name
@@ -41,7 +43,7 @@ READING = (
     (
         "Dashes",
         "An en dash stands where there is no number: the paper prints none, or the cell was not run. Of a group "
-        "of columns in which nothing was run only the note below the table is left.",
+        "of columns, or of a row, in which nothing was run only the note below the table is left.",
     ),
     (
         "Signs",
@@ -158,16 +160,14 @@ def _parts(tables: list[Table]) -> list[Part]:
         own = [table for table in tables if _kind(table.name) == key]
         if own:
             shown = [table for table in own if _worth_showing(table)]
-            found.append(Part(_TITLES.get(key, key), text, shown, _absent([t for t in own if t not in shown])))
+            absent = _absent([table for table in own if table not in shown])
+            found.append(Part(_TITLES.get(key, key), text, [*map(collapsed, shown)], absent))
     return found
 
 
 def _shortened(table: Table, shared: list[str]) -> Table:
-    """Without shared notes; of groups in which nothing was run the note remains, where others have numbers."""
-    filled = [group for group in table.groups if group.numbers] or table.groups
-    left = [group.note for group in table.groups if group not in filled and group.note]
-    notes = [note for note in table.notes if note not in shared]
-    return dataclasses.replace(table, groups=filled, notes=(*left, *notes))
+    """Without shared notes."""
+    return dataclasses.replace(table, notes=tuple(note for note in table.notes if note not in shared))
 
 
 def _kind(name: str) -> str:
@@ -256,7 +256,7 @@ def _facts(read: Folder) -> dict[str, str]:
         "Records": f"{len(every)}: {', '.join(_counted(every))}" if every else "none",
         **({"Whose": origin(read.records)} if read.several else {}),
         "Models": _listed(f"{r.model.name} (weights {r.model.weights[:8]})" for r in every),
-        "Seeds": _listed(map(_seeds, every)),
+        "Seeds": seeds_told({"": [seeds for record in every if (seeds := _seeds(record))]}) or EMPTY,
         "Versions": _listed(_versions(runs)),
         "Hardware": _listed(run.hardware for run in runs),
         "Time": f"{sum(seconds) / 3600:.1f} hours of {len(seconds)} records" if seconds else EMPTY,
@@ -285,11 +285,9 @@ def _counted(every: Sequence[Any]) -> list[str]:
     return found
 
 
-def _seeds(record: Record) -> str:
+def _seeds(record: Record) -> dict[str, int]:
     seeds = getattr(record, "seeds", None)
-    if seeds is None:
-        return ""
-    return " ".join(f"{name} {value}" for name, value in seeds.model_dump().items() if value is not None)
+    return {} if seeds is None else seeds.model_dump(exclude_none=True)
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -86,7 +86,10 @@ def _pair(steps: Axes, own: Axes, panel: Panel) -> set[str]:
         light_grid(axes, "x")
     steps.set_yticks(range(len(panel.series)), [series.name for series in panel.series])
     own.set_yticks([])
-    steps.set_xlim(0, 1.25 * steps.dataLim.x1)
+    if shared:
+        steps.set_xticks(range(0, 101, 20))
+    room = 1.25 if not shared else 1.6 if steps.texts else 1
+    steps.set_xlim(0, room * steps.dataLim.x1)
     own.set_xlim(0, 1.3 * max(own.dataLim.x1, 0.1))
     steps.set_title(panel.title)
     own.set_title("credit alone")
