@@ -10,7 +10,7 @@ from analysis import steps
 from analysis.experiment import known_as
 from analysis.paper import paper_tables
 from analysis.records import canonical, columns, method_of, refuse_doubles, shared_setting, source
-from analysis.table import CAUTION, EMPTY, Group, Table, empty_group, empty_line, plain
+from analysis.table import CAUTION, EMPTY, Group, Table, Value, empty_group, empty_line, plain
 from kawhi.records.schema import TimingRecord
 
 NAME = "efficiency"
@@ -55,7 +55,7 @@ def efficiency_table(every: pd.DataFrame) -> Table:
 
 def _printed() -> Group:
     table = paper_tables()["kawhi_section_4_5"]
-    lines = [(table.row(row).cells["Per-step duration"].shown,) for row in PAPER.values()]
+    lines: list[tuple[Value, ...]] = [(table.row(row).cells["Per-step duration"].shown,) for row in PAPER.values()]
     note = "paper: section 4.5, which labels the shorter step as the one with KAWHI and calls the 19.6 s its overhead."
     return Group("paper: section 4.5", ("Step (s)",), lines, note)
 
