@@ -14,7 +14,7 @@ from analysis import chance
 from analysis.experiment import Experiment, Setting, experiments
 from analysis.paper import PaperTable, paper_tables
 from analysis.records import source
-from analysis.seeds import seeds_told
+from analysis.seed_words import seeds_told
 from analysis.significance import detectable_difference
 from analysis.table import Source
 from kawhi.records.schema import Benchmark

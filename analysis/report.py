@@ -20,7 +20,7 @@ from analysis.make_tables import SHORT, make_tables
 from analysis.paper_checks import discrepancies
 from analysis.paper_layout import layouts
 from analysis.paper_table import BASE_NOTE
-from analysis.seeds import seeds_told
+from analysis.seed_words import seeds_told
 from analysis.table import EMPTY, Group, Table, Value, plain
 from analysis.training_tables import ablations
 from kawhi.records.folder import Folder, origin, record_name

@@ -14,7 +14,7 @@ from analysis import chance
 from analysis.experiment import OURS, Experiment, swept
 from analysis.paper import paper_tables
 from analysis.records import columns, refuse_doubles, source
-from analysis.seeds import seeds_told
+from analysis.seed_words import seeds_told
 from analysis.significance import detectable_difference, detectable_paired_difference
 from analysis.table import CAUTION, EMPTY, Group, Table, Value, empty_group, empty_line, plain
 from kawhi.records.folder import is_published

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.seeds import seeds_told
+from analysis.seed_words import seeds_told
 
 
 def cells(*rollouts: int, **more: int) -> list[dict[str, Any]]:
