@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,6 +14,7 @@ from analysis import chance
 from analysis.experiment import Experiment, Setting, experiments
 from analysis.paper import PaperTable, paper_tables
 from analysis.records import source
+from analysis.seed_words import seeds_told
 from analysis.significance import detectable_difference
 from analysis.table import Source
 from kawhi.records.schema import Benchmark
@@ -116,8 +118,8 @@ def setting_note(setting: Setting) -> str:
     records = setting.records
     first = records.scores.iloc[0]
     counts = ", ".join(f"{first[task].title} {first[task].n}" for task in setting.tasks)
-    seeds = sorted({_seeds(config) for config in records[records.study == "training"].config})
-    told = f" Seeds: {'; '.join(seeds)}." if seeds else ""
+    seeds = seeds_told({"": [_seeds(config) for config in records[records.study == "training"].config]})
+    told = f" Seeds: {seeds}." if seeds else ""
     clusters = chance.clusters_note([first[task] for task in setting.tasks])
     return f"{setting.long}. n per cell and seed: {counts}.{clusters}{told}{_detectable(setting)}"
 
@@ -139,5 +141,5 @@ def _detectable_of(results: list[Benchmark]) -> str:
     return f"{results[0].title} {points:.2f}"
 
 
-def _seeds(config: dict[str, object]) -> str:
-    return " ".join(f"{key.split('.')[1]} {value}" for key, value in config.items() if key.startswith("seeds."))
+def _seeds(config: dict[str, Any]) -> dict[str, int]:
+    return {key.split(".")[1]: value for key, value in config.items() if key.startswith("seeds.")}

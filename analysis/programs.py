@@ -33,13 +33,16 @@ def parsed(options: ArgumentParser, arguments: list[str] | None, what: str, know
     return given
 
 
-def read(folders: Sequence[Path] | None) -> Folder:
+def read(folders: Sequence[Path] | None, change: Callable[[Folder], Folder] = lambda folder: folder) -> Folder:
     """The records of the folders asked for, else of the user's own and the published one, of which it says so.
 
     A training and its evaluations are one record.
+
+    Args:
+        change: of the records before they are joined.
     """
     own = Path(os.environ.get("KAWHI_RECORDS", RESULTS / "records"))
-    found = read_folder(*(folders or record_folders(own))).joined()
+    found = change(read_folder(*(folders or record_folders(own)))).joined()
     if found.several:
         print(found.summary(), file=sys.stderr)
     return found

@@ -62,7 +62,7 @@ def _body(table: Table, width: int, places: dict[Source, str]) -> Iterator[list[
 
 def notes_of(table: Table) -> list[str]:
     """What stands below a table: a note for each group, then those on the whole."""
-    return [*(g.note for g in table.groups if g.note), *table.notes]
+    return [*(text for g in table.groups for text in (g.note, g.detail) if text), *table.notes]
 
 
 def full_text(cell: Value) -> str:
@@ -145,5 +145,5 @@ def _draw(console: Console, table: Table) -> None:
             drawn.add_row(
                 Text(label, style="bold" if i in table.ours else ""), *(Text(full_text(cell)) for cell in cells)
             )
-        console.print(drawn, Text(g.note))
+        console.print(drawn, *(Text(text) for text in (g.note, g.detail) if text), sep="\n")
     console.print(*map(Text, (*table.notes, f"Produced by {table.command}")), sep="\n")

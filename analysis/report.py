@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from analysis import chance, methods
+from analysis import efficiency_table as efficiency
 from analysis import grounding_table as grounding
+from analysis.collapse import collapsed
 from analysis.compared_table import COMPARED, PRINTED_NOTE
 from analysis.make_tables import SHORT, make_tables
 from analysis.paper_checks import discrepancies
 from analysis.paper_layout import layouts
 from analysis.paper_table import BASE_NOTE
+from analysis.seed_words import seeds_told
 from analysis.table import EMPTY, Group, Table, Value, plain
 from analysis.training_tables import ablations
 from kawhi.records.folder import Folder, origin, record_name
@@ -40,7 +43,7 @@ READING = (
     (
         "Dashes",
         "An en dash stands where there is no number: the paper prints none, or the cell was not run. Of a group "
-        "of columns in which nothing was run only the note below the table is left.",
+        "of columns, or of a row, in which nothing was run only the note below the table is left.",
     ),
     (
         "Signs",
@@ -55,7 +58,7 @@ _PARTS = {
     "number by number.",
     "ToR": "The ToR paper, tables 1 to 5, in the same way.",
     "Ablations": "One table for each file of conf/ablation, beside the paper's numbers where it prints them.",
-    "Costs": "What each credit method does to the weights and how long its parts take.",
+    "Costs": "What each credit method does to the weights, and how long its parts and a step with it take.",
     "Grounding": "Whether the alignment depends on the image.",
     FURTHER: "",
 }
@@ -157,16 +160,14 @@ def _parts(tables: list[Table]) -> list[Part]:
         own = [table for table in tables if _kind(table.name) == key]
         if own:
             shown = [table for table in own if _worth_showing(table)]
-            found.append(Part(_TITLES.get(key, key), text, shown, _absent([t for t in own if t not in shown])))
+            absent = _absent([table for table in own if table not in shown])
+            found.append(Part(_TITLES.get(key, key), text, [*map(collapsed, shown)], absent))
     return found
 
 
 def _shortened(table: Table, shared: list[str]) -> Table:
-    """Without shared notes; of groups in which nothing was run the note remains, where others have numbers."""
-    filled = [group for group in table.groups if group.numbers] or table.groups
-    left = [group.note for group in table.groups if group not in filled and group.note]
-    notes = [note for note in table.notes if note not in shared]
-    return dataclasses.replace(table, groups=filled, notes=(*left, *notes))
+    """Without shared notes."""
+    return dataclasses.replace(table, notes=tuple(note for note in table.notes if note not in shared))
 
 
 def _kind(name: str) -> str:
@@ -175,7 +176,7 @@ def _kind(name: str) -> str:
         return paper.paper
     if base in ablations():
         return "Ablations"
-    return {methods.NAME: "Costs", grounding.NAME: "Grounding"}.get(base, FURTHER)
+    return {methods.NAME: "Costs", efficiency.NAME: "Costs", grounding.NAME: "Grounding"}.get(base, FURTHER)
 
 
 def _worth_showing(table: Table) -> bool:
@@ -255,7 +256,7 @@ def _facts(read: Folder) -> dict[str, str]:
         "Records": f"{len(every)}: {', '.join(_counted(every))}" if every else "none",
         **({"Whose": origin(read.records)} if read.several else {}),
         "Models": _listed(f"{r.model.name} (weights {r.model.weights[:8]})" for r in every),
-        "Seeds": _listed(map(_seeds, every)),
+        "Seeds": seeds_told({"": [seeds for record in every if (seeds := _seeds(record))]}) or EMPTY,
         "Versions": _listed(_versions(runs)),
         "Hardware": _listed(run.hardware for run in runs),
         "Time": f"{sum(seconds) / 3600:.1f} hours of {len(seconds)} records" if seconds else EMPTY,
@@ -284,11 +285,9 @@ def _counted(every: Sequence[Any]) -> list[str]:
     return found
 
 
-def _seeds(record: Record) -> str:
+def _seeds(record: Record) -> dict[str, int]:
     seeds = getattr(record, "seeds", None)
-    if seeds is None:
-        return ""
-    return " ".join(f"{name} {value}" for name, value in seeds.model_dump().items() if value is not None)
+    return {} if seeds is None else seeds.model_dump(exclude_none=True)
 
 
 def _listed(texts: Iterable[str]) -> str:

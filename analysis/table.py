@@ -57,13 +57,18 @@ class Value:
 
 @dataclass(frozen=True)
 class Group:
-    """Columns of one provenance under a common head; ``cells`` has a line per row of the table."""
+    """Columns of one provenance under a common head; ``cells`` has a line per row of the table.
+
+    Attributes:
+        detail: what further stands below the table; a page folds it away.
+    """
 
     name: str
     columns: tuple[str, ...]
     cells: list[tuple[Value, ...]]
     note: str
     caution: str = ""
+    detail: str = ""
 
     @property
     def head(self) -> str:

@@ -14,8 +14,9 @@ from analysis import chance
 from analysis.experiment import OURS, Experiment, swept
 from analysis.paper import paper_tables
 from analysis.records import columns, refuse_doubles, source
+from analysis.seed_words import seeds_told
 from analysis.significance import detectable_difference
-from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_group, empty_line, plain
+from analysis.table import CAUTION, EMPTY, Group, Table, Value, empty_group, empty_line, plain
 from kawhi.records.folder import is_published
 
 FOLDER = Path(__file__).parent
@@ -129,8 +130,8 @@ def _measured_group(ablation: Ablation, name: str, long: str, column: pd.DataFra
         else:
             lines.append((*plain(*texts), *empty_line(2)))
     first = column.iloc[0]
-    note = f"{long}. {_chance_note(ablation, cells)}"
-    return Group(name, _heads(first.result.metric), lines, note, CAUTION[first.provenance])
+    note, detail = f"{long}. {_chance_note(ablation, cells)}", _single_runs(ablation, cells)
+    return Group(name, _heads(first.result.metric), lines, note, CAUTION[first.provenance], detail)
 
 
 def _n(rows: pd.DataFrame) -> int:
@@ -138,11 +139,9 @@ def _n(rows: pd.DataFrame) -> int:
 
 
 def _chance_note(ablation: Ablation, cells: dict[str, pd.DataFrame]) -> str:
-    seeds = {credit: ", ".join(map(_named, own.seeds)) for credit, own in cells.items()}
-    counts = {credit: str(_n(own)) for credit, own in cells.items()}
+    seeds = seeds_told({ablation.rows[credit]: [*own.seeds] for credit, own in cells.items()})
     clusters = chance.clusters_note([next(iter(cells.values())).iloc[0].result])
-    told = f"Seeds: {by_row(ablation.rows, seeds)}. n per cell: {by_row(ablation.rows, counts)}.{clusters}"
-    return f"{told}{_detectable(cells)}{_single_runs(ablation, cells)}{_time_note(cells)}"
+    return f"Seeds: {seeds}.{clusters}{_detectable(cells)}{_time_note(cells)}"
 
 
 def _named(seeds: dict[str, int]) -> str:
@@ -181,7 +180,7 @@ def _single_runs(ablation: Ablation, cells: dict[str, pd.DataFrame]) -> str:
     if not told:
         return ""
     return (
-        f" Answers right in one run alone, against GRPO's run with the same seeds: {'; '.join(told)}; McNemar's exact "
+        f"Answers right in one run alone, against GRPO's run with the same seeds: {'; '.join(told)}; McNemar's exact "
         "test, or one of clusters where items belong together; not corrected, of runs and not of methods."
     )
 

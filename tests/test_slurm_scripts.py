@@ -12,11 +12,12 @@ import pytest
 pytest.importorskip("hydra", reason="the training extra is not installed")
 
 from kawhi.cluster.heads_task import table_models
+from kawhi.commands.errors import errors
 from tests.cells import ROOT, options
 
 FOLDER = ROOT / "slurm"
 SCRIPTS = sorted(file.name for file in FOLDER.glob("*.sh") if file.name != "common.sh")
-JOBS = ("head_attribution.sh", "judge.sh", "ray.sh")
+JOBS = ("error_attribution.sh", "head_attribution.sh", "judge.sh", "ray.sh")
 TABLES = tuple(script for script in SCRIPTS if script not in JOBS)
 
 
@@ -80,6 +81,15 @@ def test_a_job_s_python_may_be_a_container_s(typed, tmp_path, image):
     assert done.returncode == 0, done.stderr
     assert call.startswith(f"{image or ''} -m kawhi.cluster.judge_job scale=".strip())
     assert typed("visionzip.sh", **own)[1][0].startswith("experiments/run.py")
+
+
+def test_errors_are_attributed_by_the_papers_judge_unless_another_is_named(typed):
+    job = {"SLURM_JOB_ID": "1", "SLURM_JOB_PARTITION": "gpu"}
+    _, (call,) = typed("error_attribution.sh", "RUN", "--judge", "endpoint", **job)
+    assert call == "-m kawhi errors --judge qwen3_vl_30b_a3b RUN --judge endpoint"
+    (judge,) = (each for each in errors.params if each.name == "judge")
+    words = call.split()[3:]
+    assert errors.make_context("errors", words).params[judge.name] == "endpoint", "the last one counts"
 
 
 def test_a_python_that_is_missing_is_one_sentence(typed):

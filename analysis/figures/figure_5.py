@@ -1,14 +1,20 @@
-"""Figure 5: where the seconds of a step go, with and without KAWHI."""
+"""Figure 5: where a step's time goes, with and without KAWHI.
+
+Cells without GPUs share the processors of a machine: their seconds on the wall say what else ran, so their steps are
+drawn as shares of themselves, beside processor seconds where the record has them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from analysis import steps as measured
 from analysis.figures.parts import PURPLE, WIDE, YELLOW, Drawn, described, files_of, finished, light_grid
 from analysis.figures.series import Panel, Records, Series, panels
 from analysis.paper import paper_tables
@@ -51,9 +57,11 @@ def figure_5(records: Records) -> Drawn:
         figure,
         found,
         files_of(found),
-        "Seconds of a training step by part, means without the first step, over seeds; they include waiting for "
-        "whatever else ran on the machine. Region selection (hatched) runs while responses are generated and is not "
-        "added to the step. Credit alone: these parts in % of the step; regions are seconds of all workers together.",
+        "A training step by part: medians over the steps of all seeds without the first, scaled to the median step; "
+        "the line is its 95 % interval by steps. Without GPUs cells share a machine, whose load seconds on the wall "
+        "would show: there a step is drawn as 100 %, and the number is its processor seconds where they are known. "
+        "Region selection (hatched) runs while responses are generated and is not added to the step. Credit alone: "
+        "these parts in % of the step; regions are seconds of all workers together.",
         "Section 4.5 labels the shorter step as the one with KAWHI, and calls the 19.6 s KAWHI's overhead.",
         *map(described, found),
     )
@@ -69,21 +77,29 @@ def _handles(used: set[str]) -> list[Patch]:
 def _pair(steps: Axes, own: Axes, panel: Panel) -> set[str]:
     """Draws a setting; the parts that there are."""
     used: set[str] = set()
+    shared = any(map(measured.shares_processors, _records(panel)))
     for y, series in enumerate(panel.series):
-        used |= {*_step(steps, y, seconds(series)), *_credit(own, y, seconds(series))}
+        used |= {*_step(steps, y, series, shared), *_credit(own, y, seconds(series))}
     for axes in (steps, own):
         axes.set_ylim(len(panel.series) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         light_grid(axes, "x")
     steps.set_yticks(range(len(panel.series)), [series.name for series in panel.series])
     own.set_yticks([])
-    steps.set_xlim(0, 1.12 * steps.dataLim.x1)
+    if shared:
+        steps.set_xticks(range(0, 101, 20))
+    room = 1.25 if not shared else 1.6 if steps.texts else 1
+    steps.set_xlim(0, room * steps.dataLim.x1)
     own.set_xlim(0, 1.3 * max(own.dataLim.x1, 0.1))
     steps.set_title(panel.title)
     own.set_title("credit alone")
-    steps.set_xlabel("seconds per step")
+    steps.set_xlabel("% of the step" if shared else "seconds per step")
     own.set_xlabel("% of the step")
     return used
+
+
+def _records(panel: Panel) -> list[Any]:
+    return [record for series in panel.series for record in series.records.values()]
 
 
 def timed(records: Records) -> list[Panel]:
@@ -95,10 +111,19 @@ def timed(records: Records) -> list[Panel]:
 
 
 def seconds(series: Series) -> dict[str, float]:
-    """Mean over seeds of each timer, without verl's prefix; empty where no record has a step's."""
-    timers = [record.run.timing_s for record in series.records.values() if "timing_s/step" in record.run.timing_s]
-    names = sorted({name for own in timers for name in own})
-    return {name.removeprefix("timing_s/"): sum(own.get(name, 0.0) for own in timers) / len(timers) for name in names}
+    """Each timer of a step, without verl's prefix; empty where no record has a step's.
+
+    Medians over the steps of all seeds; means over seeds of the records' means where one has no timers by step.
+    """
+    runs = [record.run for record in series.records.values() if "timing_s/step" in record.run.timing_s]
+    if runs and all(run.step_timing_s for run in runs):
+        names = sorted({name for run in runs for name in run.step_timing_s})
+        found = {name: [run.step_timing_s.get(name, []) for run in runs] for name in names}
+        return {name.removeprefix("timing_s/"): float(np.median(measured.counted(own))) for name, own in found.items()}
+    names = sorted({name for run in runs for name in run.timing_s})
+    return {
+        name.removeprefix("timing_s/"): sum(run.timing_s.get(name, 0.0) for run in runs) / len(runs) for name in names
+    }
 
 
 def stacked(timers: Mapping[str, float]) -> dict[str, float]:
@@ -111,15 +136,33 @@ def stacked(timers: Mapping[str, float]) -> dict[str, float]:
     return alone | ({REST: rest} if rest > 0 else {})
 
 
-def _step(axes: Axes, y: int, timers: Mapping[str, float]) -> list[str]:
+def _step(axes: Axes, y: int, series: Series, shared: bool) -> list[str]:
+    """A bar of the parts, as long as the median step, or as 100 where cells ``shared`` a machine; and its number."""
+    records = [*series.records.values()]
+    parts = stacked(seconds(series))
+    wall = measured.median(measured.seconds(records))
+    whole = sum(parts.values())
+    length = 100.0 if shared else wall.value if wall else whole
     left = 0.0
-    parts = stacked(timers)
     for part, spent in parts.items():
-        axes.barh(y, spent, left=left, height=HEIGHT, color=LINE if part == REST else PARTS[part][1], label=part)
-        left += spent
-    if timers:
-        axes.text(left, y, f" {timers['step']:.4g} s", va="center", fontsize=7)
+        width = spent * length / whole
+        axes.barh(y, width, left=left, height=HEIGHT, color=LINE if part == REST else PARTS[part][1], label=part)
+        left += width
+    told = measured.median(measured.processor_seconds(records)) if shared else wall
+    if not shared and wall and wall.low is not None:
+        axes.hlines(y, wall.low, wall.high, color=INK, linewidth=0.8)
+        left = max(left, wall.high or left)
+    text = _told(told, "s of processors" if shared else "s")
+    if text or (parts and not shared):
+        axes.text(left, y, f" {text or f'{whole:.4g} s'}", va="center", fontsize=7)
     return list(parts)
+
+
+def _told(found: measured.Median | None, unit: str) -> str:
+    if found is None:
+        return ""
+    between = "" if found.low is None else f" [{found.low:.4g}, {found.high:.4g}]"
+    return f"{found.value:.4g} {unit}{between}"
 
 
 def _credit(axes: Axes, y: int, timers: Mapping[str, float]) -> list[str]:

@@ -142,6 +142,16 @@ def memory_gib(run_directory: Path) -> float:
     return total / 2**30
 
 
+def processor_seconds(run_directory: Path) -> float:
+    """What the processes of a run directory, and children of theirs that ended, have used of processors until now."""
+    total = 0.0
+    for process in belonging_to(run_directory):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            spent = process.cpu_times()
+            total += spent.user + spent.system + spent.children_user + spent.children_system
+    return total
+
+
 def belonging_to(run_directory: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():

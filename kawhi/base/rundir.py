@@ -171,6 +171,14 @@ class RunDirectory:
                 steps[row["step"]] = row["data"]
         return [{"step": step, **steps[step]} for step in sorted(steps)]
 
+    @property
+    def processor_file(self) -> Path:
+        return self.path / "train" / "processors.json"
+
+    def processors(self) -> dict[str, float]:
+        """Processor seconds by step, of those that one launch was seen to begin and to end."""
+        return json.loads(self.processor_file.read_text()) if self.processor_file.exists() else {}
+
     def merge_metrics(self) -> None:
         """Writes the metrics of all launches as one file."""
         write_atomically(self.merged_metrics, "".join(json.dumps(row) + "\n" for row in self.metrics()))

@@ -10,6 +10,7 @@ from kawhi.base.errors import CellError, sentence
 from kawhi.commands import (  # noqa: F401  # each adds its command
     accept,
     clean,
+    contamination,
     doctor,
     errors,
     explain,

@@ -102,6 +102,7 @@ def prepare(
         print(sentence)
     for split in report["splits"]:
         print(f"wrote {out / split}.parquet")
+    print(f"which benchmarks' items it has, in pictures or questions: kawhi contamination {out / 'train.parquet'}")
 
 
 def _default_folder(name: str, limit: int | None) -> Path:

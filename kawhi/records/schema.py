@@ -239,6 +239,8 @@ class Run(Part):
         attention: by which transformers ran the model, as it calls it; vLLM chooses its own.
         launches: of stages; more than there are stages where something was stopped and went on.
         step_seconds: of every step, the first included, which pays for start-up.
+        step_processor_seconds: of all processes together, by step; ``null`` where it was not seen, as in the first.
+        step_timing_s: verl's and our timers by step, of a timing cell.
         timing_s: verl's and our timers, mean seconds per step without the first.
     """
 
@@ -255,6 +257,8 @@ class Run(Part):
     git: Git = Git()
     launches: int | None = None
     step_seconds: Curve = []
+    step_processor_seconds: Curve = []
+    step_timing_s: dict[str, Curve] = {}
     timing_s: dict[str, float] = {}
     kawhi_share: Share | None = None
 

@@ -122,7 +122,12 @@ def _run(cell: DictConfig, run_directory: RunDirectory, metrics: list[dict[str, 
     if not metrics:
         return run
     step_seconds = [row.get("timing_s/step") for row in metrics]
-    return run | {"step_seconds": step_seconds, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}
+    run |= {"step_seconds": step_seconds, "timing_s": _timing(metrics), "kawhi_share": kawhi_share(metrics)}
+    if spent := run_directory.processors():
+        run["step_processor_seconds"] = [spent.get(str(row["step"])) for row in metrics]
+    if cell.study.name == "timing":
+        run["step_timing_s"] = {name: [row.get(name) for row in metrics] for name in _timers(metrics)}
+    return run
 
 
 def _launched(run_directory: RunDirectory) -> dict[str, Any]:
@@ -212,8 +217,11 @@ def kawhi_share(metrics: list[dict[str, Any]]) -> float | None:
 
 def _timing(metrics: list[dict[str, Any]]) -> dict[str, float]:
     rows = metrics[1:] or metrics
-    names = sorted({name for row in rows for name in row if name.startswith("timing_s/")})
-    return {name: round(sum(row.get(name, 0.0) for row in rows) / len(rows), 5) for name in names}
+    return {name: round(sum(row.get(name, 0.0) for row in rows) / len(rows), 5) for name in _timers(rows)}
+
+
+def _timers(metrics: list[dict[str, Any]]) -> list[str]:
+    return sorted({name for row in metrics for name in row if name.startswith("timing_s/")})
 
 
 def score_line(content: dict[str, Any]) -> str:

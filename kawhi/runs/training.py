@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 
 from kawhi.base import health, lost
 from kawhi.base.errors import CellError
-from kawhi.base.processes import Ended, run
+from kawhi.base.files import write_json
+from kawhi.base.processes import Ended, processor_seconds, run
 from kawhi.base.published import fetched_model
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES
@@ -31,7 +32,8 @@ def train(cell: DictConfig, run_directory: RunDirectory, status: Status) -> Ende
         metrics_file = run_directory.new_metrics_file(after=begin)
         checkpoints.settle(saved, begin)
         if not begin:
-            run_directory.accepted.unlink(missing_ok=True)  # of a training that this one does not go on from
+            for file in (run_directory.accepted, run_directory.processor_file):
+                file.unlink(missing_ok=True)  # of a training that this one does not go on from
         log.unlink(missing_ok=True)
         ended = _launch_training(cell, run_directory, status, metrics_file, begin)
         text = log.read_text(errors="replace")
@@ -81,6 +83,7 @@ class _Watch:
         self.first: dict[str, float] = {}  # when and at which step this launch was first seen to log
         self.seen, self.moved = 0, time.monotonic()
         self.problems: list[str] = []
+        self.spent: tuple[int, float] | None = None  # processor seconds until the end of a step
 
     def __call__(self) -> None:
         rows = self.run.metrics()
@@ -89,6 +92,7 @@ class _Watch:
             return
         self.seen, self.moved = len(rows), time.monotonic()
         step = rows[-1]["step"]
+        self._note_processors(step)
         if self.begin < step < self.cell.steps and not self.problems:
             self._stop_if_sick(step)
         if step > self.begin:
@@ -97,6 +101,15 @@ class _Watch:
         self.status.set("train", step=step, reward=checkpoints.reward_of(rows[-1]), **began)
         with contextlib.suppress(CellError):  # a full or failing disk: nothing to end a training for that still runs
             checkpoints.thin(self.run.checkpoints, rows, by_held_out=scores_best(self.cell))
+
+    def _note_processors(self, step: int) -> None:
+        """Keeps what a step took of processors, where its beginning and its end were seen."""
+        now = processor_seconds(self.run.path)
+        if self.spent is not None and step == self.spent[0] + 1:
+            kept = self.run.processors()
+            with contextlib.suppress(CellError):  # as in __call__
+                write_json(self.run.processor_file, kept | {str(step): round(now - self.spent[1], 3)})
+        self.spent = step, now
 
     def _stop_if_sick(self, step: int) -> None:
         self.problems = sickness(self.cell, self.run)

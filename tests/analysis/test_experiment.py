@@ -73,7 +73,7 @@ def test_rows_of_the_main_table(folder: Folder) -> None:
     assert "main is tiny_qwen2_5_vl, second is tiny_qwen3_vl" in text
     points = 100 * detectable_difference((800 + 700 + 1000 + 1040 + 900) / 10000, 2000)
     assert f"two cells of one seed, unpaired: Tiny world {points:.2f} points" in text
-    assert "Seeds: data 1 rollout 0 regions 0." in text
+    assert "Seeds: data 1, rollout 0, regions 0." in text
 
 
 def test_an_image_size_of_the_models_own_is_no_setting(folder: Folder) -> None:

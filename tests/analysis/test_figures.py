@@ -1,13 +1,15 @@
 """Figures from synthetic records: what is drawn, what is kept apart, and that nothing overlaps."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from analysis.figures import FIGURES, draw
-from analysis.figures.figure_5 import stacked
+from analysis.figures.figure_5 import seconds, stacked, timed
 from analysis.figures.parts import looks
 from analysis.figures.radar import ends
 from analysis.figures.series import panels, score
@@ -168,9 +170,50 @@ def test_the_parts_of_a_step_add_up_to_it() -> None:
     assert parts["old_log_prob"] == 3.5
     assert "kawhi_regions" not in parts
     figure = drawn("figure_5", trained("kawhi"), trained("uniform")).figure
-    steps, own = figure.axes[1:]
-    assert sum(bar.get_width() for bar in steps.patches) == pytest.approx(40.0)
+    own = figure.axes[2]
     assert sum(bar.get_width() for bar in own.patches) == pytest.approx(100 * (0.1 + 0.1 + 0.5 + 0.3) / 20)
+
+
+def run_of(content: dict[str, Any], **run: Any) -> dict[str, Any]:
+    return hashed(content | {"run": content["run"] | run})
+
+
+def widths(figure: Figure) -> dict[float, float]:
+    """Length of each bar of the first panel after the paper's."""
+    found: dict[float, float] = {}
+    for bar in figure.axes[1].patches:
+        middle = round(bar.get_y() + bar.get_height() / 2, 2)
+        found[middle] = found.get(middle, 0.0) + bar.get_width()
+    return found
+
+
+def test_a_busy_machine_is_no_difference_of_methods() -> None:
+    """Two trainings of the tiny world, one of them beside others: their steps are drawn as shares of themselves."""
+    slow = trained("kawhi")
+    slow["run"]["timing_s"] = {name: 2 * value for name, value in slow["run"]["timing_s"].items()}
+    made = drawn("figure_5", run_of(slow, step_seconds=[40.0] * 20), trained("uniform"))
+    assert widths(made.figure) == pytest.approx({0: 100.0, 1: 100.0})
+    assert not [text for text in texts(made.figure.axes[1]) if text.endswith(" s")]
+    spent = [None, *([60.0] * 9), *([62.0] * 10)]
+    told = texts(drawn("figure_5", run_of(slow, step_processor_seconds=spent)).figure.axes[1])
+    assert " 62 s of processors [60, 62]" in told
+
+
+def test_a_cell_with_gpus_of_its_own_has_its_median_step() -> None:
+    """An outlier, as a checkpoint that is written, does not move it."""
+    steps = [100.0, *[20.0, 21.0, 22.0] * 6, 300.0]
+    made = drawn("figure_5", run_of(trained("kawhi", provenance="measured"), gpu_hours=1.0, step_seconds=steps))
+    assert widths(made.figure) == pytest.approx({0: 21.0})
+    assert " 21 s [20, 22]" in texts(made.figure.axes[1])
+
+
+def test_parts_are_medians_where_they_are_known_by_step() -> None:
+    content = timing_record("kawhi", steps=4)
+    curves = {"timing_s/step": [9.0, 2.0, 3.0, 10.0], "timing_s/gen": [5.0, 1.0, 1.5, 8.0]}
+    content["run"] |= {"step_timing_s": curves, "step_seconds": curves["timing_s/step"]}
+    (panel,) = timed(parsed([content]))
+    found = seconds(panel.series[0])
+    assert (found["step"], found["gen"]) == (3.0, 1.5)
 
 
 def test_a_model_that_was_timed_is_not_drawn_from_its_trainings() -> None:

@@ -136,9 +136,8 @@ def test_note_names_seeds_n_detectable_difference_and_command(folder: Folder) ->
     folder.add(record("kawhi", 1060, rollout=1))
     text = folder.made_text(TABLE)
     assert "took 1.2 to 1.2% of the time of a step" in text
-    seeds = "data 1 rollout 0 regions 0 sampling 0"
-    assert f"GRPO: {seeds}; GRPO + KAWHI (Ours): {seeds}, data 1 rollout 1 regions 0 sampling 0" in text
-    assert "n per cell: GRPO: 2000; GRPO + KAWHI (Ours): 4000" in text
+    assert "Seeds: data 1, regions 0, sampling 0; rollout 0 (GRPO); 0, 1 (GRPO + KAWHI (Ours))." in text
+    assert column(folder.rows(), "tiny-qwen2.5-vl", ": n")[:2] == ["2000", "4000"]
     assert f"{100 * detectable_difference(3100 / 6000, 2000):.2f} points (n = 2000 each" in text
     assert text.count("95% two-sided, 80% power") == 1
 
@@ -345,8 +344,19 @@ def test_the_script_runs_from_anywhere_and_prints_markdown_into_a_pipe(tmp_path:
     assert done.stdout.splitlines()[:4] == [
         "Region selection: table 3 of the paper, block 1, and what was run here.",
         "",
-        "|  | paper: Qwen2.5-VL-7B-Instruct |  |  | measured: nothing was run |  |  |  |  |  |  |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "|  | paper: Qwen2.5-VL-7B-Instruct |  |  |",
+        "| --- | ---: | ---: | ---: |",
     ]
-    assert "| GRPO | 45.94 | 28.29 | 37.11 | – |" in done.stdout
+    assert "| GRPO | 45.94 | 28.29 | 37.11 |\n" in done.stdout
+    assert "- measured: nothing was run.\n" in done.stdout
     assert (tmp_path / "region_selection.md").is_file()
+
+
+@pytest.mark.parametrize("kind", ["latex", "csv", "html"])
+def test_a_format_that_is_asked_for_is_all_that_is_printed(folder: Folder, capsys, kind: str) -> None:
+    """So that `--format latex > main.tex` is a file to include."""
+    folder.add(record("uniform", 1000), record("kawhi", 1040))
+    assert folder.make("main_table", "--format", kind) == 0
+    names = [f"{name}.{make_tables.FORMATS[kind]}" for name in ("main_table", "main_table_compared")]
+    assert capsys.readouterr().out == "\n".join((folder.out / name).read_text() for name in names)
+    assert folder.made() == {*names}

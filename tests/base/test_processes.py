@@ -56,6 +56,14 @@ def test_the_memory_of_all_its_processes_is_seen_with_shared_pages_once(tmp_path
     assert 0.25 < python(tmp_path, held).memory_gib < 0.4  # twice the interpreter, once the block
 
 
+def test_what_its_processes_use_is_seen_with_that_of_children_that_ended(tmp_path):
+    seen = []
+    busy = "import os, time\nif os.fork() == 0:\n while time.process_time() < 0.6: pass\n os._exit(0)\nos.wait()\n"
+    python(tmp_path, f"{busy}time.sleep(2)", watch=lambda: seen.append(processes.processor_seconds(tmp_path)))
+    assert 0.6 <= max(seen) < 5
+    assert processes.processor_seconds(tmp_path) == 0
+
+
 def test_watch_is_called_while_the_command_runs(tmp_path):
     seen = []
     start(["sleep", "1.2"], tmp_path, watch=lambda: seen.append(time.monotonic()))

@@ -6,3 +6,9 @@ function open_target() {
 }
 addEventListener("hashchange", open_target);
 open_target();
+
+// Says above a table that it has more columns than are seen.
+function tell_width(box) { box.previousElementSibling.hidden = box.scrollWidth <= box.clientWidth + 1; }
+const boxes = document.querySelectorAll(".scroll");
+addEventListener("resize", () => boxes.forEach(tell_width));
+boxes.forEach(tell_width);
