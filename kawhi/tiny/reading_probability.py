@@ -28,6 +28,9 @@ from kawhi.tiny.reading_world import Difficulty, ReadingProblem, problems, resul
 from kawhi.tiny.unfinished import decode_unfinished
 from kawhi.tiny.vision_batching import batch_vision_attention
 
+_BATCH = 100
+"""Answers that are sampled together."""
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -73,16 +76,12 @@ SAID = {"right": "answered right", "read": "everything read right", "follows": "
 
 @torch.no_grad()
 def sampled_answers(
-    model: PreTrainedModel,
-    processor: ProcessorMixin,
-    chosen: Sequence[ReadingProblem],
-    batch_size: int = 100,
-    longest: int = 128,
+    model: PreTrainedModel, processor: ProcessorMixin, chosen: Sequence[ReadingProblem], longest: int = 128
 ) -> list[str]:
     """One answer of at most ``longest`` tokens to each problem at temperature 1, under torch's seed."""
     size, answers = FAMILIES[model.config.model_type].image_size, []
-    for first in range(0, len(chosen), batch_size):
-        part = chosen[first : first + batch_size]
+    for first in range(0, len(chosen), _BATCH):
+        part = chosen[first : first + _BATCH]
         chats = [
             [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": problem.question}]}]
             for problem in part
