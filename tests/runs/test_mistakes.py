@@ -171,6 +171,10 @@ MISTAKES = {
         "credit=tor kawhi.options.reasoning_weight=nan": "reasoning_weight must be a finite number, not nan",
         "credit=tor kawhi.signals.nucleus_p=2": "needs kawhi.signals.nucleus_p in (0, 1]",
         "credit=step_grpo kawhi.options.step_weight=-1": "weights of rewards cannot be negative",
+        "credit=oracle kawhi.options.elsewhere=-1 data=reading": "elsewhere must be a finite number of at least 0",
+        "credit=oracle": "data=tiny does not say what has to be read: take data=reading",
+        "credit=process data=geo3k data.train_file=TMP/three.parquet": "data=geo3k does not say what has to be read",
+        "credit=process data=reading +kawhi.also.uniform={}": "cannot be multiplied with others",
         f"{RECEIVER}={STOCK}": "does not listen where our actor sends",
         f"~{RECEIVER} kawhi.method=off": "does not listen where our actor sends",
         "+verl.algorithm.rollout_correction.bypass_mode=true": "bypass_mode=True must be False",
@@ -183,6 +187,8 @@ MISTAKES = {
         "ablation=grounding study.problems=1": "study.problems must be a whole number of at least 2",
         "benchmarks.0.task=kawhi_nothing": "there is no task kawhi_nothing in kawhi/evaluation/benchmarks",
         "+benchmarks.0.split=test": "benchmark kawhi_tiny: unknown option split",
+        "benchmarks=reading benchmarks.0.world=reading_hard": "there is no drawn world reading_hard; choose one",
+        "data=reading data.difficulty=hard": "there is no drawn world reading_hard; choose one of tiny, reading_plain,",
         "evaluation.backend=vlm": "evaluation.backend=vlm is not one of hugging_face, vllm",
         "benchmarks=ablation": "a judge decides kawhi_mathverse, kawhi_mathvision and the cell has none: set judge=",
         "benchmarks=math judge=endpoint": "judge.base_url is not set",
@@ -263,7 +269,7 @@ def test_nothing_is_started(files, tmp_path, command, sentence):
 
 @pytest.mark.parametrize("credit", options("credit"))
 def test_shipped_methods_are_fine(tmp_path, credit):
-    validate(cell(tmp_path, f"credit={credit}"))
+    validate(cell(tmp_path, f"credit={credit}", "data=reading"))  # which the controls need
 
 
 @pytest.mark.parametrize(
