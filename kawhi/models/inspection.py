@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from kawhi.credit.alignment import AlignmentOptions, Layer, attends
+from kawhi.credit.alignment import AlignmentOptions, Layer, Statistic, attends
 from kawhi.credit.statistics import Vectors, attention_shares, packed_head_statistic
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.vision_attention import VisionAttentionCapture
@@ -81,6 +81,10 @@ class Look:
     def alpha(self, selected: Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
         """``(T,)`` alpha of equation 13, or of another statistic."""
         return self.head_alpha(selected).mean(dim=1)
+
+    def making(self, statistic: Statistic) -> Look:
+        """The same vectors, of which alpha is made otherwise."""
+        return replace(self, options=replace(self.options, statistic=statistic))
 
     def attention(self) -> Tensor:
         """``(H_q, T, N)`` of the model's own attention, the part that falls on each visual token."""
