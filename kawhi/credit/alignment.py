@@ -43,7 +43,8 @@ class AlignmentOptions:
         query_position: the state at the response token, or the one before it, which predicts the token.
         statistic: equation 13's mean of cosines over the selected visual tokens, or another one: see
             :mod:`kawhi.credit.statistics`.
-        layer: the decoder layer whose vectors these are, counted from 0; ``last`` is the paper's.
+        layer: the decoder layer whose vectors these are: ``last``, as in the paper, a number from 0, or one from -2
+            downwards, which counts from the end.
 
     Raises:
         ValueError: a value that does not exist; the message lists those that do.
@@ -62,8 +63,11 @@ class AlignmentOptions:
             check_choice(name, getattr(self, name), choices)
         if self.heads is not None and (not self.heads or min(self.heads) < 0):
             raise ValueError(f"heads must be null for all or a list of head indices, not {list(self.heads)}")
-        if self.layer != "last" and not (type(self.layer) is int and self.layer >= 0):
-            raise ValueError(f"layer must be last or a number from 0, not {self.layer!r}")
+        if self.layer != "last" and (type(self.layer) is not int or self.layer == -1):
+            raise ValueError(
+                f"layer must be last, a number from 0 or one from -2 downwards that counts from the end, not "
+                f"{self.layer!r}"
+            )
         if attends(self.statistic) and (self.metric, self.rope) != ("key_query", "after"):
             raise ValueError(
                 f"statistic {self.statistic} is the model's own attention: it has metric key_query and rope after, "

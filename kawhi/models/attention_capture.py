@@ -51,9 +51,9 @@ class AttentionCapture(Capture):
     def __init__(self, model: PreTrainedModel | nn.Module, layer: Layer = "last"):
         super().__init__()
         language_model: Any = unwrapped(model).model.language_model
-        last = len(language_model.layers) - 1
-        if layer != "last" and not 0 <= layer <= last:
-            raise ValueError(f"kawhi.alignment.layer={layer}: the model has the decoder layers 0 to {last}")
+        count = len(language_model.layers)
+        if layer != "last" and not -count <= layer < count:
+            raise ValueError(f"kawhi.alignment.layer={layer}: the model has {count} decoder layers, 0 to {count - 1}")
         attention = language_model.layers[-1 if layer == "last" else layer].self_attn
         self._head_dim: int = attention.head_dim
         self.window: int | None = getattr(attention, "sliding_window", None)

@@ -59,7 +59,7 @@ def captured(model, batch, layout: str, layer, heads):
     return Vectors(taken.queries, owner[asking], asking), Vectors(taken.keys, owner[rows], rows), selected
 
 
-@pytest.mark.parametrize("layer", ["last", 0])
+@pytest.mark.parametrize("layer", ["last", 0, -2])
 @pytest.mark.parametrize("layout", ["packed", "padded"])
 @pytest.mark.parametrize("heads", [None, HEADS])
 def test_a_batch_gives_what_the_model_s_own_weights_give(scenes, family, layout, layer, heads):
@@ -98,9 +98,10 @@ def test_a_batch_gives_what_the_loops_give(scenes, family, layout):
             np.testing.assert_allclose(found[mine].numpy(), expected, atol=1e-6)
 
 
-def test_a_layer_that_is_not_there_is_refused(scenes, family):
-    with pytest.raises(ValueError, match=r"kawhi\.alignment\.layer=2: the model has the decoder layers 0 to 1"):
-        AttentionCapture(scenes(family)[0], 2)
+@pytest.mark.parametrize("layer", [2, -3])
+def test_a_layer_that_is_not_there_is_refused(scenes, family, layer):
+    with pytest.raises(ValueError, match=r"kawhi\.alignment\.layer=-?[23]: the model has 2 decoder layers, 0 to 1"):
+        AttentionCapture(scenes(family)[0], layer)
 
 
 @pytest.fixture(scope="module")
