@@ -23,8 +23,9 @@ from torch.nn import functional as F
 
 from kawhi.credit.alignment import SHORTEST, Metric, Statistic, attends, head_indices, packed_head_alignment
 
-# Scores that are in memory at once.
-_SCORES_ON_CPU, _SCORES_ELSEWHERE = 1 << 19, 1 << 24
+# Scores that are in memory at once.  A processor takes one head at a time, so that a block has many rows; on an
+# accelerator launching many small kernels would cost more than memory does.
+_SCORES_ON_CPU, _SCORES_ELSEWHERE = 1 << 18, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -78,25 +79,41 @@ def packed_head_statistic(
         return packed_head_alignment(queries.states, *own, heads, metric=metric, query_heads=query_heads)
     chosen, served = head_indices(queries.states, keys.states, heads, metric, query_heads)
     found = torch.zeros(len(queries.states), len(chosen), dtype=torch.float32, device=queries.states.device)
+    at_once = 1 if found.device.type == "cpu" else len(chosen)
     for asking, looked_at in _of_each_sequence(queries.sequence, keys.sequence, sequences):
-        its = keys[looked_at]
         columns = torch.arange(len(looked_at), device=found.device)
         columns = columns if selected is None else columns[selected[looked_at]]
         if not len(columns):
             continue
-        shared = its.states[:, served].float().permute(1, 2, 0)  # (H, d, N)
-        if not attends(statistic):
-            shared = F.normalize(shared, dim=1, eps=SHORTEST)  # a zero vector has cosine 0 with everything
-        for rows in asking.split(_rows_at_once(shared)):
-            asked = queries.states[rows][:, chosen].float().transpose(0, 1)  # (H, R, d)
-            if attends(statistic):
-                shares = _attention(asked, shared, its.position > queries.position[rows, None])
-                shares = shares.index_select(-1, columns)
-                one = shares.sum(dim=-1) if statistic == "attention_mass" else shares.amax(dim=-1)
-            else:
-                one = torch.bmm(F.normalize(asked, dim=-1, eps=SHORTEST), shared).amax(dim=-1)
-            found[rows] = one.T
+        later = keys.position[looked_at], queries.position[asking]
+        for part in torch.arange(len(chosen), device=found.device).split(at_once):
+            asked = queries.states[asking[:, None], chosen[part]].float().transpose(0, 1)
+            shared = keys.states[looked_at[:, None], served[part]].float().permute(1, 2, 0)
+            found[asking[:, None], part] = _largest_or_sum(statistic, asked, shared, columns, *later)
     return found
+
+
+def _largest_or_sum(
+    statistic: Statistic, asked: Tensor, shared: Tensor, columns: Tensor, key_position: Tensor, query_position: Tensor
+) -> Tensor:
+    """``(T, H)`` of one sequence, from ``(H, T, d)`` queries and ``(H, d, N)`` keys; ``columns`` are the selected keys.
+
+    Only so many rows are computed at once that their scores fit.
+    """
+    if not attends(statistic):
+        asked, shared = (F.normalize(each, dim=dim, eps=SHORTEST) for each, dim in ((asked, -1), (shared, 1)))
+    room = _SCORES_ON_CPU if asked.device.type == "cpu" else _SCORES_ELSEWHERE
+    found = []
+    for rows in torch.arange(asked.shape[1], device=asked.device).split(
+        max(1, room // (len(shared) * shared.shape[2]))
+    ):
+        if attends(statistic):
+            looks = _attention(asked[:, rows], shared, key_position > query_position[rows, None])
+            looks = looks.index_select(-1, columns)
+        else:
+            looks = torch.bmm(asked[:, rows], shared)
+        found.append(looks.sum(dim=-1) if statistic == "attention_mass" else looks.amax(dim=-1))
+    return torch.cat(found, dim=1).T
 
 
 def attention_shares(queries: Vectors, keys: Vectors) -> Tensor:
@@ -121,8 +138,3 @@ def _of_each_sequence(asking: Tensor, looked_at: Tensor, sequences: int) -> Iter
     for mine, its in zip(*parts, strict=True):
         if len(mine) and len(its):
             yield mine, its
-
-
-def _rows_at_once(shared: Tensor) -> int:
-    scores = _SCORES_ON_CPU if shared.device.type == "cpu" else _SCORES_ELSEWHERE
-    return max(1, scores // (shared.shape[0] * shared.shape[2]))
