@@ -54,6 +54,8 @@ DIFFERENT = {
     "new key": ["+verl_added.trainer.something=1"],
     "model": ["model=tiny_qwen3_vl"],
     "problems": ["data.train_problems=77"],
+    "world": ["data=reading", "benchmarks=reading"],
+    "difficulty": ["data=reading", "benchmarks=reading", "data.difficulty=long"],
 }
 
 OF_EVALUATION = {
@@ -64,6 +66,8 @@ OF_EVALUATION = {
     "problems": ["benchmarks.0.problems=3"],
     "seed of the problems": ["benchmarks.0.seed=3"],
     "benchmark": ["benchmarks.0.task=kawhi_mathvista"],
+    "world": ["benchmarks=reading"],
+    "difficulty": ["benchmarks=reading", "benchmarks.0.world=reading_long"],
 }
 
 
@@ -174,7 +178,7 @@ def test_asking_for_the_identity_leaves_the_cell_as_it_was(tmp_path):
 
 def test_another_generator_of_problems_is_another_cell(tmp_path, monkeypatch):
     first = hashes(cell(tmp_path))
-    monkeypatch.setattr(identity_module, "generator_fingerprint", lambda: "changed")
+    monkeypatch.setattr(identity_module, "generator_fingerprint", lambda world: "changed")
     assert not {*hashes(cell(tmp_path))} & {*first}
 
 
