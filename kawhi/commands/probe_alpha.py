@@ -73,15 +73,16 @@ def alpha(
 
     path, of_conf = _model(model)
     critical = _heads(heads) if heads else of_conf
+    answers: dict[str, Any] = {"own_answers": own_answers, "max_new_tokens": max_new_tokens, "seed": seed}
     try:
-        inspector = open_inspector(path, AlignmentOptions(heads=critical))
+        # Of attention, so that a layer in which it is not known is refused.
+        inspector = open_inspector(path, AlignmentOptions(heads=critical, statistic="max_attention"))
+        subjects = [*_told(_subjects(inspector, data, problems, **answers), problems, "responses ready")]
+        if len(subjects) < 2:
+            raise CellError(f"{data} has {len(subjects)} problem(s); a wrong image needs two")
+        seen = [*_told(watch(inspector, subjects), len(subjects), "responses seen")]
     except ValueError as error:  # as the packages that know nothing of commands raise it
         raise CellError(str(error)) from error
-    answers: dict[str, Any] = {"own_answers": own_answers, "max_new_tokens": max_new_tokens, "seed": seed}
-    subjects = [*_told(_subjects(inspector, data, problems, **answers), problems, "responses ready")]
-    if len(subjects) < 2:
-        raise CellError(f"{data} has {len(subjects)} problem(s); a wrong image needs two")
-    seen = [*_told(watch(inspector, subjects), len(subjects), "responses seen")]
     asked = {"model": model, "data": data, "problems": len(subjects), "critical_heads": critical, **answers}
     found = {**asked, "command": typed(without="--out"), **summary(seen, critical)}
     out = out or Path("results/probes") / f"{Path(model).name}-{Path(data).stem}"

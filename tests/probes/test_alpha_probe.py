@@ -162,6 +162,13 @@ def test_a_drawn_world_gives_a_page_and_its_numbers(tmp_path, capsys):
     assert (tmp_path / "alpha.md").read_text().startswith("# What alpha sees: tiny_qwen3_vl on reading_plain\n")
 
 
+def test_one_problem_has_no_wrong_image(tmp_path, capsys):
+    file = tmp_path / "one.parquet"
+    write_split(file, "heldout", 1, 168, 0)
+    assert ran("--model", "tiny_qwen2_5_vl", "--data", str(file), "--max-new-tokens", "5") == 1
+    assert capsys.readouterr().err == f"error: {file} has 1 problem(s); a wrong image needs two\n"
+
+
 def test_other_data_are_answered_by_the_model_itself(tmp_path):
     """The same problems under a name of which nothing is known."""
     file = tmp_path / "problems.parquet"
