@@ -77,6 +77,8 @@ AS_BEFORE = {
     "kawhi.regions.smoothed": "luminance",
     "kawhi.regions.median_over": "components",
     "kawhi.options.difference": "absolute",
+    "kawhi.alignment.statistic": "mean_cosine",
+    "kawhi.alignment.layer": "last",
     "study.checkpoint": "last",
 }
 """Options of one way that something was computed before there was a choice: so set they are no part of an identity."""
