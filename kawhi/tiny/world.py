@@ -21,7 +21,7 @@ from kawhi.tiny.drawing import Drawing
 Split = Literal["warmup", "train", "validation", "heldout"]
 _SPLIT_SHARES: tuple[tuple[Split, int], ...] = (("warmup", 40), ("train", 30), ("validation", 10), ("heldout", 20))
 
-_ANSWER_LINES = (
+ANSWER_LINES = (
     "So the answer is \\boxed{%s}.",
     "The final answer is \\boxed{%s}.",
     "Therefore, the answer is \\boxed{%s}.",
@@ -36,26 +36,26 @@ class Problem:
     Attributes:
         drawing: what is shown.
         question: one sentence.
-        paragraphs: the worked answer: task, reading, computation, boxed answer.
+        paragraphs: the worked answer: task, reading, computation, boxed answer.  Other worlds may have more.
         answer: a non-negative integer as text.
         task: e.g. ``rectangle_area`` or ``bar_sum``; the part before ``_`` of charts is the mark type.
     """
 
     drawing: Drawing
     question: str
-    paragraphs: tuple[str, str, str, str]
+    paragraphs: tuple[str, ...]
     answer: str
     task: str
 
     @property
     def worked(self) -> str:
-        """All four paragraphs, separated by a blank line."""
+        """All paragraphs, separated by a blank line."""
         return "\n\n".join(self.paragraphs)
 
     @property
     def short(self) -> str:
         """The boxed answer alone: correct, but nothing was read aloud."""
-        return self.paragraphs[3]
+        return self.paragraphs[-1]
 
 
 def split_of(drawing: Drawing) -> Split:
@@ -81,18 +81,15 @@ def make_problem(rng: random.Random) -> Problem:
     return rng.choice((_rectangle, _triangle_sides, _triangle_angle, _circle, _chart, _chart, _chart, _chart))(rng)
 
 
-def _shift(rng: random.Random, amount: int) -> tuple[int, int]:
+def shift(rng: random.Random, amount: int) -> tuple[int, int]:
+    """How far a drawing is moved, so that nothing stands at the same place in all of them."""
     return rng.randint(-amount, amount), rng.randint(-amount, amount)
 
 
 def _rectangle(rng: random.Random) -> Problem:
-    drawing, (dx, dy) = Drawing(), _shift(rng, 6)
+    place = shift(rng, 6)
     a, b = rng.randint(2, 9), rng.randint(2, 9)
-    width, height = rng.randint(60, 100), rng.randint(50, 84)
-    x0, y0 = 76 - width / 2 + dx, 76 - height / 2 + dy
-    drawing.rectangle(x0, y0, x0 + width, y0 + height)
-    drawing.label(x0 + width / 2, y0 + height + 16, str(a))
-    drawing.label(x0 + width + 14, y0 + height / 2, str(b))
+    drawing = draw_rectangle(rng, place, a, b)
     seen = (f"From the figure, the sides are {a} and {b}.", f"In the image, the width is {a} and the height is {b}.")
     reading = rng.choice((*seen, f"I read the sides {a} and {b}."))
     if rng.random() < 0.5:
@@ -103,6 +100,17 @@ def _rectangle(rng: random.Random) -> Problem:
         how, computation = "we multiply the two sides", f"The area is {a} * {b} = {answer}."
     question, task = _asked(rng, what, "rectangle", f"To get the {what}, {how}.")
     return _problem(rng, drawing, question, (task, reading, computation), answer, f"rectangle_{what}")
+
+
+def draw_rectangle(rng: random.Random, place: tuple[int, int], width_label: int, height_label: int) -> Drawing:
+    """A rectangle with the length of its width below it and that of its height on its right, moved by ``place``."""
+    drawing, (dx, dy) = Drawing(), place
+    width, height = rng.randint(60, 100), rng.randint(50, 84)
+    x0, y0 = 76 - width / 2 + dx, 76 - height / 2 + dy
+    drawing.rectangle(x0, y0, x0 + width, y0 + height)
+    drawing.label(x0 + width / 2, y0 + height + 16, str(width_label))
+    drawing.label(x0 + width + 14, y0 + height / 2, str(height_label))
+    return drawing
 
 
 def _asked(rng: random.Random, what: str, figure: str, hint: str) -> tuple[str, str]:
@@ -119,7 +127,7 @@ def _read(rng: random.Random, what: str, are: str, values: str) -> str:
 
 
 def _triangle(rng: random.Random) -> tuple[Drawing, tuple, tuple, tuple]:
-    drawing, (dx, dy) = Drawing(), _shift(rng, 6)
+    drawing, (dx, dy) = Drawing(), shift(rng, 6)
     left = (rng.randint(28, 50) + dx, 128 + dy)
     right = (rng.randint(118, 140) + dx, 128 + dy)
     top = (rng.randint(56, 112) + dx, rng.randint(36, 50) + dy)
@@ -157,18 +165,25 @@ def _triangle_angle(rng: random.Random) -> Problem:
 
 
 def _circle(rng: random.Random) -> Problem:
-    drawing, (dx, dy) = Drawing(), _shift(rng, 6)
-    radius, size = rng.randint(2, 19), rng.randint(36, 56)
-    x, y = 84 + dx, 84 + dy
-    drawing.circle(x, y, size)
-    drawing.circle(x, y, 2, filled=True)
-    drawing.line([(x, y), (x + size, y)])
-    drawing.label(x + size / 2, y - 14, str(radius))
+    place = shift(rng, 6)
+    radius = rng.randint(2, 19)
+    drawing = draw_circle(rng, place, radius)
     answer = 2 * radius
     reading = _read(rng, "radius", "is", str(radius))
     question, task = _asked(rng, "diameter", "circle", "The diameter is twice the radius.")
     computation = f"The diameter is 2 * {radius} = {answer}."
     return _problem(rng, drawing, question, (task, reading, computation), answer, "circle_diameter")
+
+
+def draw_circle(rng: random.Random, place: tuple[int, int], radius: int) -> Drawing:
+    """A circle with the length of its radius above it, moved by ``place``."""
+    drawing, (dx, dy), size = Drawing(), place, rng.randint(36, 56)
+    x, y = 84 + dx, 84 + dy
+    drawing.circle(x, y, size)
+    drawing.circle(x, y, 2, filled=True)
+    drawing.line([(x, y), (x + size, y)])
+    drawing.label(x + size / 2, y - 14, str(radius))
+    return drawing
 
 
 def _chart(rng: random.Random) -> Problem:
@@ -209,7 +224,7 @@ def _chart(rng: random.Random) -> Problem:
 
 def draw_chart(rng: random.Random, kind: str, labelled: bool, names: str, values: list[int]) -> Drawing:
     """A bar or line chart; values stand above their marks, or are read off grey lines when not ``labelled``."""
-    drawing, (dx, dy) = Drawing(), _shift(rng, 4)
+    drawing, (dx, dy) = Drawing(), shift(rng, 4)
     left, floor, unit = 22 + dx, 138 + dy, 12
     drawing.line([(left, floor), (160 + dx, floor)])
     drawing.line([(left, floor), (left, 18 + dy)])
@@ -240,4 +255,4 @@ def draw_chart(rng: random.Random, kind: str, labelled: bool, names: str, values
 def _problem(
     rng: random.Random, drawing: Drawing, question: str, worked: tuple[str, str, str], answer: int, name: str
 ) -> Problem:
-    return Problem(drawing, question, (*worked, rng.choice(_ANSWER_LINES) % answer), str(answer), name)
+    return Problem(drawing, question, (*worked, rng.choice(ANSWER_LINES) % answer), str(answer), name)
