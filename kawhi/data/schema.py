@@ -44,6 +44,16 @@ SCHEMA = pa.schema(
 )
 
 
+def _with_readings() -> pa.Schema:
+    at = SCHEMA.get_field_index("extra_info")
+    fields = [*SCHEMA.field(at).type, pa.field("readings", pa.list_(pa.int64()))]
+    return SCHEMA.set(at, pa.field("extra_info", pa.struct(fields)))
+
+
+WITH_READINGS = _with_readings()
+"""The schema of data that says which numbers have to be read off its images (``extra_info.readings``)."""
+
+
 def example(
     *,
     source: str,
@@ -56,8 +66,13 @@ def example(
     task: str,
     id: str | None = None,
     choices: Sequence[str] = (),
+    readings: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """One row: encoded images as they are, and a prompt with one ``<image>`` for each of them."""
+    """One row: encoded images as they are, and a prompt with one ``<image>`` for each of them.
+
+    Args:
+        readings: the numbers that have to be read, in the order in which they are asked for, where they are known.
+    """
     return {
         "data_source": source,
         "prompt": [{"role": "user", "content": prompt}],
@@ -72,12 +87,21 @@ def example(
             "task": task,
             "id": id,
             "choices": list(choices),
+            **({} if readings is None else {"readings": list(readings)}),
         },
     }
 
 
 def row(
-    *, source: str, split: str, index: int, image: Image.Image, question: str, answer: str, task: str
+    *,
+    source: str,
+    split: str,
+    index: int,
+    image: Image.Image,
+    question: str,
+    answer: str,
+    task: str,
+    readings: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """One example with one image, which stands before the question."""
     buffer = io.BytesIO()
@@ -91,12 +115,15 @@ def row(
         question=question,
         answer=answer,
         task=task,
+        readings=readings,
     )
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Examples as parquet, in this schema."""
-    write_table(path, pa.Table.from_pylist(list(rows), schema=SCHEMA))
+    """Examples as parquet, in this schema; with readings where a row has some."""
+    examples = list(rows)
+    known = any("readings" in row["extra_info"] for row in examples)
+    write_table(path, pa.Table.from_pylist(examples, schema=WITH_READINGS if known else SCHEMA))
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -121,6 +148,13 @@ def preparation(path: Path) -> dict[str, Any] | None:
     """What ``kawhi prepare`` wrote into a file it made, and checked row by row; ``None`` for any other file."""
     metadata = pq.read_schema(path).metadata or {}
     return json.loads(metadata[PREPARATION]) if PREPARATION in metadata else None
+
+
+def has_readings(path: Path) -> bool:
+    """Whether a parquet file says of its rows what has to be read."""
+    schema = pq.read_schema(path)
+    at = schema.get_field_index("extra_info")
+    return at >= 0 and any(field.name == "readings" for field in schema.field(at).type)
 
 
 def decoded_size(content: bytes) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from kawhi.evaluation.scoring import apply_rule
 from kawhi.evaluation.task_runs import lmms_task, task_name, task_of_cell, task_runs
 from kawhi.evaluation.validity import Limits, check_pass, check_samples
 from kawhi.tiny.drawn_files import tiny_file
+from kawhi.tiny.worlds import named
 from kawhi.wheels import torchvision_shim
 
 THUMBNAIL = 512
@@ -85,7 +86,7 @@ def _data_file(cell: DictConfig, entry: Mapping[str, Any], benchmark: Benchmark)
         if not path.is_file():
             raise CellError(f"the data file {path} of {entry['task']} does not exist")
         return path
-    return None if benchmark.data else tiny_file(cell, "heldout", entry["problems"], entry["seed"])
+    return None if benchmark.data else tiny_file(cell, "heldout", entry["problems"], entry["seed"], named(entry))
 
 
 def _simple_evaluate(cell: DictConfig, lm: Any, task: Any) -> dict[str, Any]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.errors import CellError
 from kawhi.base.stage import trains
+from kawhi.data.schema import has_readings
 from kawhi.runs.model_settings import validate_heads
 from kawhi.runs.ranges import NOT_NEGATIVE, PART, SHARE, is_number
 from kawhi.runs.verl_settings import settings
+from kawhi.tiny.worlds import TINY, named
 
 BLOCKS = ("method", "options", "also", "signals", "alignment", "regions")
 REGIONS = {
@@ -48,12 +51,25 @@ def validate_credit(cell: DictConfig) -> None:
     except (TypeError, ValueError) as error:
         raise CellError(f"kawhi.method={cell.kawhi.method}: {error}") from error
     _validate_signals(cell, kawhi.get("signals") or {}, method.needs)
+    _validate_truth(cell, method.needs)
     if "nucleus_entropy" in method.needs and settings(cell).actor_rollout_ref.model.use_fused_kernels:
         raise CellError(
             "the entropy of the nucleus needs logits: set verl.actor_rollout_ref.model.use_fused_kernels=false"
         )
     if "alignment" in method.needs:
         _validate_alignment(cell, kawhi)
+
+
+def _validate_truth(cell: DictConfig, needs: Collection[str]) -> None:
+    from kawhi.credit.readings import TRUTH
+
+    file = cell.data.get("train_file")
+    known = Path(file).is_file() and has_readings(Path(file)) if file else named(cell.data) != TINY
+    if not TRUTH.isdisjoint(needs) and not known:
+        raise CellError(
+            f"kawhi.method={cell.kawhi.method} compares what is read with the truth, and data={cell.data.name} does "
+            "not say what has to be read: take data=reading, or files with extra_info.readings"
+        )
 
 
 def _validate_signals(cell: DictConfig, signals: Mapping[str, Any], needs: Collection[str]) -> None:

@@ -23,6 +23,7 @@ from kawhi.evaluation.prompts import prompts_of
 from kawhi.records.hashing import config_hash
 from kawhi.runs.provenance import provenance
 from kawhi.tiny.fingerprint import generator_fingerprint
+from kawhi.tiny.worlds import TINY, named
 
 OF_TRAINING = (
     "model",
@@ -152,20 +153,28 @@ def _benchmark(asked: dict[str, Any]) -> dict[str, Any]:
             raise CellError(f"the data_file {path} of {benchmark['task']} does not exist")
         benchmark["data_file"] = _file_fingerprint(path)
     elif not load(benchmark["task"]).data:
-        benchmark["generator"] = generator_fingerprint()
+        benchmark["generator"] = _generator(benchmark)
     return benchmark
 
 
 def _fingerprint_data(data: dict[str, Any], planned: bool) -> None:
     """Puts the hashes of data files in their paths' places, or that of what draws them."""
-    if data["name"] == "tiny":
-        data["generator"] = generator_fingerprint()
+    if data["name"] == TINY or "world" in data:
+        data["generator"] = _generator(data)
     for name in ("train_file", "validation_file"):
         if data.get(name):
             path = Path(data[name])
             if not path.is_file() and not (planned and data["name"] in NAMES):
                 raise no_data_file(path, data["name"])
             data[name] = _file_fingerprint(path) if path.is_file() else f"to be prepared: {path}"
+
+
+def _generator(settings: dict[str, Any]) -> str:
+    """What the world that a block names looks like today."""
+    try:
+        return generator_fingerprint(named(settings))
+    except ValueError as error:
+        raise CellError(str(error)) from error
 
 
 def _judge(judge: dict[str, Any] | None, task: str) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from kawhi.data.file_checks import Tick, check_file
 from kawhi.runs.evaluation_settings import require_benchmarks
 from kawhi.runs.identity import no_data_file
 from kawhi.tiny.drawn_files import tiny_file
+from kawhi.tiny.worlds import named
 
 _TOLD_EVERY = 10
 """Seconds."""
@@ -34,7 +35,7 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
     if evaluates(cell):
         require_benchmarks(cell)
     if cell.study.name == "grounding":
-        files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed)}
+        files = {"problems": tiny_file(cell, "heldout", cell.study.problems, cell.study.seed, named(cell.data))}
     else:
         files = training_files(cell)
     progress = _Progress(cell, run_directory)
@@ -45,11 +46,11 @@ def prepare(cell: DictConfig, run_directory: RunDirectory) -> None:
 
 def training_files(cell: DictConfig, *, make: bool = True) -> dict[str, Path]:
     """Training and validation file; with ``make=False`` a drawn one may not be there yet."""
-    data = cell.data
+    data, world = cell.data, named(cell.data)
     return {
-        "train": Path(data.train_file or tiny_file(cell, "train", data.train_problems, data.seed, make=make)),
+        "train": Path(data.train_file or tiny_file(cell, "train", data.train_problems, data.seed, world, make=make)),
         "validation": Path(
-            data.validation_file or tiny_file(cell, "validation", data.validation_problems, data.seed, make=make)
+            data.validation_file or tiny_file(cell, "validation", data.validation_problems, data.seed, world, make=make)
         ),
     }
 

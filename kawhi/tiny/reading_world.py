@@ -5,7 +5,7 @@ are drawn (2 to 9, radii 2 to 19) no two readings of a drawing give one answer, 
 never forgiven.  All answers are worked out: the task, the reading, the computation, ``\\boxed{}``; the long ones have
 three paragraphs that say nothing between reading and computation, and one before the answer.
 
-What a paragraph of a model's response does, and which numbers it reads, says :func:`truth`.
+What a paragraph of a model's response does, and which numbers it reads, says :func:`kawhi.credit.readings.truth`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kawhi.credit.readings import ParagraphTruth, read_rightly, truth
 from kawhi.tiny.world import ANSWER_LINES, Problem, Split, draw_circle, draw_rectangle, shift, split_of
-
-__all__ = ["Difficulty", "ParagraphTruth", "ReadingProblem", "problems", "read_rightly", "result", "truth", "worked"]
 
 Difficulty = Literal["plain", "long"]
 

@@ -22,10 +22,11 @@ from transformers import AutoModelForImageTextToText
 
 from kawhi.tiny.architectures import FAMILIES, Family
 from kawhi.tiny.batching import IGNORE, Batcher
+from kawhi.tiny.glyph_loss import GlyphLoss
 from kawhi.tiny.mme_split import END, SUBTASKS, pairs
 from kawhi.tiny.tokenizer import train_tokenizer
 from kawhi.tiny.vision_batching import batch_vision_attention
-from kawhi.tiny.warm_start import CHECKPOINTS, GlyphLoss, learning_rate, save
+from kawhi.tiny.warm_start import CHECKPOINTS, learning_rate, save
 from kawhi.tiny.world import Problem
 
 ENDINGS = (END, "\nAnswer the question using a single word or phrase.")
@@ -84,8 +85,6 @@ def train(family: Family, start: Path, out: Path, recipe: YesNo = YesNo()) -> No
         right = 0.95 * right + 0.05 * correct
         if step % 50 == 49:
             print(f"{family} step {step + 1}/{recipe.steps} loss {loss.item():.3f} right {right:.3f}", flush=True)
-    for part in (model.config.text_config, model.config.vision_config):
-        part.dtype = None  # else the file says that these parts are float32
     save(model.to(torch.bfloat16), family, tokenizer, out)
 
 

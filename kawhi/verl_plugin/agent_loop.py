@@ -22,7 +22,7 @@ from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
 from kawhi.verl_plugin.once import content, model_inputs_once, process_images_once
 from kawhi.verl_plugin.seeds import stable_seed
-from kawhi.verl_plugin.wire import IMAGES, PROMPT_DRAW, PROMPT_INDEX, REGION_SECONDS, SELECTED_TOKENS
+from kawhi.verl_plugin.wire import IMAGES, PROMPT_DRAW, PROMPT_INDEX, READINGS, REGION_SECONDS, SELECTED_TOKENS
 
 
 class _Named:
@@ -62,6 +62,8 @@ class SeededAgentLoop(SingleTurnAgentLoop):
         output = await super().run({**sampling_params, **TOKENS_AT_THE_END, "seed": seed}, priority=priority, **kwargs)
         images = (output.multi_modal_data or {}).get("images") or []
         output.extra_fields.update({PROMPT_INDEX: identity[0], PROMPT_DRAW: draw, IMAGES: len(images)})
+        if readings := (kwargs.get("extra_info") or {}).get("readings"):
+            output.extra_fields[READINGS] = [int(number) for number in readings]
         return output
 
 

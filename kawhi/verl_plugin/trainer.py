@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 
-from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured
+from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured, credit
+from kawhi.credit.readings import TRUTH, truth_signals
 from kawhi.verl_plugin.lost_responses import stop_for_lost
 from kawhi.verl_plugin.step_samples import write_step
 from kawhi.verl_plugin.stopping import stop_if_asked
@@ -23,6 +25,7 @@ from kawhi.verl_plugin.trainer_signals import (
     first_pass_requests,
     further_passes,
     keep_pass,
+    known_readings,
     needed_fields,
     read_signals,
     refuse_without_images,
@@ -88,8 +91,7 @@ class KawhiTrainer(PPOTrainerSync):
                     "return: set VERL_ENGINE_VENDOR=kawhi, actor.strategy=fsdp2, external_lib=kawhi.verl_plugin.worker"
                 )
             responses = data["responses"].unbind()
-            weights = self._weights(data, order_of_submission(batch.keys, extra_fields(data)))
-            weighted = [a * w.to(a.dtype) for a, w in zip(data["advantages"].unbind(), weights, strict=True)]
+            weighted, weights = self._weighted(data, order_of_submission(batch.keys, extra_fields(data)))
             jagged = torch.nested.as_nested_tensor(weighted, layout=torch.jagged)
             put = TensorDict({"advantages": jagged}, batch_size=len(batch))
             # A put returns a fresh handle; passing the old one on would hide the new field from the workers.
@@ -126,15 +128,21 @@ class KawhiTrainer(PPOTrainerSync):
             rewards=torch.stack([rewards[i].sum() for i in order]),
         )
 
-    def _weights(self, data, order: list[int]) -> list[Tensor]:
-        """Weights of each response, in the order of ``data``."""
-        refuse_without_images(self.credit.needs, extra_fields(data))
-        packed = self._packed(data, read_signals(data, self.credit.needs, data["responses"].unbind()), order)
-        weights = self.credit.weights(packed)
-        if len(weights) != len(packed.token_ids) or not bool(torch.isfinite(weights).all()):
-            raise RuntimeError(f"{self.config.kawhi.method} returned weights that are not finite or not one per token")
-        of_response = dict(zip(order, weights.split(packed.offsets.diff().tolist()), strict=True))
-        return [of_response[i] for i in range(len(order))]
+    def _weighted(self, data, order: list[int]) -> tuple[list[Tensor], list[Tensor]]:
+        """Advantages of each response as the method credits them, and its weights, in the order of ``data``."""
+        fields, responses = extra_fields(data), data["responses"].unbind()
+        refuse_without_images(self.credit.needs, fields)
+        packed = self._packed(data, read_signals(data, self.credit.needs, responses), order)
+        if wanted := self.credit.needs & TRUTH:
+            known = known_readings([fields[i] for i in order])
+            found = truth_signals(known, packed.token_ids, packed.offsets, self.tokenizer)
+            packed = replace(packed, signals={**packed.signals, **{name: found[name] for name in wanted}})
+        base = data["advantages"].unbind()
+        advantages, weights = credit(self.credit, packed, torch.cat([base[i] for i in order]))
+        lengths, back = packed.offsets.diff().tolist(), torch.tensor(order).argsort().tolist()
+        of_submission = [values.split(lengths) for values in (advantages * weights, weights)]
+        weighted, own = ([rows[i] for i in back] for rows in of_submission)
+        return weighted, own
 
     def _keep_samples(self, data, responses: tuple[Tensor, ...], weights: list[Tensor]) -> None:
         write_step(

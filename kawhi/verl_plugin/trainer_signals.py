@@ -12,6 +12,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from verl.workers.utils.padding import response_from_nested
 
+from kawhi.credit.readings import TRUTH
 from kawhi.verl_plugin.wire import (
     ALIGN_SECONDS,
     ALIGNMENT_REQUEST,
@@ -24,6 +25,7 @@ from kawhi.verl_plugin.wire import (
     NUCLEUS_SECONDS,
     PERTURBED,
     PROMPT_INDEX,
+    READINGS,
 )
 
 # Name of a signal -> TransferQueue field.  The first two are what verl computes in any case.
@@ -75,9 +77,9 @@ def keep_pass(batch, prefix: str, *, entropy: bool) -> Any:
 
 
 def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tensor, ...]) -> dict[str, list[Tensor]]:
-    """Signal name -> one ``(T,)`` per response."""
+    """Name -> one ``(T,)`` per response, of the signals that come of passes."""
     signals = {}
-    for name in needs:
+    for name in needs - TRUTH:
         rows = data[FIELDS[name]].unbind()
         if name == "alignment":
             rows = response_alpha(data, responses)
@@ -88,6 +90,24 @@ def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tenso
             raise RuntimeError(f"the signal {name} has {lengths} values for responses of {list(map(len, responses))}")
         signals[name] = list(rows)
     return signals
+
+
+def known_readings(fields: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """What each response had to read.
+
+    Args:
+        fields: what the agent loop said about each response.
+
+    Raises:
+        RuntimeError: the data does not say it.
+    """
+    without = sorted({own[PROMPT_INDEX] for own in fields if READINGS not in own})
+    if without:
+        raise RuntimeError(
+            f"the credit method compares what is read with the truth, and the data has none for prompt {without[0]} "
+            f"(of {len(without)} such in this step): take data with extra_info.readings, e.g. data=reading"
+        )
+    return [own[READINGS] for own in fields]
 
 
 def refuse_without_images(needs: frozenset[str], fields: Sequence[dict[str, Any]]) -> None:
@@ -114,10 +134,10 @@ def needed_fields(needs: frozenset[str]) -> list[str]:
     Raises:
         ValueError: a signal that nobody can gather; the message lists those that exist.
     """
-    unknown = needs - FIELDS.keys()
+    unknown = needs - FIELDS.keys() - TRUTH
     if unknown:
-        raise ValueError(f"unknown signals {', '.join(sorted(unknown))}; known: {', '.join(sorted(FIELDS))}")
-    return [FIELDS[name] for name in sorted(needs)] + [SECONDS[name] for name in sorted(needs & SECONDS.keys())]
+        raise ValueError(f"unknown signals {', '.join(sorted(unknown))}; known: {', '.join(sorted({*FIELDS, *TRUTH}))}")
+    return [FIELDS[name] for name in sorted(needs - TRUTH)] + [SECONDS[name] for name in sorted(needs & SECONDS.keys())]
 
 
 def response_alpha(data: TensorDict, responses: tuple[Tensor, ...]) -> list[Tensor]:

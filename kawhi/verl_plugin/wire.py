@@ -38,6 +38,9 @@ go through the data more than once)."""
 IMAGES = "kawhi_images"
 """Key of ``extra_fields``: how many images the prompt shows."""
 
+READINGS = "kawhi_readings"
+"""Key of ``extra_fields``: the numbers that have to be read off the image, where the data says which."""
+
 PROMPT_INDEX = "kawhi_prompt_index"
 """Key of ``extra_fields``: the prompt's index in its data file."""
 

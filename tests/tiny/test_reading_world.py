@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from kawhi.credit.readings import read_rightly, truth
 from kawhi.credit.segments import segment_response
 from kawhi.rewards.boxed import is_correct
 from kawhi.tiny.reading_world import (
@@ -16,9 +17,7 @@ from kawhi.tiny.reading_world import (
     choices,
     make_problem,
     problems,
-    read_rightly,
     result,
-    truth,
     worked,
 )
 from kawhi.tiny.world import split_of

@@ -3,10 +3,30 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from kawhi.credit.methods.base import METHODS, CreditMethod, ResponseBatch, ShapesRewards, build, register
+from kawhi.credit.methods.base import (
+    METHODS,
+    ChangesAdvantages,
+    CreditMethod,
+    ResponseBatch,
+    ShapesRewards,
+    build,
+    credit,
+    register,
+)
 from kawhi.credit.methods.product import Product, configured
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["METHODS", "CreditMethod", "Product", "ResponseBatch", "ShapesRewards", "build", "configured", "register"]
+__all__ = [
+    "METHODS",
+    "ChangesAdvantages",
+    "CreditMethod",
+    "Product",
+    "ResponseBatch",
+    "ShapesRewards",
+    "build",
+    "configured",
+    "credit",
+    "register",
+]

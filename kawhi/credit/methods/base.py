@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 
@@ -18,7 +19,8 @@ class ResponseBatch:
         offsets: ``(B + 1,)`` where each response starts; the last entry is ``S``.
         signals: name -> ``(S,)`` per-token values, exactly those the method ``needs``: ``alignment`` (alpha of equation
             13), ``log_probs`` and ``entropy`` of the old policy, ``nucleus_entropy``, and from passes with other images
-            ``perturbed_log_probs`` (some patches black), ``blank_log_probs`` and ``blank_entropy`` (all black).
+            ``perturbed_log_probs`` (some patches black), ``blank_log_probs`` and ``blank_entropy`` (all black).  Where
+            the data says what has to be read, ``reads`` and ``reading_right`` (:mod:`kawhi.credit.readings`).
         tokenizer: the policy's tokenizer.
         groups: prompt of each of the B responses.
         correct: ``(B,)`` bool, the verifier's verdict.
@@ -52,6 +54,29 @@ class ShapesRewards(Protocol):
     def shaped_rewards(self, batch: ResponseBatch) -> Tensor:
         """``(B,)`` rewards in place of ``batch.rewards``."""
         ...
+
+
+@runtime_checkable
+class ChangesAdvantages(Protocol):
+    """A credit method that weights other advantages than the base algorithm's."""
+
+    def changed_advantages(self, batch: ResponseBatch, advantages: Tensor) -> Tensor:
+        """``(S,)`` in place of the base algorithm's ``(S,)``, before they are multiplied by the weights."""
+        ...
+
+
+def credit(method: CreditMethod, batch: ResponseBatch, advantages: Tensor) -> tuple[Tensor, Tensor]:
+    """The ``(S,)`` advantages that a method weights, which are the base algorithm's for most, and its ``(S,)`` weights.
+
+    Raises:
+        RuntimeError: weights that are not finite or not one per token.
+    """
+    weights = method.weights(batch)
+    if len(weights) != len(batch.token_ids) or not bool(torch.isfinite(weights).all()):
+        raise RuntimeError(f"{type(method).__name__} returned weights that are not finite or not one per token")
+    if isinstance(method, ChangesAdvantages):
+        advantages = method.changed_advantages(batch, advantages)
+    return advantages, weights.to(advantages.dtype)
 
 
 OTHER_IMAGES = ("perturbed", "blank")

@@ -38,4 +38,4 @@ class Kawhi:
     @property
     def _weighting(self) -> dict[str, Any]:
         """The options of equations 14-15."""
-        return {name: value for name, value in vars(self).items() if name != "granularity"}
+        return {name: getattr(self, name) for name in ("w_min", "w_max", "temperature", "smoothing", "normalize")}
