@@ -9,6 +9,7 @@ import click
 from kawhi.base.errors import CellError, sentence
 from kawhi.commands import (  # noqa: F401  # each adds its command
     accept,
+    bench,
     clean,
     doctor,
     errors,

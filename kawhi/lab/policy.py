@@ -1,7 +1,7 @@
 """A Qwen-VL checkpoint that samples groups of responses and weighs them; a group computes its prompt once.
 
-transformers' own modules do all arithmetic.  A prompt's keys and values are kept in transformers' cache and repeated for
-its responses, with gradients where they are wanted.
+transformers' own modules do all arithmetic.  A prompt's keys and values are kept in transformers' cache and repeated
+for its responses, with gradients where they are wanted.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kawhi.credit.methods import ResponseBatch
 from kawhi.lab.policy import Policy, Prompts
+from kawhi.tiny.world import Problem
 
 AT_ONCE = 4
 """Prompts whose responses one pass computes: padded to the longest among them, and small enough for the cache."""
@@ -32,6 +33,12 @@ class Item:
     question: str
     answer: str
     readings: tuple[int, ...] | None
+
+
+def item_of(index: int, problem: Problem, image_size: int) -> Item:
+    """A drawn problem."""
+    readings = getattr(problem, "readings", None)
+    return Item(index, problem.drawing.render(image_size), problem.question, problem.answer, readings)
 
 
 class Reward(Protocol):
@@ -131,7 +138,7 @@ class Rollouts:
 
 def sample(policy: Policy, items: Sequence[Item], group: int, limit: int, seed: int, reward: Reward) -> Rollouts:
     """Samples ``group`` responses of at most ``limit`` tokens to each item; equal seeds draw equal noise."""
-    prompts = policy.prompts([item.image for item in items], [item.question for item in items])
+    prompts = _prompts(policy, items)
     generator = torch.Generator().manual_seed(seed)
     tokens, mask = policy.sample(prompts, group, torch.rand(limit, len(items) * group, generator=generator))
     texts = [
@@ -143,7 +150,11 @@ def sample(policy: Policy, items: Sequence[Item], group: int, limit: int, seed: 
     return Rollouts(items, prompts, tokens, mask, texts, correct, rewards)
 
 
-def joined(parts: Sequence[Rollouts], prompts: Callable[[Sequence[Item]], Prompts]) -> Rollouts:
+def _prompts(policy: Policy, items: Sequence[Item]) -> Prompts:
+    return policy.prompts([item.image for item in items], [item.question for item in items])
+
+
+def joined(parts: Sequence[Rollouts], policy: Policy) -> Rollouts:
     """Several sets of rollouts as one; prompts are padded anew."""
     items = [item for part in parts for item in part.items]
     width = max(part.tokens.shape[1] for part in parts)
@@ -154,7 +165,7 @@ def joined(parts: Sequence[Rollouts], prompts: Callable[[Sequence[Item]], Prompt
 
     return Rollouts(
         items,
-        prompts(items),
+        _prompts(policy, items),
         padded("tokens"),
         padded("mask"),
         [text for part in parts for text in part.texts],

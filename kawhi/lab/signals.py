@@ -24,7 +24,10 @@ from kawhi.models.blacken import blacken, random_rows
 from kawhi.verl_plugin.seeds import stable_seed
 
 OF_THE_PASS = frozenset({"log_probs", "entropy", "nucleus_entropy", "alignment"})
-OTHER_IMAGES = {"perturbed": frozenset({"perturbed_log_probs"}), "blank": frozenset({"blank_log_probs", "blank_entropy"})}
+OTHER_IMAGES = {
+    "perturbed": frozenset({"perturbed_log_probs"}),
+    "blank": frozenset({"blank_log_probs", "blank_entropy"}),
+}
 KNOWN = OF_THE_PASS | TRUTH | frozenset().union(*OTHER_IMAGES.values())
 
 

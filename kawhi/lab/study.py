@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from kawhi.base.checkout import configuration_folder
 from kawhi.base.errors import CellError
 from kawhi.credit.methods import METHODS
+from kawhi.lab.comparison import BEST, UNIFORM, WORST
 from kawhi.lab.evaluation import Evaluation
-from kawhi.lab.worlds import Difficulty
 from kawhi.runs.composing import compose_cell
 from kawhi.runs.credit_settings import validate_credit
 
@@ -54,7 +54,6 @@ class Study:
     shared: Sequence[str]
     every: int
     evaluation: Evaluation
-    difficulty: Difficulty
     algorithm: str
 
 
@@ -71,6 +70,44 @@ def read_study(file: Path) -> Study:
         return Study(rows=rows, evaluation=evaluation, **said)
     except (AttributeError, KeyError, TypeError) as error:
         raise CellError(f"{file} is no study of the lab: {error}") from error
+
+
+def chosen(
+    file: Path | None,
+    methods: Sequence[str],
+    *,
+    algorithm: str | None = None,
+    difficulty: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Study:
+    """A study as a command line changes it; what a bench is judged by is always among its rows.
+
+    Args:
+        file: by default ``conf/lab/bench.yaml``.
+        methods: as :func:`row_of` reads them, several in one with commas between.
+
+    Raises:
+        CellError: as :func:`read_study` and :func:`row_of`.
+    """
+    study = read_study(file or configuration_folder() / "lab" / "bench.yaml")
+    rows = study.rows
+    if methods:
+        named = [row_of(text) for each in methods for text in _words(each)]
+        judges = [row_of(name) for name in (UNIFORM, BEST, WORST) if name not in {row.credit for row in named}]
+        rows = (*judges, *named)
+    shared = [*study.shared, *([f"data.difficulty={difficulty}"] if difficulty else []), *overrides]
+    return replace(study, rows=rows, shared=shared, algorithm=algorithm or study.algorithm)
+
+
+def _words(text: str) -> list[str]:
+    """Methods with commas between; what follows a comma and is ``OPTION=VALUE`` belongs to the method before it."""
+    found: list[str] = []
+    for part in text.split(","):
+        if found and "=" in part and ":" not in part:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
 
 
 def _row(said: Mapping[str, Any]) -> Row:

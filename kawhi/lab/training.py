@@ -12,16 +12,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
-from kawhi.credit.methods import CreditMethod, ShapesRewards, configured
-from kawhi.credit.readings import read_rightly, truth
-from kawhi.lab.evaluation import Evaluation, Evaluator
+from kawhi.credit.methods import ChangesAdvantages, CreditMethod, ShapesRewards, configured, credit
+from kawhi.lab.evaluation import Evaluation, Evaluator, read_share
 from kawhi.lab.losses import BoxedReward, Objective
 from kawhi.lab.policy import Policy
-from kawhi.lab.rollouts import Item, Rollouts, joined, sample
+from kawhi.lab.rollouts import Item, Rollouts, item_of, joined, sample
 from kawhi.lab.signals import Gatherer
-from kawhi.lab.worlds import Difficulty, items
 from kawhi.runs.verl_settings import settings
+from kawhi.tiny.worlds import named, problems_of
 from kawhi.verl_plugin.seeds import stable_seed
 
 Told = Callable[[int], None]
@@ -37,7 +37,6 @@ class Schedule:
     """
 
     seed: int
-    difficulty: Difficulty
     every: int
     evaluation: Evaluation
 
@@ -59,12 +58,15 @@ class Student:
         advantages = self.objective.advantages(rollouts, rewards)
         moving = advantages.view(len(rollouts.items), -1).abs().amax(dim=1) > 0
         trained = torch.nonzero(moving)[:, 0].tolist()
+        if isinstance(self.credit, ChangesAdvantages):
+            trained = list(range(len(rollouts.items)))
         said = {"reward": float(rollouts.rewards.mean()), "right": float(rollouts.correct.float().mean())}
         if not trained:
             return said | {"gradient": 0.0, "weight": 0.0, "spread": 0.0}
         log_probs, signals = self.gather(rollouts, step, trained)
-        weights = self.weights(rollouts, signals, rewards)
-        weighted = advantages.masked_scatter(rollouts.mask.cpu(), advantages[rollouts.mask.cpu()] * weights)
+        own, mask = rollouts.batch(self.policy.tokenizer, signals, rewards), rollouts.mask.cpu()
+        changed, weights = credit(self.credit, own, advantages[mask])
+        weighted = advantages.masked_scatter(mask, changed * weights)
         loss = self.objective.loss(rollouts, log_probs, log_probs.detach(), weighted)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -82,24 +84,15 @@ class Student:
             return rollouts.rewards
         return self.credit.shaped_rewards(rollouts.batch(self.policy.tokenizer, {}, rollouts.rewards))
 
-    def weights(self, rollouts: Rollouts, signals: dict[str, Tensor], rewards: Tensor) -> Tensor:
-        """``(S,)`` what the method gives each token.
-
-        Raises:
-            CellError: not one finite number for each.
-        """
-        weights = self.credit.weights(rollouts.batch(self.policy.tokenizer, signals, rewards))
-        if weights.shape != rollouts.token_ids.shape or not bool(torch.isfinite(weights).all()):
-            raise CellError(f"{self.cell.kawhi.method} returned weights that are not finite or not one per token")
-        return weights.float()
-
 
 class Prompter:
     """Rollouts of each step: the prompts of a seed in their order, DAPO's dynamic sampling where a cell asks for it."""
 
-    def __init__(self, cell: DictConfig, policy: Policy, schedule: Schedule, stream: Iterator[Item]):
-        found = settings(cell)
-        self._policy, self._seed, self._stream = policy, schedule.seed, stream
+    def __init__(self, cell: DictConfig, policy: Policy, seed: int):
+        found, size = settings(cell), cell.model.image_size
+        self._policy, self._seed = policy, seed
+        drawn = enumerate(problems_of(named(cell.data), "train", seed))
+        self._stream: Iterator[Item] = (item_of(index, problem, size) for index, problem in drawn)
         self._count, self._group = found.data.train_batch_size, found.actor_rollout_ref.rollout.n
         self._limit, self._reward = found.data.max_response_length, BoxedReward(cell)
         filtered = found.algorithm.get("filter_groups") or {}
@@ -123,7 +116,9 @@ class Prompter:
             more = self._sampled(step, number)
             kept.append(more.take(more.mixed()))
         kept = [each for each in kept if each.items]
-        together = joined(kept, lambda found: self._policy.prompts([i.image for i in found], [i.question for i in found]))
+        together = joined(
+            kept, lambda found: self._policy.prompts([i.image for i in found], [i.question for i in found])
+        )
         return together.take(range(self._count))
 
     def _sampled(self, step: int, number: int) -> Rollouts:
@@ -140,11 +135,10 @@ def train(cell: DictConfig, schedule: Schedule, told: Told = lambda step: None) 
     """
     torch.set_num_threads(1)
     started, wall = time.process_time(), time.time()
-    policy = Policy(cell.model.path)
+    policy = Policy(resolve_package_paths(cell.model.path))
     student = Student(cell, policy)
-    evaluator = Evaluator(policy, schedule.evaluation, schedule.difficulty, cell.model.image_size)
-    stream = items("train", schedule.seed, schedule.difficulty, cell.model.image_size)
-    prompter = Prompter(cell, policy, schedule, stream)
+    evaluator = Evaluator(policy, cell, schedule.evaluation)
+    prompter = Prompter(cell, policy, schedule.seed)
     measured, steps, learning = [evaluator(0)], [], 0.0
     for step in range(1, cell.steps + 1):
         began = time.process_time()
@@ -162,10 +156,3 @@ def train(cell: DictConfig, schedule: Schedule, told: Told = lambda step: None) 
         "processor_seconds_of_a_step": learning / max(1, cell.steps),
         "seconds": time.time() - wall,
     }
-
-
-def read_share(rollouts: Rollouts) -> float:
-    """Share of the responses that read everything rightly."""
-    readings = [item.readings or () for item in rollouts.items for _ in range(rollouts.group)]
-    rightly = [read_rightly(truth(known, text)) for known, text in zip(readings, rollouts.texts, strict=True)]
-    return sum(rightly) / len(rightly)
