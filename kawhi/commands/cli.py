@@ -18,6 +18,7 @@ from kawhi.commands import (  # noqa: F401  # each adds its command
     judge_agreement,
     plan,
     prepare,
+    probe,
     records,
     rehearse,
     rejudge,

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kawhi.lab.comparison import BEST, WORST, Compared
+from kawhi.lab.probe import Share
 from kawhi.style.figures import STYLE, save
 
 CONTROL, METHOD = "#E69F00", "#0072B2"
@@ -54,4 +55,31 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], wha
         axes.set_ylabel("P(read), %")
         axes.set_title(f"{what}: how well each policy reads held-out drawings")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 + len(curves) // 16)
+        save(figure, tuple(files))
+
+
+def draw_shares(kinds: Mapping[str, Share], what: str, files: Sequence[Path]) -> None:
+    """For each kind of paragraph, its shares of the gradient's signal and of its noise."""
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(5.2, 0.9 + 0.36 * len(kinds)))
+        axes = figure.subplots()
+        places = np.arange(len(kinds))[::-1]
+        for shift, name, colour in ((0.18, "signal", METHOD), (-0.18, "noise", "#B8B8B8")):
+            own = [getattr(share, name) for share in kinds.values()]
+            values = [100 * each.value for each in own]
+            errors = [[100 * (e.value - e.low) for e in own], [100 * (e.high - e.value) for e in own]]
+            axes.barh(
+                places + shift,
+                values,
+                height=0.34,
+                color=colour,
+                label=name,
+                xerr=np.maximum(errors, 0),
+                error_kw={"elinewidth": 0.8, "ecolor": "#1A1A1A"},
+            )
+        axes.axvline(0, color="#5F5F5F", linewidth=0.8)
+        axes.set_yticks(places, list(kinds))
+        axes.set_xlabel("% of uniform credit's gradient; 95 % interval over prompts")
+        axes.set_title(f"{what}: which paragraphs carry the gradient's signal")
+        axes.legend(loc="lower right")
         save(figure, tuple(files))

@@ -172,3 +172,10 @@ def joined(parts: Sequence[Rollouts], policy: Policy) -> Rollouts:
         torch.cat([part.correct for part in parts]),
         torch.cat([part.rewards for part in parts]),
     )
+
+
+def part_of(rollouts: Rollouts, chunk: Sequence[int]) -> tuple[Prompts, Tensor, Tensor]:
+    """Prompts, tokens and mask of a chunk, as wide as its longest response."""
+    rows = rollouts.rows(chunk)
+    width = int(rollouts.lengths[rows].max())
+    return rollouts.prompts.take(chunk), rollouts.tokens[rows, :width], rollouts.mask[rows, :width]

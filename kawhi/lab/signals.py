@@ -18,8 +18,8 @@ from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.entropy import nucleus_entropy
 from kawhi.credit.readings import TRUTH, truth_signals
 from kawhi.lab.alpha import AlphaWatcher, Selector
-from kawhi.lab.policy import PER_PATCH, Policy, Prompts, entropies, token_log_probs
-from kawhi.lab.rollouts import Rollouts
+from kawhi.lab.policy import PER_PATCH, Policy, entropies, token_log_probs
+from kawhi.lab.rollouts import Rollouts, part_of
 from kawhi.models.blacken import blacken, random_rows
 from kawhi.verl_plugin.seeds import stable_seed
 
@@ -52,6 +52,10 @@ class Gatherer:
             self._select = Selector(policy.processor, regions)
             self._watcher = AlphaWatcher(policy, AlignmentOptions(**kawhi["alignment"]), regions["keep_ratio"])
 
+    @property
+    def tokenizer(self) -> Any:
+        return self._policy.tokenizer
+
     def __call__(self, rollouts: Rollouts, step: int, trained: Collection[int]) -> tuple[Tensor, dict[str, Tensor]]:
         """Log-probs of all tokens, with gradients in the groups ``trained``, and the signals, each ``(S,)``.
 
@@ -77,7 +81,7 @@ class Gatherer:
         return log_probs, {name: columns[name].detach() for name in self.needs}
 
     def _pass(self, rollouts: Rollouts, chunk: Sequence[int], step: int) -> dict[str, Tensor]:
-        prompts, tokens, mask = _part(rollouts, chunk)
+        prompts, tokens, mask = part_of(rollouts, chunk)
         if self._watcher is not None:
             items = [rollouts.items[i] for i in chunk]
             self._watcher.choose([self._select(item.image, item.index, step) for item in items])
@@ -97,7 +101,7 @@ class Gatherer:
         share = 1.0 if prefix == "blank" else float(self._options["perturbed_share"])
         places, log_probs, entropy = [], [], []
         for chunk in rollouts.chunks(range(len(rollouts.items))):
-            prompts, tokens, mask = _part(rollouts, chunk)
+            prompts, tokens, mask = part_of(rollouts, chunk)
             counts = prompts.inputs["image_grid_thw"].prod(dim=1).tolist()
             seeds = [stable_seed(int(self._options["seed"]), rollouts.items[i].index, step) for i in chunk]
             rows = torch.cat([random_rows(count, share, seed) for count, seed in zip(counts, seeds, strict=True)])
@@ -123,10 +127,3 @@ class Gatherer:
             rollouts.offsets.cpu(),
             self._policy.tokenizer,
         )
-
-
-def _part(rollouts: Rollouts, chunk: Sequence[int]) -> tuple[Prompts, Tensor, Tensor]:
-    """Prompts, tokens and mask of a chunk, as wide as its longest response."""
-    rows = rollouts.rows(chunk)
-    width = int(rollouts.lengths[rows].max())
-    return rollouts.prompts.take(chunk), rollouts.tokens[rows, :width], rollouts.mask[rows, :width]
