@@ -49,7 +49,7 @@ class Gatherer:
         self._watcher: AlphaWatcher | None = None
         if "alignment" in self.needs:
             regions = kawhi["regions"]
-            self._select = Selector(policy.processor, regions)
+            self.select = Selector(policy.processor, regions)
             self._watcher = AlphaWatcher(policy, AlignmentOptions(**kawhi["alignment"]), regions["keep_ratio"])
 
     @property
@@ -84,7 +84,7 @@ class Gatherer:
         prompts, tokens, mask = part_of(rollouts, chunk)
         if self._watcher is not None:
             items = [rollouts.items[i] for i in chunk]
-            self._watcher.choose([self._select(item.image, item.index, step) for item in items])
+            self._watcher.choose([self.select(item.image, item.index, step) for item in items])
         logits = self._policy.logits(prompts, tokens, mask, self._watcher)
         found = {"log_probs": token_log_probs(logits, tokens[mask])}
         if self._watcher is not None:
