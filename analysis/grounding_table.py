@@ -12,7 +12,10 @@ from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_gr
 
 NAME = "grounding"
 COMMAND = f"python experiments/run.py -m ablation={NAME}"
-COLUMNS = ("Alpha", "Rank correlation", "Same top paragraph (%)", "Weight shift", "Log-prob per token", "Responses")
+COLUMNS = (
+    *("Alpha", "Reading paragraph on top (%)", "By chance (%)"),
+    *("Rank correlation", "Same top paragraph (%)", "Weight shift", "Log-prob per token", "Responses"),
+)
 
 
 def grounding_table(every: pd.DataFrame) -> Table:
@@ -50,6 +53,7 @@ def _texts(row: pd.DataFrame, label: str) -> tuple[Value, ...]:
     (found,) = row.result
     return plain(
         f"{found.alpha:z.4f}",
+        *(EMPTY if share is None else f"{100 * share:.1f}" for share in (found.reading_top, found.reading_chance)),
         f"{found.order:z.3f}",
         f"{100 * found.same_top:.1f}",
         f"{found.weight_shift:z.4f}",

@@ -18,7 +18,13 @@ if not __package__:  # run as a script
 from benchmarks.races import RESULTS, Race, Session, Target  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
-BLOCKS = {"start-up": "start-up*.json", "middle": "middle*.json", "overhead": "overhead-*.json", "judge": "judge*.json"}
+BLOCKS = {
+    "start-up": "start-up*.json",
+    "middle": "middle*.json",
+    "statistics": "statistics*.json",
+    "overhead": "overhead-*.json",
+    "judge": "judge*.json",
+}
 """Marker in the page -> the results shown there."""
 
 _TITLES = {
@@ -28,6 +34,9 @@ _TITLES = {
     "growth": "SGUF, time per pixel at 16 megapixels and at fewer",
     "alignment": "Alignment",
     "weights": "Weights of a batch",
+    "statistics": "One response of 2,048 tokens, a prompt of 1,024, all of them selected, Qwen2.5-VL-7B's attention",
+    "statistics step": "A step of the tiny world: alpha of its responses, and the two passes over them",
+    "statistics counted": "Operations, in thousands of millions: alpha of that response, and the forward pass",
     "overhead": "The old-log-prob pass with capture and alignment, and without",
     "overhead alone": "Capture and alignment alone, and what they are part of",
     "overhead memory": "Peak memory of the pass with capture and alignment, and without",

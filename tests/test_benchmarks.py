@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu_overhead, judge_throughput, report, status_speed, step_cost
+from benchmarks import gpu_overhead, judge_throughput, report, statistics_cost, status_speed, step_cost
 from benchmarks.matrix_form import matrix_alignment
 from benchmarks.memory import peak_bytes
 from benchmarks.published_models import FAMILIES, build
@@ -138,6 +138,24 @@ def test_judging_is_measured_from_samples_to_score():
     assert "5 samples, 50 ms a reply, 2 at once" in time.setting
     assert time.targets == [judge_throughput.WITHIN]
     assert overhead.targets == [judge_throughput.OVERHEAD]
+
+
+def test_statistics_are_measured_beside_the_mean_and_counted(monkeypatch):
+    for name, small in (("PROMPT", 12), ("RESPONSE", 20), ("SELECTED", 8), ("_PROBLEMS", 1), ("_RESPONSES", 2)):
+        monkeypatch.setattr(statistics_cost, name, small)
+    races = statistics_cost.measure(rounds=1)
+    assert {race.section for race in races} == {"statistics", "statistics step", "statistics counted"}
+    assert all(race.kawhi > 0 for race in races)
+    assert "statistics" in report.block([measured_here("it", races)])
+
+
+def test_counted_operations_are_those_of_the_sizes():
+    heads = len(FAMILIES["qwen2_5_vl"].heads)
+    mean, largest, mass = (statistics_cost.operations(name, heads) for name in statistics_cost.STATISTICS[:3])
+    assert mean < largest / 100 < mass / 200
+    one, response = statistics_cost.forward(FAMILIES["qwen2_5_vl"].text), statistics_cost.RESPONSE
+    weights = 6_525_288_448 + 3584 * 152_064 * response / (statistics_cost.PROMPT + response)  # of 28 layers, and head
+    assert one == pytest.approx(2 * weights * (statistics_cost.PROMPT + response), rel=1e-3)
 
 
 def test_status_is_measured_beside_its_floor():

@@ -5,6 +5,7 @@ Equation 13 averages cosines over visual tokens, and a cosine is linear in the n
     alpha_t = mean_h( q̂_t^h . mean_v k̂_v^h )
 
 needs one mean key per head instead of a T x N_s matrix: O(H (T + N_s) d) instead of the paper's O(H T N_s d), exactly.
+Statistics that are not linear are in :mod:`kawhi.credit.statistics`.
 """
 
 from __future__ import annotations
@@ -21,22 +22,29 @@ from kawhi.credit.options import check_choice
 Metric = Literal["key_query", "key_key"]
 Rope = Literal["after", "before"]
 QueryPosition = Literal["token", "predicting"]
+Statistic = Literal["mean_cosine", "max_cosine", "attention_mass", "max_attention"]
+Layer = Literal["last"] | int
 
 # Queries and keys are read in blocks of so many numbers.  A processor works on a block of float32 while it is in its
 # cache (512 KB); on an accelerator launching many small kernels would cost more than memory does.
 _BLOCK_ON_CPU, _BLOCK_ELSEWHERE = 1 << 17, 1 << 20
-_SHORTEST = 1e-12  # length below which a vector counts as zero
+SHORTEST = 1e-12
+"""Length below which a vector counts as zero."""
 
 
 @dataclass(frozen=True)
 class AlignmentOptions:
-    """Which vectors equation 12 compares.
+    """Which vectors equation 12 compares, and what is made of their comparisons.
 
     Attributes:
         heads: query heads to average over, ``None`` for all.
         metric: the response's queries or its keys, with the image's keys (table 3, block 2).
         rope: vectors after or before rotary embedding (table 3, block 5).
         query_position: the state at the response token, or the one before it, which predicts the token.
+        statistic: equation 13's mean of cosines over the selected visual tokens, or another one: see
+            :mod:`kawhi.credit.statistics`.
+        layer: the decoder layer whose vectors these are: ``last``, as in the paper, a number from 0, or one from -2
+            downwards, which counts from the end.
 
     Raises:
         ValueError: a value that does not exist; the message lists those that do.
@@ -46,12 +54,30 @@ class AlignmentOptions:
     metric: Metric = "key_query"
     rope: Rope = "after"
     query_position: QueryPosition = "token"
+    statistic: Statistic = "mean_cosine"
+    layer: Layer = "last"
 
     def __post_init__(self) -> None:
-        for name, known in (("metric", Metric), ("rope", Rope), ("query_position", QueryPosition)):
-            check_choice(name, getattr(self, name), known)
+        known = {"metric": Metric, "rope": Rope, "query_position": QueryPosition, "statistic": Statistic}
+        for name, choices in known.items():
+            check_choice(name, getattr(self, name), choices)
         if self.heads is not None and (not self.heads or min(self.heads) < 0):
             raise ValueError(f"heads must be null for all or a list of head indices, not {list(self.heads)}")
+        if self.layer != "last" and (type(self.layer) is not int or self.layer == -1):
+            raise ValueError(
+                f"layer must be last, a number from 0 or one from -2 downwards that counts from the end, not "
+                f"{self.layer!r}"
+            )
+        if attends(self.statistic) and (self.metric, self.rope) != ("key_query", "after"):
+            raise ValueError(
+                f"statistic {self.statistic} is the model's own attention: it has metric key_query and rope after, "
+                f"not {self.metric} and {self.rope}"
+            )
+
+
+def attends(statistic: Statistic) -> bool:
+    """Whether a statistic is one of softmax attention, which needs the keys of all tokens that a query may see."""
+    return statistic in ("attention_mass", "max_attention")
 
 
 def vision_alignment(
@@ -144,7 +170,7 @@ def packed_head_alignment(
     query_heads: int | None = None,
 ) -> Tensor:
     """:func:`packed_alignment` before its mean over heads: ``(T, len(heads))`` float32, without gradients."""
-    own, served = _head_indices(queries, keys, heads, metric, query_heads)
+    own, served = head_indices(queries, keys, heads, metric, query_heads)
     if len(queries) != len(query_sequence) or len(keys) != len(key_sequence):
         raise ValueError(
             f"{len(queries)} queries with {len(query_sequence)} sequence numbers, "
@@ -160,14 +186,14 @@ def packed_head_alignment(
         asked *= mean_keys if sequences == 1 else mean_keys.index_select(0, query_sequence[part])
         torch.sum(asked, dim=-1, out=dot[part])
     # Dividing the dot product by the query's length afterwards saves a normalised copy of the queries.
-    return dot.div_(length.clamp_(min=_SHORTEST))
+    return dot.div_(length.clamp_(min=SHORTEST))
 
 
 def _mean_unit_keys(keys: Tensor, heads: Tensor, sequence: Tensor, sequences: int) -> Tensor:
     """``(sequences, len(heads), d)``; zeros for a sequence without keys."""
     total = torch.zeros(sequences, len(heads), keys.shape[2], dtype=torch.float32, device=keys.device)
     for part, unit in _blocks(keys, heads):
-        unit /= torch.linalg.vector_norm(unit, dim=-1, keepdim=True).clamp_(min=_SHORTEST)
+        unit /= torch.linalg.vector_norm(unit, dim=-1, keepdim=True).clamp_(min=SHORTEST)
         total.index_add_(0, sequence[part], unit)
     return total.div_(torch.bincount(sequence, minlength=sequences).clamp_(min=1)[:, None, None])
 
@@ -190,7 +216,7 @@ def _blocks(states: Tensor, heads: Tensor) -> Iterator[tuple[slice, Tensor]]:
         yield part, block[:size]
 
 
-def _head_indices(
+def head_indices(
     queries: Tensor, keys: Tensor, heads: Sequence[int] | None, metric: Metric, query_heads: int | None
 ) -> tuple[Tensor, Tensor]:
     """For each chosen head, its index among the heads of ``queries`` and of ``keys``."""

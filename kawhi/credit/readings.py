@@ -1,7 +1,8 @@
 """Which paragraphs of a response read numbers off the image, and whether rightly: the truth that controls need.
 
 Nothing is known of a world's sentences.  A paragraph with ``\\boxed{`` answers, one with an equation computes, and any
-other one that states a number reads.  Of those without numbers, what stands before the first reading says the task.
+other one that states a number before anything was computed or answered reads.  Of those without numbers, what stands
+before the first of all these says the task.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class ParagraphTruth:
     """What one paragraph of a response does.
 
     Attributes:
-        kind: ``other`` is a paragraph without a letter or digit.
+        kind: ``other`` is a paragraph without a letter or digit, or one that states a number when all was computed.
         start, end: its characters; the paragraphs of a response follow each other without a gap.
         numbers: those that it states, in their order.
         right: of a reading, that it states all known readings in the order asked for, and nothing else; of a
@@ -56,30 +57,32 @@ def truth(readings: Sequence[int], response: str) -> list[ParagraphTruth]:
         readings: the numbers that have to be read, in the order in which they are asked for.
     """
     found: list[ParagraphTruth] = []
-    said: tuple[int, ...] | None = None
+    said: tuple[int, ...] = ()
     result: int | None = None
     parts = paragraphs(response)
     for text, (start, end) in zip(parts, pairwise(accumulate(map(len, parts), initial=0)), strict=True):
         numbers, right = tuple(map(int, _NUMBER.findall(text))), None
-        kind = _kind(text, numbers, begun=said is not None or result is not None)
+        kind = _kind(text, numbers, {each.kind for each in found})
         if kind == "reading":
             said, right = numbers, numbers == tuple(readings)
         elif kind == "computation":
-            right, result = _computed(text, said or ())
+            right, result = _computed(text, said)
         elif kind == "answer" and result is not None:
             right = _BOX.findall(text)[-1:] == [str(result)]
         found.append(ParagraphTruth(kind, start, end, numbers, right))
     return found
 
 
-def _kind(text: str, numbers: tuple[int, ...], *, begun: bool) -> Kind:
+def _kind(text: str, numbers: tuple[int, ...], before: set[Kind]) -> Kind:
     if "\\boxed{" in text:
         return "answer"
+    if numbers and "=" in text:
+        return "computation"
     if numbers:
-        return "computation" if "=" in text else "reading"
+        return "other" if before & {"computation", "answer"} else "reading"
     if not re.search(r"\w", text):
         return "other"
-    return "filler" if begun else "task"
+    return "filler" if before & {"reading", "computation", "answer"} else "task"
 
 
 def _computed(text: str, said: tuple[int, ...]) -> tuple[bool, int | None]:

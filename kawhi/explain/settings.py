@@ -89,6 +89,8 @@ class Settings:
                     "metric": self.alignment.metric,
                     "rope": self.alignment.rope,
                     "query_position": self.alignment.query_position,
+                    "statistic": self.alignment.statistic,
+                    "layer": self.alignment.layer,
                 }
             ),
             "weights": _listed({"granularity": self.granularity, **self.weights}),

@@ -1,4 +1,4 @@
-"""Queries and keys of the last decoder layer, caught while a forward pass runs anyway.
+"""Queries and keys of a decoder layer, caught while a forward pass runs anyway.
 
 Hooks sit on projections rather than on the attention function, so they work with flash-attention, with packed batches
 and under FSDP2, and cost nothing while the capture is not armed.
@@ -17,13 +17,13 @@ from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_rotary_pos_emb
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
-from kawhi.credit.alignment import Metric, Rope
+from kawhi.credit.alignment import Layer, Metric, Rope
 from kawhi.models.capture import Capture, unwrapped
 
 
 @dataclass(frozen=True)
 class Captured:
-    """Selected rows of the last layer's attention inputs, float32.
+    """Selected rows of a layer's attention inputs, float32.
 
     Attributes:
         queries: ``(R_q, H_q, d)`` after normalisation, and after rotary embedding unless it was asked for before; for
@@ -36,16 +36,27 @@ class Captured:
 
 
 class AttentionCapture(Capture):
-    """Records the last layer of a Qwen2.5-VL or Qwen3-VL model while armed.
+    """Records one layer of a Qwen2.5-VL or Qwen3-VL model while armed: the last one, or another.
 
     Use: ``arm()``, run the model without gradients, ``take(query_rows, key_rows)``.
+
+    Attributes:
+        query_heads: of the layer.
+        window: how many keys a query of the layer sees; ``None`` for all before it.
+
+    Raises:
+        ValueError: a layer that the model does not have.
     """
 
-    def __init__(self, model: PreTrainedModel | nn.Module):
+    def __init__(self, model: PreTrainedModel | nn.Module, layer: Layer = "last"):
         super().__init__()
         language_model: Any = unwrapped(model).model.language_model
-        attention = language_model.layers[-1].self_attn
+        count = len(language_model.layers)
+        if layer != "last" and not -count <= layer < count:
+            raise ValueError(f"kawhi.alignment.layer={layer}: the model has {count} decoder layers, 0 to {count - 1}")
+        attention = language_model.layers[-1 if layer == "last" else layer].self_attn
         self._head_dim: int = attention.head_dim
+        self.window: int | None = getattr(attention, "sliding_window", None)
         self.query_heads: int = language_model.config.num_attention_heads
         if hasattr(attention, "q_norm"):  # Qwen3-VL: rotary embedding is applied to the normalised heads
             sources = attention.q_norm, attention.k_norm

@@ -1,4 +1,4 @@
-"""One image, one question, one response: what a model's last layer compares, outside any trainer.
+"""One image, one question, one response: what a layer of a model compares, outside any trainer.
 
 ``kawhi explain`` and the grounding controls are made with it.  Its hooks and equations are those
 of training.
@@ -6,8 +6,8 @@ of training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from kawhi.credit.alignment import AlignmentOptions, head_alignment
+from kawhi.credit.alignment import AlignmentOptions, Layer, Statistic, attends
+from kawhi.credit.statistics import Vectors, attention_shares, packed_head_statistic
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.vision_attention import VisionAttentionCapture
 from kawhi.pictures.rgb import picture
@@ -30,7 +31,9 @@ class Look:
 
     Attributes:
         queries: ``(T, H_q, d)`` of the response tokens, or their keys ``(T, H_k, d)`` for ``key_key``.
-        keys: ``(N, H_k, d)`` of all visual tokens, row-major on their grid.
+        every_key: ``(S, H_k, d)`` of all tokens, prompt and response.
+        asking: ``(T,)`` where in the sequence the queries are.
+        visual: ``(N,)`` where the visual tokens are, row-major on their grid.
         log_probs: ``(T,)`` of the response tokens.
         received: ``(N,)`` attention that each visual token receives in the vision encoder.
         options: which vectors these are.
@@ -38,11 +41,18 @@ class Look:
     """
 
     queries: Tensor
-    keys: Tensor
+    every_key: Tensor
+    asking: Tensor
+    visual: Tensor
     log_probs: Tensor
     received: Tensor
     options: AlignmentOptions
     query_heads: int
+
+    @property
+    def keys(self) -> Tensor:
+        """``(N, H_k, d)`` of all visual tokens."""
+        return self.every_key[self.visual]
 
     @property
     def heads(self) -> list[int]:
@@ -50,23 +60,58 @@ class Look:
         return list(range(self.query_heads)) if self.options.heads is None else list(self.options.heads)
 
     def head_alpha(self, selected: Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
-        """``(T, len(heads))`` cosine of each token with the selected visual tokens, equation 13 before its mean."""
-        keys = self.keys[torch.as_tensor(selected, dtype=torch.long)]
+        """``(T, len(heads))`` what each head makes of the selected visual tokens, before the mean over heads."""
         own = self.options
-        return head_alignment(self.queries, keys, own.heads, metric=own.metric, query_heads=self.query_heads)
+        wanted = self.visual[torch.as_tensor(selected, dtype=torch.long)]
+        chosen = None
+        if attends(own.statistic):
+            rows = torch.arange(len(self.every_key))
+            wanted, chosen = rows, torch.isin(rows, wanted)
+        return packed_head_statistic(
+            own.statistic,
+            self._asked(),
+            _alone(self.every_key[wanted], wanted),
+            1,
+            own.heads,
+            selected=chosen,
+            metric=own.metric,
+            query_heads=self.query_heads,
+        )
 
     def alpha(self, selected: Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
-        """``(T,)`` alpha of equation 13."""
+        """``(T,)`` alpha of equation 13, or of another statistic."""
         return self.head_alpha(selected).mean(dim=1)
 
+    def making(self, statistic: Statistic) -> Look:
+        """The same vectors, of which alpha is made otherwise."""
+        return replace(self, options=replace(self.options, statistic=statistic))
+
+    def attention(self) -> Tensor:
+        """``(H_q, T, N)`` of the model's own attention, the part that falls on each visual token."""
+        every = _alone(self.every_key, torch.arange(len(self.every_key)))
+        return attention_shares(self._asked(), every)[..., self.visual]
+
     def similarity(self) -> Tensor:
-        """``(T, N)`` equation 12 averaged over heads: where each token looks.  For pictures, not for training."""
+        """``(T, N)`` where each token looks, averaged over heads.  For pictures, not for training.
+
+        The cosines of equation 12, or the attention where alpha is made of it.
+        """
+        if attends(self.options.statistic):
+            return self.attention()[self.heads].mean(dim=0)
         total = torch.zeros(len(self.queries), len(self.keys))
         for head in self.heads:
             asking = self.queries[:, head // (self.query_heads // self.queries.shape[1])]
             keys = self.keys[:, head // (self.query_heads // self.keys.shape[1])]
             total += F.normalize(asking, dim=-1) @ F.normalize(keys, dim=-1).T
         return total / len(self.heads)
+
+    def _asked(self) -> Vectors:
+        return _alone(self.queries, self.asking)
+
+
+def _alone(states: Tensor, position: Tensor) -> Vectors:
+    """Vectors of a pack of one sequence."""
+    return Vectors(states, torch.zeros_like(position), position)
 
 
 class Inspector:
@@ -93,8 +138,14 @@ class Inspector:
         self.model = model.to(device).eval()
         self.processor: Any = AutoProcessor.from_pretrained(path)
         self.tokenizer = self.processor.tokenizer
-        self._language = AttentionCapture(self.model)
+        self._language: dict[Layer, AttentionCapture] = {}
+        self._capture(self.options.layer)
         self._vision = VisionAttentionCapture(self.model)
+
+    @property
+    def layers(self) -> int:
+        """Decoder layers of the language model."""
+        return len(self.model.model.language_model.layers)
 
     @property
     def token_pixels(self) -> int:
@@ -120,12 +171,22 @@ class Inspector:
         ids = self.model.generate(**prompt, **sampling, max_new_tokens=max_new_tokens)
         return ids[0, prompt["input_ids"].shape[1] :].cpu()
 
-    @torch.no_grad()
     def look(self, prompt: dict[str, Tensor], response: Sequence[int] | Tensor) -> Look:
         """One forward pass over prompt and response.
 
         Raises:
             ValueError: an empty response.
+        """
+        return self.looks(prompt, response, [self.options.layer])[self.options.layer]
+
+    @torch.no_grad()
+    def looks(
+        self, prompt: dict[str, Tensor], response: Sequence[int] | Tensor, layers: Iterable[Layer]
+    ) -> dict[Layer, Look]:
+        """The same pass, seen in several layers.
+
+        Raises:
+            ValueError: an empty response, or a layer that the model does not have.
         """
         answer = torch.as_tensor(response, dtype=torch.long, device=self.device)
         if len(answer) == 0:
@@ -139,19 +200,37 @@ class Inspector:
             "attention_mask": torch.ones_like(ids)[None],
             "mm_token_type_ids": (ids == self.model.config.image_token_id).int()[None],
         }
-        self._language.arm()
-        self._vision.arm()
+        captures = {layer: self._capture(layer) for layer in layers}
+        for capture in (*captures.values(), self._vision):
+            capture.arm()
         logits = self.model(**inputs, logits_to_keep=len(answer) + 1).logits[0, :-1].float()
         asking = torch.arange(start, len(ids), device=self.device)
         if self.options.query_position == "predicting":
             asking = asking - 1
-        captured = self._language.take(asking, visual, metric=self.options.metric, rope=self.options.rope)
-        log_probs = logits.log_softmax(dim=-1).gather(1, answer[:, None])[:, 0]
-        return Look(
-            captured.queries.cpu(),
-            captured.keys.cpu(),
-            log_probs.cpu(),
-            torch.cat(self._vision.take()).cpu(),
-            self.options,
-            self._language.query_heads,
-        )
+        log_probs = logits.log_softmax(dim=-1).gather(1, answer[:, None])[:, 0].cpu()
+        received = torch.cat(self._vision.take()).cpu()
+        found = {}
+        for layer, capture in captures.items():
+            every = torch.arange(len(ids), device=self.device)
+            taken = capture.take(asking, every, metric=self.options.metric, rope=self.options.rope)
+            found[layer] = Look(
+                taken.queries.cpu(),
+                taken.keys.cpu(),
+                asking.cpu(),
+                visual.cpu(),
+                log_probs,
+                received,
+                replace(self.options, layer=layer),
+                capture.query_heads,
+            )
+        return found
+
+    def _capture(self, layer: Layer) -> AttentionCapture:
+        """The hooks of a layer, put there once.
+
+        Raises:
+            ValueError: a layer that the model does not have.
+        """
+        if layer not in self._language:
+            self._language[layer] = AttentionCapture(self.model, layer)
+        return self._language[layer]

@@ -9,7 +9,8 @@ paragraphs would change where there is nothing to look at, or something else:
     A uniform image of the same size in the true image's mean colour; alpha at the positions selected on the true image,
     so that only the pixels change.
 ``wrong_image``
-    Another problem's image of the same size; the same positions.
+    Another problem's image of the same size; the same positions.  A model reads it, too: what alpha makes of reading
+    stays, so that ``blank``, where there is nothing to read, is the null.
 ``background_only``
     The true image, but alpha with the tokens outside its key regions alone.
 """
@@ -47,6 +48,9 @@ class Comparison:
         same_top: whether the paragraph with the highest alpha is the same.
         weight_shift: mean over tokens of the absolute change of the weight, equation 15.
         log_prob: mean log-probability per response token.
+        reading_on_top: whether the paragraph with the highest alpha is one that reads the image; None where it is not
+            known which do.
+        chance: of that, were any paragraph as likely to be on top.
     """
 
     alpha: float
@@ -54,6 +58,8 @@ class Comparison:
     same_top: bool
     weight_shift: float
     log_prob: float
+    reading_on_top: bool | None = None
+    chance: float | None = None
 
 
 def blank_like(image: Image.Image) -> Image.Image:
@@ -115,7 +121,14 @@ def paragraph_means(alpha: Tensor, segments: Tensor) -> Tensor:
     return total / torch.bincount(segments)
 
 
-def compare(alpha: Tensor, true_alpha: Tensor, log_prob: Tensor, segments: Tensor, **weight_options: Any) -> Comparison:
+def compare(
+    alpha: Tensor,
+    true_alpha: Tensor,
+    log_prob: Tensor,
+    segments: Tensor,
+    reads: Sequence[bool] | None = None,
+    **weight_options: Any,
+) -> Comparison:
     """What a condition changes.
 
     Args:
@@ -123,6 +136,7 @@ def compare(alpha: Tensor, true_alpha: Tensor, log_prob: Tensor, segments: Tenso
         true_alpha: ``(T,)`` of the same tokens under ``true_image``.
         log_prob: ``(T,)`` under the condition.
         segments: ``(T,)`` paragraph indices of :func:`kawhi.segment_response`.
+        reads: ``(M,)`` which paragraphs read the image, where that is known.
         weight_options: of :func:`kawhi.paragraph_weights`.
     """
     here, there = paragraph_means(alpha, segments), paragraph_means(true_alpha, segments)
@@ -134,6 +148,8 @@ def compare(alpha: Tensor, true_alpha: Tensor, log_prob: Tensor, segments: Tenso
         same_top=bool(here.argmax() == there.argmax()),
         weight_shift=shift.abs().mean().item(),
         log_prob=log_prob.double().mean().item(),
+        reading_on_top=None if reads is None else reads[int(here.argmax())],
+        chance=None if reads is None else sum(reads) / len(reads),
     )
 
 

@@ -29,6 +29,7 @@ from kawhi.models.inspection import Inspector
 from kawhi.models.seen import seen_by_model
 from kawhi.pictures.rgb import picture
 from kawhi.probes.grounding import Comparison, background_tokens, compare, look_under
+from kawhi.probes.reads import reading_paragraphs
 from kawhi.regions.selectors import select_attended, select_tokens
 from kawhi.regions.sguf import sguf
 
@@ -40,6 +41,7 @@ class Example:
     index: int
     image: Image.Image
     question: str
+    source: str
 
 
 def study(cell: DictConfig, run_directory: RunDirectory) -> None:
@@ -83,7 +85,9 @@ def study(cell: DictConfig, run_directory: RunDirectory) -> None:
             alpha, log_prob = look(cell.study.image)
         segments = segment_response(response, inspector.tokenizer, granularity)
         paragraphs += int(segments.max()) + 1
-        found.append(compare(alpha, true_alpha, log_prob, segments, **options))
+        text = inspector.tokenizer.decode(response, skip_special_tokens=True)
+        reads = reading_paragraphs(example.source, text) if granularity == "paragraph" else None
+        found.append(compare(alpha, true_alpha, log_prob, segments, reads, **options))
         if i % 20 == 19:
             print(f"{cell.study.image}: {i + 1} of {len(examples)} problems", flush=True)
     write_json(run_directory.path / "grounding.json", summary(cell.study.image, found, paragraphs))
@@ -117,6 +121,7 @@ def summary(image: str, found: list[Comparison], paragraphs: int) -> dict[str, A
     ordered = [one for one in found if one.order is not None]
     if not ordered:
         raise CellError("no response has two paragraphs, so there is no order to compare; use another model")
+    known = [one for one in found if one.reading_on_top is not None]
     return {
         "image": image,
         "responses": len(found),
@@ -126,6 +131,9 @@ def summary(image: str, found: list[Comparison], paragraphs: int) -> dict[str, A
         "same_top": _mean([float(one.same_top) for one in ordered]),
         "weight_shift": _mean([one.weight_shift for one in found]),
         "log_prob": _mean([one.log_prob for one in found]),
+        "reading_responses": len(known),
+        "reading_top": _mean([float(bool(one.reading_on_top)) for one in known]) if known else None,
+        "reading_chance": _mean([one.chance or 0.0 for one in known]) if known else None,
     }
 
 
@@ -133,7 +141,7 @@ def read_examples(path: Path) -> Iterator[Example]:
     """The problems of a data file, in its order."""
     for row in pq.read_table(path).to_pylist():
         image = picture(row["images"][0]["bytes"])
-        yield Example(row["extra_info"]["index"], image, row["extra_info"]["question"])
+        yield Example(row["extra_info"]["index"], image, row["extra_info"]["question"], row["data_source"])
 
 
 def _mean(values: list[float]) -> float:

@@ -245,7 +245,13 @@ class Run(Part):
 
 
 class Grounding(Part):
-    """What a model does with fixed responses beside one kind of image, against the true image."""
+    """What a model does with fixed responses beside one kind of image, against the true image.
+
+    Attributes:
+        reading_responses: those of which it is known which paragraph reads the image.
+        reading_top: how often such a paragraph has the highest alpha of its response.
+        reading_chance: how often it would, were each paragraph as likely.
+    """
 
     image: Literal["true_image", "blank", "wrong_image", "background_only"]
     responses: Annotated[int, Field(gt=0)]
@@ -255,9 +261,14 @@ class Grounding(Part):
     same_top: Annotated[float, Field(ge=-1e-6, le=1 + 1e-6)]
     weight_shift: Annotated[float, Field(ge=-1e-6)]
     log_prob: Annotated[float, Field(le=1e-6)]
+    reading_responses: Count = 0
+    reading_top: Share | None = None
+    reading_chance: Share | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Grounding:
+        if (self.reading_top is None, self.reading_chance is None) != (not self.reading_responses,) * 2:
+            raise ValueError(f"reading_top and reading_chance of {self.reading_responses} responses")
         if self.responses > self.paragraphs:
             raise ValueError(f"{self.responses} responses with {self.paragraphs} paragraphs")
         if self.image == "true_image" and (self.weight_shift > 1e-6 or self.same_top < 1 - 1e-6):

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.base.errors import CellError
 from kawhi.base.stage import trains
 from kawhi.data.schema import has_readings
-from kawhi.runs.model_settings import validate_heads
+from kawhi.runs.model_settings import validate_heads, validate_layer
 from kawhi.runs.ranges import NOT_NEGATIVE, PART, SHARE, is_number
 from kawhi.runs.verl_settings import settings
 from kawhi.tiny.worlds import TINY, named
@@ -117,6 +117,7 @@ def _validate_alignment(cell: DictConfig, kawhi: dict[str, Any]) -> None:
     if "regions" not in kawhi or "alignment" not in kawhi:
         raise CellError(f"kawhi.method={kawhi['method']} needs the blocks kawhi.regions and kawhi.alignment")
     validate_heads(cell, kawhi["alignment"].get("heads"))
+    validate_layer(cell, kawhi["alignment"].get("layer"))
     try:
         AlignmentOptions(**kawhi["alignment"])
     except (TypeError, ValueError) as error:

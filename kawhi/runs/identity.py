@@ -72,6 +72,9 @@ WITHOUT_EFFECT = (
 a model has and how large it is are facts of its weights, what is drawn is told by the provenance, and the cell has its
 own ``steps``."""
 
+OF_THE_PAPER = {"kawhi.alignment.statistic": "mean_cosine", "kawhi.alignment.layer": "last"}
+"""Options with the value of a paper that computes one thing: without them a cell is the same training."""
+
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
 _OWN = ("pkg://kawhi", "kawhi.")
@@ -205,12 +208,13 @@ def _is_own(value: Any) -> bool:
 
 
 def _remove_without_effect(part: dict[str, Any]) -> None:
-    for key in WITHOUT_EFFECT:
+    for key in (*WITHOUT_EFFECT, *OF_THE_PAPER):
         *above, last = key.split(".")
         tree = part
         for name in above:
             tree = tree.get(name, {})
-        tree.pop(last, None)
+        if key not in OF_THE_PAPER or tree.get(last) == OF_THE_PAPER[key]:
+            tree.pop(last, None)
 
 
 def cell_hash(cell: DictConfig, *, planned: bool = False) -> str:

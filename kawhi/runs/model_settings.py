@@ -66,6 +66,18 @@ def validate_heads(cell: DictConfig, heads: Sequence[Any] | None) -> None:
         raise CellError(f"{said}: {cell.model.name} has {count} query heads, 0 to {count - 1}")
 
 
+def validate_layer(cell: DictConfig, layer: Any) -> None:
+    """
+    Raises:
+        CellError: a decoder layer that the model does not have.
+    """
+    count = _text(cell).get("num_hidden_layers") or (cell.model.get("sizes") or {}).get("layers")
+    if type(layer) is int and count and not -count <= layer < count:
+        raise CellError(
+            f"kawhi.alignment.layer={layer}: {cell.model.name} has {count} decoder layers, 0 to {count - 1}"
+        )
+
+
 def query_heads(cell: DictConfig) -> int | None:
     """Of a layer: the checkpoint's where it is here, else what ``conf/model`` says; ``None`` where neither does."""
     return _text(cell).get("num_attention_heads") or cell.model.get("query_heads")

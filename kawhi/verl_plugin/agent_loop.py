@@ -62,7 +62,8 @@ class SeededAgentLoop(SingleTurnAgentLoop):
         output = await super().run({**sampling_params, **TOKENS_AT_THE_END, "seed": seed}, priority=priority, **kwargs)
         images = (output.multi_modal_data or {}).get("images") or []
         output.extra_fields.update({PROMPT_INDEX: identity[0], PROMPT_DRAW: draw, IMAGES: len(images)})
-        if readings := (kwargs.get("extra_info") or {}).get("readings"):
+        readings = (kwargs.get("extra_info") or {}).get("readings")
+        if readings is not None:
             output.extra_fields[READINGS] = [int(number) for number in readings]
         return output
 

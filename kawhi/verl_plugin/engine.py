@@ -15,7 +15,8 @@ from verl.utils import tensordict_utils as tu
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from kawhi.credit.alignment import AlignmentOptions, packed_alignment
+from kawhi.credit.alignment import AlignmentOptions, Layer, attends
+from kawhi.credit.statistics import Vectors, packed_head_statistic
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.capture import unwrapped
 from kawhi.models.vision_attention import VisionAttentionCapture
@@ -46,7 +47,8 @@ class KawhiEngine(FSDPEngineWithLMHead):
             return  # the reference policy is never asked
         if self.use_ulysses_sp:
             raise ValueError("KAWHI needs whole sequences: set ulysses_sequence_parallel_size=1")
-        self.capture = AttentionCapture(self.module)
+        self.captures: dict[Layer, AttentionCapture] = {}
+        self.capture = self._capture_of("last")
         self.vision = VisionAttentionCapture(self.module)
 
     def prepare_model_inputs(self, micro_batch: TensorDict):
@@ -56,6 +58,7 @@ class KawhiEngine(FSDPEngineWithLMHead):
             self.vision.disarm()
             alignment = request(micro_batch, ALIGNMENT_REQUEST)
             if alignment is not None:
+                self.capture = self._capture_of(AlignmentOptions(**alignment["alignment"]).layer)
                 self.capture.arm()
                 if alignment["keep_ratio"] is not None:
                     self.vision.arm()
@@ -83,6 +86,12 @@ class KawhiEngine(FSDPEngineWithLMHead):
             result[ALPHA] = torch.nested.nested_tensor_from_jagged(alpha, offsets)
             result[ALIGN_SECONDS] = _spread(_now() - start, offsets)
         return result
+
+    def _capture_of(self, layer: Layer) -> AttentionCapture:
+        """The hooks of a layer, put there once."""
+        if layer not in self.captures:
+            self.captures[layer] = AttentionCapture(self.module, layer)
+        return self.captures[layer]
 
     @property
     def _image_token(self) -> int:
@@ -121,15 +130,12 @@ def micro_batch_alpha(
 
     Raises:
         RuntimeError: a sequence has image tokens but no selection travelled with it.
-        ValueError: a head that the model does not have.
+        ValueError: a head that the model does not have, or attention of a layer that sees a window alone.
     """
     asked = request(micro_batch, ALIGNMENT_REQUEST)
     assert asked is not None, "nobody asked for alpha"
     options = AlignmentOptions(**asked["alignment"])
-    if options.heads is not None and max(options.heads) >= capture.query_heads:
-        raise ValueError(
-            f"kawhi.alignment.heads={list(options.heads)}: the model has {capture.query_heads} query heads"
-        )
+    _check_capture(options, capture)
     ids = micro_batch["input_ids"]
     sequences, tokens = ids.size(0), ids.values()
     sequence, row, in_response = response_rows(micro_batch, packed=packed)
@@ -139,20 +145,37 @@ def micro_batch_alpha(
     else:
         chosen = _chosen_by_vision_encoder(vision, len(visual), asked["keep_ratio"])
     keys = visual[chosen.to(visual.device)]
+    selected = None
+    if attends(options.statistic):  # its softmax runs over all keys that a query may see
+        every = torch.arange(len(tokens), device=tokens.device)
+        keys, selected = every, torch.isin(every, keys)
     asking = row[in_response] - int(options.query_position == "predicting")  # a prompt is never empty
     captured = capture.take(asking, row[keys], metric=options.metric, rope=options.rope, heads=options.heads)
-    alpha = torch.zeros(len(tokens), device=tokens.device)
-    alpha[in_response] = packed_alignment(
-        captured.queries,
-        sequence[in_response],
-        captured.keys,
-        sequence[keys],
+    per_head = packed_head_statistic(
+        options.statistic,
+        Vectors(captured.queries, sequence[in_response], asking),
+        Vectors(captured.keys, sequence[keys], row[keys]),
         sequences,
+        selected=selected,
         metric=options.metric,
         # Chosen heads come with a key head each; all heads come as they are.
         query_heads=capture.query_heads if options.heads is None else None,
     )
+    alpha = torch.zeros(len(tokens), device=tokens.device)
+    alpha[in_response] = per_head.mean(dim=1)
     return alpha
+
+
+def _check_capture(options: AlignmentOptions, capture: AttentionCapture) -> None:
+    if options.heads is not None and max(options.heads) >= capture.query_heads:
+        raise ValueError(
+            f"kawhi.alignment.heads={list(options.heads)}: the model has {capture.query_heads} query heads"
+        )
+    if attends(options.statistic) and capture.window is not None:
+        raise ValueError(
+            f"kawhi.alignment.statistic={options.statistic}: this layer attends within {capture.window} tokens, and "
+            "only layers that see all tokens are known"
+        )
 
 
 def _chosen_by_agent_loop(extra_fields: list[dict], owner: Tensor) -> Tensor:

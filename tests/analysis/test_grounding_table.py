@@ -8,10 +8,14 @@ IMAGES = ("true_image", "blank", "wrong_image", "background_only")
 
 
 def test_rows_and_columns(folder: Folder) -> None:
-    folder.add(*(grounding_record(image) for image in IMAGES if image != "wrong_image"), record("kawhi", 1040))
+    reading = {"reading_responses": 150, "reading_chance": 0.25}
+    folder.add(grounding_record("true_image", reading_top=0.615, **reading), record("kawhi", 1040))
+    folder.add(grounding_record("blank", reading_top=0.08, **reading), grounding_record("background_only"))
     rows = folder.made_rows("grounding")
     assert [row["Experiment"] for row in rows] == ["True image", "Blank", "Wrong image", "Background only"]
     assert column(rows, "Alpha") == ["-0.0123", "-0.0123", "–", "-0.0123"]
+    assert column(rows, "Reading paragraph on top (%)") == ["61.5", "8.0", "–", "–"]
+    assert column(rows, "By chance (%)") == ["25.0", "25.0", "–", "–"]
     assert column(rows, "Rank correlation") == ["1.000", "0.870", "–", "0.870"]
     assert column(rows, "Same top paragraph (%)") == ["100.0", "90.5", "–", "90.5"]
     assert column(rows, "Weight shift") == ["0.0000", "0.0214", "–", "0.0214"]
@@ -20,6 +24,7 @@ def test_rows_and_columns(folder: Folder) -> None:
     for text in (folder.text("md", "grounding"), folder.text("tex", "grounding")):
         text = " ".join(text.replace(r"\allowbreak{}", "").replace(r"\\", " ").split())
         assert "measures no training" in text
+        assert "A wrong image is read, too, so that the blank one is the null" in text
         assert "Nothing is trained" in text
         assert "Paragraphs: 650." in text
         assert "Seeds: data 1 rollout 0 regions 0 study 0." in text

@@ -75,6 +75,12 @@ def test_an_answer_follows_from_the_computation_and_not_from_the_drawing():
     assert told("So \\boxed{47}") == [("answer", (47,), None)]  # nothing was computed
 
 
+def test_a_number_after_the_computation_is_no_reading():
+    assert told(*RIGHT, "It is 47.", "---", "We are done.")[5:] == [("other", (47,), None), ("filler", (), None)]
+    assert told("So \\boxed{47}.", "I read 4.")[1] == ("other", (4,), None)
+    assert told("?", RIGHT[1]) == [("other", (), None), ("reading", (4, 7), True)]
+
+
 def test_a_response_may_read_more_than_once():
     twice = truth((4, 7), "\n\n".join((RIGHT[1], "I read 4 and 8.")))
     assert [each.right for each in twice] == [True, False]

@@ -15,6 +15,8 @@ def test_a_condition_is_measured_and_not_measured_again(workspace, image):
     measured = record["grounding"]
     assert (measured["image"], measured["responses"]) == (image, 6)
     assert measured["paragraphs"] >= 6
+    assert measured["reading_responses"] <= 6
+    assert measured["reading_responses"] == 0 or measured["reading_chance"] == 0.25
     if image == "true_image":
         assert (measured["order"], measured["same_top"], measured["weight_shift"]) == (1.0, 1.0, 0.0)
     else:

@@ -26,7 +26,7 @@ def key(text: str, images: list[Image.Image]) -> tuple[str, ...]:
     return text.strip(), *(hashlib.sha256(image.convert("RGB").tobytes()).hexdigest() for image in images)
 
 
-@pytest.mark.parametrize("task", [task for task in tasks() if task != "kawhi_tiny"])
+@pytest.mark.parametrize("task", [task for task in tasks() if task not in ("kawhi_tiny", "kawhi_reading")])
 def test_rows_come_out_with_their_own_response_and_the_rule_s_score(tmp_path, task):
     benchmark = load(task)
     chosen = {benchmark.facts(example.doc)["id"]: example for example in examples(task)}

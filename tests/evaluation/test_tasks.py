@@ -23,6 +23,7 @@ PROBLEMS = {
     "kawhi_mathvision": [304],
     "kawhi_mathvista": [1000] * 3,
     "kawhi_mme": [2374],
+    "kawhi_reading": [0],
     "kawhi_tiny": [0],
     "kawhi_wemath": [1740],
 }

@@ -18,7 +18,7 @@ def test_defaults_are_those_of_conf(tmp_path, model):
     assert vars(own) | {"alignment": None, "regions": None} == vars(conf) | {"alignment": None, "regions": None}
     # epsilon is in no configuration: it only keeps a division by zero away.
     assert {name: value for name, value in own.regions.items() if name != "epsilon"} == conf.regions
-    for name in ("metric", "rope", "query_position"):
+    for name in ("metric", "rope", "query_position", "statistic", "layer"):
         assert getattr(own.alignment, name) == getattr(conf.alignment, name)
 
 

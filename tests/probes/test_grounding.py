@@ -124,6 +124,15 @@ def test_one_paragraph_has_no_order():
     assert got.log_prob == -2
 
 
+def test_the_paragraph_on_top_reads_or_not():
+    alpha, segments = torch.tensor([0.1, 0.3, 0.2, 0.2, 0.1]), torch.tensor([0, 0, 1, 1, 2])
+    for reads, expected in (([True, False, False], True), ([False, False, True], False), ([True, False, True], True)):
+        got = compare(alpha, alpha, alpha, segments, reads)
+        assert (got.reading_on_top, got.chance) == (expected, pytest.approx(sum(reads) / 3))
+    got = compare(alpha, alpha, alpha, segments)
+    assert (got.reading_on_top, got.chance) == (None, None)
+
+
 def test_alpha_is_a_mean_of_paragraph_means():
     alpha, segments = torch.tensor([0.0, 0.0, 0.0, 0.4]), torch.tensor([0, 0, 0, 1])
     assert paragraph_means(alpha, segments).tolist() == pytest.approx([0, 0.4])

@@ -50,3 +50,38 @@ def cosines(queries: np.ndarray, keys: np.ndarray, heads: list[int] | None = Non
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     norm = np.sqrt((a * a).sum()) * np.sqrt((b * b).sum())
     return float((a * b).sum() / norm) if norm > 0 else 0.0
+
+
+def head_statistic(
+    statistic: str,
+    queries: np.ndarray,
+    query_positions: list[int],
+    keys: np.ndarray,
+    key_positions: list[int],
+    selected: list[bool],
+    heads: list[int] | None = None,
+) -> np.ndarray:
+    """``(T, heads)`` of one sequence, of a statistic beside the mean; 0 without selected keys."""
+    queries, keys = np.asarray(queries, np.float64), np.asarray(keys, np.float64)
+    expanded = np.repeat(keys, queries.shape[1] // keys.shape[1], axis=1)
+    chosen = list(range(queries.shape[1])) if heads is None else heads
+    result = np.zeros((len(queries), len(chosen)))
+    for row, head in enumerate(chosen):
+        for t in range(len(queries)):
+            looks = []
+            total = 0.0
+            for s in range(len(keys)):
+                if statistic == "max_cosine":
+                    look = _cosine(queries[t, head], expanded[s, head])
+                elif key_positions[s] <= query_positions[t]:
+                    look = np.exp(queries[t, head] @ expanded[s, head] / np.sqrt(queries.shape[2]))
+                    total += look
+                else:
+                    look = 0.0
+                if selected[s]:
+                    looks.append(look)
+            if looks and statistic == "attention_mass":
+                result[t, row] = sum(looks) / total
+            elif looks:
+                result[t, row] = max(looks) / (1 if statistic == "max_cosine" else total)
+    return result

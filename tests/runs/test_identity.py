@@ -26,6 +26,8 @@ SAME = {
     "tensorboard": ["logger=tensorboard"],
     "wandb": ["logger=wandb", "logger.project=other"],
     "launcher": ["hydra/launcher=basic"],
+    "what the paper computes": ["kawhi.alignment.statistic=mean_cosine", "kawhi.alignment.layer=last"],
+    "options that a record may lack": ["~kawhi.alignment.statistic", "~kawhi.alignment.layer"],
     "label": ["credit.label='KAWHI, ours'"],
     "health": ["health.kl=0.5"],
     "environment_variables": ["environment_variables.VLLM_LOGGING_LEVEL=INFO"],
@@ -43,6 +45,8 @@ DIFFERENT = {
     "method": ["credit=uniform"],
     "strategy": ["kawhi.regions.strategy=random"],
     "option": ["kawhi.options.temperature=0.2"],
+    "statistic of alpha": ["kawhi.alignment.statistic=max_cosine"],
+    "layer of alpha": ["kawhi.alignment.layer=2"],
     "region option": ["kawhi.regions.sigma=2.0"],
     "learning rate": ["verl.actor_rollout_ref.actor.optim.lr=1.0e-4"],
     "adapters": ["lora=r64"],
@@ -50,6 +54,8 @@ DIFFERENT = {
     "new key": ["+verl_added.trainer.something=1"],
     "model": ["model=tiny_qwen3_vl"],
     "problems": ["data.train_problems=77"],
+    "world": ["data=reading", "benchmarks=reading"],
+    "difficulty": ["data=reading", "benchmarks=reading", "data.difficulty=long"],
 }
 
 OF_EVALUATION = {
@@ -60,6 +66,8 @@ OF_EVALUATION = {
     "problems": ["benchmarks.0.problems=3"],
     "seed of the problems": ["benchmarks.0.seed=3"],
     "benchmark": ["benchmarks.0.task=kawhi_mathvista"],
+    "world": ["benchmarks=reading"],
+    "difficulty": ["benchmarks=reading", "benchmarks.0.world=reading_long"],
 }
 
 
@@ -170,7 +178,7 @@ def test_asking_for_the_identity_leaves_the_cell_as_it_was(tmp_path):
 
 def test_another_generator_of_problems_is_another_cell(tmp_path, monkeypatch):
     first = hashes(cell(tmp_path))
-    monkeypatch.setattr(identity_module, "generator_fingerprint", lambda: "changed")
+    monkeypatch.setattr(identity_module, "generator_fingerprint", lambda world: "changed")
     assert not {*hashes(cell(tmp_path))} & {*first}
 
 

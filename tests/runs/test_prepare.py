@@ -69,7 +69,7 @@ def test_another_generator_makes_another_file(tmp_path, monkeypatch):
     """A changed world must not be trained on old drawings."""
     asked = small(tmp_path)
     first = tiny_file(asked, "train", 2, 0)
-    monkeypatch.setattr(drawn_files, "generator_fingerprint", lambda: "changed")
+    monkeypatch.setattr(drawn_files, "generator_fingerprint", lambda world: "changed")
     assert tiny_file(asked, "train", 2, 0) != first
     assert first.exists()
 

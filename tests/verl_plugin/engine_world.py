@@ -24,6 +24,7 @@ from tensordict import TensorDict
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program, beside pytest
+from kawhi.credit.alignment import AlignmentOptions
 from tests.reference.methods import nucleus_entropy as literal_nucleus_entropy
 from tests.tiny.made import chat, render
 
@@ -37,12 +38,17 @@ VARIANTS: dict[str, dict] = {
     "before": {"rope": "before"},
     "predicting": {"query_position": "predicting"},
     "visionzip": {"keep_ratio": 0.4},
+    "layer": {"layer": 0},
+    "max_cosine": {"statistic": "max_cosine", "heads": [0, 3]},
+    "attention_mass": {"statistic": "attention_mass", "heads": [3, 1]},
+    "max_attention": {"statistic": "max_attention", "layer": 1, "query_position": "predicting"},
+    "max_attention_visionzip": {"statistic": "max_attention", "keep_ratio": 0.4},
 }
 
 
 def request(variant: str) -> str:
     """The trainer's request for alpha, as it travels."""
-    alignment = {"heads": None, "metric": "key_query", "rope": "after", "query_position": "token"} | VARIANTS[variant]
+    alignment = vars(AlignmentOptions()) | VARIANTS[variant]
     return json.dumps({"keep_ratio": alignment.pop("keep_ratio", None), "alignment": alignment})
 
 
@@ -136,7 +142,7 @@ def watch(model, row: dict) -> dict[str, list]:
     import transformers.models.qwen2_5_vl.modeling_qwen2_5_vl as qwen2_5
     import transformers.models.qwen3_vl.modeling_qwen3_vl as qwen3
 
-    seen: dict[str, list] = {"before": [], "after": [], "vision": []}
+    seen: dict[str, list] = {"before": [], "after": [], "vision": [], "text": []}
     originals = {}
 
     def rotary(original):
@@ -152,6 +158,8 @@ def watch(model, row: dict) -> dict[str, list]:
             output, weights = original(module, *args, **kwargs)
             if "Vision" in type(module).__name__:
                 seen["vision"].append((module, weights))
+            else:
+                seen["text"].append(weights)
             return output, weights
 
         return spy
@@ -190,11 +198,9 @@ def most_attended(model, row: dict, seen: dict[str, list], keep_ratio: float) ->
 
 
 def brute_force(model, row: dict, image_token: int, variant: str) -> torch.Tensor:
-    """Equations 12-13 with the T x N_s matrix."""
+    """Equations 12-13 with the T x N_s matrix, or another statistic of the cosines or of the model's own weights."""
     options, seen = VARIANTS[variant], watch(model, row)
-    query, key = (x[0].double() for x in seen[options.get("rope", "after")][-1])
-    expanded = key.repeat_interleave(query.shape[0] // key.shape[0], 0)
-    asking = expanded if options.get("metric") == "key_key" else query
+    layer, statistic = options.get("layer", -1), options.get("statistic", "mean_cosine")
     selected = row["selected"]
     if "keep_ratio" in options:
         selected = most_attended(model, row, seen, options["keep_ratio"])
@@ -203,9 +209,16 @@ def brute_force(model, row: dict, image_token: int, variant: str) -> torch.Tenso
     where = torch.nonzero(row["ids"] == image_token)[:, 0][torch.tensor(selected)]
     start = len(row["prompt"])
     span = slice(start - 1, -1) if options.get("query_position") == "predicting" else slice(start, None)
+    query, key = (x[0].double() for x in seen[options.get("rope", "after")][layer])
     heads = options.get("heads") or list(range(query.shape[0]))
-    cosine = F.cosine_similarity(asking[heads][:, span, None], expanded[heads][:, None, where], dim=-1)
-    return cosine.mean(dim=(0, 2))
+    if "attention" in statistic:
+        looks = seen["text"][layer][0].double()[heads][:, span][..., where]
+    else:
+        expanded = key.repeat_interleave(query.shape[0] // key.shape[0], 0)
+        asking = expanded if options.get("metric") == "key_key" else query
+        looks = F.cosine_similarity(asking[heads][:, span, None], expanded[heads][:, None, where], dim=-1)
+    made = {"mean_cosine": torch.mean, "attention_mass": torch.sum}.get(statistic, torch.amax)
+    return made(looks, dim=2).mean(dim=0)
 
 
 def logits_of(model, row: dict, pixel_values: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,10 @@
 """Regions once per prompt, of exactly what the model sees; seeds per request."""
 
+import asyncio
 import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from kawhi.regions.sguf import sguf
 from kawhi.tiny.architectures import FAMILIES, build_processor
 from kawhi.tiny.world import problems
 from kawhi.verl_plugin import agent_loop
+from kawhi.verl_plugin.wire import READINGS
 from tests.tiny.made import pictures
 
 REGIONS = dict(
@@ -122,6 +125,26 @@ def test_seeds_differ_by_every_part_and_are_stable():
     assert agent_loop.stable_seed(0, 1, 2, 3) == agent_loop.stable_seed(0, 1, 2, 3)
     assert len({agent_loop.stable_seed(*p) for p in ((0, 1, 2, 3), (1, 0, 2, 3), (0, 1, 3, 2), (0, 1, 2))}) == 4
     assert 0 <= agent_loop.stable_seed(7) < 2**31
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"extra_info": {"readings": np.array([4, 7])}}, [4, 7]),
+        ({"extra_info": {"readings": None}}, None),
+        ({"extra_info": {}}, None),
+        ({}, None),
+    ],
+)
+def test_a_response_says_what_had_to_be_read_where_its_row_does(monkeypatch, row, told):
+    async def stock(self, sampling_params, **kwargs):
+        return SimpleNamespace(multi_modal_data={}, extra_fields={})
+
+    monkeypatch.setattr(agent_loop.SingleTurnAgentLoop, "run", stock)
+    made = object.__new__(agent_loop.SeededAgentLoop)
+    made.rollout_config = SimpleNamespace(seed=0)
+    output = asyncio.run(made.run({}, index=3, global_steps=1, session_id=0, **row))
+    assert output.extra_fields.get(READINGS) == told
 
 
 def test_what_vllm_s_server_is_asked_for_arrives_as_its_own_value():

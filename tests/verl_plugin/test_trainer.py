@@ -24,6 +24,7 @@ from kawhi.verl_plugin.wire import (
     IMAGES,
     PROMPT_DRAW,
     PROMPT_INDEX,
+    READINGS,
     REGION_SECONDS,
     SELECTED_TOKENS,
 )
@@ -154,6 +155,43 @@ def test_weights_of_one_leave_every_bit(world, method):
     trainer.credit = build(method, **(OPTIONS | {"w_min": 1.0, "w_max": 1.0} if method == "kawhi" else {}))
     trainer._compute_advantage(batch, {})
     assert all(torch.equal(a, b) for a, b in zip(queue.fields["advantages"].unbind(), base, strict=True))
+
+
+def reading(queue, *known) -> None:
+    """Says of each response what had to be read, as the agent loop does."""
+    for row, readings in zip(queue.fields["extra_fields"], known, strict=True):
+        getattr(row, "data", row)[READINGS] = readings
+
+
+@pytest.mark.parametrize("name", ["oracle", "process"])
+def test_controls_know_what_was_read(world, name):
+    trainer, batch, queue, ids, _ = world
+    said = ("We need the sum.\n\nI read 3.\n\nThe sum is 3 + 2 = 5.", "I read 4.\n\nAnswer: \\boxed{4}")
+    ids = [*(torch.tensor(trainer.tokenizer(text)["input_ids"]) for text in said), *ids[2:]]
+    generator = torch.Generator().manual_seed(0)
+    queue.fields["responses"] = jagged(ids)
+    queue.fields["response_mask"] = jagged([torch.ones(len(r), dtype=torch.long) for r in ids])
+    queue.fields["rm_scores"] = jagged([torch.rand(len(r), generator=generator) for r in ids])
+    queue.fields["old_log_probs"] = jagged([torch.zeros(len(r)) for r in ids])
+    base = stock_advantages((trainer, batch, queue))
+    reading(queue, [3], [3], [5], [5])
+    trainer.credit = build(name, reading=1.0, elsewhere=0.5)
+    trainer._compute_advantage(batch, {})
+    got = queue.fields["advantages"].unbind()
+    for row, (text, own) in enumerate(zip(said, (1.0, -1.0), strict=True)):
+        segments = segment_response(ids[row], trainer.tokenizer)
+        reads = segments == next(i for i, part in enumerate(text.split("\n\n")) if "read" in part)
+        expected = torch.full_like(base[row], own) if name == "process" else base[row]
+        torch.testing.assert_close(got[row][reads], expected[reads], atol=1e-5, rtol=0)
+        assert torch.equal(got[row][~reads], 0.5 * base[row][~reads])
+    assert torch.equal(got[3], 0.5 * base[3])  # it answers and reads nothing
+
+
+def test_data_that_does_not_say_what_has_to_be_read_stops_the_run(world):
+    trainer, batch, *_ = world
+    trainer.credit = build("oracle", reading=1.0, elsewhere=0.1)
+    with pytest.raises(RuntimeError, match=r"has none for prompt 7 \(of 2 such in this step\): take data with"):
+        trainer._compute_advantage(batch, {})
 
 
 def not_finite(batch, queue) -> None:
