@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from kawhi.credit.alignment import AlignmentOptions, packed_alignment
+from kawhi.credit.alignment import AlignmentOptions, attends
+from kawhi.credit.statistics import Vectors, packed_head_statistic
 from kawhi.lab.policy import Policy, Prompts
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.seen import seen_by_model
@@ -45,11 +46,18 @@ class Selector:
 
 
 class AlphaWatcher:
-    """Watches a pass of :meth:`kawhi.lab.policy.Policy.logits`; afterwards ``alpha`` has one number for each token."""
+    """Watches a pass of :meth:`kawhi.lab.policy.Policy.logits`; afterwards ``alpha`` has one number for each token.
+
+    Raises:
+        ValueError: a layer that the model does not have, or attention of one that sees a window alone.
+    """
 
     def __init__(self, policy: Policy, options: AlignmentOptions, keep_ratio: float):
         self._policy, self._options, self._keep_ratio = policy, options, keep_ratio
-        self._language, self._vision = AttentionCapture(policy.model), VisionAttentionCapture(policy.model)
+        self._language = AttentionCapture(policy.model, options.layer)
+        self._vision = VisionAttentionCapture(policy.model)
+        if attends(options.statistic) and self._language.window is not None:
+            raise ValueError(f"kawhi.alignment.statistic={options.statistic}: this layer does not see all tokens")
         self.selected: Sequence[NDArray[np.int64] | None] = ()
         self.alpha = torch.zeros(0)
 
@@ -66,44 +74,66 @@ class AlphaWatcher:
 
     @torch.no_grad()
     def saw_prompts(self, prompts: Prompts, group: int) -> None:
+        chosen = self._chosen(prompts)
+        seen = prompts.inputs["attention_mask"].bool() if attends(self._options.statistic) else chosen
+        owner, column = torch.nonzero(seen, as_tuple=True)
+        count, length = seen.shape
+        last = torch.arange(1, count + 1, device=seen.device) * length - 1
+        found = self._take(last, owner * length + column)
+        self._keys = Vectors(found.keys, owner, column)
+        self._is_chosen, self._last = chosen[seen], found.queries
+        self._group, self._length = group, length
+
+    @torch.no_grad()
+    def saw_responses(self, mask: Tensor) -> None:
+        response, column = torch.nonzero(mask, as_tuple=True)
+        row, position = response * mask.shape[1] + column, self._length + column
+        whole = attends(self._options.statistic)
+        predicting = self._options.query_position == "predicting"
+        found = self._take((row - int(predicting)).clamp_(min=0), row if whole else row[:0])
+        queries = found.queries
+        if predicting:
+            first = self._last[response // self._group]
+            queries = torch.where((column == 0)[:, None, None], first, queries)
+        keys, chosen, sequence = self._keys, self._is_chosen, response // self._group
+        if whole:  # each response has keys of its own behind those of its prompt
+            keys, chosen = self._repeated(len(mask))
+            keys = Vectors(
+                torch.cat([keys.states, found.keys]),
+                torch.cat([keys.sequence, response]),
+                torch.cat([keys.position, position]),
+            )
+            chosen, sequence = torch.cat([chosen, chosen.new_zeros(len(row))]), response
+        per_head = packed_head_statistic(
+            self._options.statistic,
+            Vectors(queries, sequence, position - int(predicting)),
+            keys,
+            len(mask),
+            selected=chosen,
+            metric=self._options.metric,
+            query_heads=self._language.query_heads if self._options.heads is None else None,
+        )
+        self.alpha = per_head.mean(dim=1)
+        self._vision.disarm()
+
+    def _chosen(self, prompts: Prompts) -> Tensor:
+        """``(P, L)`` bool, the selected visual tokens."""
         ids = prompts.inputs["input_ids"]
-        count, length = ids.shape
-        received = self._vision.take() if self._vision.armed else [None] * count
-        rows, owners = [], []
+        received = self._vision.take() if self._vision.armed else [None] * len(ids)
+        found = torch.zeros_like(ids, dtype=torch.bool)
         for number, (chosen, attended) in enumerate(zip(self.selected, received, strict=True)):
             if chosen is None:
                 chosen = select_attended(attended.cpu().numpy(), self._keep_ratio)
             visual = torch.nonzero(ids[number] == self._policy.image_token)[:, 0]
-            own = visual[torch.as_tensor(chosen, device=ids.device)]
-            rows.append(own + number * length)
-            owners.append(torch.full_like(own, number))
-        last = torch.arange(1, count + 1, device=ids.device) * length - 1
-        seen = self._take(last, torch.cat(rows))
-        self._keys, self._owner = seen.keys, torch.cat(owners)
-        self._last, self._group = seen.queries, group
+            found[number, visual[torch.as_tensor(chosen, device=ids.device)]] = True
+        return found
 
-    @torch.no_grad()
-    def saw_responses(self, mask: Tensor) -> None:
-        count, length = mask.shape
-        sequence, column = torch.nonzero(mask, as_tuple=True)
-        row = sequence * length + column
-        none = row[:0]
-        if self._options.query_position == "predicting":
-            before = self._take((row - 1).clamp_(min=0), none).queries
-            first = self._last[sequence // self._group]
-            queries = torch.where((column == 0)[:, None, None], first, before)
-        else:
-            queries = self._take(row, none).queries
-        self.alpha = packed_alignment(
-            queries,
-            sequence // self._group,  # all responses of a prompt meet its keys
-            self._keys,
-            self._owner,
-            count // self._group,
-            metric=self._options.metric,
-            query_heads=self._language.query_heads if self._options.heads is None else None,
-        )
-        self._vision.disarm()
+    def _repeated(self, responses: int) -> tuple[Vectors, Tensor]:
+        """The prompts' keys once for each response, and which of them are selected."""
+        of = torch.arange(responses, device=self._is_chosen.device)
+        pairs = torch.nonzero(of[:, None] // self._group == self._keys.sequence)
+        again = self._keys[pairs[:, 1]]
+        return Vectors(again.states, pairs[:, 0], again.position), self._is_chosen[pairs[:, 1]]
 
     def _take(self, asking: Tensor, keys: Tensor) -> Any:
         own = self._options

@@ -29,6 +29,16 @@ from tensordict import TensorDict
 from tests.lab.made import cell_of, rollouts_of
 
 METHODS = ("kawhi", "oracle", "process", "ft_rl")
+ALIGNMENTS = {
+    "paper": {},
+    "max_cosine": {"statistic": "max_cosine", "layer": 2},
+    "attention_mass": {"statistic": "attention_mass", "heads": None},
+    "max_attention": {"statistic": "max_attention", "heads": None, "layer": -2},
+    "predicting": {"query_position": "predicting"},
+    "predicting attention": {"query_position": "predicting", "statistic": "max_attention"},
+    "key_key": {"metric": "key_key", "rope": "before"},
+    "visionzip": {"strategy": "visionzip"},
+}
 
 
 def engine_of(folder: str):
@@ -137,16 +147,25 @@ def compare(folder: str, family: str) -> dict[str, float]:
     students = {name: Student(cell, policy) for name, cell in cells.items()}
     kawhi = cells["kawhi"].kawhi
     data = batch_of(policy, rollouts, students["kawhi"].gather.select)
-    asked = {"alignment": {**kawhi.alignment, "heads": list(kawhi.alignment.heads)}, "keep_ratio": None}
-    tu.assign_non_tensor(data, **{ALIGNMENT_REQUEST: json.dumps(asked), "compute_loss": False})
-    with engine.eval_mode(), torch.no_grad():
-        output = engine.infer_batch(data)["model_output"]
+    for name, changed in ALIGNMENTS.items():
+        own = {**_plain(kawhi), "alignment": _plain(kawhi.alignment) | changed}
+        own["regions"] = own["regions"] | {"strategy": own["alignment"].pop("strategy", "sguf")}
+        keep = own["regions"]["keep_ratio"] if name == "visionzip" else None
+        asked = {"alignment": own["alignment"], "keep_ratio": keep}
+        tu.assign_non_tensor(data, **{ALIGNMENT_REQUEST: json.dumps(asked), "compute_loss": False})
+        with engine.eval_mode(), torch.no_grad():
+            output = engine.infer_batch(data)["model_output"]
+        alpha = _of_responses(output[ALPHA], data)
+        _, mine = Gatherer(policy, own, {"alignment"})(rollouts, 1, ())
+        found[f"alpha {name}"] = float((mine["alignment"] - alpha).abs().max())
+        found[f"spread of alpha {name}"] = float(alpha.std())
+        if name == "paper":
+            log_probs, entropy = output["log_probs"], output["entropy"]
+            first = alpha
     theirs = {
-        "log_probs": torch.cat(response_from_nested(output["log_probs"], data["response_mask"]).unbind()),
-        "entropy": torch.cat(response_from_nested(output["entropy"], data["response_mask"]).unbind()),
-        "alignment": torch.cat(
-            [row[len(p) :] for row, p in zip(output[ALPHA].unbind(), data["prompts"].unbind(), strict=True)]
-        ),
+        "log_probs": torch.cat(response_from_nested(log_probs, data["response_mask"]).unbind()),
+        "entropy": torch.cat(response_from_nested(entropy, data["response_mask"]).unbind()),
+        "alignment": first,
     }
     needs = {"log_probs", "entropy", "alignment", "reads", "reading_right"}
     _, ours = Gatherer(policy, _plain(kawhi), needs)(rollouts, 1, ())
@@ -174,21 +193,25 @@ def compare(folder: str, family: str) -> dict[str, float]:
             with engine.train_mode():
                 engine.optimizer_zero_grad()
                 said = engine.forward_backward_batch(data, partial(ppo_loss, objective.actor))
-                gradients = {
-                    n: p.grad.full_tensor().clone() for n, p in engine.module.named_parameters() if p.grad is not None
-                }
+                given = {n: p.grad for n, p in engine.module.named_parameters() if p.grad is not None}
+                gradients = {n: grad.full_tensor().clone() for n, grad in given.items()}
             policy.model.zero_grad(set_to_none=True)
             log_probs, _ = student.gather(rollouts, 1, range(len(rollouts.items)))
             spread = torch.zeros(rollouts.mask.shape).masked_scatter(rollouts.mask, weighted)
             loss = objective.loss(rollouts, log_probs, old, spread)
             loss.backward()
-            found[f"{name} {algorithm} loss"] = abs(float(loss) - float(sum(said["loss"])))
+            found[f"{name} {algorithm} loss"] = abs(loss.item() - float(sum(said["loss"])))
             mine = dict(policy.model.named_parameters())
             largest = max(float(each.abs().max()) for each in gradients.values())
             worst = max(float((mine[n].grad - each).abs().max()) for n, each in gradients.items())
             found[f"{name} {algorithm} gradient"] = worst / largest
             found[f"{name} {algorithm} largest gradient"] = largest
     return found
+
+
+def _of_responses(jagged, data) -> torch.Tensor:
+    """A field of whole sequences, without the prompts."""
+    return torch.cat([row[len(p) :] for row, p in zip(jagged.unbind(), data["prompts"].unbind(), strict=True)])
 
 
 def _plain(block) -> dict:
