@@ -79,9 +79,11 @@ benchmarks: setup-cpu ## speed and memory side by side in one run, into docs/per
 	$(RUN) benchmarks/judge_throughput.py --json benchmarks/results/judge.json
 	$(RUN) benchmarks/report.py
 
-checkpoints: setup-cpu ## make both tiny checkpoints again from nothing (15 minutes each on one core)
+checkpoints: setup-cpu ## make the tiny checkpoints again from nothing (20 minutes a family on one core)
 	$(RUN) -m kawhi.tiny.warm_start qwen2_5_vl
 	$(RUN) -m kawhi.tiny.warm_start qwen3_vl
+	$(RUN) -m kawhi.tiny.warm_start qwen2_5_vl reading
+	$(RUN) -m kawhi.tiny.warm_start qwen3_vl reading
 
 pictures: setup-cpu ## draw the pictures of the README and of docs/ again
 	$(VENV)/bin/kawhi sheet docs/images/tiny_world.png

@@ -22,7 +22,12 @@ SHIPPED = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
 """The model where none is named."""
 
 # The shipped checkpoints' critical heads, as in conf/model/, which an installed package does not have.
-CRITICAL_HEADS = {SHIPPED: (1, 2), "pkg://kawhi.tiny/checkpoints/qwen3_vl": (0, 3)}
+CRITICAL_HEADS = {
+    SHIPPED: (1, 2),
+    "pkg://kawhi.tiny/checkpoints/qwen3_vl": (0, 3),
+    "pkg://kawhi.tiny/checkpoints/reading_qwen2_5_vl": (1, 2),
+    "pkg://kawhi.tiny/checkpoints/reading_qwen3_vl": (0, 3),
+}
 
 
 def defaults(function: Callable[..., Any], without: Sequence[str] = ()) -> dict[str, Any]:

@@ -81,6 +81,17 @@ def _beside(own: Series, base: Series) -> Compared:
     return Compared(own.label, own.credit, len(common), mean, own.minutes, gain, interval, float(test.pvalue))
 
 
+def declared(pair: Sequence[str], series: Sequence[Series]) -> str | None:
+    """A declared comparison of two methods in words; ``None`` while one of them has not been run."""
+    known = {each.label: each for each in series}
+    if not set(pair) <= known.keys():
+        return None
+    first, second = (known[label] for label in pair)
+    found = _beside(first, second)
+    p = "" if found.p is None else f", p {found.p:.3f}"
+    return f"declared: {first.label} minus {second.label} {gain_text(found)} points over {found.seeds} seeds{p}"
+
+
 def _with_p(own: Compared, p: float) -> Compared:
     return Compared(own.label, own.credit, own.seeds, own.after, own.minutes, own.gain, own.interval, p)
 

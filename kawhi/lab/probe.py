@@ -1,9 +1,9 @@
 """Where the gradient's signal lies, and what each credit method would gain a step: from rollouts, without training.
 
-A prompt's gradient is that of verl's own loss, credited by a method, restricted to some coordinates that are drawn once.
-The mean gradient of uniform credit is the direction in which the expected reward rises.  A method's signal is its mean
-gradient's part along it; its gain a step is that part of a step of fixed length, in units of uniform credit's.  Products
-are taken between different prompts only, so that nobody's noise counts as signal.
+A prompt's gradient is that of verl's own loss, credited by a method, restricted to some coordinates that are drawn
+once.  The mean gradient of uniform credit is the direction in which the expected reward rises.  A method's signal is
+its mean gradient's part along it; its gain a step is that part of a step of fixed length, in units of uniform
+credit's.  Products are taken between different prompts only, so that nobody's noise counts as signal.
 """
 
 from __future__ import annotations

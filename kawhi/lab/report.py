@@ -10,7 +10,17 @@ from typing import Any
 import pandas as pd
 
 from kawhi.base.files import write_atomically, write_json
-from kawhi.lab.comparison import UNIFORM, Compared, Series, compare, could_tell, first_line, gain_text, verdict
+from kawhi.lab.comparison import (
+    UNIFORM,
+    Compared,
+    Series,
+    compare,
+    could_tell,
+    declared,
+    first_line,
+    gain_text,
+    verdict,
+)
 from kawhi.lab.figures import draw_curves, draw_gains
 from kawhi.lab.runs import Run
 
@@ -38,10 +48,16 @@ def _series(label: str, credit: str, results: Sequence[Mapping[str, Any]]) -> Se
     return Series(label, credit, after, sum(result["processor_seconds"] for result in results) / 60)
 
 
-def write(runs: Sequence[Run], folder: Path, probed: Mapping[Group, Mapping[str, str]] | None = None) -> str:
+def write(
+    runs: Sequence[Run],
+    folder: Path,
+    pairs: Sequence[Sequence[str]] = (),
+    probed: Mapping[Group, Mapping[str, str]] | None = None,
+) -> str:
     """Writes all files into a folder; returns the table as it is printed.
 
     Args:
+        pairs: declared comparisons, by labels.
         probed: of each family and algorithm, what the probe says of each method.
     """
     parts, rows = [], []
@@ -52,6 +68,8 @@ def write(runs: Sequence[Run], folder: Path, probed: Mapping[Group, Mapping[str,
         what, name = ", ".join(group), "-".join(group)
         table = _table(found, (probed or {}).get(group, {}))
         parts.append(f"{first_line(found, what)}\n\n{table.to_markdown(index=False)}\n")
+        said = [declared(pair, [series for series, _ in methods]) for pair in pairs]
+        parts += [f"{line}\n" for line in said if line is not None]
         told = could_tell(found)
         rows += [{"family": group[0], "algorithm": group[1], **asdict(each), "could_tell": told} for each in found]
         draw_gains(found, what, [folder / f"gains-{name}.{kind}" for kind in ("png", "pdf")])

@@ -47,6 +47,7 @@ class Study:
         models: family -> overrides that choose its checkpoint.
         shared: overrides of ``conf/run.yaml`` for all rows.
         every: steps between two measurements.
+        pairs: labels of two rows of one algorithm whose difference was declared before anything was run.
     """
 
     rows: tuple[Row, ...]
@@ -55,6 +56,7 @@ class Study:
     every: int
     evaluation: Evaluation
     algorithm: str
+    pairs: Sequence[Sequence[str]] = ()
 
 
 def read_study(file: Path) -> Study:
@@ -96,7 +98,8 @@ def chosen(
         judges = [row_of(name) for name in (UNIFORM, BEST, WORST) if name not in {row.credit for row in named}]
         rows = (*judges, *named)
     shared = [*study.shared, *([f"data.difficulty={difficulty}"] if difficulty else []), *overrides]
-    return replace(study, rows=rows, shared=shared, algorithm=algorithm or study.algorithm)
+    pairs = [pair for pair in study.pairs if set(pair) <= {row.label for row in rows}]
+    return replace(study, rows=rows, pairs=pairs, shared=shared, algorithm=algorithm or study.algorithm)
 
 
 def _words(text: str) -> list[str]:

@@ -28,6 +28,9 @@ from kawhi.tiny.reading_world import Difficulty, ReadingProblem, problems, resul
 from kawhi.tiny.unfinished import decode_unfinished
 from kawhi.tiny.vision_batching import batch_vision_attention
 
+_BATCH = 100
+"""Answers that are sampled together."""
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -73,12 +76,12 @@ SAID = {"right": "answered right", "read": "everything read right", "follows": "
 
 @torch.no_grad()
 def sampled_answers(
-    model: PreTrainedModel, processor: ProcessorMixin, chosen: Sequence[ReadingProblem], batch_size: int = 100
+    model: PreTrainedModel, processor: ProcessorMixin, chosen: Sequence[ReadingProblem], longest: int = 128
 ) -> list[str]:
-    """One answer to each problem at temperature 1, under torch's seed."""
+    """One answer of at most ``longest`` tokens to each problem at temperature 1, under torch's seed."""
     size, answers = FAMILIES[model.config.model_type].image_size, []
-    for first in range(0, len(chosen), batch_size):
-        part = chosen[first : first + batch_size]
+    for first in range(0, len(chosen), _BATCH):
+        part = chosen[first : first + _BATCH]
         chats = [
             [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": problem.question}]}]
             for problem in part
@@ -86,7 +89,7 @@ def sampled_answers(
         texts = processor.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
         drawn = [problem.drawing.render(size) for problem in part]
         inputs = processor(text=texts, images=drawn, padding=True, padding_side="left", return_tensors="pt")
-        output = model.generate(**inputs, do_sample=True, top_k=0, top_p=1.0, max_new_tokens=128)
+        output = model.generate(**inputs, do_sample=True, top_k=0, top_p=1.0, max_new_tokens=longest)
         answers += processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return answers
 

@@ -58,11 +58,11 @@ class ReadingStart(WarmStart):
     """The recipe of the reading world, from the checkpoint of the tiny world.  All answers are worked out.
 
     Some demonstrations are careless: they misread numbers, and compute rightly with what they read.  So the model
-    learns to compute with what it said, not with what it sees, and to be unsure of what it sees.
+    learns to compute with what it said, not with what it sees (without them it looks again, and says what it did not
+    read), and to be unsure of what it sees.
 
     Attributes:
-        careless_from: share of the steps after which demonstrations may be careless.
-        careless: share of careless demonstrations among those.
+        careless: share of careless demonstrations.
         misread: probability of each number of a careless demonstration to be misread.
     """
 
@@ -72,7 +72,6 @@ class ReadingStart(WarmStart):
     glyph_weight: float = 0.25
     glyph_steps: int = 300
     seed: int = 7
-    careless_from: float = 0.7
     careless: float = 0.5
     misread: float = 0.5
 
@@ -81,15 +80,14 @@ class ReadingStart(WarmStart):
         difficulties = get_args(reading_world.Difficulty)
         streams = [reading_world.problems("warmup", self.seed, difficulty) for difficulty in difficulties]
         rng = random.Random(self.seed)
-        for step in range(self.steps):
-            careless = self.careless if step >= self.careless_from * self.steps else 0.0
+        for _ in range(self.steps):
             yield [
-                [(p, self._said(rng, p, careless)) for p in islice(stream, self.batch_size // len(streams))]
+                [(problem, self._said(rng, problem)) for problem in islice(stream, self.batch_size // len(streams))]
                 for stream in streams
             ]
 
-    def _said(self, rng: random.Random, problem: reading_world.ReadingProblem, careless: float) -> str:
-        if rng.random() >= careless:
+    def _said(self, rng: random.Random, problem: reading_world.ReadingProblem) -> str:
+        if rng.random() >= self.careless:
             return problem.worked
         said = [
             rng.choice([other for other in numbers if other != number]) if rng.random() < self.misread else number

@@ -16,6 +16,7 @@ from kawhi import __version__
 from kawhi.base.rundir import RunDirectory
 from kawhi.commands.cli import main
 from kawhi.doctor import machine as doctor
+from kawhi.tiny.worlds import WORLDS
 from tests.cells import status_file
 
 NAME = "tiny-qwen2.5-vl_grpo_kawhi_inverse_tiny_s1-0-0123456789ab"
@@ -73,6 +74,19 @@ def test_sheet_draws_a_picture(tmp_path, capsys):
     assert picture.shape[0] > 500
     assert picture.shape[1] > 1000
     assert picture.std() > 10
+
+
+def test_sheet_draws_each_world(tmp_path):
+    for world in WORLDS:
+        assert main(["sheet", str(tmp_path / f"{world}.png"), "--world", world]) == 0
+    assert len({(tmp_path / f"{world}.png").read_bytes() for world in WORLDS}) == len(WORLDS)
+
+
+def test_sheet_of_no_world_is_one_sentence(tmp_path, capsys):
+    assert main(["sheet", str(tmp_path / "sheet.png"), "--world", "flat"]) == 1
+    assert capsys.readouterr().err == (
+        "error: there is no world flat; choose one of tiny, reading_plain, reading_long\n"
+    )
 
 
 def test_sheet_with_an_unknown_file_type_is_one_sentence(tmp_path, capsys):

@@ -257,7 +257,7 @@ def test_nothing_is_started(files, tmp_path, command, sentence):
 
 @pytest.mark.parametrize("credit", options("credit"))
 def test_shipped_methods_are_fine(tmp_path, credit):
-    validate(cell(tmp_path, f"credit={credit}"))
+    validate(cell(tmp_path, f"credit={credit}", "data=reading"))  # which the controls need
 
 
 @pytest.mark.parametrize(
