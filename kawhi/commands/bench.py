@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -60,14 +61,23 @@ def credit(
     )
 
     from kawhi.lab.own_methods import include as register
-    from kawhi.lab.report import write
-    from kawhi.lab.runs import Run, make, planned
+    from kawhi.lab.probing import PROMPTS, SHARE, probe_study, write_probe
+    from kawhi.lab.run_files import Run, make, planned
     from kawhi.lab.study import chosen
+    from kawhi.lab.study_report import write
 
     for file in include:
         register(file)
     asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
-    runs = planned(asked, family or ("qwen2_5_vl",), range(seeds), out)
+    families = family or ("qwen2_5_vl",)
+    runs = planned(asked, families, range(seeds), out)
+    probed = {}
+    for each in families if probe else ():
+        with Progress() as progress:
+            bar = progress.add_task(f"probe of {each}", total=PROMPTS)
+            found = probe_study(asked, each, PROMPTS, SHARE, partial(progress.advance, bar))
+        write_probe(found, f"{each}, {asked.algorithm}", out)
+        probed[each, asked.algorithm] = {label: str(own.adam) for label, own in found.methods.items()}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn()) as progress:
         bar = progress.add_task("trainings", total=len(runs))
@@ -79,5 +89,5 @@ def credit(
                 print(f"{finished:.0f}/{len(runs)} {run.family} {run.algorithm} {run.row.label}", flush=True)
 
         make(runs, jobs, told)
-    print(write(runs, out))
+    print(write(runs, out, asked.pairs, probed))
     print(f"wrote {out}/table.md, table.csv, table.json, gains-*.png, curves-*.png and {out}/runs")

@@ -78,4 +78,4 @@ def credit(
         else:
             what = f"{family}, {asked.algorithm}"
             found = probe_study(asked, family, prompts, share, told)
-    print(write_probe(*found, what, out))
+    print(write_probe(found, what, out))

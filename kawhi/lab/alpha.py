@@ -119,11 +119,11 @@ class AlphaWatcher:
     def _chosen(self, prompts: Prompts) -> Tensor:
         """``(P, L)`` bool, the selected visual tokens."""
         ids = prompts.inputs["input_ids"]
-        received = self._vision.take() if self._vision.armed else [None] * len(ids)
+        received = self._vision.take() if self._vision.armed else []
         found = torch.zeros_like(ids, dtype=torch.bool)
-        for number, (chosen, attended) in enumerate(zip(self.selected, received, strict=True)):
+        for number, chosen in enumerate(self.selected):
             if chosen is None:
-                chosen = select_attended(attended.cpu().numpy(), self._keep_ratio)
+                chosen = select_attended(received[number].cpu().numpy(), self._keep_ratio)
             visual = torch.nonzero(ids[number] == self._policy.image_token)[:, 0]
             found[number, visual[torch.as_tensor(chosen, device=ids.device)]] = True
         return found

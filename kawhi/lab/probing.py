@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,44 @@ from kawhi.credit.methods import configured
 from kawhi.credit.readings import truth
 from kawhi.credit.segments import packed_segments
 from kawhi.lab.comparison import UNIFORM
-from kawhi.lab.figures import draw_shares
+from kawhi.lab.gradients import Probe, Probed, Recorder, Said, Share
 from kawhi.lab.losses import BoxedReward, Objective
 from kawhi.lab.policy import Policy
-from kawhi.lab.probe import Probe, Probed, Recorder, Said, Share
 from kawhi.lab.rollouts import Rollouts, item_of, sample
 from kawhi.lab.signals import Gatherer
 from kawhi.lab.study import Row, Study, compose
+from kawhi.lab.study_figures import draw_shares
 from kawhi.runs.verl_settings import settings
 from kawhi.tiny.worlds import named, problems_of
 from kawhi.verl_plugin.seeds import stable_seed
 
 Batch = tuple[Rollouts, list[str]]
 """Rollouts of a step, and the kind of paragraph that each of their tokens is in."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a probe found.
+
+    Attributes:
+        prompts: how many were looked at.
+        clear: whether uniform credit has a signal beyond its interval.
+    """
+
+    methods: dict[str, Said]
+    kinds: dict[str, Share]
+    prompts: int
+    clear: bool
+
+    def first_line(self, what: str) -> str:
+        """What the tables are about, and whether they say anything."""
+        if self.clear:
+            return f"{what}: gain a step beside uniform credit, from {self.prompts} prompts"
+        return f"{what}: {self.prompts} prompts show no signal of uniform credit, so the gains say nothing: take more"
+
+
+PROMPTS, SHARE = 96, 0.05
+"""Unless somebody asks otherwise: prompts of a probe, and the share of all weights whose gradients are kept."""
 
 SEED = 1000
 """Of the prompts of a probe; no training of a study has it."""
@@ -109,7 +134,7 @@ def run_probe(
     per_step: int,
     share: float,
     told: Callable[[int], None],
-) -> tuple[dict[str, Said], dict[str, Share]]:
+) -> Findings:
     """What the gradients of all batches say of methods and of kinds of paragraphs.
 
     Raises:
@@ -123,12 +148,10 @@ def run_probe(
         probe = Probe(recorder.found, per_step)
     except ValueError as error:
         raise CellError(str(error)) from error
-    return probe.methods(), probe.kinds()
+    return Findings(probe.methods(), probe.kinds(), recorder.found.prompts, probe.clear)
 
 
-def probe_study(
-    study: Study, family: str, prompts: int, share: float, told: Callable[[int], None]
-) -> tuple[dict[str, Said], dict[str, Share]]:
+def probe_study(study: Study, family: str, prompts: int, share: float, told: Callable[[int], None]) -> Findings:
     """The probe of a study's methods from its warm start."""
     torch.set_num_threads(1)
     cells = {row.label: compose(study, row, family) for row in rows_of(study)}
@@ -138,8 +161,9 @@ def probe_study(
     return run_probe(policy, probed(policy, cells), sampled(policy, first, prompts), per_step, share, told)
 
 
-def write_probe(methods: Mapping[str, Said], kinds: Mapping[str, Share], what: str, folder: Path) -> str:
+def write_probe(found: Findings, what: str, folder: Path) -> str:
     """Writes tables and a figure into a folder; returns what is printed."""
+    methods, kinds = found.methods, found.kinds
     first = pd.DataFrame(
         {
             "method": label,
@@ -153,11 +177,13 @@ def write_probe(methods: Mapping[str, Said], kinds: Mapping[str, Share], what: s
         {"paragraph": kind, "share of the signal [95 %]": str(own.signal), "share of the noise [95 %]": str(own.noise)}
         for kind, own in kinds.items()
     )
-    parts = [f"{what}: gain a step beside uniform credit", *(t.to_markdown(index=False) for t in (first, second))]
+    parts = [found.first_line(what), *(t.to_markdown(index=False) for t in (first, second))]
     text = "\n\n".join(parts) + "\n"
     name = what.replace(", ", "-")
     write_atomically(folder / f"probe-{name}.md", text)
     said = {
+        "prompts": found.prompts,
+        "clear": found.clear,
         "methods": {label: asdict(own) for label, own in methods.items()},
         "kinds": {kind: asdict(own) for kind, own in kinds.items()},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -55,6 +55,8 @@ class Rollouts:
         tokens, mask: ``(P * G, T)``; the end token belongs to a response.
         correct: ``(P * G,)`` bool.
         rewards: ``(P * G,)`` float.
+        judged: the signals of :mod:`kawhi.credit.readings`, ``(S,)`` each, where somebody has judged the responses;
+            else they follow from the items' readings.
     """
 
     items: Sequence[Item]
@@ -64,6 +66,7 @@ class Rollouts:
     texts: Sequence[str]
     correct: Tensor
     rewards: Tensor
+    judged: Mapping[str, Tensor] | None = None
 
     @property
     def group(self) -> int:

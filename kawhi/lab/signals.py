@@ -118,6 +118,8 @@ class Gatherer:
         }
 
     def _truth(self, rollouts: Rollouts) -> dict[str, Tensor]:
+        if rollouts.judged is not None:
+            return dict(rollouts.judged)
         readings = [item.readings for item in rollouts.items for _ in range(rollouts.group)]
         if any(each is None for each in readings):
             raise CellError("controls need data whose readings are known")

@@ -138,7 +138,7 @@ def compare(folder: str, family: str) -> dict[str, float]:
     from kawhi.lab.losses import Objective
     from kawhi.lab.policy import Policy
     from kawhi.lab.signals import Gatherer
-    from kawhi.lab.training import Student
+    from kawhi.lab.student import Student
     from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, ALPHA
 
     engine, policy, found = engine_of(folder), Policy(folder), {}

@@ -116,10 +116,7 @@ class Prompter:
             more = self._sampled(step, number)
             kept.append(more.take(more.mixed()))
         kept = [each for each in kept if each.items]
-        together = joined(
-            kept, lambda found: self._policy.prompts([i.image for i in found], [i.question for i in found])
-        )
-        return together.take(range(self._count))
+        return joined(kept, self._policy).take(range(self._count))
 
     def _sampled(self, step: int, number: int) -> Rollouts:
         batch = list(islice(self._stream, self._count))

@@ -19,8 +19,8 @@ from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
 from kawhi.credit.methods import METHODS
+from kawhi.lab.student import Schedule, train
 from kawhi.lab.study import Row, Study, compose
-from kawhi.lab.training import Schedule, train
 from kawhi.runs.identity import identity
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kawhi.lab.comparison import BEST, WORST, Compared
-from kawhi.lab.probe import Share
+from kawhi.lab.gradients import Share
 from kawhi.style.figures import STYLE, save
 
 CONTROL, METHOD = "#E69F00", "#0072B2"

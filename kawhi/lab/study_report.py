@@ -21,8 +21,8 @@ from kawhi.lab.comparison import (
     gain_text,
     verdict,
 )
-from kawhi.lab.figures import draw_curves, draw_gains
-from kawhi.lab.runs import Run
+from kawhi.lab.run_files import Run
+from kawhi.lab.study_figures import draw_curves, draw_gains
 
 Group = tuple[str, str]
 """Family and algorithm; methods are compared within one."""
@@ -91,7 +91,7 @@ def _table(found: Sequence[Compared], probed: Mapping[str, str]) -> pd.DataFrame
             "gain, points [95 %]": gain_text(each),
             "p (Holm)": "–" if each.p is None or not told else f"{each.p:.3f}" if each.p >= 0.001 else "<0.001",
             "verdict": verdict(each, told),
-            **({"probe: gain per step": probed.get(each.label, "–")} if probed else {}),
+            **({"probe: gain a step (Adam)": probed.get(each.label, "–")} if probed else {}),
             "seeds": str(each.seeds),
             "processor minutes": f"{each.minutes:.1f}",
         }

@@ -188,6 +188,11 @@ class Probe:
         drawn = rng.multinomial(len(uniform), np.full(len(uniform), 1 / len(uniform)), size=resamples)
         self._weights = np.concatenate([np.ones((1, len(uniform))), drawn])  # the sample itself comes first
 
+    @property
+    def clear(self) -> bool:
+        """Whether uniform credit has a signal beyond its interval; without one, ratios to it say nothing."""
+        return float(np.percentile(self._cross(self._uniform)[1:], 2.5)) > 0
+
     def methods(self) -> dict[str, Said]:
         """Of each method, uniform credit first."""
         base = self._gains(self._uniform), self._gains(self._uniform, adam=True)
