@@ -102,20 +102,20 @@ class Prompter:
         """Raises:
         CellError: too many groups agree for dynamic sampling.
         """
-        first = self._sampled(step, 0)
         if not self._dynamic:
-            return first
-        kept, number = [first.take(first.mixed())], 0
-        while sum(len(each.items) for each in kept) < self._count:
-            number += 1
-            if number >= self._rounds:
-                raise CellError(
-                    f"dynamic sampling tried {number * self._count} prompts in step {step} and found too few groups "
-                    "with both right and wrong responses"
-                )
-            more = self._sampled(step, number)
-            kept.append(more.take(more.mixed()))
-        kept = [each for each in kept if each.items]
+            return self._sampled(step, 0)
+        kept: list[Rollouts] = []
+        for number in range(self._rounds):
+            part = self._sampled(step, number)
+            if mixed := part.mixed():
+                kept.append(part.take(mixed))
+            if sum(len(each.items) for each in kept) >= self._count:
+                break
+        else:
+            raise CellError(
+                f"dynamic sampling tried {self._rounds * self._count} prompts in step {step} and found too few groups "
+                "with both right and wrong responses"
+            )
         return joined(kept, self._policy).take(range(self._count))
 
     def _sampled(self, step: int, number: int) -> Rollouts:
