@@ -12,7 +12,7 @@ from kawhi.base.table_blocks import products
 from kawhi.runs.identity import OF_TRAINING
 from tests.cells import CONF, cell, options
 
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra")
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "lab"))
 FILES = sorted(CONF.rglob("*.yaml"))
 ENTRY = re.compile(r"^(?P<indent>\s*)(?:- )?(?P<key>[\w./]+):(?P<value>[^#]*?)\s*(?P<comment>#.*)?$")
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false", re.IGNORECASE)
@@ -40,7 +40,7 @@ def test_a_table_calls_models_data_and_benchmarks_by_their_part_at_every_scale(f
 
 
 def test_there_are_no_more_files_than_say_something_of_their_own():
-    assert len(FILES) <= 76 + 4  # scales that change another one's sizes
+    assert len(FILES) <= 79 + 4  # scales that change another one's sizes
 
 
 def test_a_file_begins_with_what_it_is():

@@ -9,6 +9,7 @@ import click
 from kawhi.base.errors import CellError, sentence
 from kawhi.commands import (  # noqa: F401  # each adds its command
     accept,
+    bench,
     clean,
     contamination,
     doctor,
@@ -18,6 +19,7 @@ from kawhi.commands import (  # noqa: F401  # each adds its command
     judge_agreement,
     plan,
     prepare,
+    probe,
     probe_alpha,
     records,
     rehearse,

@@ -1,0 +1,93 @@
+"""``kawhi bench credit``: arguments in, a table and its files out."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from kawhi.commands.app import app
+
+HELP = """\
+Trains a tiny model with every credit method from the same prompts and noise, and says which reads better for it.
+
+\b
+  kawhi bench credit                                          # all methods of conf/lab/bench.yaml, and the probe
+  kawhi bench credit --methods kawhi,kawhi:temperature=0.02 --seeds 3
+  kawhi bench credit --include my_method.py --methods mine    # a method of one's own; docs/bench.md
+
+What is finished is a file, so that the same command goes on where it was stopped and adds what is new.
+"""
+
+
+@app.group(short_help="credit methods beside each other, with controls, in minutes")
+def bench() -> None:
+    """Benches that can say no: each has controls that must come out above and below."""
+
+
+@bench.command("credit", help=HELP, short_help="train and compare credit methods in the reading world")
+@click.option("--study", type=Path, help="a YAML file like conf/lab/bench.yaml (default: that one)")
+@click.option("--methods", metavar="A,B:OPTION=VALUE", multiple=True, help="these instead of the study's rows")
+@click.option("--family", multiple=True, help="qwen2_5_vl (default), qwen3_vl; again for both")
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="paired trainings of each method")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="trainings side by side")
+@click.option("--difficulty", type=click.Choice(["plain", "long"]), help="of the answers (default: the study's)")
+@click.option("--algorithm", help="a file of conf/algorithm (default: the study's)")
+@click.option("--include", type=Path, multiple=True, help="a Python file that registers methods")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="an override of conf/run.yaml for all")
+@click.option("--probe/--no-probe", default=True, show_default=True, help="the gradient probe before the training")
+@click.option("--out", type=Path, default=Path("results/lab"), show_default=True, help="where results go")
+def credit(
+    study: Path | None,
+    methods: tuple[str, ...],
+    family: tuple[str, ...],
+    seeds: int,
+    jobs: int,
+    difficulty: str | None,
+    algorithm: str | None,
+    include: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    probe: bool,
+    out: Path,
+) -> None:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from kawhi.lab.own_methods import include as register
+    from kawhi.lab.probing import PROMPTS, SHARE, probe_study, write_probe
+    from kawhi.lab.run_files import Run, make, planned
+    from kawhi.lab.study import chosen
+    from kawhi.lab.study_report import write
+
+    for file in include:
+        register(file)
+    asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
+    families = family or ("qwen2_5_vl",)
+    runs = planned(asked, families, range(seeds), out)
+    probed = {}
+    for each in families if probe else ():
+        with Progress() as progress:
+            bar = progress.add_task(f"probe of {each}", total=PROMPTS)
+            found = probe_study(asked, each, PROMPTS, SHARE, partial(progress.advance, bar))
+        write_probe(found, f"{each}, {asked.algorithm}", out)
+        probed[each, asked.algorithm] = {label: str(own.adam) for label, own in found.methods.items()}
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, TimeRemainingColumn()) as progress:
+        bar = progress.add_task("trainings", total=len(runs))
+
+        def told(run: Run) -> None:
+            progress.update(bar, advance=1, description=f"{run.row.label}, seed {run.schedule.seed}")
+            if not progress.console.is_terminal:
+                finished = progress.tasks[0].completed
+                print(f"{finished:.0f}/{len(runs)} {run.family} {run.algorithm} {run.row.label}", flush=True)
+
+        make(runs, jobs, told)
+    print(write(runs, out, asked.pairs, probed))
+    print(f"wrote {out}/table.md, table.csv, table.json, gains-*.png, curves-*.png and {out}/runs")

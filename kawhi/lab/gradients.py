@@ -1,0 +1,256 @@
+"""Where the gradient's signal lies, and what each credit method would gain a step: from rollouts, without training.
+
+A prompt's gradient is that of verl's own loss, credited by a method, restricted to some coordinates that are drawn
+once.  The mean gradient of uniform credit is the direction in which the expected reward rises.  A method's signal is
+its mean gradient's part along it; its gain a step is that part of a step of fixed length, in units of uniform
+credit's.  Products are taken between different prompts only, so that nobody's noise counts as signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kawhi.credit.methods import CreditMethod, ShapesRewards, credit
+from kawhi.lab.losses import Objective
+from kawhi.lab.policy import Policy, token_log_probs
+from kawhi.lab.rollouts import Rollouts, part_of
+from kawhi.lab.signals import Gatherer
+
+UNIFORM = "uniform"
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A credit method of the probe: how it weighs, where its signals come from, and what it minimises."""
+
+    label: str
+    method: CreditMethod
+    gather: Gatherer
+    objective: Objective
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A ratio to uniform credit, with its 95 % interval over resampled prompts."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@dataclass
+class Gradients:
+    """Gradients of prompts, at some coordinates: of each method, and of uniform credit in each kind of paragraph.
+
+    Attributes:
+        prompts: how many were looked at, those without any advantage among them; their gradients are 0.
+    """
+
+    prompts: int = 0
+    methods: dict[str, list[Vectors]] = field(default_factory=dict)
+    kinds: dict[str, list[Vectors | None]] = field(default_factory=dict)
+
+    def of_method(self, label: str) -> Vectors:
+        """``(n, D)`` of the prompts that have any."""
+        return np.stack(self.methods[label])
+
+    def of_kind(self, kind: str) -> Vectors:
+        """``(n, D)``; 0 where a prompt's responses have no such paragraph."""
+        rows = self.kinds[kind]
+        empty = next(np.zeros_like(row) for row in rows if row is not None)
+        missing = len(self.methods[UNIFORM]) - len(rows)
+        return np.stack([empty if row is None else row for row in (*rows, *[None] * missing)])
+
+
+class Recorder:
+    """Takes the gradients of one policy.
+
+    Args:
+        share: of the coordinates of each weight that are kept.
+    """
+
+    def __init__(self, policy: Policy, share: float, seed: int):
+        self._policy = policy
+        self._weights = [weight for weight in policy.model.parameters() if weight.requires_grad]
+        generator = torch.Generator().manual_seed(seed)
+        self._kept = []
+        for weight in self._weights:
+            count = max(1, round(share * weight.numel()))
+            drawn = torch.randint(weight.numel(), (count,), generator=generator)
+            self._kept.append(drawn.to(weight.device))
+        self.found = Gradients()
+
+    def add(self, rollouts: Rollouts, probed: Sequence[Probed], kinds: Sequence[str], step: int) -> None:
+        """The gradients of every prompt of a step.
+
+        Args:
+            probed: uniform credit first.
+            kinds: of each token's paragraph, response after response.
+        """
+        coefficients = {each.label: token_coefficients(rollouts, each, step) for each in probed}
+        of_kind = {
+            kind: coefficients[UNIFORM] * torch.tensor([own == kind for own in kinds]) for kind in dict.fromkeys(kinds)
+        }
+        for prompt in range(len(rollouts.items)):
+            self.found.prompts += 1
+            places = rollouts.places([prompt])
+            own = {label: values[places] for label, values in coefficients.items()}
+            if not any(bool(values.any()) for values in own.values()):
+                continue
+            prompts, tokens, mask = part_of(rollouts, [prompt])
+            log_probs = token_log_probs(self._policy.logits(prompts, tokens, mask), tokens[mask])
+            before = len(self.found.methods.get(UNIFORM, []))
+            for label, values in own.items():
+                self.found.methods.setdefault(label, []).append(self._gradient(log_probs, values))
+            for kind, values in of_kind.items():
+                rows = self.found.kinds.setdefault(kind, [])
+                rows += [None] * (before - len(rows))
+                rows.append(self._gradient(log_probs, values[places]) if bool(values[places].any()) else None)
+
+    def _gradient(self, log_probs: Tensor, coefficients: Tensor) -> Vectors:
+        found = torch.autograd.grad(
+            log_probs @ coefficients.to(log_probs), self._weights, retain_graph=True, allow_unused=True
+        )
+        rows = [
+            torch.zeros(len(kept)) if each is None else each.reshape(-1)[kept].float().cpu()
+            for each, kept in zip(found, self._kept, strict=True)
+        ]
+        return torch.cat(rows).numpy()
+
+
+def token_coefficients(rollouts: Rollouts, probed: Probed, step: int) -> Tensor:
+    """``(S,)`` by what the gradient of each token's log-prob is multiplied in the gradient of a method's loss."""
+    rewards = rollouts.rewards
+    tokenizer = probed.gather.tokenizer
+    if isinstance(probed.method, ShapesRewards):
+        rewards = probed.method.shaped_rewards(rollouts.batch(tokenizer, {}, rewards))
+    mask = rollouts.mask.cpu()
+    base = probed.objective.advantages(rollouts, rewards)
+    log_probs, signals = probed.gather(rollouts, step, ())
+    changed, weights = credit(probed.method, rollouts.batch(tokenizer, signals, rewards), base[mask])
+    variable = log_probs.detach().requires_grad_()
+    weighted = base.masked_scatter(mask, changed * weights)
+    loss = probed.objective.loss(rollouts, variable, log_probs.detach(), weighted)
+    (found,) = torch.autograd.grad(-loss, variable)
+    return found.cpu()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the probe says of a method, or of a kind of paragraph.
+
+    Attributes:
+        signal_to_noise: of a step: squared length of its mean gradient along uniform credit's over that of the rest.
+        sgd, adam: gain a step of fixed length beside uniform credit, coordinates as they are, or each divided by the
+            method's own root mean square as Adam does.
+    """
+
+    signal_to_noise: float
+    sgd: Estimate
+    adam: Estimate
+
+
+@dataclass(frozen=True)
+class Share:
+    """Shares of uniform credit's gradient that lie in one kind of paragraph."""
+
+    signal: Estimate
+    noise: Estimate
+
+
+class Probe:
+    """The estimates from a set of gradients.
+
+    Args:
+        per_step: prompts of a training step, of which a step's gradient is the mean.
+        resamples: of the prompts, for the intervals.
+
+    Raises:
+        ValueError: fewer than three prompts with a gradient.
+    """
+
+    def __init__(self, found: Gradients, per_step: int, resamples: int = 1000, seed: int = 0):
+        uniform = found.of_method(UNIFORM)
+        if len(uniform) < 3:
+            raise ValueError(f"{len(uniform)} of {found.prompts} prompts have a gradient: sample more of them")
+        self._found, self._uniform, self._per_step = found, uniform, per_step
+        rng = np.random.default_rng(seed)
+        drawn = rng.multinomial(len(uniform), np.full(len(uniform), 1 / len(uniform)), size=resamples)
+        self._weights = np.concatenate([np.ones((1, len(uniform))), drawn])  # the sample itself comes first
+
+    @property
+    def clear(self) -> bool:
+        """Whether uniform credit has a signal beyond its interval; without one, ratios to it say nothing."""
+        return float(np.percentile(self._cross(self._uniform)[1:], 2.5)) > 0
+
+    def methods(self) -> dict[str, Said]:
+        """Of each method, uniform credit first."""
+        base = self._gains(self._uniform), self._gains(self._uniform, adam=True)
+        said = {}
+        for label in self._found.methods:
+            own = self._found.of_method(label)
+            sgd, adam = self._gains(own), self._gains(own, adam=True)
+            said[label] = Said(self._signal_to_noise(own), _ratio(sgd, base[0]), _ratio(adam, base[1]))
+        return said
+
+    def kinds(self) -> dict[str, Share]:
+        """Of each kind of paragraph."""
+        signal, noise = self._cross(self._uniform), self._squares(self._uniform)
+        shares = {}
+        for kind in self._found.kinds:
+            own = self._found.of_kind(kind)
+            shares[kind] = Share(_ratio(self._cross(own), signal), _ratio(self._squares(own), noise))
+        return shares
+
+    def _gains(self, own: Vectors, *, adam: bool = False) -> NDArray[np.float64]:
+        """For each resample: the part of a step along uniform credit's mean gradient, over the step's length."""
+        if adam:
+            # Adam's second moment is of a step's gradient; its scale is the same for all coordinates, and cancels.
+            scale = 1 / (np.sqrt((own.astype(np.float64) ** 2).mean(axis=0)) + 1e-12)
+            return self._cross((own * scale).astype(np.float32))
+        return self._cross(own) / np.sqrt(self._step_squares(own))
+
+    def _cross(self, own: Vectors) -> NDArray[np.float64]:
+        """Means of the products of different prompts' gradients, the method's and uniform credit's."""
+        products = (own @ self._uniform.T).astype(np.float64)
+        np.fill_diagonal(products, 0.0)
+        weights = self._weights
+        pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
+        return np.einsum("ri,ij,rj->r", weights, products, weights, optimize=True) / pairs
+
+    def _squares(self, own: Vectors) -> NDArray[np.float64]:
+        """Mean squared length of a prompt's gradient."""
+        lengths = np.einsum("nd,nd->n", own, own, dtype=np.float64)
+        return self._weights @ lengths / self._weights.sum(axis=1)
+
+    def _step_squares(self, own: Vectors) -> NDArray[np.float64]:
+        """Mean squared length of a step's gradient: the signal, and the noise of so many prompts."""
+        signal = self._along(own)
+        return signal + np.maximum(self._squares(own) - signal, 0) / self._per_step
+
+    def _along(self, own: Vectors) -> NDArray[np.float64]:
+        """Squared length of the mean gradient along uniform credit's."""
+        base = self._cross(self._uniform)
+        return self._cross(own) ** 2 / np.maximum(base, 1e-30)
+
+    def _signal_to_noise(self, own: Vectors) -> float:
+        signal = float(self._along(own)[0])
+        noise = (float(self._squares(own)[0]) - signal) / self._per_step
+        return signal / noise if noise > 0 else float("nan")
+
+
+def _ratio(own: NDArray[np.float64], base: NDArray[np.float64]) -> Estimate:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = own / base
+    low, high = np.nanpercentile(ratios[1:], [2.5, 97.5])
+    return Estimate(float(ratios[0]), float(low), float(high))

@@ -1,0 +1,136 @@
+"""Training runs as files: what was made once is read, what is missing is made, several side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kawhi.base.errors import CellError
+from kawhi.base.files import write_json
+from kawhi.base.made_by import launch_note
+from kawhi.credit.methods import METHODS
+from kawhi.lab.student import Schedule, train
+from kawhi.lab.study import Row, Study, compose
+from kawhi.runs.identity import identity
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training that a study asks for.
+
+    Attributes:
+        file: where its result is, or will be.
+    """
+
+    row: Row
+    family: str
+    algorithm: str
+    cell: DictConfig
+    schedule: Schedule
+    file: Path
+
+    @property
+    def done(self) -> bool:
+        return self.file.is_file()
+
+    def result(self) -> dict[str, Any]:
+        """Raises:
+        CellError: a file that nobody can read.
+        """
+        try:
+            found: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise CellError(f"{self.file} is no run of the lab: remove it and start again ({error})") from error
+        return found
+
+
+def planned(study: Study, families: Sequence[str], seeds: Sequence[int], folder: Path) -> list[Run]:
+    """All runs of a study, seed after seed, so that all methods have equally many when it is stopped.
+
+    Raises:
+        CellError: a row that cannot be run.
+    """
+    rows = [(row, family, compose(study, row, family)) for family in families for row in study.rows]
+    keys = [asked(cell, study) for _, _, cell in rows]
+    return [
+        Run(
+            row,
+            family,
+            row.algorithm or study.algorithm,
+            cell,
+            Schedule(seed, study.every, study.evaluation),
+            folder / "runs" / key / f"seed-{seed}.json",
+        )
+        for seed in seeds
+        for (row, family, cell), key in zip(rows, keys, strict=True)
+    ]
+
+
+def asked(cell: DictConfig, study: Study) -> str:
+    """A folder's name: of its runs' cells, with the hash of all that their numbers depend on but the seed."""
+    what = {"cell": identity(cell), "every": study.every, "evaluation": asdict(study.evaluation)}
+    what["method"] = _source(cell.kawhi.method)
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+    label = re.sub(r"[^a-z0-9]+", "-", f"{cell.credit.label}".lower()).strip("-")
+    return f"{cell.model.name}-{cell.algorithm.name}-{label[:60]}-{digest}"
+
+
+def _source(name: str) -> str:
+    """Of a method from elsewhere its text, since nothing else tells two versions of it apart; ours have commits."""
+    method: Any = METHODS[name]
+    return "" if method.__module__.startswith("kawhi.") else inspect.getsource(inspect.getmodule(method) or method)
+
+
+def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None]) -> None:
+    """Makes what is missing, and says of each run when it is there.
+
+    Raises:
+        CellError: of a run that failed; those beside it are finished first.
+    """
+    missing = []
+    for run in runs:
+        if run.done:
+            told(run)
+        else:
+            missing.append(run)
+    if jobs == 1:
+        for run in missing:
+            _make(run)
+            told(run)
+        return
+    # Forked, so that they have the methods that were registered here and need not import everything again.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+        waiting = {pool.submit(_make, run): run for run in missing}
+        try:
+            for finished in as_completed(waiting):
+                finished.result()
+                told(waiting[finished])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _make(run: Run) -> None:
+    made_by = launch_note("lab")
+    result = train(run.cell, run.schedule)
+    about = {
+        "label": run.row.label,
+        "family": run.family,
+        "algorithm": run.algorithm,
+        "seed": run.schedule.seed,
+        "kawhi": OmegaConf.to_container(run.cell.kawhi, resolve=True),
+        "identity": identity(run.cell),
+        "schedule": asdict(run.schedule),
+        "made_by": made_by,
+    }
+    write_json(run.file, {**about, **result})

@@ -1,0 +1,173 @@
+"""Which cells a study compares: rows of a YAML file or names on a command line, as cells of ``conf/run.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from kawhi.base.checkout import configuration_folder
+from kawhi.base.errors import CellError
+from kawhi.credit.methods import METHODS
+from kawhi.lab.comparison import BEST, UNIFORM, WORST
+from kawhi.lab.evaluation import Evaluation
+from kawhi.runs.composing import compose_cell
+from kawhi.runs.credit_settings import validate_credit
+
+BLOCKS = ("options", "alignment", "regions", "signals")
+"""Parts of a cell's ``kawhi`` block that a row may set."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a study.
+
+    Attributes:
+        credit: a file of ``conf/credit``, or a registered method without one.
+        blocks: what is set in the ``kawhi`` block, by its parts.
+        algorithm: a file of ``conf/algorithm``; ``None`` for the study's.
+    """
+
+    label: str
+    credit: str
+    blocks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    algorithm: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared, and how long each is trained.
+
+    Attributes:
+        models: family -> overrides that choose its checkpoint.
+        shared: overrides of ``conf/run.yaml`` for all rows.
+        every: steps between two measurements.
+        pairs: labels of two rows of one algorithm whose difference was declared before anything was run.
+    """
+
+    rows: tuple[Row, ...]
+    models: Mapping[str, Sequence[str]]
+    shared: Sequence[str]
+    every: int
+    evaluation: Evaluation
+    algorithm: str
+    pairs: Sequence[Sequence[str]] = ()
+
+
+def read_study(file: Path) -> Study:
+    """Raises:
+    CellError: a file that is not there, or says something else than a study does.
+    """
+    if not file.is_file():
+        raise CellError(f"there is no study {file}")
+    said = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        rows = tuple(_row(each) for each in said.pop("rows"))
+        evaluation = Evaluation(**said.pop("evaluation"))
+        return Study(rows=rows, evaluation=evaluation, **said)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CellError(f"{file} is no study of the lab: {error}") from error
+
+
+def chosen(
+    file: Path | None,
+    methods: Sequence[str],
+    *,
+    algorithm: str | None = None,
+    difficulty: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Study:
+    """A study as a command line changes it; what a bench is judged by is always among its rows.
+
+    Args:
+        file: by default ``conf/lab/bench.yaml``.
+        methods: as :func:`row_of` reads them, several in one with commas between.
+
+    Raises:
+        CellError: as :func:`read_study` and :func:`row_of`.
+    """
+    study = read_study(file or configuration_folder() / "lab" / "bench.yaml")
+    rows = study.rows
+    if methods:
+        named = [row_of(text) for each in methods for text in _words(each)]
+        judges = [row_of(name) for name in (UNIFORM, BEST, WORST) if name not in {row.credit for row in named}]
+        rows = (*judges, *named)
+    shared = [*study.shared, *([f"data.difficulty={difficulty}"] if difficulty else []), *overrides]
+    pairs = [pair for pair in study.pairs if set(pair) <= {row.label for row in rows}]
+    return replace(study, rows=rows, pairs=pairs, shared=shared, algorithm=algorithm or study.algorithm)
+
+
+def _words(text: str) -> list[str]:
+    """Methods with commas between; what follows a comma and is ``OPTION=VALUE`` belongs to the method before it."""
+    found: list[str] = []
+    for part in text.split(","):
+        if found and "=" in part and ":" not in part:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def _row(said: Mapping[str, Any]) -> Row:
+    own = dict(said)
+    label, credit, algorithm = own.pop("label"), own.pop("credit"), own.pop("algorithm", None)
+    if odd := sorted(own.keys() - set(BLOCKS)):
+        raise KeyError(f"the row {label} sets {odd[0]}, which is none of {', '.join(BLOCKS)}")
+    return Row(label, credit, own, algorithm)
+
+
+def row_of(text: str) -> Row:
+    """A row as it is typed: ``kawhi``, ``kawhi:temperature=0.02,regions.strategy=all``; a key alone is an option.
+
+    Raises:
+        CellError: something else.
+    """
+    credit, _, given = text.partition(":")
+    blocks: dict[str, dict[str, Any]] = {}
+    for part in filter(None, given.split(",")):
+        key, equals, value = part.partition("=")
+        block, dot, name = key.rpartition(".")
+        if not equals or (dot and block not in BLOCKS):
+            raise CellError(f"{text}: {part} is not OPTION=VALUE, with one of {', '.join(BLOCKS)} and a dot before it")
+        blocks.setdefault(block or "options", {})[name] = yaml.safe_load(value)
+    return Row(text, credit, blocks)
+
+
+def compose(study: Study, row: Row, family: str) -> DictConfig:
+    """The cell of a row.
+
+    Raises:
+        CellError: a family, a method or an option that does not exist.
+    """
+    conf = configuration_folder()
+    if family not in study.models:
+        raise CellError(f"the study has no family {family}; it has {', '.join(study.models)}")
+    shared = [*study.models[family], *study.shared, f"algorithm={row.algorithm or study.algorithm}"]
+    filed = (conf / "credit" / f"{row.credit}.yaml").is_file()
+    if not filed and row.credit not in METHODS:
+        raise CellError(f"there is no method {row.credit}: no file of conf/credit, and nobody registered it")
+    try:
+        cell = compose_cell(conf, [*shared, f"credit={row.credit if filed else 'kawhi'}"])
+        if not filed:
+            _take_over(cell, row, [compose_cell(conf, [*shared, f"credit={name}"]) for name in ("tor", "vppo")])
+    except HydraException as error:
+        raise CellError(str(error)) from error
+    with open_dict(cell):
+        cell.credit.label = row.label
+        for block, given in row.blocks.items():
+            cell.kawhi[block] = OmegaConf.merge(cell.kawhi.get(block) or {}, dict(given))
+    validate_credit(cell)
+    return cell
+
+
+def _take_over(cell: DictConfig, row: Row, beside: Sequence[DictConfig]) -> None:
+    """Makes KAWHI's cell that of a registered method without a file: with every block that a signal may need."""
+    with open_dict(cell):
+        cell.credit.name = row.credit
+        cell.kawhi.method, cell.kawhi.options = row.credit, {}
+        cell.kawhi.signals = OmegaConf.merge(*(each.kawhi.signals for each in beside))

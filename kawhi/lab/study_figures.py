@@ -1,0 +1,85 @@
+"""The figures of a study: gains with their intervals, and learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.figure import Figure
+
+from kawhi.lab.comparison import BEST, WORST, Compared
+from kawhi.lab.gradients import Share
+from kawhi.style.figures import STYLE, save
+
+CONTROL, METHOD = "#E69F00", "#0072B2"
+
+
+def draw_gains(found: Sequence[Compared], what: str, files: Sequence[Path]) -> None:
+    """One dot for each method, its 95 % interval beside it, and a line at uniform credit."""
+    shown = [each for each in found if each.gain is not None]
+    if not shown:
+        return
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(5.2, 0.7 + 0.2 * len(shown)))
+        axes = figure.subplots()
+        for place, each in enumerate(reversed(shown)):
+            colour = CONTROL if each.credit in (BEST, WORST) else METHOD
+            if each.interval is not None:
+                axes.plot(each.interval, (place, place), color=colour, linewidth=1.4)
+            axes.plot(each.gain, place, "o", color=colour)
+        axes.axvline(0, color="#5F5F5F", linewidth=0.8)
+        axes.set_yticks(range(len(shown)), [f"{each.label} ({each.seeds})" for each in reversed(shown)])
+        axes.set_xlabel("points of P(read) above uniform credit; 95 % interval over paired seeds")
+        axes.set_title(f"{what}: gain of each method (number of seeds); controls in orange")
+        axes.grid(axis="x")
+        save(figure, tuple(files))
+
+
+def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], what: str, files: Sequence[Path]) -> None:
+    """P(read) over the steps, each method's mean over its seeds.
+
+    Args:
+        curves: label -> for each seed its measurements.
+    """
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(5.2, 2.8))
+        axes = figure.subplots()
+        for number, (label, seeds) in enumerate(curves.items()):
+            steps = [each["step"] for each in seeds[0]]
+            means = 100 * np.mean([[each["read"] for each in measured] for measured in seeds], axis=0)
+            axes.plot(steps, means, marker="os^Dv*"[number // 8 % 6], label=label)
+        axes.set_xlabel("step")
+        axes.set_ylabel("P(read), %")
+        axes.set_title(f"{what}: how well each policy reads held-out drawings")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 + len(curves) // 16)
+        save(figure, tuple(files))
+
+
+def draw_shares(kinds: Mapping[str, Share], what: str, files: Sequence[Path]) -> None:
+    """For each kind of paragraph, its shares of the gradient's signal and of its noise."""
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(5.2, 0.9 + 0.36 * len(kinds)))
+        axes = figure.subplots()
+        places = np.arange(len(kinds))[::-1]
+        for shift, name, colour in ((0.18, "signal", METHOD), (-0.18, "noise", "#B8B8B8")):
+            own = [getattr(share, name) for share in kinds.values()]
+            values = [100 * each.value for each in own]
+            errors = [[100 * (e.value - e.low) for e in own], [100 * (e.high - e.value) for e in own]]
+            axes.barh(
+                places + shift,
+                values,
+                height=0.34,
+                color=colour,
+                label=name,
+                xerr=np.maximum(errors, 0),
+                error_kw={"elinewidth": 0.8, "ecolor": "#1A1A1A"},
+            )
+        axes.axvline(0, color="#5F5F5F", linewidth=0.8)
+        axes.set_yticks(places, list(kinds))
+        axes.set_xlabel("% of uniform credit's gradient; 95 % interval over prompts")
+        axes.set_title(f"{what}: which paragraphs carry the gradient's signal")
+        axes.legend(loc="lower right")
+        save(figure, tuple(files))
