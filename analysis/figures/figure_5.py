@@ -88,7 +88,7 @@ def _pair(steps: Axes, own: Axes, panel: Panel) -> set[str]:
     own.set_yticks([])
     if shared:
         steps.set_xticks(range(0, 101, 20))
-    room = 1.25 if not shared else 1.6 if steps.texts else 1
+    room = 1.25 if not shared else 1.75 if steps.texts else 1
     steps.set_xlim(0, room * steps.dataLim.x1)
     own.set_xlim(0, 1.3 * max(own.dataLim.x1, 0.1))
     steps.set_title(panel.title)
