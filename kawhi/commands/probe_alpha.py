@@ -16,7 +16,6 @@ from kawhi.commands.app import typed
 from kawhi.commands.probe import probe
 
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
-    from kawhi.models.inspection import Inspector
     from kawhi.probes.alpha_probe import Subject
 
 HELP = """\
@@ -123,7 +122,7 @@ def _heads(listed: str) -> list[int]:
 
 
 def _subjects(
-    inspector: Inspector, data: str, count: int, *, own_answers: bool, max_new_tokens: int, seed: int
+    inspector: Any, data: str, count: int, *, own_answers: bool, max_new_tokens: int, seed: int
 ) -> Iterator[Subject]:
     """Problems with their answers.
 
