@@ -98,9 +98,7 @@ def _watch_one(inspector: Inspector, subject: Subject, other: Image.Image) -> Se
         found = [_of_layer(look, selected, segments, predicting) for look in looks.values()]
         alphas.append(np.stack([alpha for alpha, _ in found]))
         attention.append(torch.stack([shares for _, shares in found]))  # (layers, heads, predicting, N)
-    where = torch.zeros(len(right), attention[0].shape[-1], dtype=torch.bool)
-    for row, its in enumerate(right.values()):
-        where[row, sorted(its)] = True
+    where = _places([*right.values()], attention[0].shape[-1])
     true, blank = (each.split([len(right), len(digits)], dim=2) for each in attention[:2])
     reading = true[0]
     return Seen(
@@ -112,6 +110,14 @@ def _watch_one(inspector: Inspector, subject: Subject, other: Image.Image) -> Se
         where.float().mean(dim=-1).numpy(),
         np.stack([_numpy(each[1].amax(dim=-1)) for each in (true, blank)]),
     )
+
+
+def _places(right: Sequence[frozenset[int]], tokens: int) -> Tensor:
+    """``(digits, tokens)`` bool, where each digit stands."""
+    where = torch.zeros(len(right), tokens, dtype=torch.bool)
+    for row, its in enumerate(right):
+        where[row, sorted(its)] = True
+    return where
 
 
 def _numpy(found: Tensor) -> NDArray[Any]:

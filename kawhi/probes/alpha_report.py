@@ -29,13 +29,9 @@ def summary(seen: Sequence[Seen], critical: Sequence[int] | None) -> dict[str, A
         critical: the heads that alpha is averaged over in training; ``None`` for all.
     """
     heads = _heads(seen)
-    reads: dict[int, list[int]] = {}
-    for head in heads:
-        if head["reads"]:
-            reads.setdefault(head["layer"], []).append(head["head"])
-    apart = [reading(one.kinds) for one in seen]
-    ordered = [(one, its) for one, its in zip(seen, apart, strict=True) if its is not None]
-    count = seen[0].alpha.shape[-1]
+    reads = _reading_heads(heads)
+    apart = [(one, its) for one in seen if (its := reading(one.kinds)) is not None]
+    every = [*range(seen[0].alpha.shape[-1])]
     return {
         "responses": len(seen),
         "readings_known": all(one.known for one in seen),
@@ -44,9 +40,9 @@ def summary(seen: Sequence[Seen], critical: Sequence[int] | None) -> dict[str, A
         "heads": heads,
         "reading_heads": [{"layer": layer, "heads": its} for layer, its in sorted(reads.items())],
         "best_layer": _best(heads, reads),
-        "compared": len(ordered),
-        "chance": float(np.mean([np.mean(its) for _, its in ordered])) if ordered else None,
-        "top": [*_top(ordered, list(critical) if critical else [*range(count)], reads)] if ordered else [],
+        "compared": len(apart),
+        "chance": _mean(np.array([np.mean(its) for _, its in apart])),
+        "top": [*_top(apart, {"critical": [*(critical or every)], "all": every}, reads)],
     }
 
 
@@ -68,6 +64,15 @@ def _heads(seen: Sequence[Seen]) -> list[dict[str, Any]]:
     return found
 
 
+def _reading_heads(heads: Sequence[Mapping[str, Any]]) -> dict[int, list[int]]:
+    """Layer -> its heads that read."""
+    found: dict[int, list[int]] = {}
+    for head in heads:
+        if head["reads"]:
+            found.setdefault(head["layer"], []).append(head["head"])
+    return found
+
+
 def _best(heads: Sequence[Mapping[str, Any]], reads: Mapping[int, Sequence[int]]) -> int | None:
     """The layer whose reading heads read most."""
 
@@ -78,31 +83,28 @@ def _best(heads: Sequence[Mapping[str, Any]], reads: Mapping[int, Sequence[int]]
 
 
 def _top(
-    ordered: Sequence[tuple[Seen, list[bool]]], critical: list[int], reads: Mapping[int, list[int]]
+    apart: Sequence[tuple[Seen, list[bool]]], averaged: dict[str, list[int]], reads: Mapping[int, list[int]]
 ) -> Iterator[dict[str, Any]]:
     """How often a paragraph that reads is on top, by layer, statistic, heads and image."""
-    layers, count = ordered[0][0].alpha.shape[1], ordered[0][0].alpha.shape[-1]
-    for layer in range(layers):
-        groups = {"critical": critical, "all": [*range(count)], "reading": reads.get(layer, [])}
+    for layer in range(apart[0][0].alpha.shape[1] if apart else 0):
+        groups = averaged | {"reading": reads[layer]} if layer in reads else averaged
         for number, statistic in enumerate(STATISTICS):
             for name, heads in groups.items():
-                if heads:
-                    on_top = np.array(
-                        [
-                            [its[int(alpha[layer, number][:, heads].mean(axis=1).argmax())] for alpha in one.alpha]
-                            for one, its in ordered
-                        ]
-                    )
-                    shares = dict(zip(IMAGES, map(_mean, on_top.T), strict=True))
-                    interval = binomtest(int(on_top[:, 0].sum()), len(on_top)).proportion_ci(method="wilson")
-                    yield {
-                        "layer": layer,
-                        "statistic": statistic,
-                        "averaged": name,
-                        "heads": heads,
-                        **shares,
-                        "true_image_interval": [round(interval.low, 6), round(interval.high, 6)],
-                    }
+                on_top = np.array([_reads_on_top(one.alpha[:, layer, number][..., heads], its) for one, its in apart])
+                interval = binomtest(int(on_top[:, 0].sum()), len(on_top)).proportion_ci(method="wilson")
+                yield {
+                    "layer": layer,
+                    "statistic": statistic,
+                    "averaged": name,
+                    "heads": heads,
+                    **dict(zip(IMAGES, map(_mean, on_top.T), strict=True)),
+                    "true_image_interval": [round(interval.low, 6), round(interval.high, 6)],
+                }
+
+
+def _reads_on_top(alpha: NDArray[np.float64], reads: Sequence[bool]) -> list[bool]:
+    """For each image, from ``(images, M, heads)`` alpha."""
+    return [reads[top] for top in alpha.mean(axis=2).argmax(axis=1)]
 
 
 def _mean(values: NDArray[Any]) -> Any:
