@@ -64,8 +64,8 @@ def test_its_cells_reach_verl(name, scale):
             if key.startswith(("kawhi.", "steps", "study.", "credit.")):
                 assert OmegaConf.select(asked, key) == OmegaConf.create(f"x: {value}").x, override
             elif key in ("model", "algorithm", "credit", "data", "study"):
-                name = asked[key].name.replace("-", "_").replace(".", "_")
-                assert name == said.get(f"{key}.name", value), override
+                called = asked[key].name.replace("-", "_").replace(".", "_")
+                assert called == said.get(f"{key}.name", value), override
         validate(asked)
         if trains(asked):
             check(asked)
