@@ -223,20 +223,12 @@ def _run_pair(ours: schema.Benchmark, base: schema.Benchmark) -> tuple[Verdicts,
 
 def clusters_note(results: Seeds) -> str:
     """How many clusters the items of each of these benchmarks make, where that is not one each."""
-    told, unknown = [], []
-    for result in results:
-        if result.verdicts is None:
-            continue
-        clusters = result.verdicts.clusters or result.verdicts.problems
-        if clusters is None:
-            unknown.append(result.title)
-        elif (count := len(set(clusters))) < result.n:
-            told.append(f"{result.title} {count}")
-    words = [f" Clusters of items: {', '.join(told)}."] * bool(told)
-    words += [f" Records do not say which items of {', '.join(unknown)} belong together: each is on its own."] * bool(
-        unknown
+    labels = {result.title: _clusters((result.verdicts,)) for result in results if result.verdicts}
+    told = ", ".join(f"{title} {len({*own})}" for title, own in labels.items() if own and len({*own}) < len(own))
+    unknown = ", ".join(title for title, own in labels.items() if own is None)
+    return f" Clusters of items: {told}." * bool(told) + (
+        f" Records do not say which items of {unknown} belong together: each is on its own." * bool(unknown)
     )
-    return "".join(words)
 
 
 # A row stands in many tables, so what was computed of its verdicts is kept.

@@ -49,8 +49,8 @@ def paper_table(experiment: Experiment, every: pd.DataFrame) -> list[Table]:
 
 
 def _forms(setting: Setting) -> list[Callable[[Layout, Setting], Group]]:
-    """What is shown of a setting: one benchmark leaves room for intervals and verdicts."""
-    return [_with_verdicts] if len(setting.tasks) == 1 else [_group, _with_verdicts]
+    """What is shown of a setting; verdicts first, so that a narrow page does not cut them off."""
+    return [_with_verdicts] if len(setting.tasks) == 1 else [_with_verdicts, _group]
 
 
 def _models(experiment: Experiment, found: Iterable[Setting]) -> list[str]:

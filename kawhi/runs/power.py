@@ -103,7 +103,8 @@ def _told(overrides: list[str]) -> Iterator[str]:
         yield from ["", f"seeds of every training for {100 * cell.power.wanted:g} % power, and {unit}; {words}:"]
         yield from _seeds_table(own, cell.power, cost)
     yield from ["", *_protocol(corrected, cell.power, cost, unit), *_assumptions(cell.power)]
-    yield f"python experiments/run.py -m {' '.join(overrides)} seeds.rollout={','.join(map(str, cell.power.seeds))}"
+    seeds = ",".join(map(str, cell.power.seeds))
+    yield f"to run it: python experiments/run.py -m {' '.join(overrides)} seeds.rollout={seeds}"
 
 
 def design(cell: DictConfig, comparisons: int) -> Design:

@@ -62,16 +62,16 @@ class Planted:
         return self.trained + self.effect.get(cell.credit.name, 0.0) if trains(cell) else 0.0
 
 
-def write_records(folder: Path, table: str, seeds: int, planted: Planted, drawn: int = 0) -> Path:
+def write_records(folder: Path, table: str, seeds: int, planted: Planted, *rows_of: str) -> Path:
     """Writes all records of a table with this many training seeds; returns their folder.
 
     Args:
-        drawn: seed of the answers.
+        rows_of: words that select rows, as ``experiments/run.py`` takes them.
     """
-    rng = np.random.default_rng((drawn, seeds))
+    rng = np.random.default_rng(seeds)
     places = [f"paths.{name}={folder / name}" for name in ("runs", "records", "data")]
     rollouts = f"seeds.rollout={','.join(map(str, range(seeds)))}"
-    cells, rows = compose_cells(CONF, [f"experiment={table}", "scale=h200x8", rollouts, *places])
+    cells, rows = compose_cells(CONF, [f"experiment={table}", "scale=h200x8", rollouts, *rows_of, *places])
     # An untrained model is the same whatever the seed.
     asked = [(cell, row) for cell, row in zip(cells, rows, strict=True) if trains(cell) or cell.seeds.rollout == 0]
     gains = np.array([planted.gain(cell) for cell, _ in asked])

@@ -334,7 +334,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(folder: Folder, capsys
     with pytest.raises(SystemExit, match="2"):
         folder.make("region")
     error = capsys.readouterr().err
-    assert "no table region; there are main, chart, ablation, main_table" in error
+    assert "no table region; there are main, chart, ablation, tor, main_table" in error
 
 
 def test_the_script_runs_from_anywhere_and_prints_markdown_into_a_pipe(tmp_path: Path) -> None:

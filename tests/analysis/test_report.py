@@ -133,8 +133,8 @@ def test_what_is_left_out_is_named_without_folders(full: Path) -> None:
 def test_notes_that_tables_share_stand_once(full: Path) -> None:
     for file in ("report.tex", "report.html"):
         text = (full / file).read_text(encoding="utf-8")
-        assert text.count("hierarchical bootstrap over") == 1
-        assert text.count("taken as one draw of answers") == 1
+        assert text.count("whose variance is that of") == 1
+        assert text.count("taken as one training seed") == 1
 
 
 def test_two_records_of_one_row_leave_the_table_out(folder: Folder) -> None:
