@@ -57,10 +57,11 @@ def test_the_method_is_found_and_weighs(repositories):
 
 def test_every_signal_of_a_method_is_named():
     pytest.importorskip("verl", reason="the training extra is not installed")
+    from kawhi.credit.readings import TRUTH
     from kawhi.verl_plugin.trainer_signals import FIELDS
 
     text = PAGES["method"].text
-    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(FIELDS)
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == {*FIELDS, *TRUTH}
     for prefix in (wire.PERTURBED, wire.BLANK):
         assert f"`timing_s/{prefix}_pass`" in text
 
