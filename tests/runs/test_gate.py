@@ -62,3 +62,7 @@ def test_the_main_model_is_gated_on_every_benchmark_of_the_papers(tmp_path, benc
     asked = cell(tmp_path, "scale=h200x8", "model=qwen2_5_vl_7b", f"benchmarks={benchmarks}")
     known = asked.gate.scores["qwen2.5-vl-7b"]
     assert set(known) == {benchmark.task for benchmark in asked.benchmarks}
+
+
+def test_what_ships_stops_a_table(tmp_path):
+    assert cell(tmp_path).gate.stop is True
