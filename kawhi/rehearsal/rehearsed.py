@@ -158,3 +158,4 @@ def _judge(cell: DictConfig, folder: Path, *, on_cpu: bool) -> Iterator[Substitu
     yield Substitution("judge.serve", serve, why)
     yield Substitution("judge.model", str(folder / "models" / "judge"), "random, but for a few replies")
     yield Substitution("judge.attempts", 25, "the judge's stand-in picks one of its replies at random")
+    yield Substitution("judge.concurrency", 1, "as often as the stand-in is asked, it says the same to all at once")

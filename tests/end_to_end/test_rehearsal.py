@@ -37,4 +37,4 @@ def test_a_full_scale_cell_is_walked_from_nothing_to_its_table(room, tmp_path):
     assert trained["run"]["launches"] > 4  # prepare, two trainings, merge, record
     assert trained["health"]["correlation_min"] > 0.999
     (table,) = tmp_path.glob("out/*/tables/main_table.md")
-    assert "DAPO + KAWHI" in table.read_text()
+    assert f"{trained['cell']['name']}-{trained['cell']['hash']}.json" in table.read_text()  # whose row has scores

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from kawhi.base.errors import CellError
 from kawhi.evaluation.samples import Sample
 from kawhi.evaluation.validity import Limits, check_pass, check_samples
+from tests.cells import cell
 
 NONE = Limits(truncated=0, empty=0, duplicated=0)
 
@@ -82,3 +85,8 @@ def test_a_share_at_its_limit_passes():
 def test_a_wrong_number_of_samples_is_refused(count):
     with pytest.raises(CellError, match=f"{count} samples .* instead of 4"):
         check_samples("t", samples(count), 4, NONE)
+
+
+def test_what_ships_sets_every_limit(tmp_path):
+    """A missing one would be found out after the training."""
+    assert set(cell(tmp_path).validity) == {each.name for each in fields(Limits)}

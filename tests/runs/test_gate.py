@@ -217,3 +217,7 @@ def test_where_two_papers_exclude_each_other_both_files_say_so(tmp_path):
             low, high = gate.interval(own.gate.scores[model][task], sizes[task], 0.99)
             listed = (own.gate.elsewhere.get(other.gate.paper, {}).get(model) or {}).get(task)
             assert listed == (theirs if theirs is not None and not low <= theirs <= high else None)
+
+
+def test_what_ships_stops_a_table(tmp_path):
+    assert cell(tmp_path).gate.stop is True
