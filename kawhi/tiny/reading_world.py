@@ -1,6 +1,6 @@
 """The reading world: rectangles and circles whose answer is right exactly when every number is read rightly.
 
-An answer is the sum of ten widths and the height, of ten heights and the width, or a diameter.  With the numbers that
+An answer is the sum of ten widths and the height of a rectangle, or the diameter of a circle.  With the numbers that
 are drawn (2 to 9, radii 2 to 19) no two readings of a drawing give one answer, so that a misread or swapped number is
 never forgiven.  All answers are worked out: the task, the reading, the computation, ``\\boxed{}``; the long ones have
 three paragraphs that say nothing between reading and computation, and one before the answer.
@@ -26,8 +26,9 @@ SIDES, RADII = range(2, 10), range(2, 20)
 EXPLAIN = " Explain."
 """What a question ends with where the answer is to be a long one."""
 
-_TASKS = ("rectangle_widths", "rectangle_heights", "circle_diameter")
-_SUMS = {"rectangle_widths": "ten widths and the height", "rectangle_heights": "ten heights and the width"}
+RECTANGLE, CIRCLE = "rectangle_widths", "circle_diameter"
+"""The tasks."""
+
 _SUBJECTS = ("We", "Therefore we", "From the image we")
 _VERBS = ("look at", "compare", "read", "need")
 _OBJECTS = ("the figure", "the image", "the question", "the sides", "all the points", "this value", "the answer")
@@ -55,12 +56,12 @@ def problems(split: Split, seed: int, difficulty: Difficulty = "plain") -> Itera
 
 
 def make_problem(rng: random.Random, difficulty: Difficulty = "plain") -> ReadingProblem:
-    """Draws one problem; the three tasks have equal probability."""
-    task, place = rng.choice(_TASKS), shift(rng, 6)
+    """Draws one problem; two of three are rectangles."""
+    task, place = rng.choice((RECTANGLE, RECTANGLE, CIRCLE)), shift(rng, 6)
     readings = tuple(rng.choice(numbers) for numbers in choices(task))
-    draw = draw_circle if task == "circle_diameter" else draw_rectangle
+    draw = draw_circle if task == CIRCLE else draw_rectangle
     drawing = draw(rng, place, *readings)
-    what = f"the sum of {_SUMS[task]}" if task in _SUMS else "the diameter of the circle"
+    what = "the diameter of the circle" if task == CIRCLE else "the sum of ten widths and the height"
     question = rng.choice((f"What is {what}?", f"Find {what}.")) + (EXPLAIN if difficulty == "long" else "")
     paragraphs, answer = worked(rng, task, readings, difficulty), str(result(task, readings))
     return ReadingProblem(drawing, question, paragraphs, answer, task, readings, difficulty)
@@ -68,32 +69,28 @@ def make_problem(rng: random.Random, difficulty: Difficulty = "plain") -> Readin
 
 def choices(task: str) -> tuple[range, ...]:
     """The numbers that each reading of a task is one of."""
-    return (RADII,) if task == "circle_diameter" else (SIDES, SIDES)
+    return (RADII,) if task == CIRCLE else (SIDES, SIDES)
 
 
 def result(task: str, numbers: Sequence[int]) -> int | None:
     """What a task's arithmetic makes of these readings; ``None`` where they are not as many as it takes."""
     if len(numbers) != len(choices(task)):
         return None
-    if task == "circle_diameter":
-        return 2 * numbers[0]
-    width, height = numbers
-    return 10 * width + height if task == "rectangle_widths" else 10 * height + width
+    return 2 * numbers[0] if task == CIRCLE else 10 * numbers[0] + numbers[1]
 
 
 def worked(rng: random.Random, task: str, numbers: Sequence[int], difficulty: Difficulty) -> tuple[str, ...]:
     """The paragraphs of an answer that reads these numbers, whether or not they are drawn, and computes rightly."""
-    if task == "circle_diameter":
+    if task == CIRCLE:
         (radius,) = numbers
         said = "the diameter of the circle", "twice the radius"
         seen = f"the radius is {radius}", f"the radius {radius}"
         computation = f"The diameter is 2 * {radius}"
     else:
         width, height = numbers
-        said = f"the sum of {_SUMS[task]}", _SUMS[task]
+        said = "the sum of ten widths and the height", "ten widths and the height"
         seen = f"the width is {width} and the height is {height}", f"the width {width} and the height {height}"
-        tens, ones = (width, height) if task == "rectangle_widths" else (height, width)
-        computation = f"The sum is 10 * {tens} + {ones}"
+        computation = f"The sum is 10 * {width} + {height}"
     asked = rng.choice((f"We need {said[0]}.", f"The question asks for {said[0]}.", f"We need {said[1]}."))
     read = rng.choice((f"From the figure, {seen[0]}.", f"In the image, {seen[0]}.", f"I read {seen[1]}."))
     answer = result(task, numbers)

@@ -66,11 +66,11 @@ class ReadingStart(WarmStart):
         misread: probability of each number of a careless demonstration to be misread.
     """
 
-    steps: int = 300
+    steps: int = 220
     learning_rate: float = 6e-4
     warmup: int = 10
     glyph_weight: float = 0.25
-    glyph_steps: int = 300
+    glyph_steps: int = 220
     seed: int = 7
     careless: float = 0.5
     misread: float = 0.5
