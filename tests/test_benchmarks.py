@@ -146,7 +146,7 @@ def test_statistics_are_measured_beside_the_mean_and_counted(monkeypatch):
     races = statistics_cost.measure(rounds=1)
     assert {race.section for race in races} == {"statistics", "statistics step", "statistics counted"}
     assert all(race.kawhi > 0 for race in races)
-    assert "statistics" in report.block([measured_here("it", races)])
+    assert "**A step of the tiny world: alpha of its responses" in report.block([measured_here("it", races)])
 
 
 def test_counted_operations_are_those_of_the_sizes():

@@ -17,6 +17,10 @@ Vision-critical heads (figure 3): MME's 14 subtasks with each attention head swi
   kawhi heads Qwen/Qwen2.5-VL-7B-Instruct --data MME/test-*.parquet
   kawhi heads kawhi/tiny/checkpoints/qwen2_5_vl_yes_no --data tiny
 
+A critical head is one whose absence breaks answers.  It need not be one that reads: a head may carry on what another
+one has read, or hold the sentence together, and of several heads that read the same thing none is missed.  Which heads
+attend to what is read, layer by layer, says kawhi probe alpha.
+
 An interrupted command goes on where it stopped.  On several GPUs start one command per GPU with --only and the same
 --out, then the command without --only.
 """
@@ -117,6 +121,10 @@ def _write(
         )
     print(f"b = {total:.1f} points, threshold {found['threshold']:g}")
     print(configuration_line(found, command))
+    print(
+        "these are heads whose absence breaks answers; which heads attend to what is read says "
+        f"`kawhi probe alpha --model {model} --data NAME`"
+    )
     for file in (out / "heads.json", *pictures, record):
         print(f"wrote {file}")
 

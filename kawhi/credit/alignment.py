@@ -63,16 +63,19 @@ class AlignmentOptions:
             check_choice(name, getattr(self, name), choices)
         if self.heads is not None and (not self.heads or min(self.heads) < 0):
             raise ValueError(f"heads must be null for all or a list of head indices, not {list(self.heads)}")
-        if self.layer != "last" and (type(self.layer) is not int or self.layer == -1):
-            raise ValueError(
-                f"layer must be last, a number from 0 or one from -2 downwards that counts from the end, not "
-                f"{self.layer!r}"
-            )
+        _check_layer(self.layer)
         if attends(self.statistic) and (self.metric, self.rope) != ("key_query", "after"):
             raise ValueError(
                 f"statistic {self.statistic} is the model's own attention: it has metric key_query and rope after, "
                 f"not {self.metric} and {self.rope}"
             )
+
+
+def _check_layer(layer: Layer) -> None:
+    if layer != "last" and (type(layer) is not int or layer == -1):
+        raise ValueError(
+            f"layer must be last, a number from 0 or one from -2 downwards that counts from the end, not {layer!r}"
+        )
 
 
 def attends(statistic: Statistic) -> bool:

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_rotary_pos_emb
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
-from kawhi.credit.alignment import Layer, Metric, Rope
+from kawhi.credit.alignment import AlignmentOptions, Layer, Metric, Rope, attends
 from kawhi.models.capture import Capture, unwrapped
 
 
@@ -78,6 +78,21 @@ class AttentionCapture(Capture):
         if torch.is_grad_enabled():
             raise RuntimeError("attention capture was armed in a pass with gradients; it belongs to log-prob passes")
         super().arm()
+
+    def require(self, options: AlignmentOptions) -> None:
+        """
+        Raises:
+            ValueError: a head that the model does not have, or attention of a layer that sees a window alone.
+        """
+        if options.heads is not None and max(options.heads) >= self.query_heads:
+            raise ValueError(
+                f"kawhi.alignment.heads={list(options.heads)}: the model has {self.query_heads} query heads"
+            )
+        if attends(options.statistic) and self.window is not None:
+            raise ValueError(
+                f"kawhi.alignment.statistic={options.statistic}: layer {options.layer} attends within {self.window} "
+                "tokens, and only layers that see all tokens are known"
+            )
 
     def take(
         self,

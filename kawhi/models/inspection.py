@@ -186,7 +186,8 @@ class Inspector:
         """The same pass, seen in several layers.
 
         Raises:
-            ValueError: an empty response, or a layer that the model does not have.
+            ValueError: an empty response, a layer or a head that the model does not have, or attention of a layer that
+                sees a window alone.
         """
         answer = torch.as_tensor(response, dtype=torch.long, device=self.device)
         if len(answer) == 0:
@@ -201,6 +202,8 @@ class Inspector:
             "mm_token_type_ids": (ids == self.model.config.image_token_id).int()[None],
         }
         captures = {layer: self._capture(layer) for layer in layers}
+        for layer, one in captures.items():
+            one.require(replace(self.options, layer=layer))
         for capture in (*captures.values(), self._vision):
             capture.arm()
         logits = self.model(**inputs, logits_to_keep=len(answer) + 1).logits[0, :-1].float()

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from kawhi.credit.alignment import Statistic, attends
 from kawhi.credit.readings import Kind
@@ -87,30 +88,36 @@ def _watch_one(inspector: Inspector, subject: Subject, other: Image.Image) -> Se
     selected = select_tokens(region_map, "sguf", seed=subject.index)
     segments = segment_response(response, inspector.tokenizer, "paragraph")
     kinds, known = kinds_of(subject.source, inspector.tokenizer.decode(response, skip_special_tokens=True))
-    alphas, attention = [], []
-    for image in (subject.image, blank_like(subject.image), other):
-        prompt = inspector.prompt(image, subject.question)
-        looks = inspector.looks(prompt, response, range(inspector.layers)).values()
-        attention.append(torch.stack([look.attention() for look in looks]))  # (layers, heads, T, N)
-        parts = zip(looks, attention[-1][..., selected], strict=True)
-        alphas.append(np.stack([_paragraph_alphas(look, shares, selected, segments) for look, shares in parts]))
-    true, blank, _ = attention
+    digits = _digits(inspector, response)
     # A digit is predicted by the state before it; that of a first token belongs to the prompt.
     right = {index: its for index, its in subject.right.items() if index}
-    where = torch.zeros(len(right), true.shape[-1], dtype=torch.bool)
-    for row, its in enumerate(right.values()):
-        where[row, sorted(its)] = True
-    predicting = true[:, :, [index - 1 for index in right]]
-    before = [index - 1 for index in _digits(inspector, response)]
+    predicting = [index - 1 for index in (*right, *digits)]
+    alphas, attention = [], []
+    for image in (subject.image, blank_like(subject.image), other):
+        looks = inspector.looks(inspector.prompt(image, subject.question), response, range(inspector.layers))
+        found = [_of_layer(look, selected, segments, predicting) for look in looks.values()]
+        alphas.append(np.stack([alpha for alpha, _ in found]))
+        attention.append(torch.stack([shares for _, shares in found]))  # (layers, heads, predicting, N)
+    where = _places([*right.values()], attention[0].shape[-1])
+    true, blank = (each.split([len(right), len(digits)], dim=2) for each in attention[:2])
+    reading = true[0]
     return Seen(
         kinds,
         known,
         np.stack(alphas),
-        _numpy((predicting * where).sum(dim=-1) / predicting.sum(dim=-1)),
-        _numpy((where * torch.nn.functional.one_hot(predicting.argmax(dim=-1), where.shape[1])).any(dim=-1)),
+        _numpy((reading * where).sum(dim=-1) / reading.sum(dim=-1)),
+        _numpy((where * one_hot(reading.argmax(dim=-1), where.shape[1])).any(dim=-1)),
         where.float().mean(dim=-1).numpy(),
-        np.stack([_numpy(each[:, :, before].amax(dim=-1)) for each in (true, blank)]),
+        np.stack([_numpy(each[1].amax(dim=-1)) for each in (true, blank)]),
     )
+
+
+def _places(right: Sequence[frozenset[int]], tokens: int) -> Tensor:
+    """``(digits, tokens)`` bool, where each digit stands."""
+    where = torch.zeros(len(right), tokens, dtype=torch.bool)
+    for row, its in enumerate(right):
+        where[row, sorted(its)] = True
+    return where
 
 
 def _numpy(found: Tensor) -> NDArray[Any]:
@@ -118,17 +125,19 @@ def _numpy(found: Tensor) -> NDArray[Any]:
     return found.permute(2, 0, 1).numpy()
 
 
-def _paragraph_alphas(look: Look, shares: Tensor, selected: NDArray[np.int64], segments: Tensor) -> NDArray[np.float64]:
-    """``(statistics, M, heads)``, from ``(heads, T, selected)`` attention and the look's own cosines."""
-    every = replace(look, options=replace(look.options, heads=None))
+def _of_layer(
+    look: Look, selected: NDArray[np.int64], segments: Tensor, predicting: Sequence[int]
+) -> tuple[NDArray[np.float64], Tensor]:
+    """``(statistics, M, heads)`` alpha of each head by itself, and ``(heads, predicting, N)`` attention."""
+    every, attention = replace(look, options=replace(look.options, heads=None)), look.attention()
+    shares = attention[..., selected]
     made = {"attention_mass": shares.sum(dim=-1).T, "max_attention": shares.amax(dim=-1).T}
     alphas = [
         made[statistic] if attends(statistic) else every.making(statistic).head_alpha(selected)
         for statistic in STATISTICS
     ]
-    return np.stack(
-        [np.stack([paragraph_means(head, segments).numpy() for head in alpha.T], axis=1) for alpha in alphas]
-    )
+    means = [np.stack([paragraph_means(head, segments).numpy() for head in alpha.T], axis=1) for alpha in alphas]
+    return np.stack(means), attention[:, list(predicting)]
 
 
 def _digits(inspector: Inspector, response: Tensor) -> list[int]:

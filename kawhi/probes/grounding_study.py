@@ -121,7 +121,6 @@ def summary(image: str, found: list[Comparison], paragraphs: int) -> dict[str, A
     ordered = [one for one in found if one.order is not None]
     if not ordered:
         raise CellError("no response has two paragraphs, so there is no order to compare; use another model")
-    known = [one for one in found if one.reading_on_top is not None]
     return {
         "image": image,
         "responses": len(found),
@@ -131,9 +130,17 @@ def summary(image: str, found: list[Comparison], paragraphs: int) -> dict[str, A
         "same_top": _mean([float(one.same_top) for one in ordered]),
         "weight_shift": _mean([one.weight_shift for one in found]),
         "log_prob": _mean([one.log_prob for one in found]),
+        **_reading(found),
+    }
+
+
+def _reading(found: list[Comparison]) -> dict[str, Any]:
+    """How often a paragraph that reads is on top, and how often it would be by chance."""
+    known = [(one.reading_on_top, one.chance or 0.0) for one in found if one.reading_on_top is not None]
+    return {
         "reading_responses": len(known),
-        "reading_top": _mean([float(bool(one.reading_on_top)) for one in known]) if known else None,
-        "reading_chance": _mean([one.chance or 0.0 for one in known]) if known else None,
+        "reading_top": _mean([float(on_top) for on_top, _ in known]) if known else None,
+        "reading_chance": _mean([chance for _, chance in known]) if known else None,
     }
 
 

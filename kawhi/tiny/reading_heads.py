@@ -7,7 +7,8 @@ In the tiny world that is the accuracy on all digits of worked answers; in the r
 what it said, the digits of the reading alone.
 
 The paper masks each head index in all layers and measures the drop on MME (section 3.3); here the drop is measured in
-the model's own world.  Two of four heads are called critical, those with the largest drop.
+the model's own world.  Two of four heads are called critical, those with the largest drop.  These are heads that digits
+cannot do without, not those that attend to the digits in the image: ``kawhi probe alpha`` tells which do, by layer.
 """
 
 from __future__ import annotations

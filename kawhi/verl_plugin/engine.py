@@ -135,7 +135,7 @@ def micro_batch_alpha(
     asked = request(micro_batch, ALIGNMENT_REQUEST)
     assert asked is not None, "nobody asked for alpha"
     options = AlignmentOptions(**asked["alignment"])
-    _check_capture(options, capture)
+    capture.require(options)
     ids = micro_batch["input_ids"]
     sequences, tokens = ids.size(0), ids.values()
     sequence, row, in_response = response_rows(micro_batch, packed=packed)
@@ -164,18 +164,6 @@ def micro_batch_alpha(
     alpha = torch.zeros(len(tokens), device=tokens.device)
     alpha[in_response] = per_head.mean(dim=1)
     return alpha
-
-
-def _check_capture(options: AlignmentOptions, capture: AttentionCapture) -> None:
-    if options.heads is not None and max(options.heads) >= capture.query_heads:
-        raise ValueError(
-            f"kawhi.alignment.heads={list(options.heads)}: the model has {capture.query_heads} query heads"
-        )
-    if attends(options.statistic) and capture.window is not None:
-        raise ValueError(
-            f"kawhi.alignment.statistic={options.statistic}: this layer attends within {capture.window} tokens, and "
-            "only layers that see all tokens are known"
-        )
 
 
 def _chosen_by_agent_loop(extra_fields: list[dict], owner: Tensor) -> Tensor:

@@ -7,10 +7,11 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForImageTextToText
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
 from transformers.models.qwen3_vl import modeling_qwen3_vl
 
-from kawhi.credit.alignment import packed_alignment
+from kawhi.credit.alignment import AlignmentOptions, packed_alignment
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.tiny.architectures import FAMILIES, KEY_HEADS, LAYERS, QUERY_HEADS, build_model
 from kawhi.tiny.batching import IGNORE, Batcher
@@ -148,6 +149,25 @@ def test_captures_one_armed_pass_only(model, batch):
     assert not capture.armed
     with pytest.raises(RuntimeError, match=message):  # dropped
         capture.take(some, some)
+
+
+def test_requires_heads_that_are_there_and_a_layer_that_sees_all_tokens(model):
+    capture = AttentionCapture(model)
+    capture.require(AlignmentOptions(heads=[QUERY_HEADS - 1], statistic="max_attention"))
+    with pytest.raises(ValueError, match=r"kawhi\.alignment\.heads=\[0, 4\]: the model has 4 query heads"):
+        capture.require(AlignmentOptions(heads=[0, QUERY_HEADS]))
+    capture.window = 64
+    capture.require(AlignmentOptions(statistic="max_cosine"))
+    with pytest.raises(ValueError, match="attention_mass: layer last attends within 64 tokens"):
+        capture.require(AlignmentOptions(statistic="attention_mass"))
+
+
+def test_the_window_of_a_layer_is_known(tokenizer):
+    config = build_model("qwen2_5_vl", tokenizer).config
+    config.text_config.sliding_window = 64
+    config.text_config.layer_types = ["full_attention", *["sliding_attention"] * (LAYERS - 1)]
+    model = AutoModelForImageTextToText.from_config(config)
+    assert [AttentionCapture(model, layer).window for layer in (0, "last")] == [None, 64]
 
 
 def test_refuses_passes_with_gradients(model):

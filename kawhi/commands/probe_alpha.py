@@ -1,0 +1,173 @@
+"""``kawhi probe alpha``: arguments in, a page and its numbers out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kawhi.base.errors import CellError
+from kawhi.commands.app import typed
+from kawhi.commands.probe import probe
+
+if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
+    from kawhi.probes.alpha_probe import Subject
+
+HELP = """\
+Which heads of a checkpoint read the image, and which paragraph alpha is highest in, with the true image, a blank and a
+wrong one: a page (Markdown) and its numbers (JSON).
+
+\b
+  kawhi probe alpha --model tiny_qwen2_5_vl --data tiny
+  kawhi probe alpha --model Qwen/Qwen2.5-VL-7B-Instruct --data geo3k --problems 100
+  kawhi probe alpha --model path/to/checkpoint --data problems.parquet --heads 0,1,3
+
+Drawn worlds come with worked answers whose readings are known, digit by digit; other data with the model's own answers.
+Where the gradient's signal lies is the third thing to ask of a checkpoint: kawhi probe credit.
+"""
+_TOLD_EVERY = 10
+"""Seconds."""
+_SIDE = 16
+"""Visual tokens along the side of a drawing for a model whose images have no size of their own."""
+
+
+@probe.command("alpha", help=HELP, short_help="which heads read the image, and which paragraph alpha is highest in")
+@click.option(
+    "--model", required=True, help="a name of conf/model, a checkpoint's folder, or a name in the hub's cache"
+)
+@click.option(
+    "--data",
+    required=True,
+    help="tiny, reading_plain or reading_long, a data set of `kawhi prepare`, or a parquet file of its form",
+)
+@click.option("--problems", type=click.IntRange(2), default=100, show_default=True, help="how many, from the first")
+@click.option("--own-answers", is_flag=True, help="of drawn worlds: the model's answers in place of worked ones")
+@click.option("--heads", metavar="0,1,3", help="critical heads (default: those of conf/model, or all)")
+@click.option("--max-new-tokens", type=click.IntRange(1), default=512, show_default=True, help="of an answer")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of problems and answers")
+@click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/probes/MODEL-DATA)")
+def alpha(
+    model: str,
+    data: str,
+    problems: int,
+    own_answers: bool,
+    heads: str | None,
+    max_new_tokens: int,
+    seed: int,
+    out: Path | None,
+) -> None:
+    from kawhi.wheels import torchvision_shim
+
+    torchvision_shim.install()
+    from kawhi.base.files import write_atomically, write_json
+    from kawhi.credit.alignment import AlignmentOptions
+    from kawhi.explain.checkpoint import open_inspector
+    from kawhi.probes.alpha_probe import watch
+    from kawhi.probes.alpha_report import page, summary
+
+    path, of_conf = _model(model)
+    critical = _heads(heads) if heads else of_conf
+    answers: dict[str, Any] = {"own_answers": own_answers, "max_new_tokens": max_new_tokens, "seed": seed}
+    try:
+        # Of attention, so that a layer in which it is not known is refused.
+        inspector = open_inspector(path, AlignmentOptions(heads=critical, statistic="max_attention"))
+        subjects = [*_told(_subjects(inspector, data, problems, **answers), problems, "responses ready")]
+        if len(subjects) < 2:
+            raise CellError(f"{data} has {len(subjects)} problem(s); a wrong image needs two")
+        seen = [*_told(watch(inspector, subjects), len(subjects), "responses seen")]
+    except ValueError as error:  # as the packages that know nothing of commands raise it
+        raise CellError(str(error)) from error
+    asked = {"model": model, "data": data, "problems": len(subjects), "critical_heads": critical, **answers}
+    found = {**asked, "command": typed(without="--out"), **summary(seen, critical)}
+    out = out or Path("results/probes") / f"{Path(model).name}-{Path(data).stem}"
+    write_json(out / "alpha.json", found)
+    write_atomically(out / "alpha.md", page(found))
+    print(f"wrote {out / 'alpha.md'}\nwrote {out / 'alpha.json'}")
+
+
+def _told(items: Iterator[Any], count: int, what: str) -> Iterator[Any]:
+    """The same items; says every ten seconds how far they are."""
+    start = told = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - told >= _TOLD_EVERY or done == count:
+            told = time.monotonic()
+            print(f"{done} of {count} {what}, {told - start:.0f} s", flush=True)
+
+
+def _model(name: str) -> tuple[str, list[int] | None]:
+    """Path and critical heads of a model that ``conf/model`` has under this name or path; else itself and all."""
+    import yaml
+
+    from kawhi.base.checkout import CONF
+    from kawhi.runs.composing import compose_cell
+
+    for file in sorted((CONF / "model").glob("*.yaml")):
+        if name in (file.stem, (yaml.safe_load(file.read_text(encoding="utf-8")).get("model") or {}).get("path")):
+            cell = compose_cell(CONF, [f"model={file.stem}"])
+            return str(cell.model.path), None if cell.model.critical_heads is None else [*cell.model.critical_heads]
+    return name, None
+
+
+def _heads(listed: str) -> list[int]:
+    try:
+        return sorted({int(head) for head in listed.split(",")})
+    except ValueError:
+        raise CellError(f"--heads takes numbers with commas between them, such as 0,1,3, not {listed!r}") from None
+
+
+def _subjects(
+    inspector: Any, data: str, count: int, *, own_answers: bool, max_new_tokens: int, seed: int
+) -> Iterator[Subject]:
+    """Problems with their answers.
+
+    Raises:
+        CellError: data that nobody has, or that are not prepared.
+    """
+    import torch
+
+    from kawhi.credit.segments import segment_response
+    from kawhi.probes.alpha_probe import Subject
+    from kawhi.probes.grounding_study import read_examples
+    from kawhi.probes.reads import kinds_of
+    from kawhi.tiny.where import right_tokens
+    from kawhi.tiny.worlds import WORLDS, problems_of
+
+    tokenizer = inspector.tokenizer
+    if data not in WORLDS:
+        for example in islice(read_examples(_file(data)), count):
+            prompt = inspector.prompt(example.image, example.question)
+            response = inspector.respond(prompt, max_new_tokens=max_new_tokens, seed=seed + example.index)
+            yield Subject(example.index, example.image, example.question, example.source, response)
+        return
+    limit = inspector.processor.image_processor.size["longest_edge"]  # pixels of an image
+    side = min(_SIDE, math.isqrt(limit) // inspector.token_pixels)
+    for index, problem in enumerate(islice(problems_of(data, "heldout", seed), count)):
+        image = problem.drawing.render(side * inspector.token_pixels)
+        response = torch.tensor([*tokenizer(problem.worked)["input_ids"], tokenizer.eos_token_id])
+        if own_answers:
+            prompt = inspector.prompt(image, problem.question)
+            response = inspector.respond(prompt, max_new_tokens=max_new_tokens, seed=seed + index)
+        kinds, _ = kinds_of(data, tokenizer.decode(response, skip_special_tokens=True))
+        reads = [kinds[j] == "reading" for j in segment_response(response, tokenizer, "paragraph").tolist()]
+        tokens = [tokenizer.decode([token]) for token in response.tolist()]
+        right = right_tokens(problem.drawing, tokens, reads, side)
+        yield Subject(index, image, problem.question, data, response, right)
+
+
+def _file(data: str) -> Path:
+    from kawhi.base.checkout import RESULTS
+    from kawhi.data.sources import NAMES
+
+    if data in NAMES:
+        file, remedy = RESULTS / "data" / data / "validation.parquet", f"; run `kawhi prepare {data}` first"
+    else:
+        file, remedy = Path(data), f", and no data set of that name: there are {', '.join(NAMES)}"
+    if not file.is_file():
+        raise CellError(f"there is no file {file}{remedy}")
+    return file
