@@ -112,6 +112,23 @@ def test_a_gradient_is_that_of_the_loss_itself(recorded):
 
 def test_a_method_s_coefficients_are_uniform_credit_s_times_its_weights(recorded):
     _, rollouts, methods, _ = recorded
-    uniform, oracle = (token_coefficients(rollouts, each, 0) for each in methods[:2])
+    uniform, oracle = (token_coefficients(rollouts, each, *each.gather(rollouts, 0, ())) for each in methods[:2])
     ratio = (oracle / uniform)[uniform != 0]
     assert sorted(set(ratio.round(decimals=4).tolist())) == pytest.approx([0.1, 1.0])
+
+
+def test_methods_that_look_alike_share_a_pass_and_see_what_they_need_alone(recorded):
+    policy, rollouts, methods, _ = recorded
+    names = ("uniform", "oracle", "ft_rl", "tor", "vppo", "kawhi", "constant")
+    several = probed(policy, {name: cell_of("qwen2_5_vl", f"credit={name}") for name in names})
+    gatherers = {each.label: each.gather for each in several}
+    assert len(set(gatherers.values())) == 4
+    assert gatherers["uniform"] is gatherers["oracle"] is gatherers["ft_rl"]
+    assert gatherers["kawhi"] is gatherers["constant"]
+    alone = {each.label: each for each in methods}
+    shared = next(each for each in several if each.label == "ft_rl")
+    for each in (shared, alone["ft_rl"]):
+        weights = each.method.weights(
+            rollouts.batch(policy.tokenizer, each.gather(rollouts, 0, ())[1], rollouts.rewards)
+        )
+        assert 0.1 < float(weights.mean()) < 0.4
