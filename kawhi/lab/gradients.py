@@ -66,8 +66,7 @@ class Gradients:
 
     def of_kind(self, kind: str) -> Vectors:
         """``(n, D)``; 0 where a prompt's responses have no such paragraph."""
-        rows = self.kinds[kind]
-        empty = next(np.zeros_like(row) for row in rows if row is not None)
+        rows, empty = self.kinds[kind], np.zeros_like(self.methods[UNIFORM][0])
         missing = len(self.methods[UNIFORM]) - len(rows)
         return np.stack([empty if row is None else row for row in (*rows, *[None] * missing)])
 

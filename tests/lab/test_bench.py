@@ -102,7 +102,7 @@ def test_the_probe_writes_what_it_prints(study, tmp_path, family, capsys):
     (file,) = (tmp_path / "out").glob("probe-*.md")
     assert file.read_text() in capsys.readouterr().out
     said = json.loads(file.with_suffix(".json").read_text())
-    assert list(said["methods"]) == ["uniform", "oracle", "anti-oracle", "kawhi"]
+    assert set(said["methods"]) == {"uniform", "oracle", "anti-oracle", "kawhi"}
     assert said["methods"]["uniform"]["sgd"]["value"] == pytest.approx(1)
     assert sum(kind["signal"]["value"] for kind in said["kinds"].values()) == pytest.approx(1, rel=1e-3)
     assert said["prompts"] == 32

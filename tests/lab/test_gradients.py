@@ -132,3 +132,10 @@ def test_methods_that_look_alike_share_a_pass_and_see_what_they_need_alone(recor
             rollouts.batch(policy.tokenizer, each.gather(rollouts, 0, ())[1], rollouts.rewards)
         )
         assert 0.1 < float(weights.mean()) < 0.4
+
+
+def test_a_kind_without_any_gradient_has_no_share():
+    found = made(0)
+    found.kinds["task"] = [None] * 12
+    share = Probe(found, 4, resamples=20).kinds()["task"]
+    assert (share.signal.value, share.noise.value) == (0, 0)
