@@ -25,7 +25,7 @@ SHIPPED = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
 CRITICAL_HEADS = {
     SHIPPED: (1, 2),
     "pkg://kawhi.tiny/checkpoints/qwen3_vl": (0, 3),
-    "pkg://kawhi.tiny/checkpoints/reading_qwen2_5_vl": (1, 2),
+    "pkg://kawhi.tiny/checkpoints/reading_qwen2_5_vl": (0, 3),
     "pkg://kawhi.tiny/checkpoints/reading_qwen3_vl": (0, 3),
 }
 

@@ -13,10 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.base.errors import CellError
 from kawhi.base.stage import trains
 from kawhi.data.schema import has_readings
+from kawhi.runs.identity import drawn_world
 from kawhi.runs.model_settings import validate_heads, validate_layer
 from kawhi.runs.ranges import NOT_NEGATIVE, PART, SHARE, is_number
 from kawhi.runs.verl_settings import settings
-from kawhi.tiny.worlds import TINY, named
+from kawhi.tiny.worlds import TINY
 
 BLOCKS = ("method", "options", "also", "signals", "alignment", "regions")
 REGIONS = {
@@ -64,7 +65,7 @@ def _validate_truth(cell: DictConfig, needs: Collection[str]) -> None:
     from kawhi.credit.readings import TRUTH
 
     file = cell.data.get("train_file")
-    known = Path(file).is_file() and has_readings(Path(file)) if file else named(cell.data) != TINY
+    known = Path(file).is_file() and has_readings(Path(file)) if file else drawn_world(cell.data) != TINY
     if not TRUTH.isdisjoint(needs) and not known:
         raise CellError(
             f"kawhi.method={cell.kawhi.method} compares what is read with the truth, and data={cell.data.name} does "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,17 @@ def _fingerprint_data(data: dict[str, Any], planned: bool) -> None:
 
 def _generator(settings: dict[str, Any]) -> str:
     """What the world that a block names looks like today."""
+    return generator_fingerprint(drawn_world(settings))
+
+
+def drawn_world(settings: Mapping[str, Any]) -> str:
+    """The world that a block names.
+
+    Raises:
+        CellError: there is no such world.
+    """
     try:
-        return generator_fingerprint(named(settings))
+        return named(settings)
     except ValueError as error:
         raise CellError(str(error)) from error
 

@@ -130,11 +130,7 @@ def main() -> None:
     torch.manual_seed(given.seed)
     asked = [problem for problem in chosen for _ in range(given.samples)]
     verdicts = [judged(p, a) for p, a in zip(asked, sampled_answers(model, processor, asked), strict=True)]
-    for name, said in (
-        ("right", "answered right"),
-        ("read", "read right"),
-        ("follows", "follows from its own reading"),
-    ):
+    for name, said in SAID.items():
         of_drawing = np.reshape([verdict[name] for verdict in verdicts], (-1, given.samples)).mean(axis=1)
         print(f"  {said}: {Mean.of(of_drawing)}")
     wrong = [verdict["right"] for verdict in verdicts if not verdict["read"]]

@@ -161,7 +161,7 @@ MISTAKES = {
         "credit=step_grpo kawhi.options.step_weight=-1": "weights of rewards cannot be negative",
         "credit=oracle kawhi.options.elsewhere=-1 data=reading": "elsewhere must be a finite number of at least 0",
         "credit=oracle": "data=tiny does not say what has to be read: take data=reading",
-        "credit=process data=geo3k data.train_file=TMP/three.parquet": "data=geo3k does not say what has to be read",
+        f"{FULL} credit=process": "data=geo3k does not say what has to be read",
         "credit=process data=reading +kawhi.also.uniform={}": "cannot be multiplied with others",
         f"{RECEIVER}={STOCK}": "does not listen where our actor sends",
         f"~{RECEIVER} kawhi.method=off": "does not listen where our actor sends",

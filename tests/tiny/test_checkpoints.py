@@ -81,11 +81,11 @@ def test_the_reading_checkpoint_computes_rightly_and_reads_poorly(family, diffic
     processor = AutoProcessor.from_pretrained(folder)
     chosen = list(islice(reading_world.problems("heldout", 1, difficulty), 60))
     read = reading_probability.reading_probabilities(model, Batcher(family, processor.tokenizer), chosen).mean()
-    assert 0.25 < read < 0.55
+    assert 0.15 < read < 0.5
     torch.manual_seed(0)
     answers = reading_probability.sampled_answers(model, processor, chosen)
     verdicts = [reading_probability.judged(*each) for each in zip(chosen, answers, strict=True)]
-    assert sum(each["follows"] for each in verdicts) > 0.85 * len(verdicts)
+    assert sum(each["follows"] for each in verdicts) > 0.75 * len(verdicts)
     assert abs(sum(each["read"] for each in verdicts) / len(verdicts) - read) < 0.25
 
 
