@@ -123,7 +123,7 @@ def first_line(found: Sequence[Compared], what: str) -> str:
         own = next((each for each in found if each.credit == name), None)
         said.append(f"{word} {gain_text(own)}" if own is not None else f"{word} not run")
     able = (
-        "could tell good credit from bad" if could_tell(found) else "could NOT tell good credit from bad: no verdicts"
+        "could tell good credit from bad" if could_tell(found) else "could not tell good credit from bad: no verdicts"
     )
     return f"{what}: this bench {able} ({', '.join(said)} points of P(read) against uniform)"
 

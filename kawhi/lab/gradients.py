@@ -8,7 +8,7 @@ credit's.  Products are taken between different prompts only, so that nobody's n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,8 +66,7 @@ class Gradients:
 
     def of_kind(self, kind: str) -> Vectors:
         """``(n, D)``; 0 where a prompt's responses have no such paragraph."""
-        rows = self.kinds[kind]
-        empty = next(np.zeros_like(row) for row in rows if row is not None)
+        rows, empty = self.kinds[kind], np.zeros_like(self.methods[UNIFORM][0])
         missing = len(self.methods[UNIFORM]) - len(rows)
         return np.stack([empty if row is None else row for row in (*rows, *[None] * missing)])
 
@@ -97,7 +96,9 @@ class Recorder:
             probed: uniform credit first.
             kinds: of each token's paragraph, response after response.
         """
-        coefficients = {each.label: token_coefficients(rollouts, each, step) for each in probed}
+        gatherers = dict.fromkeys(each.gather for each in probed)
+        seen = {gather: gather(rollouts, step, ()) for gather in gatherers}
+        coefficients = {each.label: token_coefficients(rollouts, each, *seen[each.gather]) for each in probed}
         of_kind = {
             kind: coefficients[UNIFORM] * torch.tensor([own == kind for own in kinds]) for kind in dict.fromkeys(kinds)
         }
@@ -128,16 +129,20 @@ class Recorder:
         return torch.cat(rows).numpy()
 
 
-def token_coefficients(rollouts: Rollouts, probed: Probed, step: int) -> Tensor:
-    """``(S,)`` by what the gradient of each token's log-prob is multiplied in the gradient of a method's loss."""
+def token_coefficients(rollouts: Rollouts, probed: Probed, log_probs: Tensor, signals: Mapping[str, Tensor]) -> Tensor:
+    """``(S,)`` by what the gradient of each token's log-prob is multiplied in the gradient of a method's loss.
+
+    Args:
+        log_probs, signals: of the policy that made the rollouts; signals that the method does not need stay out.
+    """
     rewards = rollouts.rewards
     tokenizer = probed.gather.tokenizer
     if isinstance(probed.method, ShapesRewards):
         rewards = probed.method.shaped_rewards(rollouts.batch(tokenizer, {}, rewards))
     mask = rollouts.mask.cpu()
     base = probed.objective.advantages(rollouts, rewards)
-    log_probs, signals = probed.gather(rollouts, step, ())
-    changed, weights = credit(probed.method, rollouts.batch(tokenizer, signals, rewards), base[mask])
+    own = {name: signals[name] for name in probed.method.needs}
+    changed, weights = credit(probed.method, rollouts.batch(tokenizer, own, rewards), base[mask])
     variable = log_probs.detach().requires_grad_()
     weighted = base.masked_scatter(mask, changed * weights)
     loss = probed.objective.loss(rollouts, variable, log_probs.detach(), weighted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
@@ -16,7 +17,7 @@ from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_atomically, write_json
 from kawhi.credit.methods import configured
-from kawhi.credit.readings import truth
+from kawhi.credit.readings import TRUTH, truth
 from kawhi.credit.segments import packed_segments
 from kawhi.lab.comparison import UNIFORM
 from kawhi.lab.gradients import Probe, Probed, Recorder, Said, Share
@@ -76,14 +77,27 @@ def rows_of(study: Study) -> list[Row]:
 
 
 def probed(policy: Policy, cells: Mapping[str, DictConfig]) -> list[Probed]:
-    """The methods of cells, by their labels; the first one is uniform credit."""
-    found = []
-    for number, (label, cell) in enumerate(cells.items()):
-        kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
-        method = configured(kawhi)
-        gather = Gatherer(policy, kawhi, method.needs)
-        found.append(Probed(UNIFORM if number == 0 else label, method, gather, Objective(cell)))
-    return found
+    """The methods of cells, by their labels; the first one is uniform credit.  Those that look alike share a pass."""
+    blocks: list[Any] = [OmegaConf.to_container(cell.kawhi, resolve=True) for cell in cells.values()]
+    methods = [configured(kawhi) for kawhi in blocks]
+    keys = [_looks(kawhi, method.needs) for kawhi, method in zip(blocks, methods, strict=True)]
+    shared: dict[str, Gatherer] = {}
+    for key, kawhi in zip(keys, blocks, strict=True):
+        needs = frozenset[str]().union(*(own.needs for own, its in zip(methods, keys, strict=True) if its == key))
+        shared.setdefault(key, Gatherer(policy, kawhi, needs))
+    objectives = [Objective(cell) for cell in cells.values()]
+    labels = [UNIFORM, *list(cells)[1:]]
+    return [
+        Probed(label, method, shared[key], objective)
+        for label, method, key, objective in zip(labels, methods, keys, objectives, strict=True)
+    ]
+
+
+def _looks(kawhi: Mapping[str, Any], needs: frozenset[str]) -> str:
+    """The settings that a method's signals depend on."""
+    own = ["alignment", "regions"] if "alignment" in needs else []
+    own += ["signals"] if needs - {"alignment", "log_probs", "entropy"} - TRUTH else []
+    return json.dumps({name: kawhi.get(name) for name in own}, sort_keys=True)
 
 
 def sampled(policy: Policy, cell: DictConfig, prompts: int) -> Iterator[Batch]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +154,9 @@ def compose(study: Study, row: Row, family: str) -> DictConfig:
     if not filed and row.credit not in METHODS:
         raise CellError(f"there is no method {row.credit}: no file of conf/credit, and nobody registered it")
     try:
-        cell = compose_cell(conf, [*shared, f"credit={row.credit if filed else 'kawhi'}"])
+        cell = _composed(*shared, f"credit={row.credit if filed else 'kawhi'}")
         if not filed:
-            _take_over(cell, row, [compose_cell(conf, [*shared, f"credit={name}"]) for name in ("tor", "vppo")])
+            _take_over(cell, row, [_composed(*shared, f"credit={name}") for name in ("tor", "vppo")])
     except HydraException as error:
         raise CellError(str(error)) from error
     with open_dict(cell):
@@ -165,9 +167,20 @@ def compose(study: Study, row: Row, family: str) -> DictConfig:
     return cell
 
 
+def _composed(*overrides: str) -> DictConfig:
+    """A cell of one's own; rows of one method share the time that composing takes."""
+    return deepcopy(_composed_once(overrides))
+
+
+@cache
+def _composed_once(overrides: tuple[str, ...]) -> DictConfig:
+    return compose_cell(configuration_folder(), overrides)
+
+
 def _take_over(cell: DictConfig, row: Row, beside: Sequence[DictConfig]) -> None:
     """Makes KAWHI's cell that of a registered method without a file: with every block that a signal may need."""
     with open_dict(cell):
         cell.credit.name = row.credit
         cell.kawhi.method, cell.kawhi.options = row.credit, {}
-        cell.kawhi.signals = OmegaConf.merge(*(each.kawhi.signals for each in beside))
+        blocks = [OmegaConf.to_container(each.kawhi.signals, resolve=True) for each in beside]
+        cell.kawhi.signals = OmegaConf.merge(*map(OmegaConf.create, blocks))

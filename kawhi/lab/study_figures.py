@@ -33,7 +33,7 @@ def draw_gains(found: Sequence[Compared], what: str, files: Sequence[Path]) -> N
         axes.axvline(0, color="#5F5F5F", linewidth=0.8)
         axes.set_yticks(range(len(shown)), [f"{each.label} ({each.seeds})" for each in reversed(shown)])
         axes.set_xlabel("points of P(read) above uniform credit; 95 % interval over paired seeds")
-        axes.set_title(f"{what}: gain of each method (number of seeds); controls in orange")
+        axes.set_title(f"{what}: gain of each method (seeds); controls in orange")
         axes.grid(axis="x")
         save(figure, tuple(files))
 
@@ -50,7 +50,7 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], wha
         for number, (label, seeds) in enumerate(curves.items()):
             steps = [each["step"] for each in seeds[0]]
             means = 100 * np.mean([[each["read"] for each in measured] for measured in seeds], axis=0)
-            axes.plot(steps, means, marker="os^Dv*"[number // 8 % 6], label=label)
+            axes.plot(steps, means, marker="os^Dv*"[number // 8 % 6], ls=("-", "--", ":")[number // 8 % 3], label=label)
         axes.set_xlabel("step")
         axes.set_ylabel("P(read), %")
         axes.set_title(f"{what}: how well each policy reads held-out drawings")

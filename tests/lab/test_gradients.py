@@ -1,0 +1,141 @@
+"""The probe's estimates against loops over pairs of prompts, and what must hold of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kawhi.lab.gradients import UNIFORM, Gradients, Probe, Recorder, token_coefficients
+from kawhi.lab.policy import Policy, token_log_probs
+from kawhi.lab.probing import known_kinds, probed, token_kinds
+from kawhi.lab.rollouts import part_of
+from kawhi.tiny.warm_start import CHECKPOINTS
+from tests.lab.made import cell_of, rollouts_of
+
+
+def made(seed: int, prompts: int = 12, width: int = 30, signal: float = 1.0) -> Gradients:
+    """Uniform credit as the sum of two kinds; a method that keeps one of them, and one that is half of all."""
+    rng = np.random.default_rng(seed)
+    direction = np.concatenate([np.ones(width // 2), np.zeros(width - width // 2)])
+    good = signal * direction + rng.normal(size=(prompts, width))
+    bad = rng.normal(size=(prompts, width)) * 2
+    rows = {UNIFORM: good + bad, "good": good, "half": 0.5 * (good + bad)}
+    return Gradients(
+        prompts,
+        {label: list(own.astype(np.float32)) for label, own in rows.items()},
+        {"good": list(good.astype(np.float32)), "bad": list(bad.astype(np.float32))},
+    )
+
+
+def cross(a, b, weights) -> float:
+    """Mean product of different prompts' gradients, pair by pair."""
+    pairs = [(i, j) for i in range(len(a)) for j in range(len(a)) if i != j]
+    total = sum(weights[i] * weights[j] * float(a[i].astype(float) @ b[j].astype(float)) for i, j in pairs)
+    return total / (sum(weights) ** 2 - sum(w * w for w in weights))
+
+
+def test_gains_are_those_of_loops_over_pairs():
+    found, per_step = made(0), 4
+    probe = Probe(found, per_step, resamples=20)
+    uniform, good = found.of_method(UNIFORM), found.of_method("good")
+    ones = [1.0] * len(uniform)
+
+    def gain(own) -> float:
+        along = cross(own, uniform, ones) ** 2 / cross(uniform, uniform, ones)
+        squares = sum(float(row.astype(float) @ row.astype(float)) for row in own) / len(own)
+        return cross(own, uniform, ones) / np.sqrt(along + (squares - along) / per_step)
+
+    assert probe.methods()["good"].sgd.value == pytest.approx(gain(good) / gain(uniform), rel=1e-4)
+    scale = {label: 1 / np.sqrt((own**2).mean(axis=0)) for label, own in ((UNIFORM, uniform), ("good", good))}
+    adam = [cross(own * scale[label], uniform, ones) for label, own in (("good", good), (UNIFORM, uniform))]
+    assert probe.methods()["good"].adam.value == pytest.approx(adam[0] / adam[1], rel=1e-4)
+
+
+@given(st.integers(0, 1000))
+def test_shares_add_up_and_a_constant_changes_nothing(seed):
+    probe = Probe(made(seed), 4, resamples=20)
+    assert sum(share.signal.value for share in probe.kinds().values()) == pytest.approx(1, rel=1e-4)
+    half = probe.methods()["half"]
+    for estimate in (half.sgd, half.adam):
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx((1, 1, 1), rel=1e-3)
+
+
+def test_credit_of_the_kind_with_the_signal_gains():
+    probe = Probe(made(3, prompts=200), 8)
+    assert probe.clear
+    said = probe.methods()["good"]
+    assert 1 < said.sgd.low < said.sgd.value < said.sgd.high
+    assert said.signal_to_noise > probe.methods()[UNIFORM].signal_to_noise
+    shares = probe.kinds()
+    assert shares["good"].signal.low > 0.7
+    assert shares["bad"].noise.low > shares["good"].noise.high
+
+
+def test_without_a_signal_the_probe_says_so():
+    assert not Probe(made(5, prompts=30, signal=0.0), 8).clear
+    with pytest.raises(ValueError, match="2 of 2 prompts"):
+        Probe(made(0, prompts=2), 8)
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """A policy, its rollouts, and the whole gradients of three methods."""
+    policy = Policy(CHECKPOINTS / "qwen2_5_vl")
+    names = ("uniform", "oracle", "ft_rl")
+    cells = {name: cell_of("qwen2_5_vl", f"credit={name}", "algorithm=gspo") for name in names}
+    rollouts = rollouts_of(policy, cells["uniform"], prompts=3)
+    methods = probed(policy, cells)
+    kinds = token_kinds(rollouts, policy.tokenizer, known_kinds(rollouts))
+    recorder = Recorder(policy, share=0.02, seed=1)
+    recorder.add(rollouts, methods, kinds, step=0)
+    return policy, rollouts, methods, recorder
+
+
+def test_a_gradient_is_that_of_the_loss_itself(recorded):
+    """The sum over prompts, at the coordinates kept, is the gradient of the whole batch's loss."""
+    policy, rollouts, methods, recorder = recorded
+    prompts, tokens, mask = part_of(rollouts, range(3))
+    log_probs = token_log_probs(policy.logits(prompts, tokens, mask), tokens[mask])
+    advantages = methods[0].objective.advantages(rollouts, rollouts.rewards)
+    policy.model.zero_grad()
+    (-methods[0].objective.loss(rollouts, log_probs, log_probs.detach(), advantages)).backward()
+    pairs = zip(recorder._weights, recorder._kept, strict=True)
+    expected = torch.cat([weight.grad.reshape(-1)[kept] for weight, kept in pairs]).numpy()
+    found = recorder.found.of_method(UNIFORM).sum(axis=0)
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+    kinds = sum(recorder.found.of_kind(kind).sum(axis=0) for kind in recorder.found.kinds)
+    assert np.abs(kinds - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_a_method_s_coefficients_are_uniform_credit_s_times_its_weights(recorded):
+    _, rollouts, methods, _ = recorded
+    uniform, oracle = (token_coefficients(rollouts, each, *each.gather(rollouts, 0, ())) for each in methods[:2])
+    ratio = (oracle / uniform)[uniform != 0]
+    assert sorted(set(ratio.round(decimals=4).tolist())) == pytest.approx([0.1, 1.0])
+
+
+def test_methods_that_look_alike_share_a_pass_and_see_what_they_need_alone(recorded):
+    policy, rollouts, methods, _ = recorded
+    names = ("uniform", "oracle", "ft_rl", "tor", "vppo", "kawhi", "constant")
+    several = probed(policy, {name: cell_of("qwen2_5_vl", f"credit={name}") for name in names})
+    gatherers = {each.label: each.gather for each in several}
+    assert len(set(gatherers.values())) == 4
+    assert gatherers["uniform"] is gatherers["oracle"] is gatherers["ft_rl"]
+    assert gatherers["kawhi"] is gatherers["constant"]
+    alone = {each.label: each for each in methods}
+    shared = next(each for each in several if each.label == "ft_rl")
+    for each in (shared, alone["ft_rl"]):
+        weights = each.method.weights(
+            rollouts.batch(policy.tokenizer, each.gather(rollouts, 0, ())[1], rollouts.rewards)
+        )
+        assert 0.1 < float(weights.mean()) < 0.4
+
+
+def test_a_kind_without_any_gradient_has_no_share():
+    found = made(0)
+    found.kinds["task"] = [None] * 12
+    share = Probe(found, 4, resamples=20).kinds()["task"]
+    assert (share.signal.value, share.noise.value) == (0, 0)
