@@ -13,8 +13,8 @@ from analysis.table import CAUTION, EMPTY, Group, Table, Value, by_row, empty_gr
 NAME = "grounding"
 COMMAND = f"python experiments/run.py -m ablation={NAME}"
 COLUMNS = (
-    *("Alpha", "Reading paragraph on top (%)", "By chance (%)"),
-    *("Rank correlation", "Same top paragraph (%)", "Weight shift", "Log-prob per token", "Responses"),
+    *("Alpha", "Reading on top (%)", "Chance (%)"),
+    *("Rank corr.", "Same top (%)", "Weight shift", "Log-prob", "n"),
 )
 
 

@@ -14,13 +14,13 @@ def test_rows_and_columns(folder: Folder) -> None:
     rows = folder.made_rows("grounding")
     assert [row["Experiment"] for row in rows] == ["True image", "Blank", "Wrong image", "Background only"]
     assert column(rows, "Alpha") == ["-0.0123", "-0.0123", "–", "-0.0123"]
-    assert column(rows, "Reading paragraph on top (%)") == ["61.5", "8.0", "–", "–"]
-    assert column(rows, "By chance (%)") == ["25.0", "25.0", "–", "–"]
-    assert column(rows, "Rank correlation") == ["1.000", "0.870", "–", "0.870"]
-    assert column(rows, "Same top paragraph (%)") == ["100.0", "90.5", "–", "90.5"]
+    assert column(rows, "Reading on top (%)") == ["61.5", "8.0", "–", "–"]
+    assert column(rows, "Chance (%)") == ["25.0", "25.0", "–", "–"]
+    assert column(rows, "Rank corr.") == ["1.000", "0.870", "–", "0.870"]
+    assert column(rows, "Same top (%)") == ["100.0", "90.5", "–", "90.5"]
     assert column(rows, "Weight shift") == ["0.0000", "0.0214", "–", "0.0214"]
     assert column(rows, "Log-prob") == ["-0.512", "-1.250", "–", "-1.250"]
-    assert column(rows, "Responses") == ["200", "200", "–", "200"]
+    assert column(rows, ": n") == ["200", "200", "–", "200"]
     for text in (folder.text("md", "grounding"), folder.text("tex", "grounding")):
         text = " ".join(text.replace(r"\allowbreak{}", "").replace(r"\\", " ").split())
         assert "measures no training" in text

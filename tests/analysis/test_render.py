@@ -56,7 +56,7 @@ def test_a_terminal_gets_drawn_tables(
     printed = capsys.readouterr().out
     assert "┃" in printed
     assert "[bold]x" in printed
-    assert "Rank correlation" in printed
+    assert "Rank corr." in printed
     assert "Nothing is trained" in printed
 
 

@@ -178,12 +178,12 @@ def test_no_judge_is_none_and_a_running_server_is_used_as_it_is(tmp_path):
 def test_a_judge_is_started_on_the_free_gpus(tmp_path, stand_in, monkeypatch):
     stand_in("import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], *sys.argv, flush=True)\n" + SERVER)
     monkeypatch.setattr(judge_server, "gpus_free", lambda: ["1", "3"])
-    given = block("qwen3_vl_30b_a3b")
-    with judging(given, log=tmp_path / "log") as judge:
+    (folder := tmp_path / "judge").mkdir()
+    model = str(folder)
+    with judging(block("qwen3_vl_30b_a3b") | {"model": model}, log=tmp_path / "log") as judge:
         run_all([judge.endpoint.check()])
     for gpu, log in (("1", "log"), ("3", "log-1")):
         line = (tmp_path / log).read_text().splitlines()[0]
-        model = "Qwen/Qwen3-VL-30B-A3B-Instruct"
         assert line.startswith(f"{gpu} -c {model} --served-model-name {model}")
         assert "--tensor-parallel-size 1 --max-model-len 16384" in line
 
