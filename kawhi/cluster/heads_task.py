@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from kawhi.base.checkout import ROOT
 from kawhi.base.errors import CellError
 from kawhi.base.processes import die_with_parent
-from kawhi.base.published import fetched_model
+from kawhi.base.published import fetched_model, model_place
 from kawhi.runs.composing import compose_cells
 
 TABLE = "main_table"
@@ -63,8 +63,9 @@ def heads_command(cell: DictConfig, mme: str | None, words: Sequence[str]) -> li
     if not files:
         raise CellError(f"KAWHI_MME={mme or ''} names no file: set it in slurm/site.env to MME's parquet files")
     yes_or_no = tiny and cell.model.family == "qwen2_5_vl"
-    model = str(ROOT / TINY_MODEL) if yes_or_no else fetched_model(cell.model.path, cell.model.get("revision"))
-    out = Path(cell.paths.runs).resolve().parent / "heads" / Path(model).name
+    model = str(ROOT / TINY_MODEL) if yes_or_no else model_place(cell.model.path, cell.model.get("revision"))
+    name = Path(model if yes_or_no else cell.model.path).name  # a snapshot's folder is called like its commit
+    out = Path(cell.paths.runs).resolve().parent / "heads" / name
     return [sys.executable, "-m", "kawhi", "heads", model, "--data", *files, "--out", str(out), *words]
 
 
@@ -99,6 +100,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         cells = table_models([f"scale={os.environ['KAWHI_SCALE']}"])
         cell = cells[chosen(len(cells), os.environ)]
+        fetched_model(cell.model.path, cell.model.get("revision"))
         command = heads_command(cell, os.environ.get("KAWHI_MME"), given)
         devices = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
         if cell.scale.device != "cpu" and len(devices) > 1 and "--only" not in given:

@@ -145,7 +145,7 @@ def _with_model(
 ) -> Explanation:
     initial = model_place(cell.model.path, cell.model.get("revision"))
     if sample.step == 1 or not run.merged.is_dir():
-        path, shown = initial, f"{initial}, the model that training began with"
+        path, shown = initial, f"{cell.model.path}, the model that training began with"
     else:
         path, shown = str(run.merged), "train/merged, the model after the last step"
     inspector = open_inspector(path, settings.alignment)

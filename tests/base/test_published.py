@@ -68,7 +68,7 @@ def test_the_page_of_full_scale_names_what_is_read_and_at_which_commit():
     page = (ROOT / "docs" / "full_scale.md").read_text()
     said = dict(re.findall(r"^\| (\S+/\S+) \| `([0-9a-f]{40})` \|", page, re.MULTILINE))
     files = [*(CONF / "model").glob("*.yaml"), *(CONF / "judge").glob("*.yaml")]
-    blocks = [next(iter(OmegaConf.load(file).values())) for file in files]
+    blocks = [OmegaConf.load(file).get(file.parent.name) for file in files]
     read = {each.get("path", each.get("model")): each.revision for each in blocks if each and each.get("revision")}
     read |= {source_class(name).repository: source_class(name).revision for name in NAMES}
     tasks = [

