@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_results_come_back_as_they_were_written(tmp_path):
     written = measured_here("make benchmarks", [race])
     written.save(tmp_path / "results.json")
     assert Session.read(tmp_path / "results.json") == written
-    assert written.versions["torch"] == torch.__version__
+    assert written.versions["torch"] == metadata.version("torch")  # of CUDA's build torch itself says +cu130
     assert "slic" in report.block([written])
 
 
