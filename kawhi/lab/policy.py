@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
+from transformers.utils import logging as transformers_logging
 
 from kawhi.pictures.rgb import picture
 from kawhi.tiny.vision_batching import batch_vision_attention
@@ -70,6 +71,7 @@ class Policy:
     """
 
     def __init__(self, path: str | Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32):
+        transformers_logging.disable_progress_bar()  # a study loads a model many times, and has a bar of its own
         model: Any = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, attn_implementation="sdpa")
         self.model = model.to(device).eval()
         if device == "cpu":

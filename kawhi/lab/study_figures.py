@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from kawhi.lab.comparison import BEST, WORST, Compared
 from kawhi.lab.gradients import Share
@@ -32,6 +33,7 @@ def draw_gains(found: Sequence[Compared], what: str, files: Sequence[Path]) -> N
             axes.plot(each.gain, place, "o", color=colour)
         axes.axvline(0, color="#5F5F5F", linewidth=0.8)
         axes.set_yticks(range(len(shown)), [f"{each.label} ({each.seeds})" for each in reversed(shown)])
+        axes.set_ylim(-0.6, len(shown) - 0.4)
         axes.set_xlabel("points of P(read) above uniform credit; 95 % interval over paired seeds")
         axes.set_title(f"{what}: gain of each method (seeds); controls in orange")
         axes.grid(axis="x")
@@ -51,6 +53,7 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], wha
             steps = [each["step"] for each in seeds[0]]
             means = 100 * np.mean([[each["read"] for each in measured] for measured in seeds], axis=0)
             axes.plot(steps, means, marker="os^Dv*"[number // 8 % 6], ls=("-", "--", ":")[number // 8 % 3], label=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("step")
         axes.set_ylabel("P(read), %")
         axes.set_title(f"{what}: how well each policy reads held-out drawings")
