@@ -70,7 +70,7 @@ def credit(
         register(file)
     asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
     families = family or ("qwen2_5_vl",)
-    runs = planned(asked, families, range(seeds), out)
+    runs = planned(asked, families, range(asked.first_seed, asked.first_seed + seeds), out)
     probed = {}
     for each in families if probe else ():
         with Progress() as progress:

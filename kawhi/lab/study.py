@@ -50,6 +50,7 @@ class Study:
         shared: overrides of ``conf/run.yaml`` for all rows.
         every: steps between two measurements.
         pairs: labels of two rows of one algorithm whose difference was declared before anything was run.
+        first_seed: of those that a command counts on from.
     """
 
     rows: tuple[Row, ...]
@@ -59,6 +60,7 @@ class Study:
     evaluation: Evaluation
     algorithm: str
     pairs: Sequence[Sequence[str]] = ()
+    first_seed: int = 0
 
 
 def read_study(file: Path) -> Study:

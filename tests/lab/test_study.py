@@ -27,7 +27,7 @@ def test_every_row_of_a_study_composes_and_no_two_are_one(file):
     cells = [compose(study, row, family) for row in study.rows for family in study.models]
     found = [repr(sorted(identity(cell).items())) for cell in cells[::2]]
     assert len(set(found)) == len(study.rows)
-    assert all(cell.data.name == "reading" and cell.steps == 24 for cell in cells)
+    assert all(cell.data.name == "reading" and cell.steps == 12 for cell in cells)
     labels = {row.label for row in study.rows}
     assert {label for pair in study.pairs for label in pair} <= labels
     assert {"uniform", "oracle", "anti_oracle"} <= {row.credit for row in study.rows}
