@@ -47,7 +47,8 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], wha
         curves: label -> for each seed its measurements.
     """
     with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(5.2, 2.8))
+        beside = 1 + len(curves) // 16
+        figure = Figure(figsize=(3.4 + 1.8 * beside, 2.8 if beside == 1 else 3.2))
         axes = figure.subplots()
         for number, (label, seeds) in enumerate(curves.items()):
             steps = [each["step"] for each in seeds[0]]
@@ -57,7 +58,7 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], wha
         axes.set_xlabel("step")
         axes.set_ylabel("P(read), %")
         axes.set_title(f"{what}: how well each policy reads held-out drawings")
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 + len(curves) // 16)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=beside)
         save(figure, tuple(files))
 
 

@@ -1,4 +1,4 @@
-"""A study's runs as a table (Markdown, CSV, JSON) and figures."""
+"""A study's runs as a table (Markdown, CSV, JSON), as one line each, and as figures."""
 
 from __future__ import annotations
 
@@ -75,11 +75,34 @@ def write(
         draw_gains(found, what, [folder / f"gains-{name}.{kind}" for kind in ("png", "pdf")])
         curves = {series.label: [result["measured"] for result in results] for series, results in methods}
         draw_curves(curves, what, [folder / f"curves-{name}.{kind}" for kind in ("png", "pdf")])
+    write_atomically(folder / "runs.csv", _runs(runs).to_csv(index=False))
     text = "\n".join(parts)
     write_atomically(folder / "table.md", text)
     write_json(folder / "table.json", rows)
     write_atomically(folder / "table.csv", pd.json_normalize(rows).to_csv(index=False))
     return text
+
+
+def _runs(runs: Sequence[Run]) -> pd.DataFrame:
+    """One line for each finished run: what it was, how well it read at each measurement, and the code that made it."""
+    lines = []
+    for run in runs:
+        if run.done:
+            found = run.result()
+            lines.append(
+                {
+                    "family": run.family,
+                    "algorithm": run.algorithm,
+                    "label": run.row.label,
+                    "credit": run.row.credit,
+                    "seed": found["seed"],
+                    **{f"read_{each['step']}": each["read"] for each in found["measured"]},
+                    "processor_seconds": found["processor_seconds"],
+                    "run": run.file.parent.name,
+                    "commit": found["made_by"]["git"]["commit"],
+                }
+            )
+    return pd.DataFrame(lines)
 
 
 def _table(found: Sequence[Compared], probed: Mapping[str, str]) -> pd.DataFrame:
