@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
     from kawhi.probes.alpha_probe import Subject
 
 HELP = """\
-Which heads of a checkpoint read the image, and which paragraph alpha is highest in, with the true image, a blank and a
-wrong one: a page (Markdown) and its numbers (JSON).
+Which heads of a checkpoint read the image, which paragraph alpha is highest in, with the true image, a blank and a
+wrong one, and where the gradient's signal lies: a page (Markdown) and its numbers (JSON).
 
 \b
   kawhi probe alpha --model tiny_qwen2_5_vl --data tiny
@@ -28,7 +28,7 @@ wrong one: a page (Markdown) and its numbers (JSON).
   kawhi probe alpha --model path/to/checkpoint --data problems.parquet --heads 0,1,3
 
 Drawn worlds come with worked answers whose readings are known, digit by digit; other data with the model's own answers.
-Where the gradient's signal lies is the third thing to ask of a checkpoint: kawhi probe credit.
+The gradient is asked where responses have verdicts: the reading world's, or those of --rollouts (docs/bench.md).
 """
 _TOLD_EVERY = 10
 """Seconds."""
@@ -50,6 +50,10 @@ _SIDE = 16
 @click.option("--heads", metavar="0,1,3", help="critical heads (default: those of conf/model, or all)")
 @click.option("--max-new-tokens", type=click.IntRange(1), default=512, show_default=True, help="of an answer")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of problems and answers")
+@click.option("--rollouts", type=Path, help="judged responses, one prompt a line: docs/bench.md")
+@click.option(
+    "--prompts", type=click.IntRange(3), help="of the reading world, for gradients (default: 300)"
+)
 @click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/probes/MODEL-DATA)")
 def alpha(
     model: str,
@@ -59,6 +63,8 @@ def alpha(
     heads: str | None,
     max_new_tokens: int,
     seed: int,
+    rollouts: Path | None,
+    prompts: int | None,
     out: Path | None,
 ) -> None:
     from kawhi.wheels import torchvision_shim
@@ -86,8 +92,38 @@ def alpha(
     found = {**asked, "command": typed(without="--out"), **summary(seen, critical)}
     out = out or Path("results/probes") / f"{Path(model).name}-{Path(data).stem}"
     write_json(out / "alpha.json", found)
-    write_atomically(out / "alpha.md", page(found))
+    signal = _signal(model, path, data, rollouts, prompts, out)
+    write_atomically(out / "alpha.md", page(found, signal))
     print(f"wrote {out / 'alpha.md'}\nwrote {out / 'alpha.json'}")
+
+
+def _signal(model: str, path: str, data: str, rollouts: Path | None, prompts: int | None, out: Path) -> str | None:
+    """What the gradient probe says of this model, with its files; ``None`` where no responses have verdicts."""
+    from rich.progress import Progress
+
+    from kawhi.lab.judged import probe_judged
+    from kawhi.lab.probing import PROMPTS, SHARE, probe_study, write_probe
+    from kawhi.lab.study import chosen
+
+    world, _, difficulty = data.partition("_")
+    if rollouts is None and world != "reading":
+        return None
+    study = chosen(None, [], difficulty=None if rollouts else difficulty)
+    family = next((family for family, words in study.models.items() if f"model={model}" in words), None)
+    with Progress() as progress:
+        count = prompts or PROMPTS
+        bar = progress.add_task("gradients of prompts", total=None if rollouts else count)
+
+        def told(done: int) -> None:
+            progress.update(bar, advance=done)
+
+        if rollouts is not None:
+            found = probe_judged(study, family or next(iter(study.models)), path, rollouts, SHARE, None, told)
+        elif family is None:
+            return None
+        else:
+            found = probe_study(study, family, count, SHARE, told)
+    return write_probe(found, f"{Path(model).name}, {study.algorithm}", out)
 
 
 def _told(items: Iterator[Any], count: int, what: str) -> Iterator[Any]:

@@ -111,8 +111,19 @@ def _mean(values: NDArray[Any]) -> Any:
     return round(float(values.mean()), 6) if len(values) else None
 
 
-def page(found: Mapping[str, Any]) -> str:
-    """Markdown; ``found`` is :func:`summary` with ``model``, ``data``, ``command`` and ``critical_heads``."""
+NO_VERDICTS = (
+    "It takes responses with verdicts: those of the reading world's own models (`--data reading_long`), or your own "
+    "(`--rollouts judged.jsonl`, which docs/bench.md describes)."
+)
+
+
+def page(found: Mapping[str, Any], signal: str | None = None) -> str:
+    """Markdown.
+
+    Args:
+        found: :func:`summary` with ``model``, ``data``, ``command`` and ``critical_heads``.
+        signal: what the gradient probe says; ``None`` where no responses with verdicts are at hand.
+    """
     parts = [
         f"# What alpha sees: {found['model']} on {found['data']}",
         f"`{found['command']}`",
@@ -124,7 +135,7 @@ def page(found: Mapping[str, Any]) -> str:
         _top_words(found) if found["top"] else NOBODY,
         _top_table(found),
         "## Where the gradient's signal lies",
-        "The third measurement is another command, because it needs responses with verdicts: `kawhi probe credit`.",
+        signal or NO_VERDICTS,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

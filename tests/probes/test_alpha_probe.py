@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 
 import numpy as np
@@ -132,7 +133,8 @@ def test_the_page_says_what_the_null_is_and_leaves_out_what_does_not_matter(monk
     found = summary([made(FOUR, (1, 0, 1), right=0.6)] * 2, [0]) | {"model": "m", "data": "d", "command": "kawhi it"}
     text = page(found)
     assert "A wrong image is read, too" in text
-    assert "kawhi probe credit" in text
+    assert alpha_report.NO_VERDICTS in text
+    assert page(found, "the signal").endswith("the signal\n")
     assert "`kawhi.alignment.layer=0 kawhi.alignment.heads=[0]`" in text
     assert "| 0 | 0 ● | 60.0 % | 10.0 % | 6.0 | 100.0 % | 50.0 % | 10.0 % |" in text
     assert "| 0 | max_attention | all (0, 1) | 100.0 % | 0.0 % | 100.0 % | [34, 100] |" in text
@@ -159,7 +161,18 @@ def test_a_drawn_world_gives_a_page_and_its_numbers(tmp_path, capsys):
     assert (found["model"], found["critical_heads"], found["readings_known"]) == ("tiny_qwen3_vl", [0, 3], True)
     assert found["digits_located"] >= 2
     assert found["chance"] == 0.25
-    assert (tmp_path / "alpha.md").read_text().startswith("# What alpha sees: tiny_qwen3_vl on reading_plain\n")
+    text = (tmp_path / "alpha.md").read_text()
+    assert text.startswith("# What alpha sees: tiny_qwen3_vl on reading_plain\n")
+    assert text.endswith(f"{alpha_report.NO_VERDICTS}\n")
+
+
+@pytest.mark.slow
+def test_the_reading_world_s_own_model_is_asked_for_its_gradient_too(tmp_path):
+    words = ["--model", "tiny_reading_qwen2_5_vl", "--data", "reading_plain", "--problems", "2", "--prompts", "16"]
+    assert ran(*words, "--out", str(tmp_path)) == 0
+    text = (tmp_path / "alpha.md").read_text()
+    assert re.search(r"^\| reading +\|", text.partition("## Where the gradient's signal lies")[2], re.MULTILINE)
+    assert (tmp_path / "signal-tiny_reading_qwen2_5_vl-grpo.png").stat().st_size > 100
 
 
 def test_one_problem_has_no_wrong_image(tmp_path, capsys):
