@@ -89,14 +89,20 @@ FROM_SCALE_CPU: Mapping[str, str] = {
 """Keys whose value is that of ``conf/scale/cpu.yaml``, which is what a CPU needs, and why."""
 
 
-def of_a_cpu(cpu: DictConfig) -> list[Substitution]:
+def of_a_cpu(cpu: DictConfig, longest: int) -> list[Substitution]:
     """What a machine without a GPU needs.
 
     Args:
         cpu: a cell at ``scale=cpu``.
+        longest: tokens of the longest prompt with the longest response, which a micro-batch must hold.
     """
     taken = {key: _plain(OmegaConf.select(cpu, key)) for key in FROM_SCALE_CPU}
-    return [*(Substitution(key, value, FROM_SCALE_CPU[key]) for key, value in taken.items()), *OF_A_CPU]
+    small = Substitution(
+        "verl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
+        longest,
+        "memory: verl holds a micro-batch's logits three times, and a token's are 150,000",
+    )
+    return [*(Substitution(key, value, FROM_SCALE_CPU[key]) for key, value in taken.items()), *OF_A_CPU, small]
 
 
 def of_gpus(count: int) -> list[Substitution]:

@@ -142,6 +142,40 @@ def test_the_whole_nucleus_is_the_entropy():
     torch.testing.assert_close(nucleus_entropy(logits, 1.0), expected)
 
 
+def sorted_nucleus_entropy(logits, p):
+    """The definition on the whole sorted row; in float32, since the last bit decides where a nucleus ends."""
+    ordered = logits.float().log_softmax(-1).sort(-1, descending=True).values.exp()
+    kept = ordered.masked_fill(ordered.cumsum(-1) - ordered >= p, 0.0)
+    return torch.special.entr(kept / kept.sum(-1, keepdim=True)).sum(-1)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.99, 1.0])
+@pytest.mark.parametrize("spread", [0.1, 1.0, 3.0, 8.0])
+def test_small_and_large_nuclei_are_those_of_a_sorted_row(spread, p):
+    """Of 5,000 tokens: from one to nearly all of them."""
+    logits = spread * torch.randn(64, 5000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(nucleus_entropy(logits, p), sorted_nucleus_entropy(logits, p), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_of_tokens_as_probable_as_the_last_as_many_count_as_are_needed(dtype):
+    """Far more of them are alike than are looked at first: 3 x 0.2 and 4,000 x 0.0001."""
+    logits = torch.full((2, 4003), 0.0001).log()
+    logits[:, ::2000][:, :3] = torch.tensor(0.2).log()
+    entropy = nucleus_entropy(logits.to(dtype), 0.8)
+    torch.testing.assert_close(entropy, sorted_nucleus_entropy(logits.to(dtype), 0.8), atol=1e-6, rtol=1e-6)
+    kept = torch.tensor([0.2 / 0.8] * 3 + [0.0001 / 0.8] * 2000)
+    if dtype == torch.float32:
+        torch.testing.assert_close(entropy, torch.special.entr(kept).sum().expand(2), atol=1e-3, rtol=0)
+
+
+def test_logits_are_left_as_they_are():
+    logits = torch.randn(7, 50, generator=torch.Generator().manual_seed(0))
+    before = logits.clone()
+    nucleus_entropy(logits, 0.9, temperature=2.0)
+    assert torch.equal(logits, before)
+
+
 def test_rows_are_taken_some_at_a_time(monkeypatch):
     logits = torch.randn(7, 50, generator=torch.Generator().manual_seed(0))
     whole = nucleus_entropy(logits, 0.9)

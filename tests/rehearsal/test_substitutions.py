@@ -28,6 +28,7 @@ MAY_DIFFER = (
     *("verl.actor_rollout_ref.rollout.agent.num_workers", "verl.actor_rollout_ref.rollout.max_num_seqs"),
     *("verl_added.actor_rollout_ref.rollout.enable_sleep_mode", "model.sizes."),
     "verl_added.actor_rollout_ref.rollout.engine_kwargs.vllm.num_gpu_blocks_override",
+    "verl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
 )
 """Nothing of the algorithm, of the credit method, of lengths, types or samplers."""
 
@@ -64,6 +65,14 @@ def test_what_is_not_listed_stays(tmp_path, on_a_cpu, algorithm):
     assert [key for key in listed if not key.startswith(MAY_DIFFER)] == []
     assert (here["verl.actor_rollout_ref.rollout.n"], here["verl.actor_rollout_ref.actor.use_kl_loss"]) == (5, True)
     assert provenance(made.cell) == provenance(made.baseline) == "tiny"
+
+
+def test_micro_batches_on_a_cpu_are_as_small_as_they_may_be(tmp_path, on_a_cpu):
+    """With 12 responses of large pictures two ranks' logits took 19 GiB."""
+    cells, rows = rehearsed.compose(["experiment=tor_main", "credit=tor"])
+    made = rehearsed.prepared(cells[0], rows[0], tmp_path)
+    assert made.cell.verl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu == 2048 + 2048
+    assert made.cell.verl.actor_rollout_ref.rollout.n == 12
 
 
 def test_a_rehearsal_is_never_measured_on_a_gpu_either(tmp_path):
