@@ -76,6 +76,7 @@ benchmarks: setup-cpu ## speed and memory side by side in one run, into docs/per
 		$(RUN) benchmarks/gpu_overhead.py --family $$family --depth 2 --repeats 3 --update --json benchmarks/results/overhead-cpu-$$family.json; \
 	done
 	$(RUN) benchmarks/statistics_cost.py --json benchmarks/results/statistics.json
+	$(RUN) benchmarks/entropy_cost.py --json benchmarks/results/entropy.json
 	$(RUN) benchmarks/start_up.py --json benchmarks/results/start-up.json
 	$(RUN) benchmarks/judge_throughput.py --json benchmarks/results/judge.json
 	$(RUN) benchmarks/report.py

@@ -6,11 +6,12 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 RESULTS = Path(__file__).parent / "results"
 _LOAD_AT_START = os.getloadavg()[0]
@@ -95,6 +96,18 @@ class Session:
         stored = json.loads(file.read_text(encoding="utf-8"))
         races = [Race(**race | {"targets": [Target(**t) for t in race["targets"]]}) for race in stored.pop("races")]
         return cls(**stored, races=races)
+
+
+def fewest_seconds(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Processor seconds of each, the fewest of the rounds, in which they take turns; the first call does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            contender()
+            start = time.process_time()
+            contender()
+            seconds[name].append(time.process_time() - start)
+    return {name: min(its) for name, its in seconds.items()}
 
 
 def measured_here(command: str, races: Sequence[Race], machine: str = "") -> Session:

@@ -22,6 +22,7 @@ BLOCKS = {
     "start-up": "start-up*.json",
     "middle": "middle*.json",
     "statistics": "statistics*.json",
+    "entropy": "entropy*.json",
     "overhead": "overhead-*.json",
     "judge": "judge*.json",
 }
@@ -37,6 +38,7 @@ _TITLES = {
     "statistics": "One response of 2,048 tokens, a prompt of 1,024, all of them selected, Qwen2.5-VL-7B's attention",
     "statistics step": "A step of the tiny world: alpha of its responses, and the two passes over them",
     "statistics counted": "Operations, in thousands of millions: alpha of that response, and the forward pass",
+    "entropy": "Rows of 152,064 logits, p = 0.99",
     "overhead": "The old-log-prob pass with capture and alignment, and without",
     "overhead alone": "Capture and alignment alone, and what they are part of",
     "overhead memory": "Peak memory of the pass with capture and alignment, and without",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -30,7 +29,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer  # noqa: E40
 from benchmarks.matrix_form import matrix_alignment  # noqa: E402
 from benchmarks.memory import peak_bytes  # noqa: E402
 from benchmarks.published_models import FAMILIES, Family  # noqa: E402
-from benchmarks.races import Race, Target, measured_here, processor  # noqa: E402
+from benchmarks.races import Race, Target, fewest_seconds, measured_here, processor  # noqa: E402
 from kawhi.credit.alignment import Statistic, attends  # noqa: E402
 from kawhi.credit.statistics import Vectors, packed_head_statistic  # noqa: E402
 from kawhi.models.attention_capture import AttentionCapture  # noqa: E402
@@ -64,7 +63,7 @@ def one_response(heads: list[int] | None, query_heads: int, key_heads: int, roun
 
     contenders: dict[str, Callable[[], Any]] = {statistic: of(statistic) for statistic in STATISTICS}
     contenders[MATRIX] = lambda: matrix_alignment(queries, every[:SELECTED], heads or range(query_heads))
-    seconds = _fewest(contenders, rounds)
+    seconds = fewest_seconds(contenders, rounds)
     setting = f"{len(heads or range(query_heads))} of {query_heads} heads"
     for statistic in STATISTICS:
         rivals = {LINEAR: 1e3 * seconds["mean_cosine"], MATRIX: 1e3 * seconds[MATRIX]}
@@ -108,7 +107,7 @@ def tiny_step(family: Any, rounds: int) -> Iterator[Race]:
 
         return alpha
 
-    seconds = _fewest({**{statistic: of(statistic) for statistic in STATISTICS}, PASSES: passes}, rounds)
+    seconds = fewest_seconds({**{statistic: of(statistic) for statistic in STATISTICS}, PASSES: passes}, rounds)
     share = Target("a statistic below 3% of the passes of a CPU step", PASSES, "at_most", 0.03)
     for statistic in STATISTICS:
         setting = f"{statistic}, tiny {FAMILIES[family].name.rsplit('-', 1)[0]}, {len(chosen)} responses"
@@ -142,18 +141,6 @@ def forward(text: dict[str, Any]) -> float:
     layer = hidden * (2 * queries + 2 * keys + 3 * text["intermediate_size"])
     whole = text["num_hidden_layers"] * layer * (PROMPT + RESPONSE)
     return 2 * (whole + hidden * text["vocab_size"] * RESPONSE)
-
-
-def _fewest(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Processor seconds of each, the fewest of the rounds, in which they take turns; the first call does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, contender in contenders.items():
-            contender()
-            start = time.process_time()
-            contender()
-            seconds[name].append(time.process_time() - start)
-    return {name: min(its) for name, its in seconds.items()}
 
 
 def measure(rounds: int) -> list[Race]:

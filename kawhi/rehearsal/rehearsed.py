@@ -95,9 +95,7 @@ def prepared(cell: DictConfig, overrides: list[str], folder: Path, *, real: bool
     conf = configuration_folder()
     baseline, cpu = compose_cell(conf, untrained(overrides)), compose_cell(conf, ["scale=cpu"])
     gpus = len(visible_gpus())
-    longest = cell.verl.data.max_prompt_length + cell.verl.data.max_response_length
-    of_machine = of_gpus(gpus) if gpus else of_a_cpu(cpu, longest)
-    wanted = [*_here(cell, folder, on_cpu=not gpus), *of_size(gpus), *of_machine]
+    wanted = [*_here(cell, folder, on_cpu=not gpus), *of_size(gpus), *(of_gpus(gpus) if gpus else of_a_cpu(cell, cpu))]
     if not real:
         wanted += _stand_in(cell, folder)
     published, pixels = cell.model.path, (cell.evaluation.min_pixels, cell.evaluation.max_pixels)

@@ -64,6 +64,8 @@ OF_A_CPU = (
 
 OF_ONE_GPU = (Substitution("verl.actor_rollout_ref.rollout.tensor_model_parallel_size", 1, "one GPU is here"),)
 
+_FEWEST_PIXELS = "verl_added.data.min_pixels"
+
 FROM_SCALE_CPU: Mapping[str, str] = {
     "scale.device": _NO_GPU,
     "scale.attention": "flash attention needs a GPU",
@@ -89,20 +91,22 @@ FROM_SCALE_CPU: Mapping[str, str] = {
 """Keys whose value is that of ``conf/scale/cpu.yaml``, which is what a CPU needs, and why."""
 
 
-def of_a_cpu(cpu: DictConfig, longest: int) -> list[Substitution]:
+def of_a_cpu(cell: DictConfig, cpu: DictConfig) -> list[Substitution]:
     """What a machine without a GPU needs.
 
     Args:
+        cell: as at full scale.
         cpu: a cell at ``scale=cpu``.
-        longest: tokens of the longest prompt with the longest response, which a micro-batch must hold.
     """
     taken = {key: _plain(OmegaConf.select(cpu, key)) for key in FROM_SCALE_CPU}
-    small = Substitution(
-        "verl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
-        longest,
-        "memory: verl holds a micro-batch's logits three times, and a token's are 150,000",
-    )
-    return [*(Substitution(key, value, FROM_SCALE_CPU[key]) for key, value in taken.items()), *OF_A_CPU, small]
+    found = [*(Substitution(key, value, FROM_SCALE_CPU[key]) for key, value in taken.items()), *OF_A_CPU]
+    longest = cell.verl.data.max_prompt_length + cell.verl.data.max_response_length
+    why = "memory: verl holds a micro-batch's logits three times, and each token has 150,000"
+    found.append(Substitution("verl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu", longest, why))
+    if OmegaConf.select(cell, _FEWEST_PIXELS) is not None:
+        why = "minutes: every visual token has logits, too, and drawn pictures need few"
+        found.append(Substitution(_FEWEST_PIXELS, 3136, why))
+    return found
 
 
 def of_gpus(count: int) -> list[Substitution]:

@@ -31,6 +31,12 @@ _MEMORY = re.compile(r"[1-9]\d* workers?\b.* killed due to (the node running low
 
 What follows is any failure: a rank that is missing, a weight sync that hangs, a server without its engine.
 """
+_KILLED = re.compile(r"worker unexpectedly exits with a connection error code \d", re.I)
+_MISSED = re.compile(r"ActorDiedError: |Connection (closed|reset) by peer")
+_CRASHED = re.compile(r"SIG(SEGV|BUS|ILL|FPE|ABRT) received|Segmentation fault")
+"""What Ray says of a worker that was killed from outside, what those say that waited for it, and what a worker itself
+says that crashed.  When Ray ends workers after a failure, the first is said as well, and nobody misses them.
+"""
 
 
 class StageFailed(CellError):
@@ -120,12 +126,17 @@ def require_success(stage: str, ended: Ended, log: Path, limit: float) -> None:
 
 def refuse_out_of_memory(stage: str, log: Path) -> None:
     """Raises:
-    StageFailed: Ray ended a worker of this stage because the machine had no memory left.
+    StageFailed: a worker of this stage was ended because the machine had no memory left, by Ray or by the kernel.
     """
     text = log.read_text(errors="replace") if log.exists() else ""
+    do = "close other programs or use a larger machine; the same command goes on"
     if found := _MEMORY.search(text):
         raise StageFailed(
-            f"{stage} ran out of memory, and Ray ended a worker: close other programs or use a larger machine; the "
-            f"same command goes on ({found[0]}; log: {log})",
+            f"{stage} ran out of memory, and Ray ended a worker: {do} ({found[0]}; log: {log})", TRY_AGAIN
+        )
+    if _KILLED.search(text) and _MISSED.search(text) and not _CRASHED.search(text):
+        raise StageFailed(
+            f"{stage} lost a worker that was killed, as the kernel does when memory runs out (dmesg knows): {do} "
+            f"(log: {log})",
             TRY_AGAIN,
         )

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kawhi.credit import entropy
 from kawhi.credit.entropy import nucleus_entropy
 from kawhi.credit.methods import ResponseBatch, build, configured
 from tests.reference import methods as literal
@@ -179,7 +180,7 @@ def test_logits_are_left_as_they_are():
 def test_rows_are_taken_some_at_a_time(monkeypatch):
     logits = torch.randn(7, 50, generator=torch.Generator().manual_seed(0))
     whole = nucleus_entropy(logits, 0.9)
-    monkeypatch.setattr("kawhi.credit.entropy._ELEMENTS_AT_ONCE", 120)
+    monkeypatch.setitem(entropy._AT_ONCE, "cpu", 120)
     assert torch.equal(nucleus_entropy(logits, 0.9), whole)
     assert nucleus_entropy(torch.zeros(0, 50), 0.9).shape == (0,)
 

@@ -185,6 +185,43 @@ def test_a_training_that_lost_a_worker_for_want_of_memory_says_so_and_is_tried_a
     assert failed.value.code == TRY_AGAIN
 
 
+OF_A_KILLED_ONE = (
+    "(raylet) A worker died or was killed while executing a task by an unexpected system error. Worker PID: 27054 "
+    "Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. End "
+    "of file. Some common causes include: (1) the process was killed by the OOM killer due to high memory usage, (2) "
+    "ray stop --force was called, or (3) the worker crashed unexpectedly due to SIGSEGV or another unexpected error.\n"
+)
+DIED = "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task.\n"
+PEER = "RuntimeError: [gloo/transport/tcp/pair.cc:544] Connection closed by peer [192.0.2.2]:27012\n"
+
+
+@pytest.mark.parametrize("missed", [DIED, PEER])
+@pytest.mark.parametrize("then", ["raise SystemExit(1)", "import time; time.sleep(60)"], ids=["fails", "hangs"])
+def test_a_worker_that_the_kernel_killed_is_want_of_memory(harness, missed, then):
+    harness.codes["train"], harness.limits["train"] = f"print({OF_A_KILLED_ONE + missed!r}, flush=True); {then}", 2
+    with pytest.raises(StageFailed, match=r"^train lost a worker that was killed, .* memory .* the same command goes"):
+        run_cell(harness.cell)
+    assert harness.status()["stage"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [  # Ray ends the workers of a training that failed
+        (f"{OF_A_KILLED_ONE}KeyError: 'x'", "train failed: KeyError: 'x'"),
+        (
+            f"*** SIGSEGV received at time=1 on cpu 0 ***\n{OF_A_KILLED_ONE}{DIED}",
+            r"train failed: ray\.exceptions\.ActorDiedError",
+        ),
+    ],
+    ids=["a failure", "a crash"],
+)
+def test_what_is_no_want_of_memory_is_not_called_so(harness, said, sentence):
+    harness.codes["train"] = f"print({said!r}); raise SystemExit(1)"
+    with pytest.raises(StageFailed, match=rf"^{sentence}") as failed:
+        run_cell(harness.cell)
+    assert failed.value.code == 1
+
+
 def test_memory_of_a_gpu_is_no_memory_of_the_machine(harness):
     harness.codes["train"] = (
         "print('0 Workers killed due to memory pressure (OOM)'); raise MemoryError('CUDA out of memory')"
