@@ -113,14 +113,14 @@ def end_stragglers(run_directory: Path) -> int:
             _signal(process, signal.SIGTERM)
         _, alive = psutil.wait_procs(found, timeout=1)
         for process in alive:
-            if last or not _tidies(process):
+            if last or not tidies(process):
                 _signal(process, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=5)
         ended += len(found)
     return ended
 
 
-def _tidies(process: psutil.Process) -> bool:
+def tidies(process: psutil.Process) -> bool:
     """Whether it is a resource tracker of multiprocessing.
 
     It ends by itself after those whose shared memory it removes; where it is killed with them, that stays in /dev/shm.

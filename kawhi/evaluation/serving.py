@@ -24,7 +24,7 @@ import psutil
 
 from kawhi.base.devices import ask_driver
 from kawhi.base.errors import CellError
-from kawhi.base.processes import die_with_parent
+from kawhi.base.processes import die_with_parent, tidies
 
 COMMAND = (sys.executable, "-m", "kawhi.evaluation.vllm_server", "serve")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between this machine and itself
@@ -191,18 +191,22 @@ def telling_line(text: str) -> str:
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Ends the server and everything it started: its descendants, and the orphans of its session."""
+    """Ends the server and everything it started: its descendants, and the orphans of its session.
+
+    Those that remove its shared memory from /dev/shm, hundreds of MB, are left to do so.
+    """
     family: set[psutil.Process] = set()
     with contextlib.suppress(psutil.NoSuchProcess):
         family.update(psutil.Process(process.pid).children(recursive=True))
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=10)
-    for _ in range(3):  # a process can fork between the look and the kill
+    for last in (False, False, True):  # a process can fork between the look and the kill
         left = [each for each in family.union(psutil.process_iter()) if _ours(each, family, process.pid)]
         for each in left:
             with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+                if last or not tidies(each):
+                    each.kill()
         if not left:
             break
         psutil.wait_procs(left, timeout=5)

@@ -8,6 +8,7 @@ import sys
 import time
 from base64 import b64encode
 from importlib.resources import files
+from pathlib import Path
 
 import psutil
 import pytest
@@ -83,6 +84,22 @@ def test_a_server_that_was_killed_leaves_no_orphans(tmp_path, stand_in):
         time.sleep(0.1)
     until(lambda: all_gone([same_session]))
     psutil.Process(own_session).kill()  # nothing tied it to the dead server any more, and this test ends it
+
+
+def test_the_shared_memory_of_a_server_goes_with_it(tmp_path, stand_in):
+    """Also what a child holds that ends in no order, as vLLM's engine may."""
+    holder = (
+        "from multiprocessing.shared_memory import SharedMemory; import os, signal, time; "
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); held = SharedMemory(create=True, size=4096); "
+        "os.system(f'echo HOLDS {held.name}'); time.sleep(900)"
+    )
+    stand_in(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {holder!r}])\n{SERVER}")
+    log = tmp_path / "logs" / "s.log"
+    with start(tmp_path):
+        until(lambda: "HOLDS" in log.read_text())
+        segment = Path("/dev/shm", log.read_text().split("HOLDS")[-1].split()[0])
+        assert segment.exists()
+    assert not segment.exists()
 
 
 def test_an_exception_inside_ends_the_server(tmp_path, stand_in):
