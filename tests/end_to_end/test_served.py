@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import psutil
 import pytest
 
+from kawhi.base.checkout import resolve_package_paths
 from kawhi.evaluation.samples import read_samples
+from kawhi.evaluation.serving import started
+from kawhi.runs.verl_command import own_environment
+from tests.cells import cell
 from tests.end_to_end.conftest import Workspace
 
 pytestmark = pytest.mark.slow
@@ -31,3 +38,29 @@ def test_both_backends_give_the_same_greedy_responses(tmp_path):
         found[backend] = [(sample.id, sample.response, sample.finish_reason, sample.score) for sample in samples]
     same = sum(one == other for one, other in zip(found["hugging_face"], found["vllm"], strict=True))
     assert same >= PROBLEMS - 1  # a tie between two tokens may be broken by the order of a sum
+
+
+def segments(process: psutil.Process) -> set[Path]:
+    """Files of /dev/shm that a process and its descendants have open or mapped."""
+    found = set()
+    for each in [process, *process.children(recursive=True)]:
+        found |= {Path(mapped.path) for mapped in each.memory_maps() if mapped.path.startswith("/dev/shm/")}
+    return {file for file in found if file.exists()}
+
+
+def test_its_shared_memory_goes_with_it(tmp_path):
+    tiny = cell(tmp_path, "model=tiny_qwen3_vl")
+    server = started(
+        resolve_package_paths(tiny.model.path),
+        name="tiny",
+        port=None,
+        options=[*tiny.evaluation.server.options, "--dtype", "float32"],
+        log=tmp_path / "log",
+        limit=600,
+        environment=own_environment(tiny, tmp_path / "unused"),
+    )
+    with server as its:
+        its.ready()
+        held = segments(psutil.Process(its.process.pid))
+        assert held
+    assert [file for file in held if file.exists()] == []
