@@ -297,17 +297,62 @@ def with_adapters(engine, reference):
     return own.merge_and_unload()
 
 
+def build_engine(folder: str, layout: str, *, forward_only: bool = False):
+    """An actor's engine, or that of a reference policy, which is only asked for log-probs."""
+    from verl.trainer.config import CheckpointConfig
+    from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig
+    from verl.workers.engine import EngineRegistry
+
+    from kawhi.verl_plugin.engine import KawhiEngine
+
+    engine = EngineRegistry.new(
+        model_type="language_model",
+        backend="fsdp2",
+        model_config=HFModelConfig(
+            path=folder,
+            use_remove_padding=layout != "padded",
+            enable_gradient_checkpointing=False,
+            override_config={"attn_implementation": "sdpa"},
+            **({"lora_rank": 8, "lora_alpha": 16, "exclude_modules": ".*visual.*"} if layout == "lora" else {}),
+        ),
+        engine_config=FSDPEngineConfig(
+            strategy="fsdp2",
+            fsdp_size=-1,
+            forward_only=forward_only,
+            use_torch_compile=False,
+            use_dynamic_bsz=False,
+            mixed_precision={"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"},
+        ),
+        optimizer_config=FSDPOptimizerConfig(lr=1e-6, total_training_steps=1),
+        checkpoint_config=CheckpointConfig(),
+    )
+    assert type(engine) is KawhiEngine
+    engine.initialize()
+    return engine
+
+
+def check_reference_policy(engine, batch: Batch, model) -> float:
+    """Log-probs of a reference policy, which sees the images, too."""
+    from verl.workers.utils.padding import response_from_nested
+
+    with engine.eval_mode(), torch.no_grad():
+        output = engine.infer_batch(batch.data)["model_output"]
+    worst = 0.0
+    found = response_from_nested(output["log_probs"], batch.data["responses"]).unbind()
+    for row, log_probs in zip(batch.rows, found, strict=True):
+        start = len(row["prompt"])
+        every = logits_of(model, row, row["pixel_values"])[start - 1 : -1].double().log_softmax(-1)
+        worst = max(worst, (log_probs - every.gather(1, row["ids"][start:, None])[:, 0]).abs().max().item())
+    return worst
+
+
 def one_rank(folder: str, family: str, layout: str) -> None:
     """Prints the largest deviation of this rank's part of the batch."""
     packed = layout != "padded"
     global ROPE_INDEX
     from transformers import AutoModelForImageTextToText, AutoProcessor
-    from verl.trainer.config import CheckpointConfig
     from verl.utils import tensordict_utils as tu
-    from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig
-    from verl.workers.engine import EngineRegistry
 
-    from kawhi.verl_plugin.engine import KawhiEngine
     from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, ALPHA
 
     torch.set_num_threads(1)
@@ -319,28 +364,7 @@ def one_rank(folder: str, family: str, layout: str) -> None:
     ROPE_INDEX = reference.model.get_rope_index
     processor = AutoProcessor.from_pretrained(folder)
 
-    engine = EngineRegistry.new(
-        model_type="language_model",
-        backend="fsdp2",
-        model_config=HFModelConfig(
-            path=folder,
-            use_remove_padding=packed,
-            enable_gradient_checkpointing=False,
-            override_config={"attn_implementation": "sdpa"},
-            **({"lora_rank": 8, "lora_alpha": 16, "exclude_modules": ".*visual.*"} if layout == "lora" else {}),
-        ),
-        engine_config=FSDPEngineConfig(
-            strategy="fsdp2",
-            fsdp_size=-1,
-            use_torch_compile=False,
-            use_dynamic_bsz=False,
-            mixed_precision={"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"},
-        ),
-        optimizer_config=FSDPOptimizerConfig(lr=1e-6, total_training_steps=1),
-        checkpoint_config=CheckpointConfig(),
-    )
-    assert type(engine) is KawhiEngine
-    engine.initialize()
+    engine = build_engine(folder, layout)
     image_token = reference.config.image_token_id
     if layout == "lora":
         reference = with_adapters(engine, reference)
@@ -366,6 +390,10 @@ def one_rank(folder: str, family: str, layout: str) -> None:
             print(f"rank {rank}/{world} {images} images {variant} deviation {worst:.3e}", flush=True)
         worst = check_other_signals(engine, batch, reference, image_token)
         print(f"rank {rank}/{world} {images} images signals deviation {worst:.3e}", flush=True)
+    if layout != "lora":  # whose reference policy is the actor without its adapters
+        batch = make_batch(family, processor, seed=rank, packed=packed, lengths=(5, 8, 6), images=(2, 0, 1))
+        worst = check_reference_policy(build_engine(folder, layout, forward_only=True), batch, reference)
+        print(f"rank {rank}/{world} reference policy deviation {worst:.3e}", flush=True)
     for variant in VARIANTS.keys() - {"paper"}:
         assert not torch.allclose(found[variant], found["paper"], atol=1e-4), variant
     dist.destroy_process_group()
