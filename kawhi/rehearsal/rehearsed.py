@@ -95,7 +95,8 @@ def prepared(cell: DictConfig, overrides: list[str], folder: Path, *, real: bool
     conf = configuration_folder()
     baseline, cpu = compose_cell(conf, untrained(overrides)), compose_cell(conf, ["scale=cpu"])
     gpus = len(visible_gpus())
-    wanted = [*_here(cell, folder, on_cpu=not gpus), *of_size(gpus), *(of_gpus(gpus) if gpus else of_a_cpu(cell, cpu))]
+    size = of_size(gpus, cell.verl.actor_rollout_ref.rollout.n)
+    wanted = [*_here(cell, folder, on_cpu=not gpus), *size, *(of_gpus(gpus) if gpus else of_a_cpu(cell, cpu))]
     if not real:
         wanted += _stand_in(cell, folder)
     published, pixels = cell.model.path, (cell.evaluation.min_pixels, cell.evaluation.max_pixels)

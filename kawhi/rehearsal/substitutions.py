@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import lcm
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -28,13 +29,14 @@ class Substituted:
     why: str
 
 
-def of_size(ranks: int) -> list[Substitution]:
+def of_size(ranks: int, responses: int) -> list[Substitution]:
     """What makes a cell one of minutes, on every machine.
 
     Args:
-        ranks: among which the responses of a batch are divided.
+        ranks: among which the responses of a batch are divided; as if there were two where there are fewer.
+        responses: to a prompt.
     """
-    prompts = max(2, ranks)
+    prompts = lcm(max(2, ranks), responses) // responses
     return [
         Substitution("verl.data.train_batch_size", 2 * prompts, "minutes: as few prompts as make two updates a step"),
         Substitution("verl.actor_rollout_ref.actor.ppo_mini_batch_size", prompts, "minutes: two updates a step"),

@@ -68,13 +68,15 @@ def test_what_is_not_listed_stays(tmp_path, on_a_cpu, algorithm):
 
 
 def test_logits_on_a_cpu_are_as_few_as_they_may_be(tmp_path, on_a_cpu):
-    """With 12 responses to pictures of 334 visual tokens two ranks' logits took 19 GiB, and a step an hour."""
+    """With 48 responses to pictures of 334 visual tokens two ranks' logits took 19 GiB, and a step half an hour."""
     cells, rows = rehearsed.compose(["experiment=tor_main", "credit=tor"])
     made = rehearsed.prepared(cells[0], rows[0], tmp_path)
     assert made.cell.verl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu == 2048 + 2048
     assert made.cell.verl_added.data == {"min_pixels": 3136, "max_pixels": 4194304}
     assert made.cell.evaluation.min_pixels == 262144
     assert made.cell.verl.actor_rollout_ref.rollout.n == 12
+    assert (made.cell.verl.data.train_batch_size, made.cell.verl.actor_rollout_ref.actor.ppo_mini_batch_size) == (2, 1)
+    checked(made)
 
 
 def test_a_rehearsal_is_never_measured_on_a_gpu_either(tmp_path):
