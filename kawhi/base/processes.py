@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ RUN_DIRECTORY = "KAWHI_RUN_DIR"
 MEMORY_SECONDS = 5
 """Between two looks at the memory: a look at 20 processes takes a tenth of a second."""
 _PR_SET_PDEATHSIG = 1
+_SHARED = "/dev/shm/"
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ def run(
 
 
 def end_stragglers(run_directory: Path) -> int:
-    """Ends every process that belongs to a run directory; returns how many there were."""
+    """Ends every process that belongs to a run directory, with its shared memory; returns how many there were."""
     ended = 0
+    held: set[Path] = set()
     # A process can fork between the look and the kill, so look again; one that cannot be killed must not hold us up.
     seen_none = False
     for last in (False, False, False, True):
@@ -109,6 +111,7 @@ def end_stragglers(run_directory: Path) -> int:
             seen_none = True
             time.sleep(0.05)  # one that is just becoming another program has no environment for a moment
             continue
+        held |= shared_memory(found)
         for process in found:
             _signal(process, signal.SIGTERM)
         _, alive = psutil.wait_procs(found, timeout=1)
@@ -117,7 +120,25 @@ def end_stragglers(run_directory: Path) -> int:
                 _signal(process, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=5)
         ended += len(found)
+    remove_unused(held)
     return ended
+
+
+def shared_memory(processes: Iterable[psutil.Process]) -> set[Path]:
+    """The files of /dev/shm that processes have mapped."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+            found |= {Path(line[line.index(_SHARED) :]) for line in lines if _SHARED in line}
+    return found
+
+
+def remove_unused(segments: set[Path]) -> None:
+    """Removes the files of /dev/shm that nobody has mapped any more; those who should have were killed with them."""
+    if segments:
+        for segment in segments - shared_memory(psutil.process_iter()):
+            segment.unlink(missing_ok=True)
 
 
 def tidies(process: psutil.Process) -> bool:

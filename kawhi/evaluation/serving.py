@@ -24,7 +24,7 @@ import psutil
 
 from kawhi.base.devices import ask_driver
 from kawhi.base.errors import CellError
-from kawhi.base.processes import die_with_parent, tidies
+from kawhi.base.processes import die_with_parent, remove_unused, shared_memory, tidies
 
 COMMAND = (sys.executable, "-m", "kawhi.evaluation.vllm_server", "serve")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between this machine and itself
@@ -193,11 +193,13 @@ def telling_line(text: str) -> str:
 def _end(process: subprocess.Popen) -> None:
     """Ends the server and everything it started: its descendants, and the orphans of its session.
 
-    Those that remove its shared memory from /dev/shm, hundreds of MB, are left to do so.
+    Nothing of its shared memory, hundreds of MB, stays in /dev/shm.
     """
     family: set[psutil.Process] = set()
     with contextlib.suppress(psutil.NoSuchProcess):
-        family.update(psutil.Process(process.pid).children(recursive=True))
+        leader = psutil.Process(process.pid)
+        family.update([leader, *leader.children(recursive=True)])
+    held = shared_memory(family)
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=10)
@@ -211,6 +213,7 @@ def _end(process: subprocess.Popen) -> None:
             break
         psutil.wait_procs(left, timeout=5)
     process.wait()
+    remove_unused(held)
 
 
 def _ours(process: psutil.Process, family: set[psutil.Process], leader: int) -> bool:

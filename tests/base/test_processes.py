@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import subprocess
@@ -158,6 +159,38 @@ def test_only_processes_of_this_run_directory_are_ended(tmp_path):
         for process in (ours, theirs):
             process.kill()
             process.wait()
+
+
+HOLDS = """
+import time
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+
+held = SharedMemory(create=True, size=4096)
+resource_tracker.unregister(held._name, "shared_memory")
+print(held.name, flush=True)
+time.sleep(900)
+"""
+"""Nobody but this process would remove what it holds, as with a worker whose tracker Ray kills with it."""
+
+
+def test_shared_memory_of_processes_goes_with_them_unless_somebody_else_has_it(tmp_path):
+    environment = {**os.environ, RUN_DIRECTORY: str(tmp_path)}
+    command = [sys.executable, "-c", HOLDS]
+    holders = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        for _ in range(2)
+    ]
+    segments = [Path("/dev/shm", holder.stdout.readline().strip()) for holder in holders]
+    try:
+        with open(segments[1], "r+b") as file, mmap.mmap(file.fileno(), 0):
+            assert end_stragglers(tmp_path) >= 2  # with their trackers
+            assert [segment.exists() for segment in segments] == [False, True]
+    finally:
+        for holder, segment in zip(holders, segments, strict=True):
+            holder.kill()
+            holder.communicate()
+            segment.unlink(missing_ok=True)
 
 
 def test_the_harness_does_not_end_itself(tmp_path, monkeypatch):
