@@ -82,8 +82,8 @@ def tokens(models: tuple[str, ...], data: str | None, samples: Path | None, **op
         found = {name: _probed(path, name, source, given, out / name) for name, path in _names(models).items()}
     except ValueError as error:  # as the packages that know nothing of commands raise it
         raise CellError(str(error)) from error
-    draw_all(found, out)
-    write_atomically(out / "tokens.md", page(found, source.name, typed(without="--out")))
+    drawn = draw_all(found, out)
+    write_atomically(out / "tokens.md", page(found, drawn, source.name, typed(without="--out")))
     print(f"wrote {out / 'tokens.md'}, its figures, and tokens.parquet in {', '.join(found)}")
 
 

@@ -87,10 +87,15 @@ def kinds(found: Found) -> Figure:
     return figure
 
 
+def grouped(found: Found) -> bool:
+    """Whether a model answered each question several times, and somebody knows which of its responses are right."""
+    return bool(found["difficulty"]) and found["group"] > 1
+
+
 def difficulty(found: Found) -> Figure | None:
     """Figure 20: kinds of tokens by how many responses of a group are right, and each method's weight on them."""
     classes = found["difficulty"]
-    if not classes or found["group"] < 2:
+    if not grouped(found):
         return None
     varied = [label for label, own in found["weights"].items() if not own["constant"]]
     columns = {"tokens": [own["tokens"] for own in classes]}
@@ -194,18 +199,27 @@ OF_MODELS = "push_pull"
 """Of several models; lies beside their folders."""
 
 
-def draw_all(found: Mapping[str, Found], folder: Path, endings: Sequence[str] = ("png", "pdf")) -> None:
-    """Writes ``<folder>/<model>/<figure>.png`` and ``.pdf``, and what several models share into the folder itself."""
+def draw_all(found: Mapping[str, Found], folder: Path, endings: Sequence[str] = ("png", "pdf")) -> set[str]:
+    """Writes ``<folder>/<model>/<figure>.png`` and ``.pdf``, and what several models share into the folder itself.
+
+    Returns:
+        What there was to draw, as ``<model>/<figure>`` or ``<figure>``.
+    """
+    drawn = set()
     with matplotlib.style.context(STYLE):
         for name, own in found.items():
             for figure, function in FIGURES.items():
-                _save(function(own), folder / name / figure, endings)
-        _save(push_pull_of_models(found), folder / OF_MODELS, endings)
+                if _save(function(own), folder / name / figure, endings):
+                    drawn.add(f"{name}/{figure}")
+        if _save(push_pull_of_models(found), folder / OF_MODELS, endings):
+            drawn.add(OF_MODELS)
+    return drawn
 
 
-def _save(figure: Figure | None, path: Path, endings: Sequence[str]) -> None:
+def _save(figure: Figure | None, path: Path, endings: Sequence[str]) -> bool:
     files = tuple(path.with_name(f"{path.name}.{ending}") for ending in endings)
     for file in files:
         file.unlink(missing_ok=True)  # an older drawing would be of other numbers
     if figure is not None:
         save(figure, files)
+    return figure is not None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from kawhi.probes.token_figures import FIGURES, OF_MODELS, WORDS
+from kawhi.probes.token_figures import FIGURES, OF_MODELS, WORDS, grouped
 from kawhi.probes.token_summary import ATTENTION, CLASSES, PROXIES, SHARE
 
 Found = Mapping[str, Any]
@@ -30,10 +30,11 @@ PAPER = {
 }
 
 
-def page(found: Mapping[str, Found], data: str, command: str) -> str:
+def page(found: Mapping[str, Found], drawn: Collection[str], data: str, command: str) -> str:
     """Markdown, whose figures lie beside it.
 
     Args:
+        drawn: what :func:`kawhi.probes.token_figures.draw_all` returned.
         found: :func:`kawhi.probes.token_summary.summary` by model, with ``group`` and ``tiny``.
     """
     parts = [f"# Which tokens are rewarded: {data}", f"`{command}`"]
@@ -44,9 +45,9 @@ def page(found: Mapping[str, Found], data: str, command: str) -> str:
         parts += [f"## {figure.replace('_', '-').capitalize()}", f"Paper: {PAPER[figure]}"]
         for name, own in found.items():
             parts += [f"**{name}.** {SEEN[figure](own)}"]
-            if FIGURES[figure](own) is not None:
+            if f"{name}/{figure}" in drawn:
                 parts.append(f"![{figure} of {name}]({name}/{figure}.png)")
-        if figure == OF_MODELS and len(found) > 1:
+        if figure == OF_MODELS and OF_MODELS in drawn:
             parts += ["The models in the order in which they were named:", f"![{figure}]({OF_MODELS}.png)"]
     parts += ["## The tokens with the most weight", *(_words(name, own) for name, own in found.items())]
     return "\n\n".join(parts) + "\n"
@@ -98,7 +99,7 @@ def _kinds(own: Found) -> str:
 
 
 def _difficulty(own: Found) -> str:
-    if FIGURES["difficulty"](own) is None:
+    if not grouped(own):
         return "Nobody knows which responses are right, or each question has one response: there are no groups."
     shares = {each["class"]: each["tokens"] for each in own["difficulty"]}
     if len(shares) < 2:

@@ -91,6 +91,17 @@ def heads_record(provenance: str = "measured", heads: int = 28) -> dict[str, Any
     return _study("heads", provenance, block | {"critical_heads": [row["head"] for row in rows if row["critical"]]}, {})
 
 
+def tor_records(**changes: Any) -> list[dict[str, Any]]:
+    """ToR with both kinds of tokens, and with one alone at several shares: 45 and 40 % right at 20 %, more from there."""
+    both = {"types": "both", "reasoning_share": 0.3, "perception_share": 0.3}
+    made = [trained("tor", 1100, options=both, **changes)]
+    for kind, correct in (("reasoning", 900), ("perception", 800)):
+        for i, share in enumerate((0.2, 0.3, 0.5, 0.8)):
+            options = {**both, "types": kind, f"{kind}_share": share}
+            made.append(trained("tor", correct + 40 * i, options=options, **changes))
+    return made
+
+
 def _study(study: str, provenance: str, block: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     model = MEASURED if provenance == "measured" else {**MEASURED, "name": "tiny-qwen2.5-vl"}
     cell = {"experiment": study, "name": study, "hash": ""}
@@ -108,6 +119,7 @@ def everything() -> list[dict[str, Any]]:
         made.append(trained(credit, benchmarks=results(MATH, 40 + i), **full))
     for i, credit in enumerate(("uniform", "kawhi")):
         made.append(trained(credit, benchmarks=results(CHARTS, 40 + 2 * i), **full | {"data": "chartqa"}))
+    made += tor_records() + tor_records(benchmarks=results(MATH, 40), **full)
     made += [timing_record(credit, "gspo", **{"timing_s/gen": 1.0}) for credit in ("uniform", "kawhi", "vppo")]
     made += [errors_record(), errors_record("tiny", "kawhi_tiny"), heads_record(), heads_record("tiny", 4)]
     return made
