@@ -16,6 +16,7 @@ from analysis.figures.figure_7 import figure_7
 from analysis.figures.parts import Drawn
 from analysis.figures.radar import radar
 from analysis.figures.series import Records
+from analysis.figures.tokens import TITLES, of_tokens
 from analysis.figures.tor_figure_2 import tor_figure_2
 from analysis.figures.training_curves import training_curves
 from analysis.figures.weights_and_paragraphs import weights_and_paragraphs
@@ -50,6 +51,10 @@ FIGURES: dict[str, Figure] = {
     "weights_and_paragraphs": Figure(
         "Weights and paragraphs", "a training record with weights or paragraphs", weights_and_paragraphs
     ),
+    **{
+        f"tokens_{name}": Figure(title, "a record of kawhi tokens with such tokens", of_tokens(name))
+        for name, title in TITLES.items()
+    },
 }
 
 

@@ -72,8 +72,8 @@ def tor_figure_2(records: Records) -> Drawn:
         figure,
         found,
         files_of(found),
-        "One kind of tokens alone, by the share that is trained, beside all tokens and ToR (its tables 1, 2 and 4). The "
-        "paper draws We-Math and says that either kind alone is below GRPO. No axis begins at 0.",
+        "One kind of tokens alone, by the share that is trained, beside all tokens and ToR (its tables 1, 2 and 4). "
+        "The paper draws We-Math and says that either kind alone is below GRPO. No axis begins at 0.",
         INTERVALS if found else "",
         *(counted(panel, titles[panel.task]) for panel in found),
     )

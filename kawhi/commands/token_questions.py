@@ -22,10 +22,8 @@ from kawhi.evaluation.results import SAMPLES, only_evaluation
 from kawhi.explain.checkpoint import model_folder
 from kawhi.lab.policy import Policy
 from kawhi.lab.rollouts import Item, item_of
-from kawhi.lab.token_run import Asked
+from kawhi.lab.token_run import Asked, boxed, reward_of
 from kawhi.probes.questions import Question, of_benchmark, of_evaluation, of_file
-from kawhi.rewards import boxed, chart
-from kawhi.rewards import math as math_reward
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.worlds import WORLDS, problems_of
 
@@ -67,7 +65,7 @@ def questions_of(data: str | None, samples: Path | None) -> Source:
             raise CellError(f"the rows of {data} are drawn: name the world itself, {', '.join(WORLDS)}")
         return Source(data, yaml.safe_dump(entry), _asked(partial(of_benchmark, entry)))
     file = data_file(data)
-    return Source(Path(data).stem, _digest(file), _asked(partial(of_file, file, _reward)))
+    return Source(Path(data).stem, _digest(file), _asked(partial(of_file, file, reward_of)))
 
 
 def _of_samples(evaluation: RunDirectory) -> Source:
@@ -94,13 +92,6 @@ def _entries() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _reward(source: str) -> Callable[..., Any]:
-    """The reward function of a row's data."""
-    if source in WORLDS:
-        return boxed.compute_score
-    return chart.compute_score if source.startswith("chartqa") else math_reward.compute_score
-
-
 def _asked(questions: Callable[[], Iterator[Question]]) -> Callable[[Policy, int], Iterator[Asked]]:
     def made(policy: Policy, seed: int) -> Iterator[Asked]:
         for each in questions():
@@ -115,11 +106,7 @@ def _drawn(world: str, policy: Policy, seed: int) -> Iterator[Asked]:
     side = min(SIDE, math.isqrt(images.size["longest_edge"]) // pixels)
     for index, problem in enumerate(problems_of(world, "heldout", seed)):
         item = item_of(index, problem, side * pixels)
-        yield Asked(item, partial(_boxed, item.answer))
-
-
-def _boxed(answer: str, text: str) -> bool:
-    return boxed.is_correct(text, answer)
+        yield Asked(item, partial(boxed, item.answer))
 
 
 @dataclass(frozen=True)

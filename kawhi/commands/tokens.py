@@ -67,6 +67,7 @@ def tokens(models: tuple[str, ...], data: str | None, samples: Path | None, **op
     from kawhi.base.files import write_atomically
     from kawhi.commands.token_questions import questions_of
     from kawhi.lab.own_methods import include
+    from kawhi.probes.study_record import write_tokens_record
     from kawhi.probes.token_figures import draw_all
     from kawhi.probes.token_page import page
 
@@ -78,13 +79,17 @@ def tokens(models: tuple[str, ...], data: str | None, samples: Path | None, **op
         raise CellError("say --model: whose tokens")
     out = options["out"] or Path("results/tokens") / source.name
     given = SimpleNamespace(**options)
+    command = typed(without="--out")
     try:
         found = {name: _probed(path, name, source, given, out / name) for name, path in _names(models).items()}
     except ValueError as error:  # as the packages that know nothing of commands raise it
         raise CellError(str(error)) from error
     drawn = draw_all(found, out)
-    write_atomically(out / "tokens.md", page(found, drawn, source.name, typed(without="--out")))
+    write_atomically(out / "tokens.md", page(found, drawn, source.name, command))
     print(f"wrote {out / 'tokens.md'}, its figures, and tokens.parquet in {', '.join(found)}")
+    for own in found.values():
+        model = {key: own[key] for key in ("family", "weights")} | {"name": own["model"]}
+        print(f"wrote {write_tokens_record(own, model, 'tiny' if own['tiny'] else 'measured', command)}")
 
 
 def _names(models: Sequence[str]) -> dict[str, str]:
@@ -135,6 +140,8 @@ def _probed(model: str, name: str, source: Source, given: Any, folder: Path) -> 
     methods = {label: OmegaConf.to_container(cell.kawhi, resolve=True) for label, cell in cells.items()}
     found = {
         "model": name,
+        "family": policy.model.config.model_type,
+        "weights": settings["weights"],
         "tiny": policy.model.config.text_config.vocab_size == VOCABULARY_SIZE,
         "data": source.name,
         "group": int(rows["response"].max()) + 1,

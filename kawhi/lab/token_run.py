@@ -18,6 +18,9 @@ from kawhi.lab.policy import Policy
 from kawhi.lab.rollouts import AT_ONCE, Item, Rollouts, given, sample
 from kawhi.lab.study import Row, Study, compose
 from kawhi.lab.token_rows import TokenProbe
+from kawhi.rewards import boxed as boxed_reward
+from kawhi.rewards import chart, math
+from kawhi.tiny.worlds import WORLDS
 from kawhi.verl_plugin.seeds import stable_seed
 
 FAMILY = "model"
@@ -109,6 +112,22 @@ def _rollouts(policy: Policy, chunk: Sequence[Asked], sampling: Sampling) -> Rol
 
 def _judged(asked: Asked, text: str) -> float:
     return float("nan") if asked.right is None else float(asked.right(text))
+
+
+def reward_of(source: str) -> Callable[..., dict[str, float]]:
+    """The reward function of a row's data, in verl's signature.
+
+    Args:
+        source: the row's ``data_source``.
+    """
+    if source in WORLDS:
+        return boxed_reward.compute_score
+    return chart.compute_score if source.startswith("chartqa") else math.compute_score
+
+
+def boxed(answer: str, text: str) -> bool:
+    """Whether a response is right in a drawn world."""
+    return boxed_reward.is_correct(text, answer)
 
 
 def write_frame(file: Path, frame: pd.DataFrame) -> None:

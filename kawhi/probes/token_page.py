@@ -40,7 +40,7 @@ def page(found: Mapping[str, Found], drawn: Collection[str], data: str, command:
     parts = [f"# Which tokens are rewarded: {data}", f"`{command}`"]
     if any(own["tiny"] for own in found.values()):
         parts.append(NOT_THE_PAPER_S)
-    parts += [f"- **{name}**: {_counted(own)}" for name, own in found.items()]
+    parts += [f"- **{name}**: {counted(own)}" for name, own in found.items()]
     for figure in FIGURES:
         parts += [f"## {figure.replace('_', '-').capitalize()}", f"Paper: {PAPER[figure]}"]
         for name, own in found.items():
@@ -53,7 +53,8 @@ def page(found: Mapping[str, Found], drawn: Collection[str], data: str, command:
     return "\n\n".join(parts) + "\n"
 
 
-def _counted(own: Found) -> str:
+def counted(own: Found) -> str:
+    """How much a model's numbers are of, in a sentence."""
     right = "" if own["right"] is None else f", {own['right']:.1%} of them right"
     return f"{own['tokens']} tokens of {own['responses']} responses to {own['prompts']} questions{right}."
 
