@@ -88,7 +88,7 @@ def tokens(models: tuple[str, ...], data: str | None, samples: Path | None, **op
     write_atomically(out / "tokens.md", page(found, drawn, source.name, command))
     print(f"wrote {out / 'tokens.md'}, its figures, and tokens.parquet in {', '.join(found)}")
     for own in found.values():
-        model = {key: own[key] for key in ("family", "weights")} | {"name": own["model"]}
+        model = {"name": own["model"], "family": own["family"], "weights": own["settings"]["weights"]}
         print(f"wrote {write_tokens_record(own, model, 'tiny' if own['tiny'] else 'measured', command)}")
 
 
@@ -141,7 +141,6 @@ def _probed(model: str, name: str, source: Source, given: Any, folder: Path) -> 
     found = {
         "model": name,
         "family": policy.model.config.model_type,
-        "weights": settings["weights"],
         "tiny": policy.model.config.text_config.vocab_size == VOCABULARY_SIZE,
         "data": source.name,
         "group": int(rows["response"].max()) + 1,

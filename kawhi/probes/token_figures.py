@@ -101,7 +101,7 @@ def _histograms(shown: Mapping[str, Found], columns: int, colour: str, scale: Li
                 panel.axvline(own["cuts"][f"{share:g}"], **look)
             panel.set_yscale(scale)
             panel.yaxis.set_minor_formatter(NullFormatter())
-            panel.set_title(f"{title} ({own['zero']:.0%} are 0)" if own["zero"] else title)
+            panel.set_title(f"{title} ({own['zero']:.0%} are 0)" if own["zero"] >= 0.005 else title)
             panel.set_ylabel("share of tokens")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, [f"top {label} above" for label in labels], ncols=3, loc="outside lower center")

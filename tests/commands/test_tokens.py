@@ -9,10 +9,18 @@ import pandas as pd
 import pytest
 
 from kawhi.commands.cli import main
+from kawhi.records.folder import read_folder
 from kawhi.tiny.dataset import write_split
 from kawhi.tiny.warm_start import CHECKPOINTS
+from tests.evaluation.made import make_run, of
+from tests.probes.test_questions import sampled
 
 QUICK = ["--problems", "5", "--group", "2", "--max-new-tokens", "40"]
+
+
+@pytest.fixture(autouse=True)
+def own_records(tmp_path, monkeypatch):
+    monkeypatch.setenv("KAWHI_RECORDS", str(tmp_path / "records"))
 
 
 def ran(out, *arguments: str) -> int:
@@ -41,6 +49,9 @@ def test_both_families_from_one_command(tmp_path, capsys):
         assert f"({model}/agreement.png)" in text
     assert "Not the paper's model" in text
     assert (tmp_path / "push_pull.png").is_file()
+    records = read_folder(tmp_path / "records")
+    assert not records.refused
+    assert sorted(record.model.name for record in records.records.values()) == models
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path, capsys):
@@ -91,3 +102,14 @@ def test_a_mistake_is_one_sentence(tmp_path, capsys, monkeypatch, arguments, sen
     said = capsys.readouterr().err
     assert sentence in said
     assert said.startswith("error: ")
+
+
+def test_an_evaluation_s_responses_are_read(tmp_path):
+    evaluation = of(make_run(tmp_path, kawhi_tiny=sampled()), "kawhi_tiny")
+    assert ran(tmp_path / "out", "--samples", str(evaluation.path), "--methods", "uniform,vppo") == 0
+    (file,) = (tmp_path / "out").glob("*/tokens.json")
+    found = json.loads(file.read_text())
+    assert (found["responses"], found["group"], found["right"]) == (2, 1, 0.5)
+    rows = pd.read_parquet(file.with_name("tokens.parquet"))
+    first = rows[rows["prompt"] == 0]
+    assert "".join(first["token"]).startswith(sampled()[0].response)
