@@ -126,7 +126,8 @@ def everything() -> list[dict[str, Any]]:
         made.append(trained(credit, benchmarks=results(MATH, 40 + i), **full))
     for i, credit in enumerate(("uniform", "kawhi")):
         made.append(trained(credit, benchmarks=results(CHARTS, 40 + 2 * i), **full | {"data": "chartqa"}))
-    made += tor_records() + tor_records(benchmarks=results(MATH, 40), **full)
+    apart = {**full, "steps": 61, "benchmarks": results(MATH, 40)}  # in panels of their own: they have no curves
+    made += tor_records(steps=24) + tor_records(**apart)
     made += [timing_record(credit, "gspo", **{"timing_s/gen": 1.0}) for credit in ("uniform", "kawhi", "vppo")]
     made += [errors_record(), errors_record("tiny", "kawhi_tiny"), heads_record(), heads_record("tiny", 4)]
     made += [tokens_record(), tokens_record("tiny", seed=1)]
