@@ -81,7 +81,7 @@ def tor_figure_2(records: Records) -> Drawn:
 
 def _alone(panel: Panel) -> dict[tuple[str, float], Series]:
     """The series of one kind of tokens alone, by the kind and the share."""
-    found = {}
+    found: dict[tuple[str, float], Series] = {}
     for series in panel.series:
         kind = series.method.get(TYPES)
         if kind in KINDS and series.method.get(SHARE.format(kind)) in SHARES:
