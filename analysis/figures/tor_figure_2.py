@@ -38,36 +38,21 @@ _WIDE = 0.38
 
 def tor_figure_2(records: Records) -> Drawn:
     """A panel for each benchmark of the paper, and for each benchmark and setting with one kind of tokens alone."""
-    asked = credited("tor", "uniform")
     titles = tasks(records, credited("tor"))
-    found = [
-        panel
-        for task in titles
-        for panel in panels(records, task=task, asked=asked)
-        if panel.algorithm == "grpo" and _alone(panel)
-    ]
-    found.sort(key=lambda panel: PROVENANCES.index(panel.provenance))
+    found = _panels(records, titles)
     columns = paper_tables()["tor_1"].columns
     figure, axes = grid(len(columns) + len(found), 3, 2.35)
     for each, column in zip(axes, columns, strict=False):
         _printed(each, column)
     for each, panel in zip(axes[len(columns) :], found, strict=True):
-        _bars(each, {place: score(series, panel.task) for place, series in _alone(panel).items()})
-        for credit, look in LINES.items():
-            if series := panel.of(credit):
-                each.axhline(score(series, panel.task).value, **look)
+        _measured(each, panel)
         each.set_title(lines(panel, titles[panel.task]))
     for each in axes:
         each.set(xticks=range(len(SHARES)), xticklabels=[f"{share:.0%}" for share in SHARES], ylabel="score (%)")
         each.set_xlabel("share of tokens that are trained")
         light_grid(each)
         _between(each)
-    handles = [
-        *(Patch(color=colour, label=f"{kind} tokens alone") for kind, (_, colour) in KINDS.items()),
-        Line2D([], [], **LINES["uniform"], label="GRPO: all tokens"),
-        Line2D([], [], **LINES["tor"], label="ToR"),
-    ]
-    figure.legend(handles=handles, ncols=4, loc="outside lower center")
+    figure.legend(handles=_handles(), ncols=4, loc="outside lower center")
     return finished(
         figure,
         found,
@@ -77,6 +62,29 @@ def tor_figure_2(records: Records) -> Drawn:
         INTERVALS if found else "",
         *(counted(panel, titles[panel.task]) for panel in found),
     )
+
+
+def _handles() -> list[Any]:
+    return [
+        *(Patch(color=colour, label=f"{kind} tokens alone") for kind, (_, colour) in KINDS.items()),
+        Line2D([], [], **LINES["uniform"], label="GRPO: all tokens"),
+        Line2D([], [], **LINES["tor"], label="ToR"),
+    ]
+
+
+def _panels(records: Records, titles: Mapping[str, str]) -> list[Panel]:
+    """GRPO's, measured before tiny, that have one kind of tokens alone."""
+    asked = credited("tor", "uniform")
+    every = [panel for task in titles for panel in panels(records, task=task, asked=asked)]
+    found = [panel for panel in every if panel.algorithm == "grpo" and _alone(panel)]
+    return sorted(found, key=lambda panel: PROVENANCES.index(panel.provenance))
+
+
+def _measured(axes: Axes, panel: Panel) -> None:
+    _bars(axes, {place: score(series, panel.task) for place, series in _alone(panel).items()})
+    for credit, look in LINES.items():
+        if series := panel.of(credit):
+            axes.axhline(score(series, panel.task).value, **look)
 
 
 def _alone(panel: Panel) -> dict[tuple[str, float], Series]:
