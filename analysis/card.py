@@ -20,6 +20,7 @@ from kawhi.records.schema import (
     GroundingRecord,
     HeadsRecord,
     Record,
+    TokensRecord,
     Training,
 )
 
@@ -125,6 +126,8 @@ def _result(record: Record) -> str:
         return f"critical heads {text(record.heads.get('critical_heads'))}"
     if isinstance(record, ErrorsRecord):
         return f"errors of {text(record.errors.get('benchmark'))}"
+    if isinstance(record, TokensRecord):
+        return f"{record.tokens['tokens']} tokens of {record.tokens['responses']} responses to {record.tokens['data']}"
     seconds = record.run.timing_s.get("timing_s/step")
     return EMPTY if seconds is None else f"{seconds:.2f} s per step"
 

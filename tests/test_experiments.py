@@ -36,7 +36,7 @@ CELLS = {  # as the papers print them
     "tor_table1": 8,
     "tor_table2": 8,
     "tor_table3": 9,
-    "tor_table4": 8,
+    "tor_table4": 9,
     "tor_table5": 4,
     "tor_main": 5,
     "controls": 15,

@@ -16,6 +16,8 @@ from analysis.figures.figure_7 import figure_7
 from analysis.figures.parts import Drawn
 from analysis.figures.radar import radar
 from analysis.figures.series import Records
+from analysis.figures.tokens import TITLES, of_tokens
+from analysis.figures.tor_figure_2 import tor_figure_2
 from analysis.figures.training_curves import training_curves
 from analysis.figures.weights_and_paragraphs import weights_and_paragraphs
 from kawhi.style.figures import STYLE
@@ -44,10 +46,15 @@ FIGURES: dict[str, Figure] = {
     "figure_6": Figure("Weights of paragraphs (figure 6)", "a training record of KAWHI with examples", figure_6),
     "figure_7": Figure("Sensitivity to skip_ratio (figure 7)", "", figure_7),
     "radar": Figure("Chart understanding (the project page's figure 4)", "", radar),
+    "tor_figure_2": Figure("One kind of tokens alone (ToR's figure 2)", "", tor_figure_2),
     "training_curves": Figure("Training curves", "a training record with curves", training_curves),
     "weights_and_paragraphs": Figure(
         "Weights and paragraphs", "a training record with weights or paragraphs", weights_and_paragraphs
     ),
+    **{
+        f"tokens_{name}": Figure(title, "a record of kawhi tokens with such tokens", of_tokens(name))
+        for name, title in TITLES.items()
+    },
 }
 
 

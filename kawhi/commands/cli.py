@@ -28,6 +28,7 @@ from kawhi.commands import (  # noqa: F401  # each adds its command
     samples,
     sheet,
     status,
+    tokens,
 )
 from kawhi.commands.app import app
 

@@ -56,7 +56,9 @@ _OF_RUNS = ("step", "prompt", "response_number")
 @click.option("--wrong-image", type=Path, metavar="FILE", help="image for the control with a wrong image")
 @click.option("--max-new-tokens", type=int, default=512, metavar="N", help="longest answer (default: 512)")
 @click.option("--step", type=int, metavar="N", help="of a training run: a recorded step (default: the last)")
-@click.option("--prompt", type=int, metavar="K", help="which prompt recorded in that step, from 1 (default: 1)")
+@click.option(
+    "--prompt", type=int, metavar="K", help="which prompt recorded in that step, from 1 (default: the most telling)"
+)
 @click.option("--response-number", type=int, metavar="R", help="one response, from 1 (default: all, stacked)")
 def explain(**options: Any) -> None:
     given = SimpleNamespace(**options)
@@ -111,7 +113,7 @@ def _refuse(names: Sequence[str], given: SimpleNamespace, what: str) -> None:
 def _of_run(given: SimpleNamespace) -> tuple[Explanation, str]:
     from kawhi.explain.training_step import explain_run
 
-    return explain_run(given.target, given.step, 1 if given.prompt is None else given.prompt, given.response_number)
+    return explain_run(given.target, given.step, given.prompt, given.response_number)
 
 
 def _of_image(given: SimpleNamespace) -> tuple[Explanation, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from kawhi.base.errors import CellError
 from kawhi.commands.app import typed
+from kawhi.commands.named import data_file, named_model, told
 from kawhi.commands.probe import probe
 
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
@@ -30,8 +30,6 @@ wrong one, and where the gradient's signal lies: a page (Markdown) and its numbe
 Drawn worlds come with worked answers whose readings are known, digit by digit; other data with the model's own answers.
 The gradient is asked where responses have verdicts: the reading world's, or those of --rollouts (docs/bench.md).
 """
-_TOLD_EVERY = 10
-"""Seconds."""
 _SIDE = 16
 """Visual tokens along the side of a drawing for a model whose images have no size of their own."""
 
@@ -51,9 +49,7 @@ _SIDE = 16
 @click.option("--max-new-tokens", type=click.IntRange(1), default=512, show_default=True, help="of an answer")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of problems and answers")
 @click.option("--rollouts", type=Path, help="judged responses, one prompt a line: docs/bench.md")
-@click.option(
-    "--prompts", type=click.IntRange(3), help="of the reading world, for gradients (default: 300)"
-)
+@click.option("--prompts", type=click.IntRange(3), help="of the reading world, for gradients (default: 300)")
 @click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/probes/MODEL-DATA)")
 def alpha(
     model: str,
@@ -76,16 +72,16 @@ def alpha(
     from kawhi.probes.alpha_probe import watch
     from kawhi.probes.alpha_report import page, summary
 
-    path, of_conf = _model(model)
+    path, of_conf = named_model(model)
     critical = _heads(heads) if heads else of_conf
     answers: dict[str, Any] = {"own_answers": own_answers, "max_new_tokens": max_new_tokens, "seed": seed}
     try:
         # Of attention, so that a layer in which it is not known is refused.
         inspector = open_inspector(path, AlignmentOptions(heads=critical, statistic="max_attention"))
-        subjects = [*_told(_subjects(inspector, data, problems, **answers), problems, "responses ready")]
+        subjects = [*told(_subjects(inspector, data, problems, **answers), problems, "responses ready")]
         if len(subjects) < 2:
             raise CellError(f"{data} has {len(subjects)} problem(s); a wrong image needs two")
-        seen = [*_told(watch(inspector, subjects), len(subjects), "responses seen")]
+        seen = [*told(watch(inspector, subjects), len(subjects), "responses seen")]
     except ValueError as error:  # as the packages that know nothing of commands raise it
         raise CellError(str(error)) from error
     asked = {"model": model, "data": data, "problems": len(subjects), "critical_heads": critical, **answers}
@@ -126,30 +122,6 @@ def _signal(model: str, path: str, data: str, rollouts: Path | None, prompts: in
     return write_probe(found, f"{Path(model).name}, {study.algorithm}", out)
 
 
-def _told(items: Iterator[Any], count: int, what: str) -> Iterator[Any]:
-    """The same items; says every ten seconds how far they are."""
-    start = told = time.monotonic()
-    for done, item in enumerate(items, 1):
-        yield item
-        if time.monotonic() - told >= _TOLD_EVERY or done == count:
-            told = time.monotonic()
-            print(f"{done} of {count} {what}, {told - start:.0f} s", flush=True)
-
-
-def _model(name: str) -> tuple[str, list[int] | None]:
-    """Path and critical heads of a model that ``conf/model`` has under this name or path; else itself and all."""
-    import yaml
-
-    from kawhi.base.checkout import CONF
-    from kawhi.runs.composing import compose_cell
-
-    for file in sorted((CONF / "model").glob("*.yaml")):
-        if name in (file.stem, (yaml.safe_load(file.read_text(encoding="utf-8")).get("model") or {}).get("path")):
-            cell = compose_cell(CONF, [f"model={file.stem}"])
-            return str(cell.model.path), None if cell.model.critical_heads is None else [*cell.model.critical_heads]
-    return name, None
-
-
 def _heads(listed: str) -> list[int]:
     try:
         return sorted({int(head) for head in listed.split(",")})
@@ -176,7 +148,7 @@ def _subjects(
 
     tokenizer = inspector.tokenizer
     if data not in WORLDS:
-        for example in islice(read_examples(_file(data)), count):
+        for example in islice(read_examples(data_file(data)), count):
             prompt = inspector.prompt(example.image, example.question)
             response = inspector.respond(prompt, max_new_tokens=max_new_tokens, seed=seed + example.index)
             yield Subject(example.index, example.image, example.question, example.source, response)
@@ -194,16 +166,3 @@ def _subjects(
         tokens = [tokenizer.decode([token]) for token in response.tolist()]
         right = right_tokens(problem.drawing, tokens, reads, side)
         yield Subject(index, image, problem.question, data, response, right)
-
-
-def _file(data: str) -> Path:
-    from kawhi.base.checkout import RESULTS
-    from kawhi.data.sources import NAMES
-
-    if data in NAMES:
-        file, remedy = RESULTS / "data" / data / "validation.parquet", f"; run `kawhi prepare {data}` first"
-    else:
-        file, remedy = Path(data), f", and no data set of that name: there are {', '.join(NAMES)}"
-    if not file.is_file():
-        raise CellError(f"there is no file {file}{remedy}")
-    return file

@@ -114,14 +114,20 @@ def benchmark_rows(entry: Mapping[str, Any], files: Sequence[Path] = ()) -> Iter
         CellError: its data cannot be had.
     """
     benchmark = load(entry["task"])
+    for doc in benchmark_docs(entry, files):
+        facts = benchmark.facts(doc)
+        yield facts["id"], facts["question"], benchmark.images(doc)
+
+
+def benchmark_docs(entry: Mapping[str, Any], files: Sequence[Path] = ()) -> Iterator[Mapping[str, Any]]:
+    """The same as rows of the data set, of which a benchmark's functions know what is in them."""
+    benchmark = load(entry["task"])
     options = {key: value for key, value in entry.items() if key not in ("task", "title")}
     places = [{}] if files else [dict(run.task) for run in benchmark.runs(options)]
     for place in [each for number, each in enumerate(places) if each not in places[:number]]:
         docs = _data({**benchmark.data, **place}, benchmark.name, files)
         docs = benchmark.process_docs(docs) if benchmark.process_docs else docs
-        for doc in tqdm(docs, desc=benchmark.name, mininterval=5):
-            facts = benchmark.facts(doc)
-            yield facts["id"], facts["question"], benchmark.images(doc)
+        yield from tqdm(docs, desc=benchmark.name, mininterval=5)
 
 
 def _data(place: Mapping[str, Any], task: str, files: Sequence[Path]) -> Any:

@@ -50,7 +50,7 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     benchmark = load(task)
     if benchmark.require is not None:
         benchmark.require()
-    data = _data_file(cell, entry, benchmark)
+    data = data_file(cell, entry, benchmark)
     runs = task_runs(entry)
     policy = None if url else _hugging_face(cell, model)
     samples: list[Sample] = []
@@ -79,7 +79,7 @@ def generate(cell: DictConfig, folder: Path, entry: Mapping[str, Any], model: st
     )
 
 
-def _data_file(cell: DictConfig, entry: Mapping[str, Any], benchmark: Benchmark) -> Path | None:
+def data_file(cell: DictConfig, entry: Mapping[str, Any], benchmark: Benchmark) -> Path | None:
     """The file that takes the place of the hub's data set; drawn problems are drawn when they are first asked for."""
     if entry.get("data_file"):
         path = Path(entry["data_file"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -60,14 +62,15 @@ class Example:
 
 
 def explain_run(
-    folder: Path, step: int | None = None, prompt: int = 1, response: int | None = None
+    folder: Path, step: int | None = None, prompt: int | None = None, response: int | None = None
 ) -> tuple[Explanation, str]:
     """The responses to one prompt of one step.
 
     Args:
         folder: of the run.
         step: the last recorded one by default.
-        prompt: which of the prompts recorded in that step, counted from 1.
+        prompt: which of the prompts recorded in that step, counted from 1; by default the one whose responses differ
+            most in credit.
         response: which response alone, counted from 1; all by default.
 
     Returns:
@@ -98,8 +101,8 @@ def explain_run(
     return replace(explanation, details=details), name + (f"_response{response}" if response else "")
 
 
-def find_sample(run: RunDirectory, step: int | None, prompt: int, response: int | None = None) -> Sample:
-    """Reads ``train/steps/<step>.json``.
+def find_sample(run: RunDirectory, step: int | None, prompt: int | None, response: int | None = None) -> Sample:
+    """Reads ``train/steps/<step>.json``; without a prompt it is the one whose responses differ most in credit.
 
     Raises:
         ValueError: there is no such step, prompt or response.
@@ -111,12 +114,20 @@ def find_sample(run: RunDirectory, step: int | None, prompt: int, response: int 
     if chosen not in files:
         raise ValueError(f"step {chosen} was not recorded; there are the steps {_ranges(sorted(files))}")
     prompts = json.loads(files[chosen].read_text())["prompts"]
+    if prompt is None:
+        prompt = 1 + max(range(len(prompts)), key=lambda number: credit_spread(prompts[number]["responses"]))
     if not 1 <= prompt <= len(prompts):
         raise ValueError(f"step {chosen} has the prompts 1 to {len(prompts)}")
     found = prompts[prompt - 1]
     if response is not None and not 1 <= response <= len(found["responses"]):
         raise ValueError(f"prompt {prompt} of step {chosen} has the responses 1 to {len(found['responses'])}")
     return Sample(chosen, found, prompt, len(prompts), response)
+
+
+def credit_spread(responses: Sequence[Mapping[str, Any]]) -> float:
+    """How far the responses to a prompt differ in credit: the largest mean weighted advantage minus the smallest."""
+    credit = [each["advantage"] * fmean(each["weights"]) for each in responses if each["weights"]]
+    return max(credit) - min(credit) if credit else 0.0
 
 
 def read_example(file: Path, index: int) -> Example:

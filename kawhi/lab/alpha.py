@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kawhi.credit.alignment import AlignmentOptions, attends
 from kawhi.credit.statistics import Vectors, packed_head_statistic
-from kawhi.lab.policy import Policy, Prompts
+from kawhi.lab.policy import Policy, Prompts, Watcher
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.seen import seen_by_model
 from kawhi.models.vision_attention import VisionAttentionCapture
@@ -53,7 +53,7 @@ class AlphaWatcher:
     """
 
     def __init__(self, policy: Policy, options: AlignmentOptions, keep_ratio: float):
-        self._policy, self._options, self._keep_ratio = policy, options, keep_ratio
+        self.image_token, self._options, self._keep_ratio = policy.image_token, options, keep_ratio
         self._language = AttentionCapture(policy.model, options.layer)
         self._vision = VisionAttentionCapture(policy.model)
         if attends(options.statistic) and self._language.window is not None:
@@ -124,7 +124,7 @@ class AlphaWatcher:
         for number, chosen in enumerate(self.selected):
             if chosen is None:
                 chosen = select_attended(received[number].cpu().numpy(), self._keep_ratio)
-            visual = torch.nonzero(ids[number] == self._policy.image_token)[:, 0]
+            visual = torch.nonzero(ids[number] == self.image_token)[:, 0]
             found[number, visual[torch.as_tensor(chosen, device=ids.device)]] = True
         return found
 
@@ -138,3 +138,47 @@ class AlphaWatcher:
     def _take(self, asking: Tensor, keys: Tensor) -> Any:
         own = self._options
         return self._language.take(asking, keys, metric=own.metric, rope=own.rope, heads=own.heads)
+
+
+class Together:
+    """Several watchers of one pass."""
+
+    def __init__(self, watchers: Sequence[Watcher]):
+        self._watchers = watchers
+
+    def begin(self) -> None:
+        for each in self._watchers:
+            each.begin()
+
+    def saw_prompts(self, prompts: Prompts, group: int) -> None:
+        for each in self._watchers:
+            each.saw_prompts(prompts, group)
+
+    def saw_responses(self, mask: Tensor) -> None:
+        for each in self._watchers:
+            each.saw_responses(mask)
+
+
+class Looking:
+    """What a pass tells of looking: a watcher, and the visual tokens that it watches.
+
+    Args:
+        select: which visual tokens; ``None`` for all.
+    """
+
+    def __init__(self, watcher: AlphaWatcher, select: Selector | None):
+        self.watcher, self.select = watcher, select
+
+    def choose(self, prompts: Prompts, indices: Sequence[int], step: int) -> None:
+        """The visual tokens of the next pass.
+
+        Args:
+            indices: of the prompts in the data, which seeds are made of.
+        """
+        own = self.select
+        if own is None:
+            counts = (prompts.inputs["input_ids"] == self.watcher.image_token).sum(dim=1).tolist()
+            self.watcher.choose([np.arange(count) for count in counts])
+        else:
+            pairs = zip(prompts.images, indices, strict=True)
+            self.watcher.choose([own(image, index, step) for image, index in pairs])

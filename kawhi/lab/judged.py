@@ -17,7 +17,7 @@ from kawhi.base.errors import CellError
 from kawhi.credit.readings import READING_RIGHT, READS
 from kawhi.lab.policy import Policy
 from kawhi.lab.probing import Batch, Findings, probed, rows_of, run_probe, token_kinds
-from kawhi.lab.rollouts import Item, Rollouts
+from kawhi.lab.rollouts import Item, Rollouts, given
 from kawhi.lab.study import Study, compose
 from kawhi.pictures.rgb import picture
 from kawhi.runs.verl_settings import settings
@@ -105,10 +105,5 @@ def _image(file: Path, name: str) -> Image.Image:
 
 
 def _rollouts(policy: Policy, items: Sequence[Item], responses: Sequence[Mapping[str, Any]]) -> Rollouts:
-    encoded = [[*policy.tokenizer(each["text"])["input_ids"], int(policy.ends[0])] for each in responses]
-    width = max(map(len, encoded))
-    tokens = torch.tensor([row + [row[-1]] * (width - len(row)) for row in encoded], device=policy.device)
-    mask = torch.tensor([[column < len(row) for column in range(width)] for row in encoded], device=policy.device)
     rewards = torch.tensor([float(each["reward"]) for each in responses])
-    prompts = policy.prompts([item.image for item in items], [item.question for item in items])
-    return Rollouts(items, prompts, tokens, mask, [each["text"] for each in responses], rewards > 0, rewards)
+    return given(policy, items, [each["text"] for each in responses], lambda *_: (rewards > 0, rewards))

@@ -153,6 +153,17 @@ def sample(policy: Policy, items: Sequence[Item], group: int, limit: int, seed: 
     return Rollouts(items, prompts, tokens, mask, texts, correct, rewards)
 
 
+def given(policy: Policy, items: Sequence[Item], texts: Sequence[str], reward: Reward) -> Rollouts:
+    """Responses that were given as text, equally many to each item; the end token belongs to each."""
+    encoded = [[*policy.tokenizer(text)["input_ids"], int(policy.ends[0])] for text in texts]
+    width = max(map(len, encoded))
+    tokens = torch.tensor([row + [row[-1]] * (width - len(row)) for row in encoded], device=policy.device)
+    mask = torch.tensor([[column < len(row) for column in range(width)] for row in encoded], device=policy.device)
+    answers = [item.answer for item in items for _ in range(len(texts) // len(items))]
+    correct, rewards = reward(texts, answers, mask.sum(dim=1).cpu())
+    return Rollouts(items, _prompts(policy, items), tokens, mask, texts, correct, rewards)
+
+
 def _prompts(policy: Policy, items: Sequence[Item]) -> Prompts:
     return policy.prompts([item.image for item in items], [item.question for item in items])
 

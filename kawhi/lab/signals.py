@@ -17,7 +17,7 @@ from kawhi.base.errors import CellError
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.entropy import nucleus_entropy
 from kawhi.credit.readings import TRUTH, truth_signals
-from kawhi.lab.alpha import AlphaWatcher, Selector
+from kawhi.lab.alpha import AlphaWatcher, Looking, Selector, Together
 from kawhi.lab.policy import PER_PATCH, Policy, entropies, token_log_probs
 from kawhi.lab.rollouts import Rollouts, part_of
 from kawhi.models.blacken import blacken, random_rows
@@ -31,26 +31,40 @@ OTHER_IMAGES = {
 KNOWN = OF_THE_PASS | TRUTH | frozenset().union(*OTHER_IMAGES.values())
 
 
+def looking(policy: Policy, kawhi: Mapping[str, Any]) -> Looking:
+    """Alpha as the blocks ``alignment`` and ``regions`` of a cell describe it."""
+    regions = kawhi["regions"]
+    watcher = AlphaWatcher(policy, AlignmentOptions(**kawhi["alignment"]), regions["keep_ratio"])
+    return Looking(watcher, Selector(policy.processor, regions))
+
+
 class Gatherer:
     """Gathers what one configuration needs, from one policy.
 
     Args:
         kawhi: the block of a cell: ``alignment``, ``regions`` and ``signals`` are read where a signal needs them.
         needs: signals.
+        further: columns beside the signals that come of looking at the true image, in the pass that is run anyway.
 
     Raises:
         CellError: a signal that nobody can gather.
     """
 
-    def __init__(self, policy: Policy, kawhi: Mapping[str, Any], needs: Collection[str]):
+    def __init__(
+        self,
+        policy: Policy,
+        kawhi: Mapping[str, Any],
+        needs: Collection[str],
+        further: Mapping[str, Looking] | None = None,
+    ):
         if unknown := sorted(set(needs) - KNOWN):
             raise CellError(f"nobody can gather the signal {unknown[0]}; known: {', '.join(sorted(KNOWN))}")
         self._policy, self.needs, self._options = policy, frozenset(needs), kawhi.get("signals") or {}
-        self._watcher: AlphaWatcher | None = None
+        self._looks = dict(further or {})
+        self._columns = [*self.needs, *self._looks]
         if "alignment" in self.needs:
-            regions = kawhi["regions"]
-            self.select = Selector(policy.processor, regions)
-            self._watcher = AlphaWatcher(policy, AlignmentOptions(**kawhi["alignment"]), regions["keep_ratio"])
+            self._looks["alignment"] = own = looking(policy, kawhi)
+            self.select = own.select
 
     @property
     def tokenizer(self) -> Any:
@@ -77,18 +91,17 @@ class Gatherer:
             if names & self.needs:
                 columns |= self._beside_other_images(rollouts, prefix, step)
         if self.needs & TRUTH:
-            columns |= self._truth(rollouts)
-        return log_probs, {name: columns[name].detach() for name in self.needs}
+            columns |= self.truth(rollouts)
+        return log_probs, {name: columns[name].detach() for name in self._columns}
 
     def _pass(self, rollouts: Rollouts, chunk: Sequence[int], step: int) -> dict[str, Tensor]:
         prompts, tokens, mask = part_of(rollouts, chunk)
-        if self._watcher is not None:
-            items = [rollouts.items[i] for i in chunk]
-            self._watcher.choose([self.select(item.image, item.index, step) for item in items])
-        logits = self._policy.logits(prompts, tokens, mask, self._watcher)
+        for look in self._looks.values():
+            look.choose(prompts, [rollouts.items[i].index for i in chunk], step)
+        watchers = Together([look.watcher for look in self._looks.values()]) if self._looks else None
+        logits = self._policy.logits(prompts, tokens, mask, watchers)
         found = {"log_probs": token_log_probs(logits, tokens[mask])}
-        if self._watcher is not None:
-            found["alignment"] = self._watcher.alpha
+        found |= {name: look.watcher.alpha for name, look in self._looks.items()}
         if "entropy" in self.needs:
             found["entropy"] = entropies(logits.detach())
         if "nucleus_entropy" in self.needs:
@@ -117,7 +130,12 @@ class Gatherer:
             f"{prefix}_entropy": torch.cat(entropy)[order],
         }
 
-    def _truth(self, rollouts: Rollouts) -> dict[str, Tensor]:
+    def truth(self, rollouts: Rollouts) -> dict[str, Tensor]:
+        """The signals of :data:`kawhi.credit.readings.TRUTH`.
+
+        Raises:
+            CellError: nobody knows what has to be read.
+        """
         if rollouts.judged is not None:
             return dict(rollouts.judged)
         readings = [item.readings for item in rollouts.items for _ in range(rollouts.group)]

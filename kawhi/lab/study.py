@@ -98,7 +98,7 @@ def chosen(
     study = read_study(file or configuration_folder() / "lab" / "bench.yaml")
     rows = study.rows
     if methods:
-        named = [row_of(text) for each in methods for text in _words(each)]
+        named = [row_of(text) for each in methods for text in words(each)]
         judges = [row_of(name) for name in (UNIFORM, BEST, WORST) if name not in {row.credit for row in named}]
         rows = (*judges, *named)
     shared = [*study.shared, *([f"data.difficulty={difficulty}"] if difficulty else []), *overrides]
@@ -106,7 +106,7 @@ def chosen(
     return replace(study, rows=rows, pairs=pairs, shared=shared, algorithm=algorithm or study.algorithm)
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """Methods with commas between; what follows a comma and is ``OPTION=VALUE`` belongs to the method before it."""
     found: list[str] = []
     for part in text.split(","):

@@ -1,4 +1,4 @@
-"""Records of the studies that are commands of their own: head ablation and error attribution."""
+"""Records of the studies that are commands of their own: head ablation, error attribution, rewarded tokens."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def write_heads_record(
     model = {"name": name, "family": settings["backend"], "weights": settings["weights"]}
     config = {"heads": settings | {"threshold": found["threshold"]}}
     return _write("heads", f"{name}_heads", found, config, model, provenance, command)
+
+
+def write_tokens_record(found: dict[str, Any], model: dict[str, str], provenance: str, command: str) -> Path:
+    """The record of what one model's tokens say.
+
+    Args:
+        found: :func:`kawhi.probes.token_summary.summary` with ``data``, ``group`` and ``settings``.
+        model: ``name``, ``family`` and ``weights``.
+    """
+    config = {"tokens": found["settings"] | {key: found[key] for key in ("data", "group", "prompts")}}
+    block = {key: value for key, value in found.items() if key not in ("settings", "made")}
+    return _write("tokens", f"{model['name']}_{found['data']}_tokens", block, config, model, provenance, command)
 
 
 def write_errors_record(found: dict[str, Any], evaluation: RunDirectory, command: str) -> Path | None:

@@ -370,6 +370,13 @@ class ErrorsRecord(Record):
     errors: dict[str, Any]
 
 
+class TokensRecord(Record):
+    """``tokens``: :func:`kawhi.probes.token_summary.summary` with what was asked."""
+
+    study: Literal["tokens"]
+    tokens: dict[str, Any]
+
+
 STUDIES: dict[str, type[Record]] = {
     "training": TrainingRecord,
     "timing": TimingRecord,
@@ -377,4 +384,5 @@ STUDIES: dict[str, type[Record]] = {
     "grounding": GroundingRecord,
     "heads": HeadsRecord,
     "errors": ErrorsRecord,
+    "tokens": TokensRecord,
 }

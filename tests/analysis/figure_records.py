@@ -19,8 +19,10 @@ from analysis.figures.parts import Drawn
 from analysis.figures.radar import CHARTS
 from kawhi.probes.critical_heads import SUBTASKS
 from kawhi.probes.error_attribution import shares
+from kawhi.probes.token_summary import summary
 from kawhi.records.schema import Record
 from tests.analysis.synthetic import accuracy, hashed, record, timing_record
+from tests.probes.test_token_summary import made as token_rows
 from tests.split import parsed as parsed_one
 
 MEASURED = {"name": "qwen2.5-vl-7b", "family": "qwen2_5_vl", "weights": "c0ffee"}
@@ -91,6 +93,22 @@ def heads_record(provenance: str = "measured", heads: int = 28) -> dict[str, Any
     return _study("heads", provenance, block | {"critical_heads": [row["head"] for row in rows if row["critical"]]}, {})
 
 
+def tor_records(**changes: Any) -> list[dict[str, Any]]:
+    """ToR with both kinds of tokens, and with one alone at several shares, of which 20 % has 45 and 40 % right."""
+    both = {"types": "both", "reasoning_share": 0.3, "perception_share": 0.3}
+    made = [trained("tor", 1100, options=both, **changes)]
+    for kind, correct in (("reasoning", 900), ("perception", 800)):
+        for i, share in enumerate((0.2, 0.3, 0.5, 0.8)):
+            options = {**both, "types": kind, f"{kind}_share": share}
+            made.append(trained("tor", correct + 40 * i, options=options, **changes))
+    return [{**each, "training": {}} for each in made]
+
+
+def tokens_record(provenance: str = "measured", seed: int = 0) -> dict[str, Any]:
+    block = {**summary(token_rows(seed=seed)), "data": "geo3k", "group": 4}
+    return _study("tokens", provenance, block, {"tokens": {"data": "geo3k"}})
+
+
 def _study(study: str, provenance: str, block: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     model = MEASURED if provenance == "measured" else {**MEASURED, "name": "tiny-qwen2.5-vl"}
     cell = {"experiment": study, "name": study, "hash": ""}
@@ -108,8 +126,11 @@ def everything() -> list[dict[str, Any]]:
         made.append(trained(credit, benchmarks=results(MATH, 40 + i), **full))
     for i, credit in enumerate(("uniform", "kawhi")):
         made.append(trained(credit, benchmarks=results(CHARTS, 40 + 2 * i), **full | {"data": "chartqa"}))
+    apart = {**full, "steps": 61, "benchmarks": results(MATH, 40)}  # in panels of their own: they have no curves
+    made += tor_records(steps=24) + tor_records(**apart)
     made += [timing_record(credit, "gspo", **{"timing_s/gen": 1.0}) for credit in ("uniform", "kawhi", "vppo")]
     made += [errors_record(), errors_record("tiny", "kawhi_tiny"), heads_record(), heads_record("tiny", 4)]
+    made += [tokens_record(), tokens_record("tiny", seed=1)]
     return made
 
 

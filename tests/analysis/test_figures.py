@@ -22,12 +22,13 @@ from tests.analysis.figure_records import (
     refuse_overlaps,
     texts,
     titled,
+    tor_records,
     trained,
 )
 from tests.analysis.synthetic import changed, hashed, timing_record
 from tests.split import split
 
-PAPER_ONLY = ["figure_1a", "figure_4", "figure_5", "figure_7", "radar"]
+PAPER_ONLY = ["figure_1a", "figure_4", "figure_5", "figure_7", "radar", "tor_figure_2"]
 """Drawn without any record."""
 
 
@@ -70,6 +71,16 @@ def test_the_papers_panels_have_its_numbers() -> None:
     assert [tick.get_text() for tick in seconds.get_yticklabels()] == ["with KAWHI (R1)", "without KAWHI (R2)"]
     points = [list(line.get_ydata()) for axes in drawn("figure_7").figure.axes for line in axes.lines]
     assert points == [[47.56], [45.94] * 2, [29.28], [28.29] * 2]
+
+
+def test_one_kind_of_tokens_alone_stands_beside_all_tokens_and_tor() -> None:
+    figure = drawn("tor_figure_2", *tor_records(), trained("uniform", 1000)).figure
+    printed = titled(figure, "paper: ", "WeMath")
+    assert [bar.get_height() for bar in printed.patches] == [63.9, 65.6, 66.0, 61.4, 64.8, 62.9]
+    assert [line.get_ydata()[0] for line in printed.lines if line.get_linestyle() != "None"] == [67.4, 68.9]
+    own = titled(figure, "tiny world")
+    assert sorted(bar.get_height() for bar in own.patches) == [40.0, 42.0, 44.0, 45.0, 47.0, 49.0]  # 80 % is not drawn
+    assert [line.get_ydata()[0] for line in own.lines if line.get_linestyle() != "None"] == [50.0, 55.0]
 
 
 def test_errors_are_named_by_the_run_that_they_are_of() -> None:

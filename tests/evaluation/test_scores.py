@@ -249,3 +249,36 @@ def test_hallusionbench_s_judge_is_asked_the_authors_question_with_one_more_sent
     added = "Reply with that one word, without quotes and with nothing else."
     for doc, response, theirs in zip(HB_ROWS, RESPONSES, judge.asked, strict=True):
         assert asked_of_ours("hallusionbench", doc, response).replace(added, "").split() == theirs.split()
+
+
+@pytest.mark.parametrize(
+    ("response", "score"),
+    [
+        ("<think>They are equal.</think> \\boxed{Yes}", 1.0),
+        ("\\boxed{no} No: \\boxed{yes}", 1.0),
+        ("\\boxed{yes}, as said: \\boxed{}", 1.0),  # an empty box says nothing
+        ("\\boxed{yes, they are}", 0.0),
+        ("\\boxed{\\text{yes}}", 0.0),
+        ("Yes.", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_boxed_hallusions_are_exactly_a_yes_or_a_no_and_need_no_judge(response, score):
+    (run,) = HB.runs({"answer": "boxed"})
+    facts = {**HB.facts(HB_ROWS[0]), **run.facts}
+    outcome = HB.rule(facts, response)
+    assert outcome.score == score
+    assert HB.questions(facts, response, outcome, []) == []
+
+
+def test_boxed_hallusions_are_asked_for_a_box_and_others_as_their_authors_ask():
+    (boxed,), (judged,) = HB.runs({"answer": "boxed"}), HB.runs({})
+    question = HB_ROWS[0]["question"]
+    assert HB.prompt(HB_ROWS[0], judged.options) == question
+    asked = HB.prompt({**HB_ROWS[0], "question": f"{question} Look twice."}, boxed.options)
+    assert asked.startswith(f"{question} The answer is yes or no.\n\n")
+    assert "\\boxed{}" in asked
+    assert "Look twice" not in asked
+    assert judged.facts == {}
+    with pytest.raises(ValueError, match="answer 'loud' is not one of judged, boxed"):
+        HB.runs({"answer": "loud"})

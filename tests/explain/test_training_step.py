@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -13,7 +14,26 @@ from tests.explain.conftest import ANSWERS, record, rows
 
 
 def test_the_last_step_is_the_default(training_run):
-    assert explain_run(training_run.path)[1] == "tiny-run-0123_step5_prompt1"
+    assert explain_run(training_run.path)[1].startswith("tiny-run-0123_step5_prompt")
+
+
+def test_the_prompt_whose_responses_differ_most_in_credit_is_the_default(tmp_path):
+    run = record(tmp_path, "credit=uniform", steps=(1,))
+    file = run.path / "train" / "steps" / "000001.json"
+    said = json.loads(file.read_text())
+    first, second = said["prompts"]
+    for prompt, advantages in ((first, (0.0, 0.0)), (second, (1.0, -1.0))):
+        for response, advantage in zip(prompt["responses"], advantages, strict=False):
+            response["advantage"] = advantage
+    first["responses"], second["responses"] = first["responses"][:2], second["responses"][:2]
+    file.write_text(json.dumps(said))
+    assert explain_run(run.path)[1] == "tiny-run-0123_step1_prompt2"
+    for response in second["responses"]:  # the same advantages, of which the method leaves nothing
+        response["weights"] = [0.0] * len(response["weights"])
+    first["responses"][0]["advantage"] = 0.1
+    file.write_text(json.dumps(said))
+    assert explain_run(run.path)[1] == "tiny-run-0123_step1_prompt1"
+    assert explain_run(run.path, prompt=2)[1] == "tiny-run-0123_step1_prompt2"
 
 
 def test_weights_and_alpha_are_the_recorded_ones(training_run):

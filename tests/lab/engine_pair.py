@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -220,7 +221,8 @@ def _plain(block) -> dict:
     return OmegaConf.to_container(block, resolve=True)
 
 
-def main(folder: str, family: str, out: str) -> None:
+def run(compared: Callable[[str, str], dict[str, float]], folder: str, family: str, out: str) -> None:
+    """Calls a comparison in a process group of its own, and writes what it returns."""
     torch.set_num_threads(1)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -228,9 +230,9 @@ def main(folder: str, family: str, out: str) -> None:
     where = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in where.items()})
     dist.init_process_group("gloo")
-    Path(out).write_text(json.dumps(compare(folder, family), indent=1))
+    Path(out).write_text(json.dumps(compared(folder, family), indent=1))
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(compare, *sys.argv[1:])

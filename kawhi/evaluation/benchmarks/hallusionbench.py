@@ -8,6 +8,10 @@ Different on purpose: lmms-eval gives an answer the previous sample's verdict wh
 anywhere in the reply before ``correct`` and everything else as ``unclear``, keeps verdicts in a file that does not
 depend on the model, and names gpt-4 in its code.  Here a reply is one of the three words or an error.
 The authors count ``unclear`` as right where a figure is missing; this split has no such question.
+
+The option ``answer`` says what counts as an answer: ``judged`` (default) is all of that; ``boxed`` is what the code of
+NoisyRollout does, whose evaluation ToR follows: the question up to its first question mark, the training prompt's
+instruction to reason and to box a yes or no, and right where the box has exactly that word, without a judge.
 """
 
 from __future__ import annotations
@@ -16,21 +20,26 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kawhi.data.prompts import INSTRUCTION
 from kawhi.evaluation.benchmark import (
     Benchmark,
+    JudgeQuestion,
     Outcome,
     Scored,
+    TaskRun,
     mean_score,
     one_image,
     one_question,
-    one_run,
+    refuse_unknown,
     right_if,
 )
 from kawhi.evaluation.parsing import exactly
+from kawhi.rewards.boxed import boxed_answer
 from kawhi.rewards.response import first_word
 
 PROBLEMS = 951
 _ANSWERS = {"1": "yes", "0": "no"}
+_KINDS = ("judged", "boxed")
 
 
 def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,10 +56,23 @@ def facts(doc: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def prompt(doc: Mapping[str, Any], options: Mapping[str, Any]) -> str:
-    return doc["question"]
+    if options.get("answer") != "boxed":
+        return doc["question"]
+    return f"{doc['question'].partition('?')[0]}? The answer is yes or no.\n\n{INSTRUCTION}"
+
+
+def runs(options: Mapping[str, Any]) -> list[TaskRun]:
+    refuse_unknown(options, ("answer",))
+    answer = options.get("answer", "judged")
+    if answer not in _KINDS:
+        raise ValueError(f"answer {answer!r} is not one of {', '.join(_KINDS)}")
+    return [TaskRun(PROBLEMS, options={"answer": answer}, facts={"boxed": True} if answer == "boxed" else {})]
 
 
 def rule(facts: Mapping[str, Any], response: str) -> Outcome:
+    if facts.get("boxed"):
+        boxed = boxed_answer(response.replace("\\boxed{}", "")) or ""
+        return Outcome(float(boxed.lower() == facts["yes_or_no"]), boxed)
     answer = first_word(response, ("yes", "no"))
     return Outcome(float(answer == facts["yes_or_no"]), answer)
 
@@ -72,11 +94,20 @@ def _verdict(reply: str) -> str:
     return exactly("correct", "incorrect", "unclear")(reply.lower())
 
 
-_questions = one_question(
+_of_judge = one_question(
     "verdict",
     _verdict,
     lambda facts, said: {"question": facts["question"], "answer": facts["answer"], "response": said},
 )
+
+
+def questions(
+    facts: Mapping[str, Any], response: str, outcome: Outcome, images: Sequence[bytes]
+) -> list[JudgeQuestion]:
+    """None where the answer is boxed: the rule's outcome stands."""
+    return [] if facts.get("boxed") else _of_judge(facts, response, outcome, images)
+
+
 BENCHMARK = Benchmark(
     "kawhi_hallusionbench",
     {"dataset_path": "lmms-lab-encoder/HallusionBench", "test_split": "image"},
@@ -84,9 +115,9 @@ BENCHMARK = Benchmark(
     one_image("image"),
     prompt,
     rule,
-    one_run(PROBLEMS),
+    runs,
     scores,
-    questions=_questions,
+    questions=questions,
     verdict=right_if("correct"),
     cluster=lambda facts: facts["figure"].rpartition("_")[0],  # the set
 )
