@@ -27,7 +27,7 @@ from analysis.collapse import collapsed  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
 from analysis.paper_layout import layouts  # noqa: E402
 from analysis.paper_table import paper_table  # noqa: E402
-from analysis.programs import include_first, parsed, parser, read  # noqa: E402
+from analysis.programs import include_first, parsed, parser, read, results  # noqa: E402
 from analysis.records import TableError, frame  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
@@ -35,7 +35,6 @@ from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table, with_notes  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
 from analysis.without import PairsError, Without  # noqa: E402
-from kawhi.base.checkout import RESULTS  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import Folder, origin  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
@@ -98,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument(
         "--runs",
         type=Path,
-        default=Path(os.environ.get("KAWHI_RUNS", RESULTS / "runs")),
+        default=Path(os.environ.get("KAWHI_RUNS", results() / "runs")),
         metavar="FOLDER",
         help="the run directories whose samples --without scores anew (default: KAWHI_RUNS or results/runs)",
     )
