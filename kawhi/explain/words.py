@@ -12,6 +12,10 @@ FAITHFUL = (
 )
 UNMOVED = 0.8
 """Rank correlation from which on an order is called almost the same."""
+LIKELIER = 0.01
+"""Log-prob per token by which an answer must be likelier beside its image than beside another, to be called read."""
+UNLIKELY = -3.0
+"""Log-prob per token below which a model does not stand behind an answer; what it writes itself has -1 to 0."""
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -34,18 +38,29 @@ def verdict(answer: Answer, unit: str) -> str:
     """
     found = {control.condition: control.comparison for control in answer.controls}
     blank, wrong = found["blank"].order, found["wrong_image"].order
+    own, *others = (found[name].log_prob for name in ("true_image", "blank", "wrong_image"))
     if blank is None or wrong is None:
         return f"This answer is one {unit}, so there is no order to compare."
     if len(set(answer.controls[0].alpha)) == 1:
         return f"All {unit}s have the same alpha, so there is no order to compare."
     numbers = f"rank correlation {signed(blank, 2)} with a blank image, {signed(wrong, 2)} with a wrong one"
+    if own < UNLIKELY:
+        said = f"To this model the answer is very unlikely (log-prob {signed(own, 2)} per token)"
+        return f"{said}, so that the order of its {unit}s says nothing of looking: {numbers}."
     unmoved = [order >= UNMOVED for order in (blank, wrong)]
     if all(unmoved):
         said = f"Here the order hardly depends on the image: {numbers}."
         return f"{said} For this answer, which {unit} weighs most is no evidence of looking."
+    if own - max(others) < LIKELIER:
+        likelier = "a blank" if others[0] >= others[1] else "the wrong"
+        return (
+            f"Here the order changes with the image, and yet nothing shows that the model read it: the answer is no "
+            f"likelier beside its own image (log-prob {signed(own, 2)} per token) than beside {likelier} one "
+            f"({signed(max(others), 2)}); {numbers}."
+        )
     if any(unmoved):
         return f"Here the order survives one of the two: {numbers}."
-    return f"Here the order depends on the image: {numbers}."
+    return f"Here the order depends on the image: {numbers}. Whether the answer is right, it does not say."
 
 
 def caution(answer: Answer, unit: str) -> str:
