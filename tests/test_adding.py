@@ -129,6 +129,7 @@ def test_a_row_is_one_line(folders, tmp_path):
         file.write_text(before)
 
 
+@pytest.mark.slow
 def test_the_three_ways_to_name_it(folders, tmp_path, monkeypatch):
     """A file alone, the variable of a shell, and an installed package."""
     text = (ROOT / "docs" / "your_own.md").read_text(encoding="utf-8")
