@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,21 +38,31 @@ def training_curves(records: Records) -> Drawn | None:
         return None
     found = [few for panel in whole for few in _few(panel)]
     shared = len(found) == len(whole)
-    groups = [found] if shared else [[panel] for panel in found]
-    legends = [names(group) for group in groups]
-    heights = [1.75 * len(group) + 0.16 * -(-len(own) // 4) + 0.1 for group, own in zip(groups, legends, strict=True)]
-    figure = Figure(figsize=(WIDE, sum(heights)))
-    asked = any(_curves(series, name) is not None for panel in found for series in panel.series for name in HELD_OUT)
-    curves = CURVES | (HELD_OUT if asked else {})
-    parts: list[Any] = [figure] if shared else [*figure.subfigures(len(groups), 1, height_ratios=heights)]
-    for part, group, labels in zip(parts, groups, legends, strict=True):
-        _draw(part, group, curves, labels)
-    several = max(len(series.records) for panel in found for series in panel.series) > 1
-    bands = "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
+    every = [series for panel in found for series in panel.series]
+    asked = any(_curves(series, name) is not None for series in every for name in HELD_OUT)
+    figure = _figure([found] if shared else [[panel] for panel in found], CURVES | (HELD_OUT if asked else {}))
+    return finished(figure, found, files_of(found), *_said(every, shared, asked), *map(described, whole))
+
+
+def _said(every: Sequence[Series], shared: bool, asked: bool) -> tuple[str, str]:
+    """Sentences of the caption."""
     text = "Reward, response length, entropy and mean weight at each training step, one line per credit method."
     text += f" GRPO and KAWHI stand in every row beside at most {MOST} others." * (not shared)
     text += " Held-out accuracy: the share of right greedy answers to held-out problems." * asked
-    return finished(figure, found, files_of(found), text, bands * several, *map(described, whole))
+    bands = "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
+    return text, bands * any(len(series.records) > 1 for series in every)
+
+
+def _figure(groups: list[list[Panel]], curves: Mapping[str, str]) -> Figure:
+    """A legend below each group of rows."""
+    legends = [names(group) for group in groups]
+    heights = [1.75 * len(group) + 0.16 * -(-len(own) // 4) + 0.1 for group, own in zip(groups, legends, strict=True)]
+    figure = Figure(figsize=(WIDE, sum(heights)))
+    alone = len(groups) == 1
+    parts: list[Any] = [figure] if alone else [*figure.subfigures(len(groups), 1, height_ratios=heights)]
+    for part, group, labels in zip(parts, groups, legends, strict=True):
+        _draw(part, group, curves, labels)
+    return figure
 
 
 def _few(panel: Panel) -> list[Panel]:

@@ -35,7 +35,15 @@ def text(x: float, y: float, words: str, size: int, colour: str = INK, more: str
 
 def svg(width: float, height: float, title: str, *parts: str) -> str:
     size = f"viewBox='0 0 {width:g} {height:g}' width='{width:g}' height='{height:g}'"
-    return "\n".join([f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>", f"<title>{escape(title)}</title>", *parts, "</svg>", ""])
+    return "\n".join(
+        [
+            f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>",
+            f"<title>{escape(title)}</title>",
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )
 
 
 def corner(column: int, row: int) -> tuple[float, float]:

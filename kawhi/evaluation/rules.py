@@ -90,5 +90,6 @@ def _arguments(statement: ast.stmt, attributes: list[str], *, scoring: bool) -> 
     if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "Benchmark":
         return statement
     given = dict(zip(attributes, call.args, strict=False)) | {each.arg: each.value for each in call.keywords}
-    names = [n for n in SCORES if n in given] if scoring else [n for n in attributes if n in given and n not in SCORES]
-    return ast.Dict([ast.Constant(name) for name in names], [given[name] for name in names])
+    names = SCORES if scoring else [name for name in attributes if name not in SCORES]
+    named = {name: given[name] for name in names if name in given}
+    return ast.Dict([ast.Constant(name) for name in named], [*named.values()])

@@ -234,12 +234,17 @@ def prompt_notes(inspector: Inspector, prompt: Prompt) -> list[str]:
     notes = []
     if bool(prompt.region_map.key_tokens.all()):
         notes.append("Every visual token is in a key region, so there is no control with the background alone.")
-    if is_tiny(inspector) and not _may_be_drawn(prompt.seen):
+    if not readable(inspector, prompt):
         notes.append(
             "This tiny model has learnt to read grey drawings on white, as `kawhi sheet` shows them, and nothing else: "
             "of this picture its answer and alpha say nothing. --model takes one that can read it."
         )
     return notes
+
+
+def readable(inspector: Inspector, prompt: Prompt) -> bool:
+    """Whether a model may be able to read an image: of a tiny model, whether it may be a drawing of its world."""
+    return not is_tiny(inspector) or _may_be_drawn(prompt.seen)
 
 
 def _may_be_drawn(seen: NDArray[np.uint8]) -> bool:

@@ -15,6 +15,7 @@ from kawhi.explain.gather import (
     prompt_notes,
     read_answer,
     read_prompt,
+    readable,
     scene,
     shown_unit,
     token_note,
@@ -69,7 +70,7 @@ def explain_image(
         paragraphs, controls, _ = read_answer(inspector, settings, prompt, response)
         ended = int(response[-1]) == inspector.tokenizer.eos_token_id
         notes = [] if ended else [f"The answer was cut off after {len(response)} tokens."]
-        answers.append(Answer(name, paragraphs, controls, notes=notes))
+        answers.append(Answer(name, paragraphs, controls, notes=notes, readable=readable(inspector, prompt)))
     notes = [*prompt_notes(inspector, prompt), *token_note(settings)]
     if len(prompt.selected) == 0:
         notes.append("No visual token is selected, so alpha is 0 and every paragraph weighs the same.")

@@ -38,29 +38,44 @@ def verdict(answer: Answer, unit: str) -> str:
     """
     found = {control.condition: control.comparison for control in answer.controls}
     blank, wrong = found["blank"].order, found["wrong_image"].order
-    own, *others = (found[name].log_prob for name in ("true_image", "blank", "wrong_image"))
     if blank is None or wrong is None:
         return f"This answer is one {unit}, so there is no order to compare."
     if len(set(answer.controls[0].alpha)) == 1:
         return f"All {unit}s have the same alpha, so there is no order to compare."
     numbers = f"rank correlation {signed(blank, 2)} with a blank image, {signed(wrong, 2)} with a wrong one"
-    if own < UNLIKELY:
-        said = f"To this model the answer is very unlikely (log-prob {signed(own, 2)} per token)"
-        return f"{said}, so that the order of its {unit}s says nothing of looking: {numbers}."
+    if why := _no_answer_to_it(answer, found["true_image"].log_prob):
+        return f"{why}, so that the order of the {unit}s says nothing of looking: {numbers}."
     unmoved = [order >= UNMOVED for order in (blank, wrong)]
     if all(unmoved):
         said = f"Here the order hardly depends on the image: {numbers}."
         return f"{said} For this answer, which {unit} weighs most is no evidence of looking."
-    if own - max(others) < LIKELIER:
-        likelier = "a blank" if others[0] >= others[1] else "the wrong"
+    if unread := _unread(*(found[name].log_prob for name in ("true_image", "blank", "wrong_image"))):
         return (
-            f"Here the order changes with the image, and yet nothing shows that the model read it: the answer is no "
-            f"likelier beside its own image (log-prob {signed(own, 2)} per token) than beside {likelier} one "
-            f"({signed(max(others), 2)}); {numbers}."
+            f"Here the order changes with the image, and yet nothing shows that the model read it: {unread}; {numbers}."
         )
     if any(unmoved):
         return f"Here the order survives one of the two: {numbers}."
     return f"Here the order depends on the image: {numbers}. Whether the answer is right, it does not say."
+
+
+def _no_answer_to_it(answer: Answer, own: float) -> str:
+    """Why an answer cannot be about the image; empty where it may be.
+
+    Args:
+        own: log-prob per token beside the true image.
+    """
+    if not answer.readable:
+        return "This model cannot read such a picture"
+    return f"To this model the answer is very unlikely (log-prob {signed(own, 2)} per token)" if own < UNLIKELY else ""
+
+
+def _unread(own: float, blank: float, wrong: float) -> str:
+    """Beside which other image an answer is as likely as beside its own; empty where beside none."""
+    if own - max(blank, wrong) >= LIKELIER:
+        return ""
+    other = "a blank" if blank >= wrong else "the wrong"
+    said = f"the answer is no likelier beside its own image (log-prob {signed(own, 2)} per token)"
+    return f"{said} than beside {other} one ({signed(max(blank, wrong), 2)})"
 
 
 def caution(answer: Answer, unit: str) -> str:

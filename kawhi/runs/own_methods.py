@@ -7,7 +7,7 @@ signals need.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,24 @@ def make_known() -> list[str]:
 
     included.run_methods()
     own = {name: method for name, method in METHODS.items() if is_own(method)}
-    for file in included.named():
-        if file.is_file() and not any(file_of(each) == file for each in own.values()) and not _is_benchmark(file):
-            how = "decorate its class with @register('name')"
-            raise CellError(f"{file} registers no credit method ({how}) and has no BENCHMARK")
+    _refuse_empty(file_of(method) for method in own.values())
     for name, method in own.items():
         if included.configuration_file("credit", name, configuration_folder()) is None:
             needs: Any = getattr(method, "needs", frozenset())
             node = _configuration(name, needs if isinstance(needs, frozenset) else _OF_THE_IMAGE)
             ConfigStore.instance().store(group="credit", name=name, node=node, package="_global_", provider="kawhi")
     return sorted(own)
+
+
+def _refuse_empty(with_methods: Iterable[Path]) -> None:
+    """Raises:
+    CellError: a file named alone has neither a method nor a benchmark.
+    """
+    known = {*with_methods}
+    for file in (path for path in included.named() if path.is_file()):
+        if file not in known and included.benchmark_file(file.stem) != file:
+            how = "decorate its class with @register('name')"
+            raise CellError(f"{file} registers no credit method ({how}) and has no BENCHMARK")
 
 
 def sources(kawhi: Mapping[str, Any]) -> dict[str, str]:
@@ -65,10 +73,6 @@ def is_own(method: Any) -> bool:
 def file_of(method: Any) -> Path:
     """Where a registered method is defined."""
     return Path(str(sys.modules[method.__module__].__file__))
-
-
-def _is_benchmark(file: Path) -> bool:
-    return included.benchmark_file(file.stem) == file
 
 
 def _configuration(name: str, needs: frozenset[str]) -> dict[str, Any]:

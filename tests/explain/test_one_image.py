@@ -15,6 +15,7 @@ from kawhi.explain.gather import choose_wrong_image, encode_response
 from kawhi.explain.one_image import explain_image
 from kawhi.explain.page import render
 from kawhi.explain.settings import CRITICAL_HEADS, SHIPPED, Settings
+from kawhi.explain.words import verdict
 from kawhi.probes.grounding import CONDITIONS, compare, look_under
 
 ODD = (
@@ -168,5 +169,6 @@ def test_a_picture_that_is_no_drawing_is_told(inspector, drawing, problem):
     all_key, no_drawing = found.notes
     assert "no control with the background alone" in all_key
     assert "has learnt to read grey drawings" in no_drawing
+    assert "This model cannot read such a picture" in verdict(found.answers[0], "paragraph")
     assert [control.condition for control in found.answers[0].controls] == [*CONDITIONS[:3]]
     assert '<th scope="row">background only' not in render(found)
