@@ -10,7 +10,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from kawhi.base.included import benchmark_file, files
+from kawhi.base.included import OPTION, benchmark_file, files
 from kawhi.base.meaning import Meaning
 from kawhi.base.pins import MISSING
 
@@ -51,6 +51,8 @@ def _rules(task: str, root: Path) -> tuple[str, bool]:
     room, meaning = root / "kawhi" / "evaluation", Meaning(root)
     name = task.removeprefix("kawhi_")
     file = benchmark_file(name) or room / "benchmarks" / f"{name}.py"
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no benchmark {name}: {OPTION} names the file or the folder that has it")
     for statement in meaning.module(file).defined["BENCHMARK"]:
         meaning.look(file, _arguments(statement, _attributes(meaning, room), scoring=True))
     for module, name in SHARED.items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from kawhi.explain.content import Answer
+from kawhi.probes.grounding import Comparison
 
 FAITHFUL = (
     "If alpha measured looking, then beside a blank or a wrong image the order of the paragraphs would fall apart "
@@ -42,10 +44,17 @@ def verdict(answer: Answer, unit: str) -> str:
         return f"This answer is one {unit}, so there is no order to compare."
     if len(set(answer.controls[0].alpha)) == 1:
         return f"All {unit}s have the same alpha, so there is no order to compare."
+    return _compared(answer, found, unit)
+
+
+def _compared(answer: Answer, found: Mapping[str, Comparison], unit: str) -> str:
+    """What the orders beside a blank and a wrong image say."""
+    orders = found["blank"].order or 0.0, found["wrong_image"].order or 0.0
+    blank, wrong = orders
     numbers = f"rank correlation {signed(blank, 2)} with a blank image, {signed(wrong, 2)} with a wrong one"
     if why := _no_answer_to_it(answer, found["true_image"].log_prob):
         return f"{why}, so that the order of the {unit}s says nothing of looking: {numbers}."
-    unmoved = [order >= UNMOVED for order in (blank, wrong)]
+    unmoved = [order >= UNMOVED for order in orders]
     if all(unmoved):
         said = f"Here the order hardly depends on the image: {numbers}."
         return f"{said} For this answer, which {unit} weighs most is no evidence of looking."
