@@ -90,8 +90,19 @@ checkpoints: setup-cpu ## make the tiny checkpoints again from nothing (20 minut
 pictures: setup-cpu ## draw the pictures of the README and of docs/ again
 	$(VENV)/bin/kawhi sheet docs/images/tiny_world.png
 	$(RUN) docs/images/make_overview.py
+	$(RUN) docs/images/make_loop.py
 	$(VENV)/bin/kawhi explain docs/images/chart.png "Find the sum of A and B." --out build/explain
 	cp build/explain/chart_explain.png docs/images/explain.png
+
+docs: .venv-docs/.installed ## the site of docs/ and of this repository's pages, into build/site; a link that leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo "open build/site/index.html"
+
+.venv-docs/.installed: requirements/docs.txt
+	@[ -n "$(PYTHON)" ] || { echo "error: Python 3.11 or 3.12 is missing: say PYTHON=/path/to/python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet $(PIP_ARGS) -r requirements/docs.txt
+	@touch $@
 
 lock: setup ## requirements/gpu.txt again, from requirements/cpu.txt, gpu.in and gpu.overrides
 	$(RUN) requirements/lock.py
@@ -118,6 +129,6 @@ $(VENV)/.installed-%: requirements/%.txt pyproject.toml
 	@echo "set up: type source $(VENV)/bin/activate once in every new shell, then kawhi doctor, or any command of the README"
 
 clean: ## remove the virtual environment and caches (results stay)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-docs .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor gpu-check benchmarks checkpoints pictures lock check-lock setup setup-cpu setup-gpu clean
+.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor gpu-check benchmarks checkpoints pictures docs lock check-lock setup setup-cpu setup-gpu clean

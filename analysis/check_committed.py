@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
-from analysis.make_tables import FORMATS, NAMES, ON_REQUEST, make_tables, rendered  # noqa: E402
+from analysis.make_tables import FORMATS, NAMES, make_tables, on_request, rendered  # noqa: E402
 from analysis.render import Links  # noqa: E402
 from kawhi.base.checkout import PUBLISHED  # noqa: E402
 from kawhi.records.folder import read_folder  # noqa: E402
@@ -50,7 +50,7 @@ def differences(results: Path) -> list[str]:
 
 def expected(results: Path) -> dict[str, str]:
     """The text of every table that there could be, by the name of its file."""
-    tables, _ = make_tables(read_folder(results / "records").joined().records, [*NAMES, *ON_REQUEST])
+    tables, _ = make_tables(read_folder(results / "records").joined().records, [*NAMES, *on_request()])
     links = Links(results / "tables")
     return {f"{table.name}.{FORMATS[kind]}": text for table in tables for kind, text in rendered(table, links).items()}
 

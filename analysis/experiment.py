@@ -6,6 +6,7 @@ import json
 from collections.abc import Container
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ import pandas as pd
 from analysis.records import SEED_COPIES, canonical, refuse_doubles
 from analysis.rows import Row, file_of, plain_name, rows_of, scale_parts
 from analysis.table import told_apart
-from kawhi.base.checkout import CONF
+from kawhi.base.included import configuration_file, configuration_files
 from kawhi.base.table_blocks import products
 from kawhi.records.schema import Benchmark
 
@@ -70,21 +71,19 @@ class Experiment:
     def row_of(self, config: dict[str, Any], scored: Container[str]) -> int | None:
         """The first row that a record fits: in the tiny world one model stands for several."""
         scale = config["scale.name"]
-        if not (CONF / "scale" / f"{scale}.yaml").is_file() or any(task not in scored for task in self.tasks(scale)):
+        if configuration_file("scale", scale) is None or any(task not in scored for task in self.tasks(scale)):
             return None
         return next((i for i, row in enumerate(self.rows) if row.fits(config, self.recipe)), None)
 
 
-@cache
 def experiments() -> dict[str, Experiment]:
-    """Every table of ``conf/experiment`` whose cells have scores."""
-    return _tables("experiment")
+    """Every table of ``conf/experiment`` whose cells have scores, somebody's own that were included among them."""
+    return _tables("experiment", tuple(configuration_files("experiment")))
 
 
-@cache
 def swept() -> dict[str, Experiment]:
-    """Every table of ``conf/ablation`` whose cells have scores."""
-    return _tables("ablation")
+    """Every table of ``conf/ablation`` whose cells have scores, as :func:`experiments`."""
+    return _tables("ablation", tuple(configuration_files("ablation")))
 
 
 def known_as(config: dict[str, Any]) -> str:
@@ -107,9 +106,10 @@ def _methods() -> list[Row]:
     return [*found.values()]
 
 
-def _tables(group: str) -> dict[str, Experiment]:
+@cache
+def _tables(group: str, files: tuple[Path, ...]) -> dict[str, Experiment]:
     found = {}
-    for file in sorted((CONF / group).glob("*.yaml")):
+    for file in files:
         content = file_of(group, file.stem)
         blocks = products(content["hydra"]["sweeper"]["blocks"])
         if any(block.get("study", "training") not in ("training", "baseline") for block in blocks):

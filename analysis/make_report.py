@@ -14,13 +14,12 @@ if __package__ is None:  # run as a script
     sys.path[0] = str(ROOT)
 
 from analysis.cards import MADE, card_files  # noqa: E402
-from analysis.make_tables import KNOWN  # noqa: E402
+from analysis.make_tables import known  # noqa: E402
 from analysis.pdf import LatexError, compile_pdf  # noqa: E402
-from analysis.programs import parsed, parser, read  # noqa: E402
+from analysis.programs import include_first, parsed, parser, read, results  # noqa: E402
 from analysis.report import Report, gather  # noqa: E402
 from analysis.report_html import report_html  # noqa: E402
 from analysis.report_latex import report_tex  # noqa: E402
-from kawhi.base.checkout import RESULTS  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
 
 CARD_ENDINGS = (".md", ".html")
@@ -28,11 +27,12 @@ CARD_ENDINGS = (".md", ".html")
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; what is wrong is named, the rest is made, and the exit code is 1."""
+    arguments = include_first(arguments)
     options = parser(__doc__, "report", "cards lie in cards/ beside it")
-    options.add_argument("--figures", type=Path, default=RESULTS / "figures")
+    options.add_argument("--figures", type=Path, default=results() / "figures")
     about = "these alone, named as make_tables.py does"
     options.add_argument("--tables", nargs="*", default=[], metavar="name", dest="names", help=about)
-    given = parsed(options, arguments, "table", KNOWN)
+    given = parsed(options, arguments, "table", known())
     report = gather(read(given.records), given.figures, given.names)
     given.out.mkdir(parents=True, exist_ok=True)
     for name, text in report_files(report, given.out).items():

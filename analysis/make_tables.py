@@ -27,7 +27,7 @@ from analysis.collapse import collapsed  # noqa: E402
 from analysis.experiment import experiments  # noqa: E402
 from analysis.paper_layout import layouts  # noqa: E402
 from analysis.paper_table import paper_table  # noqa: E402
-from analysis.programs import parsed, parser, read  # noqa: E402
+from analysis.programs import include_first, parsed, parser, read, results  # noqa: E402
 from analysis.records import TableError, frame  # noqa: E402
 from analysis.render import Links, show, to_csv, to_markdown  # noqa: E402
 from analysis.render_html import to_html  # noqa: E402
@@ -35,7 +35,6 @@ from analysis.render_latex import to_latex  # noqa: E402
 from analysis.table import Table, with_notes  # noqa: E402
 from analysis.training_tables import ablations, training_table  # noqa: E402
 from analysis.without import PairsError, Without  # noqa: E402
-from kawhi.base.checkout import RESULTS  # noqa: E402
 from kawhi.base.files import write_atomically as write  # noqa: E402
 from kawhi.records.folder import Folder, origin  # noqa: E402
 from kawhi.records.schema import Record  # noqa: E402
@@ -44,10 +43,17 @@ SHORT = {"main": "main_table", "chart": "chart_table", "ablation": "ablation_tab
 PAPERS = tuple(name for name in layouts())
 ABLATIONS = (*ablations(), grounding.NAME, methods.NAME, efficiency.NAME)
 NAMES = (*PAPERS, *ABLATIONS)
-ON_REQUEST = tuple(name for name in experiments() if name not in NAMES)
-"""Further tables of ``conf/experiment``, of which the papers print no numbers of their own."""
-KNOWN = (*SHORT, *NAMES, *ON_REQUEST)
 FORMATS = {"markdown": "md", "latex": "tex", "csv": "csv", "html": "html"}
+
+
+def on_request() -> tuple[str, ...]:
+    """Further tables: those of which the papers print no numbers, and somebody's own that were included."""
+    return tuple(name for name in (*experiments(), *ablations()) if name not in NAMES)
+
+
+def known() -> tuple[str, ...]:
+    """All names that are understood."""
+    return (*SHORT, *NAMES, *on_request())
 
 
 def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[Table], list[str]]:
@@ -63,7 +69,11 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
         methods.NAME: lambda: [methods.methods_table(every)],
         efficiency.NAME: lambda: [efficiency.efficiency_table(every)],
         **{name: partial(lambda own: [training_table(own, every)], own) for name, own in ablations().items()},
-        **{name: partial(paper_table, experiments()[name], every) for name in (*PAPERS, *ON_REQUEST)},
+        **{
+            name: partial(paper_table, experiments()[name], every)
+            for name in (*PAPERS, *on_request())
+            if name in experiments()
+        },
     }
     tables: list[Table] = []
     refused = []
@@ -77,8 +87,9 @@ def make_tables(records: Mapping[Path, Record], names: list[str]) -> tuple[list[
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; what is wrong with a record or a table is named, the rest is made, and the exit code is 1."""
+    arguments = include_first(arguments)
     options = parser(__doc__, "tables")
-    options.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(KNOWN)}")
+    options.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(known())}")
     options.add_argument("--format", choices=FORMATS, help="this one alone (default: all four)")
     options.add_argument(
         "--without", type=Path, metavar="PAIRS", help="leave out the items that kawhi contamination listed in this file"
@@ -86,11 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument(
         "--runs",
         type=Path,
-        default=Path(os.environ.get("KAWHI_RUNS", RESULTS / "runs")),
+        default=Path(os.environ.get("KAWHI_RUNS", results() / "runs")),
         metavar="FOLDER",
         help="the run directories whose samples --without scores anew (default: KAWHI_RUNS or results/runs)",
     )
-    given = parsed(options, arguments, "table", KNOWN)
+    given = parsed(options, arguments, "table", known())
     try:
         without = Without.of(given.without, given.runs) if given.without else None
     except PairsError as error:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kawhi.base.checkout import RESULTS, record_folders
+from kawhi.base.errors import CellError
+from kawhi.base.included import taken_from
 from kawhi.records.folder import Folder, read_folder
 
 
@@ -21,8 +23,17 @@ def parser(description: str | None, out: str, about_out: str | None = None) -> A
         "(default: KAWHI_RECORDS or results/records, and with it results/published/records)"
     )
     made.add_argument("--records", type=Path, action="append", metavar="FOLDER", help=about)
-    made.add_argument("--out", type=Path, default=RESULTS / out, help=about_out)
+    made.add_argument("--include", metavar="PATH", help="a folder of your own tables and methods (docs/your_own.md)")
+    made.add_argument("--out", type=Path, default=results() / out, help=about_out)
     return made
+
+
+def include_first(arguments: list[str] | None) -> list[str]:
+    """The command line without ``--include PATH``, whose tables are then known; exits with a sentence if it cannot."""
+    try:
+        return taken_from(sys.argv[1:] if arguments is None else arguments)
+    except CellError as error:
+        sys.exit(f"error: {error}")
 
 
 def parsed(options: ArgumentParser, arguments: list[str] | None, what: str, known: Sequence[str]) -> Namespace:
@@ -33,6 +44,12 @@ def parsed(options: ArgumentParser, arguments: list[str] | None, what: str, know
     return given
 
 
+def results() -> Path:
+    """Records and what is made of them: the folder's where a command is typed if it has any, else the checkout's."""
+    here = Path("results")
+    return here if (here / "records").is_dir() else RESULTS
+
+
 def read(folders: Sequence[Path] | None, change: Callable[[Folder], Folder] = lambda folder: folder) -> Folder:
     """The records of the folders asked for, else of the user's own and the published one, of which it says so.
 
@@ -41,7 +58,7 @@ def read(folders: Sequence[Path] | None, change: Callable[[Folder], Folder] = la
     Args:
         change: of the records before they are joined.
     """
-    own = Path(os.environ.get("KAWHI_RECORDS", RESULTS / "records"))
+    own = Path(os.environ.get("KAWHI_RECORDS", results() / "records"))
     found = change(read_folder(*(folders or record_folders(own)))).joined()
     if found.several:
         print(found.summary(), file=sys.stderr)

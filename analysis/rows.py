@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from kawhi.base.checkout import CONF
+from kawhi.base.included import configuration_file
 from kawhi.records.contradictions import dotted
 
 LABEL = "credit.label"
@@ -139,7 +140,8 @@ def _resolved(options: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]
 
 @cache
 def file_of(group: str, name: str) -> dict[str, Any]:
-    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
+    file = configuration_file(group, name) or CONF / group / f"{name}.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
 def scale_parts(scale: str) -> dict[str, dict[str, str]]:

@@ -36,3 +36,21 @@ def test_what_it_links_is_committed(document):
     assert {file for file in files if not file.is_file()} == set()
     ignored = subprocess.run(["git", "check-ignore", "--", *files], cwd=ROOT, capture_output=True, text=True)
     assert ignored.stdout == ""
+
+
+def test_the_site_s_pages_are_files():
+    """`make docs` follows every link; this is found without it."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = re.findall(r"^ +- ([\w/]+\.md)$", text, re.MULTILINE)
+    own = {page for page in pages if page != "index.md" and not page.startswith("repository/")}
+    assert len(own) > 20
+    assert {page for page in own if not (ROOT / "docs" / page).is_file()} == set()
+
+
+def test_the_picture_of_the_loop_is_what_its_script_draws():
+    from docs.images import make_loop
+
+    images = ROOT / "docs" / "images"
+    assert (images / "loop.svg").read_text(encoding="utf-8") == make_loop.loop()
+    for name, words in make_loop.BADGES.items():
+        assert (images / "badges" / f"{name}.svg").read_text(encoding="utf-8") == make_loop.badge(*words)

@@ -169,7 +169,7 @@ def test_ci_resolves_both_locks_and_installs_the_cpu_s_for_every_python(check):
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
     assert jobs["run"]["strategy"]["matrix"]["python"] == pythons
     steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert {"make setup-cpu", "make check-lock", "make test"} <= set(steps)
+    assert {"make setup-cpu", "make check-lock", "make docs", "make test"} <= set(steps)
 
 
 def container(name: str) -> tuple[str, list[str], set[str]]:

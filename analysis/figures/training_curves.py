@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -25,32 +26,68 @@ HELD_OUT = {"held_out": "held-out accuracy"}
 """A further panel where a training was asked for it, every so many steps."""
 MAIN = ("uniform", "kawhi")
 """Thick, and with bands; a dozen bands would hide each other."""
+MOST = 6
+"""Lines beside those in one panel: as many as there are colours."""
 MARKERS = ("o", "s", "^", "D", "v")
 
 
 def training_curves(records: Records) -> Drawn | None:
     """A row of four panels for each setting, of five where held-out data was scored."""
-    found = [panel for panel in panels(records) if any(map(_logged, panel.series))]
-    if not found:
+    whole = [panel for panel in panels(records) if any(map(_logged, panel.series))]
+    if not whole:
         return None
-    labels = names(found)
-    rows = -(-len(labels) // 4)
-    figure = Figure(figsize=(WIDE, 1.75 * len(found) + 0.16 * rows + 0.1))
-    asked = any(_curves(series, name) is not None for panel in found for series in panel.series for name in HELD_OUT)
-    curves = CURVES | (HELD_OUT if asked else {})
-    table = figure.subplots(len(found), len(curves), squeeze=False)
+    found = [few for panel in whole for few in _few(panel)]
+    shared = len(found) == len(whole)
+    every = [series for panel in found for series in panel.series]
+    asked = any(_curves(series, name) is not None for series in every for name in HELD_OUT)
+    figure = _figure([found] if shared else [[panel] for panel in found], CURVES | (HELD_OUT if asked else {}))
+    return finished(figure, found, files_of(found), *_said(every, shared, asked), *map(described, whole))
+
+
+def _said(every: Sequence[Series], shared: bool, asked: bool) -> tuple[str, str]:
+    """Sentences of the caption."""
+    text = "Reward, response length, entropy and mean weight at each training step, one line per credit method."
+    text += f" GRPO and KAWHI stand in every row beside at most {MOST} others." * (not shared)
+    text += " Held-out accuracy: the share of right greedy answers to held-out problems." * asked
+    bands = "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
+    return text, bands * any(len(series.records) > 1 for series in every)
+
+
+def _figure(groups: list[list[Panel]], curves: Mapping[str, str]) -> Figure:
+    """A legend below each group of rows."""
+    legends = [names(group) for group in groups]
+    heights = [1.75 * len(group) + 0.16 * -(-len(own) // 4) + 0.1 for group, own in zip(groups, legends, strict=True)]
+    figure = Figure(figsize=(WIDE, sum(heights)))
+    alone = len(groups) == 1
+    parts: list[Any] = [figure] if alone else [*figure.subfigures(len(groups), 1, height_ratios=heights)]
+    for part, group, labels in zip(parts, groups, legends, strict=True):
+        _draw(part, group, curves, labels)
+    return figure
+
+
+def _few(panel: Panel) -> list[Panel]:
+    """A panel, or several of it where one would have more lines than an eye can tell apart."""
+    main = [series for series in panel.series if series.credit in MAIN]
+    others = [series for series in panel.series if series.credit not in MAIN]
+    count = -(-len(others) // MOST)
+    if count < 2:
+        return [panel]
+    size = -(-len(others) // count)
+    groups = [others[start : start + size] for start in range(0, len(others), size)]
+    return [replace(panel, series=(*main, *group)) for group in groups]
+
+
+def _draw(
+    figure: Figure | SubFigure, found: list[Panel], curves: Mapping[str, str], labels: dict[tuple[str, int], str]
+) -> None:
+    """Rows of panels and the legend below them."""
     own_look = looks(credit for credit, _ in labels)
-    for row, panel in zip(table, found, strict=True):
+    for row, panel in zip(figure.subplots(len(found), len(curves), squeeze=False), found, strict=True):
         _row(row.tolist(), curves, panel, own_look)
     handles = [
         Line2D([], [], **own_look[credit], **_marker(number), label=label) for (credit, number), label in labels.items()
     ]
     figure.legend(handles=handles, ncols=4, loc="outside lower center")
-    several = max(len(series.records) for panel in found for series in panel.series) > 1
-    bands = "Lines are means over seeds; the bands of the two thick ones go from the lowest to the highest seed."
-    text = "Reward, response length, entropy and mean weight at each training step, one line per credit method."
-    text += " Held-out accuracy: the share of right greedy answers to held-out problems." * asked
-    return finished(figure, found, files_of(found), text, bands * several, *map(described, found))
 
 
 def names(found: list[Panel]) -> dict[tuple[str, int], str]:

@@ -86,11 +86,16 @@ class Meaning:
         """Takes in a definition, or a whole file, and what it uses."""
         self._texts.append(self.use(file, name))
 
-    def fingerprint(self) -> str:
-        """12 hexadecimal digits, of what was taken in until now."""
+    def fingerprint(self, *, versions: bool = True) -> str:
+        """12 hexadecimal digits, of what was taken in until now.
+
+        Args:
+            versions: with those of other people's packages.
+        """
         while self._open:
             self._texts.append(self._text(*self._open.popleft()))
-        return hashlib.sha256("\n".join([*self._texts, *self.versions()]).encode()).hexdigest()[:12]
+        told = [*self._texts, *(self.versions() if versions else [])]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 
     def versions(self) -> list[str]:
         """``package==version`` of other people's packages that are used; ``missing`` where one is not installed."""

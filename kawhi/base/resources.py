@@ -24,7 +24,12 @@ def memory_needed(cell: DictConfig) -> float:
 
 def available_memory() -> int:
     """Bytes this process and its children may use: what the machine has left, its cgroup's limit, its own limits."""
-    candidates = [psutil.virtual_memory().available]
+    return tightest()[0]
+
+
+def tightest() -> tuple[int, str]:
+    """Bytes this process and its children may use, and in words which limit that is; empty for the machine itself."""
+    candidates = [(psutil.virtual_memory().available, "")]
     for limit, used in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
         ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -32,14 +37,15 @@ def available_memory() -> int:
         try:
             most = Path(limit).read_text().strip()
             if most != "max":
-                candidates.append(int(most) - int(Path(used).read_text()))
+                candidates.append((int(most) - int(Path(used).read_text()), f"the container's limit, {limit}"))
         except (OSError, ValueError):
             continue  # this version of cgroups is not mounted here
-    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+    for kind, option in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
         soft, _ = resource.getrlimit(kind)
         if soft != resource.RLIM_INFINITY:
-            candidates.append(soft)
-    return max(0, min(candidates))
+            candidates.append((soft, f"the shell's limit, ulimit {option}"))
+    least, limit = min(candidates)
+    return max(0, least), limit
 
 
 def free_disk(folder: Path) -> int:
@@ -53,11 +59,12 @@ def require(*, memory_gib: float, disk_gib: float, folder: Path) -> None:
     """Raises:
     CellError: too little memory or disk.
     """
-    memory, disk = available_memory() / GIB, free_disk(folder) / GIB
-    if memory < memory_gib:
+    (free, limit), disk = tightest(), free_disk(folder) / GIB
+    if (memory := free / GIB) < memory_gib:
+        raised = f"raise {limit}, " if limit else ""
         raise CellError(
             f"a cell needs about {memory_gib:g} GiB of memory and {memory:.1f} GiB are available: close other "
-            "programs, raise the limit, or use a larger machine"
+            f"programs, {raised}or use a larger machine"
         )
     if disk < disk_gib:
         raise CellError(

@@ -22,11 +22,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.base import included
 from kawhi.base.files import write_atomically, write_json
 from kawhi.base.locks import alone
 
 _PLACES = ("paths.", "table=")
+_INCLUDE = "include"
+"""A key of a saved configuration alone: files and folders of somebody's own (:mod:`kawhi.base.included`)."""
 _LOOKED_AT = 0.5  # seconds: one that only looks (`held`) has the lock for a moment
+
+
+def _as_typed(path: Path) -> Path:
+    """Relative to where a command is typed, if it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 @dataclass(frozen=True)
@@ -185,9 +193,12 @@ class RunDirectory:
 
     def save_config(self, cell: DictConfig, overrides: Iterable[str] | None = None) -> None:
         """Writes the configuration, and the overrides it was composed with unless somebody's are there already."""
-        write_atomically(self.config, OmegaConf.to_yaml(cell, resolve=True))
+        own = [str(path) for path in included.named()]
+        more = OmegaConf.to_yaml({_INCLUDE: own}) if own and _INCLUDE not in cell else ""
+        write_atomically(self.config, OmegaConf.to_yaml(cell, resolve=True) + more)
         if overrides is not None and not self.overrides.exists():
-            write_json(self.overrides, [each for each in overrides if not each.startswith(_PLACES)])
+            options = [f"{included.OPTION}={_as_typed(path)}" for path in included.named()]
+            write_json(self.overrides, [*options, *(each for each in overrides if not each.startswith(_PLACES))])
 
     def command(self) -> str | None:
         """What the cell was first asked for by; ``None`` where nobody noted it."""
@@ -196,8 +207,10 @@ class RunDirectory:
         return shlex.join(["python", "experiments/run.py", *json.loads(self.overrides.read_text())])
 
     def load_config(self) -> DictConfig:
+        """The configuration; what was included for it is included here, too, as far as it is still there."""
         loaded = OmegaConf.load(self.config)
         assert isinstance(loaded, DictConfig)
+        included.include(path for path in map(Path, loaded.get(_INCLUDE) or ()) if path.exists())
         return loaded
 
     def held(self) -> bool:

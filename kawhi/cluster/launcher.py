@@ -21,6 +21,7 @@ from rich.progress import track
 
 from kawhi.base.checkout import ROOT, record_folders
 from kawhi.base.errors import CellError
+from kawhi.base.included import configuration_file
 from kawhi.base.table_blocks import GROUPS
 from kawhi.cluster.arrays import Array, Division, Wanted, dependency_of, divide, number
 from kawhi.cluster.asked import Options, absolute_paths, refuse_two_sizes
@@ -115,7 +116,7 @@ class Launch:
     @property
     def _tabled(self) -> bool:
         """Whether there is to be a table."""
-        known = any((ROOT / "conf" / group / f"{self.name}.yaml").is_file() for group in GROUPS)
+        known = any(configuration_file(group, self.name) for group in GROUPS)
         return known and self.options.table != "none" and (self.complete or self.options.table == "partial")
 
     def _look_again(self) -> None:

@@ -10,6 +10,21 @@ import click
 
 from kawhi import __version__
 
+
+def _include(context: click.Context, parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
+    from kawhi.base.included import include
+
+    include(paths)
+
+
+INCLUDE = click.option(
+    "--include",
+    type=Path,
+    multiple=True,
+    expose_value=False,
+    callback=_include,
+    help="a Python file or a folder of your own credit methods, benchmarks and configuration (docs/your_own.md)",
+)
 RUN = click.argument(
     "run", type=Path, help="a run directory (`kawhi status` lists them), or one evaluation in its folder eval"
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kawhi.commands.app import app
+from kawhi.commands.app import INCLUDE, app
 
 HELP = """\
 Trains a tiny model with every credit method from the same prompts and noise, and says which reads better for it.
@@ -34,7 +34,7 @@ def bench() -> None:
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="trainings side by side")
 @click.option("--difficulty", type=click.Choice(["plain", "long"]), help="of the answers (default: the study's)")
 @click.option("--algorithm", help="a file of conf/algorithm (default: the study's)")
-@click.option("--include", type=Path, multiple=True, help="a Python file that registers methods")
+@INCLUDE
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="an override of conf/run.yaml for all")
 @click.option("--probe/--no-probe", default=True, show_default=True, help="the gradient probe before the training")
 @click.option("--out", type=Path, default=Path("results/lab"), show_default=True, help="where results go")
@@ -46,7 +46,6 @@ def credit(
     jobs: int,
     difficulty: str | None,
     algorithm: str | None,
-    include: tuple[Path, ...],
     overrides: tuple[str, ...],
     probe: bool,
     out: Path,
@@ -60,14 +59,11 @@ def credit(
         TimeRemainingColumn,
     )
 
-    from kawhi.lab.own_methods import include as register
     from kawhi.lab.probing import PROMPTS, SHARE, probe_study, write_probe
     from kawhi.lab.run_files import Run, make, planned
     from kawhi.lab.study import chosen
     from kawhi.lab.study_report import write
 
-    for file in include:
-        register(file)
     asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
     families = family or ("qwen2_5_vl",)
     runs = planned(asked, families, range(asked.first_seed, asked.first_seed + seeds), out)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kawhi.base.errors import CellError
-from kawhi.commands.app import ListOptions, app
+from kawhi.commands.app import INCLUDE, ListOptions, app
 
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
     from kawhi.evaluation.contamination import Pair
@@ -35,6 +35,7 @@ or the same question.  Every pair is a line of a file, without which analysis/ma
     metavar="TASK[=FILE] [...]",
     help="only these; FILE takes the place of the hub's data set (default: every one of conf/benchmarks)",
 )
+@INCLUDE
 @click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/contamination/NAME)")
 def contamination(data: str, named: tuple[str, ...], out: Path | None) -> None:
     from kawhi.base.files import write_atomically, write_json
@@ -70,10 +71,11 @@ def _entries(named: Sequence[str]) -> list[tuple[dict[str, Any], list[Path]]]:
     import yaml
 
     from kawhi.base.checkout import configuration_folder
+    from kawhi.base.included import configuration_files
     from kawhi.evaluation.benchmark import load
 
     listed: list[dict[str, Any]] = []
-    for path in sorted((configuration_folder() / "benchmarks").glob("*.yaml")):
+    for path in configuration_files("benchmarks", configuration_folder()):
         own = yaml.safe_load(path.read_text(encoding="utf-8"))["benchmarks"]
         listed += [entry for entry in own if entry not in listed]
     if not named:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -67,9 +69,33 @@ def explain(**options: Any) -> None:
         from kawhi.wheels import torchvision_shim
 
         torchvision_shim.install()
-        found, name = _of_run(given) if given.target.is_dir() else _of_image(given)
+        with telling() as told:
+            found, name = _of_run(given, told) if given.target.is_dir() else _of_image(given, told)
+            told("drawing")
+            page, picture = _write(given.out, found, name)
     except ValueError as error:  # as the packages that know nothing of commands raise it
         raise CellError(str(error)) from error
+    print(f"wrote {page}\nwrote {picture}")
+
+
+@contextmanager
+def telling() -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is being done and since when; of a pipe, one line for each."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda said: print(f"explain: {said}", file=sys.stderr, flush=True)
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting")
+        yield lambda said: progress.update(task, description=said)
+
+
+def _write(out: Path, found: Explanation, name: str) -> tuple[Path, Path]:
+    """Writes the page and the picture; returns their paths."""
     from kawhi.explain.page import render
     from kawhi.explain.picture import draw
 
@@ -79,14 +105,14 @@ def explain(**options: Any) -> None:
         f"Python {platform.python_version()}",
     }
     found = replace(found, details={**found.details, **made})
-    page, picture = given.out / f"{name}_explain.html", given.out / f"{name}_explain.png"
+    page, picture = out / f"{name}_explain.html", out / f"{name}_explain.png"
     try:
-        given.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         page.write_text(render(found), encoding="utf-8")
         draw(found, picture)
     except OSError as error:
-        raise CellError(f"{given.out} cannot be written: {error.strerror or error}") from error
-    print(f"wrote {page}\nwrote {picture}")
+        raise CellError(f"{out} cannot be written: {error.strerror or error}") from error
+    return page, picture
 
 
 def _check(given: SimpleNamespace) -> None:
@@ -110,13 +136,13 @@ def _refuse(names: Sequence[str], given: SimpleNamespace, what: str) -> None:
             raise ValueError(f"{option} is for {what}")
 
 
-def _of_run(given: SimpleNamespace) -> tuple[Explanation, str]:
+def _of_run(given: SimpleNamespace, told: Callable[[str], None]) -> tuple[Explanation, str]:
     from kawhi.explain.training_step import explain_run
 
-    return explain_run(given.target, given.step, given.prompt, given.response_number)
+    return explain_run(given.target, given.step, given.prompt, given.response_number, told)
 
 
-def _of_image(given: SimpleNamespace) -> tuple[Explanation, str]:
+def _of_image(given: SimpleNamespace, told: Callable[[str], None]) -> tuple[Explanation, str]:
     from kawhi.credit.alignment import AlignmentOptions
     from kawhi.explain.checkpoint import open_inspector
     from kawhi.explain.one_image import explain_image
@@ -135,6 +161,7 @@ def _of_image(given: SimpleNamespace) -> tuple[Explanation, str]:
         alignment=AlignmentOptions(heads=heads),
         **{name: value for name, value in chosen.items() if value is not None},
     )
+    told(f"opening {model}")
     inspector = open_inspector(model, settings.alignment)
     found = explain_image(
         inspector,
@@ -146,6 +173,7 @@ def _of_image(given: SimpleNamespace) -> tuple[Explanation, str]:
         seeds=given.respond or (),
         wrong_image=wrong,
         max_new_tokens=given.max_new_tokens,
+        told=told,
     )
     precision = str(inspector.model.dtype).removeprefix("torch.")
     details = {"model": f"{model}, {precision} on {inspector.device}", **found.details}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kawhi.base.errors import CellError, sentence
-from kawhi.commands.app import app
+from kawhi.commands.app import INCLUDE, app
 
 
 @app.command(short_help="every cell of a command with its verl command line, time and state")
@@ -14,6 +14,7 @@ from kawhi.commands.app import app
     nargs=-1,
     help="as for experiments/run.py, e.g. experiment=main_table scale=h200x8; several tables are planned together",
 )
+@INCLUDE
 @click.option("--short", is_flag=True, help="without the command lines")
 @click.option("--memory", is_flag=True, help="what each GPU must hold, part by part, instead of the cells")
 @click.option("--power", is_flag=True, help="training seeds and GPU-hours for a verdict, instead of the cells")

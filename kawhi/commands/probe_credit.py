@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kawhi.commands.app import INCLUDE
 from kawhi.commands.probe import probe
 
 HELP = """\
@@ -24,7 +25,7 @@ Where the gradient's signal lies, and what each credit method would gain a step,
 @click.option("--family", default="qwen2_5_vl", show_default=True, help="of the study's models")
 @click.option("--difficulty", type=click.Choice(["plain", "long"]), help="of the answers (default: the study's)")
 @click.option("--algorithm", help="a file of conf/algorithm (default: the study's)")
-@click.option("--include", type=Path, multiple=True, help="a Python file that registers methods")
+@INCLUDE
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="an override of conf/run.yaml for all")
 @click.option("--prompts", type=click.IntRange(3), default=96, show_default=True, help="of the drawn world")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="of weights")
@@ -38,7 +39,6 @@ def credit(
     family: str,
     difficulty: str | None,
     algorithm: str | None,
-    include: tuple[Path, ...],
     overrides: tuple[str, ...],
     prompts: int,
     share: float,
@@ -50,14 +50,11 @@ def credit(
     from rich.progress import Progress
 
     from kawhi.base.errors import CellError
-    from kawhi.lab.own_methods import include as register
     from kawhi.lab.probing import probe_study, write_probe
     from kawhi.lab.study import chosen
 
     if (model is None) != (rollouts is None):
         raise CellError("--model and --rollouts belong together: whose responses were judged, and the judgements")
-    for file in include:
-        register(file)
     asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
     with Progress() as progress:
         bar = progress.add_task("prompts", total=None if rollouts else prompts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kawhi.base.errors import CellError, sentence
-from kawhi.commands.app import app
+from kawhi.commands.app import INCLUDE, app
 
 HELP = """\
 Walks a full-scale cell end to end in minutes, with stand-ins for what is missing here, and lists each of them.
@@ -22,6 +22,7 @@ Walks a full-scale cell end to end in minutes, with stand-ins for what is missin
 
 @app.command(help=HELP, short_help="walk a full-scale cell end to end in minutes, with stand-ins for what is missing")
 @click.argument("overrides", nargs=-1, metavar="[WORD ...]", help="as for experiments/run.py")
+@INCLUDE
 @click.option("--each", is_flag=True, help="every training that the words ask for (default: the first with KAWHI)")
 @click.option(
     "--real",

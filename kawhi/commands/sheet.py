@@ -11,10 +11,15 @@ from kawhi.commands.app import app
 
 
 @app.command(short_help="a contact sheet of a tiny world as PNG")
-@click.argument("out", type=Path)
+@click.argument("out", type=Path, help="the picture to write, e.g. sheet.png (or .jpg, .webp)")
 @click.option("--world", default="tiny", show_default=True, help="tiny, reading_plain or reading_long")
 def sheet(out: Path, world: str) -> None:
-    """Draws a contact sheet of the tiny world as PNG, or of the reading world."""
+    """Draws what the tiny models are trained on as one picture: 24 problems with question and answer.
+
+    \b
+      kawhi sheet sheet.png
+      kawhi sheet reading.png --world reading_plain
+    """
     from kawhi.tiny.sheet import contact_sheet
     from kawhi.tiny.worlds import WORLDS
 

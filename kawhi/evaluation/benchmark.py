@@ -15,6 +15,8 @@ from typing import Any
 
 from PIL import Image
 
+from kawhi.base.errors import CellError
+from kawhi.base.included import OPTION, benchmark_file, run
 from kawhi.pictures.rgb import picture
 from kawhi.rewards.answers import judge
 from kawhi.rewards.limits import MAX_CHARACTERS
@@ -149,10 +151,17 @@ def cluster_of(benchmark: Benchmark, facts: Facts, images: Sequence[str]) -> str
 def load(task: str) -> Benchmark:
     """The benchmark of a task: ``BENCHMARK`` in ``kawhi/evaluation/benchmarks/<task without kawhi_>.py``.
 
+    One of somebody's own is in a file of that name that was included.
+
     Raises:
-        ModuleNotFoundError: there is none.
+        CellError: there is none.
     """
-    return import_module(f"kawhi.evaluation.benchmarks.{task.removeprefix('kawhi_')}").BENCHMARK
+    name = task.removeprefix("kawhi_")
+    if (own := benchmark_file(name)) is not None:
+        return run(own).BENCHMARK
+    if not exists(task):
+        raise CellError(f"there is no benchmark {name}: {OPTION} names the file or the folder that has it")
+    return import_module(f"kawhi.evaluation.benchmarks.{name}").BENCHMARK
 
 
 def is_judged(task: str) -> bool:
@@ -162,7 +171,8 @@ def is_judged(task: str) -> bool:
 
 def exists(task: str) -> bool:
     """Whether there is such a benchmark."""
-    return find_spec(f"kawhi.evaluation.benchmarks.{task.removeprefix('kawhi_')}") is not None
+    name = task.removeprefix("kawhi_")
+    return benchmark_file(name) is not None or find_spec(f"kawhi.evaluation.benchmarks.{name}") is not None
 
 
 def compare(response: str, truth: str, choices: Mapping[str, str]) -> Outcome:

@@ -141,6 +141,7 @@ def _policy(cell: DictConfig, run_directory: RunDirectory, model: str) -> Iterat
         ],
         log=run_directory.log("policy_server"),
         limit=options.server.start,
+        limit_key="evaluation.server.start",
         environment={"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else None,
     ) as url:
         yield url

@@ -82,6 +82,7 @@ def judge_served(
                     options=options,
                     log=log.with_stem(f"{log.stem}-{i}") if i else log,
                     limit=serve["limit"],
+                    limit_key="judge.serve.limit",
                     environment={**own, **(environment or {})},
                     host=host,
                 )

@@ -36,6 +36,7 @@ def open_evaluations(path: Path, task: str | None = None) -> list[RunDirectory]:
     chosen = [each for each in found if task in (None, each.task)]
     if not chosen:
         raise CellError(f"{path} has no samples of {task}; it has {', '.join(sorted({each.task for each in found}))}")
+    chosen[0].load_config()  # includes somebody's own benchmarks
     return chosen
 
 

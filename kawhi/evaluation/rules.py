@@ -10,6 +10,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from kawhi.base.included import OPTION, benchmark_file, files
 from kawhi.base.meaning import Meaning
 from kawhi.base.pins import MISSING
 
@@ -48,12 +49,16 @@ def changed_rules(task: str, rules: str | None) -> str | None:
 def _rules(task: str, root: Path) -> tuple[str, bool]:
     """The fingerprint, and whether all packages that the rule uses are installed."""
     room, meaning = root / "kawhi" / "evaluation", Meaning(root)
-    file = room / "benchmarks" / f"{task.removeprefix('kawhi_')}.py"
+    name = task.removeprefix("kawhi_")
+    file = benchmark_file(name) or room / "benchmarks" / f"{name}.py"
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no benchmark {name}: {OPTION} names the file or the folder that has it")
     for statement in meaning.module(file).defined["BENCHMARK"]:
-        meaning.look(file, _what_scores(statement, _attributes(meaning, room)))
+        meaning.look(file, _arguments(statement, _attributes(meaning, room), scoring=True))
     for module, name in SHARED.items():
         meaning.look_at(room / f"{module}.py", name)
-    prompts = room / "prompts" / f"{task}.yaml"
+    own = (each for each in files("prompts") if each.stem == task)
+    prompts = next(own, room / "prompts" / f"{task}.yaml")
     if prompts.is_file():
         meaning.look_at(prompts)
     return meaning.fingerprint(), not any(each.endswith(MISSING) for each in meaning.versions())
@@ -66,10 +71,27 @@ def _attributes(meaning: Meaning, room: Path) -> list[str]:
     return [each.target.id for each in definition.body if isinstance(each, ast.AnnAssign)]  # type: ignore[union-attr]
 
 
-def _what_scores(statement: ast.stmt, attributes: list[str]) -> ast.AST:
-    """Of ``BENCHMARK = Benchmark(...)`` the arguments that make a score; of anything else all."""
+def asked_by(task: str) -> str | None:
+    """12 hexadecimal digits of what somebody's own benchmark asks a model; ``None`` for one of ours.
+
+    It is what its own files say but for what makes a score of a response: for that there is :func:`rules_of`.
+    """
+    file = benchmark_file(task.removeprefix("kawhi_"))
+    if file is None:
+        return None
+    meaning = Meaning(file.parent)
+    for statement in meaning.module(file).defined["BENCHMARK"]:
+        attributes = _attributes(meaning, ROOT / "kawhi" / "evaluation")
+        meaning.look(file, _arguments(statement, attributes, scoring=False))
+    return meaning.fingerprint(versions=False)
+
+
+def _arguments(statement: ast.stmt, attributes: list[str], *, scoring: bool) -> ast.AST:
+    """Of ``BENCHMARK = Benchmark(...)`` the arguments that make a score, or the others; of anything else all."""
     call = getattr(statement, "value", None)
     if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "Benchmark":
         return statement
     given = dict(zip(attributes, call.args, strict=False)) | {each.arg: each.value for each in call.keywords}
-    return ast.Dict([ast.Constant(name) for name in SCORES if name in given], [given[n] for n in SCORES if n in given])
+    names = SCORES if scoring else [name for name in attributes if name not in SCORES]
+    named = {name: given[name] for name in names if name in given}
+    return ast.Dict([ast.Constant(name) for name in named], [*named.values()])

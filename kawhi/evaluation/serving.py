@@ -43,6 +43,7 @@ class Server:
     log: Path
     log_begins: int
     limit: float
+    limit_key: str
 
     def ready(self) -> str:
         """Waits until it answers; returns its base URL.
@@ -50,7 +51,7 @@ class Server:
         Raises:
             CellError: it ends or hangs while it starts.
         """
-        _wait(self.process, f"http://127.0.0.1:{self.port}", self.name, self.log, self.log_begins, self.limit)
+        _wait(self, f"http://127.0.0.1:{self.port}")
         return f"http://127.0.0.1:{self.port}/v1"
 
 
@@ -70,6 +71,7 @@ def started(
     options: Sequence[str],
     log: Path,
     limit: float,
+    limit_key: str,
     environment: Mapping[str, str] | None,
     host: str = "127.0.0.1",
 ) -> Iterator[Server]:
@@ -82,6 +84,7 @@ def started(
         options: further arguments of ``vllm serve``.
         log: its output is appended here.
         limit: seconds until it must be ready.
+        limit_key: what sets it.
         environment: variables beside those of this process.
         host: the address it listens on; ``0.0.0.0`` also answers other machines.
 
@@ -106,7 +109,7 @@ def started(
             preexec_fn=die_with_parent,
         )
     try:
-        yield Server(process, name, port, log, start, limit)
+        yield Server(process, name, port, log, start, limit, limit_key)
     finally:
         _end(process)
 
@@ -162,7 +165,8 @@ def parallel_options(devices: int, tensor_parallel: int) -> list[str]:
     return options if replicas == 1 else [*options, "--data-parallel-size", str(replicas)]
 
 
-def _wait(process: subprocess.Popen, address: str, name: str, log: Path, start: int, limit: float) -> None:
+def _wait(server: Server, address: str) -> None:
+    process, name, log, limit = server.process, server.name, server.log, server.limit
     began = told = time.monotonic()
     while process.poll() is None:
         if get(f"{address}/health") is not None:
@@ -171,12 +175,14 @@ def _wait(process: subprocess.Popen, address: str, name: str, log: Path, start: 
                 return
         now = time.monotonic()
         if now - began > limit:
-            raise CellError(f"the server of {name} was not ready after {limit:g} s: read {log}, or raise the limit")
+            raise CellError(
+                f"the server of {name} was not ready after {limit:g} s: read {log}, or raise {server.limit_key}"
+            )
         if now - told >= 10:
             print(f"the server of {name} has been starting for {now - began:.0f} s ({log})", flush=True)
             told = now
         time.sleep(0.2)
-    line = telling_line(log.read_bytes()[start:].decode(errors="replace"))
+    line = telling_line(log.read_bytes()[server.log_begins :].decode(errors="replace"))
     raise CellError(f"the server of {name} ended while it started (exit code {process.returncode}): {line}; see {log}")
 
 

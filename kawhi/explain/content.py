@@ -72,6 +72,7 @@ class Answer:
         name: e.g. ``Greedy answer``.
         reward, advantage: as recorded in training, the advantage before weighting.
         notes: sentences a reader must know.
+        readable: whether the model can read such a picture at all.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Answer:
     reward: float | None = None
     advantage: float | None = None
     notes: list[str] = field(default_factory=list)
+    readable: bool = True
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from kawhi.style.overlays import image_uri
 from kawhi.tiny.tokenizer import VOCABULARY_SIZE
 from kawhi.tiny.world import problems
 
+_COLOURLESS, _WHITE, _NEARLY_ALL = 16, 240, 0.98  # of 255 levels, which a photograph's compression moves a little
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -203,6 +205,8 @@ def _controls(
 
     found = []
     for condition in CONDITIONS:
+        if condition == "background_only" and not len(background):
+            continue  # alpha over no token is 0, which is no measurement
         alpha, log_prob = under(condition)
         comparison = compare(alpha, true_alpha, log_prob, credited, **settings.weights)
         found.append(Control(condition, _rounded(paragraph_means(alpha, shown)), comparison))
@@ -212,12 +216,41 @@ def _controls(
 def choose_wrong_image(inspector: Inspector, image: Image.Image) -> tuple[Image.Image, str]:
     """An image of the same size with something else on it, and what it is in words."""
     rgb = picture(image)
-    if len(inspector.tokenizer) == VOCABULARY_SIZE:  # a model of the tiny world
+    if is_tiny(inspector):
         for problem in islice(problems("heldout", seed=1), 10):
             other = problem.drawing.render(max(rgb.size)).resize(rgb.size)
             if ImageChops.difference(rgb, other).getbbox():
                 return other, "another drawing of the tiny world"
     return ImageOps.flip(rgb), "the true image upside down, mirrored top to bottom"
+
+
+def is_tiny(inspector: Inspector) -> bool:
+    """Whether it is a model of the tiny world, by its tokenizer."""
+    return len(inspector.tokenizer) == VOCABULARY_SIZE
+
+
+def prompt_notes(inspector: Inspector, prompt: Prompt) -> list[str]:
+    """What a reader must know of an image: that it has no background, or is none that the model can read."""
+    notes = []
+    if bool(prompt.region_map.key_tokens.all()):
+        notes.append("Every visual token is in a key region, so there is no control with the background alone.")
+    if not readable(inspector, prompt):
+        notes.append(
+            "This tiny model has learnt to read grey drawings on white, as `kawhi sheet` shows them, and nothing else: "
+            "of this picture its answer and alpha say nothing. --model takes one that can read it."
+        )
+    return notes
+
+
+def readable(inspector: Inspector, prompt: Prompt) -> bool:
+    """Whether a model may be able to read an image: of a tiny model, whether it may be a drawing of its world."""
+    return not is_tiny(inspector) or _may_be_drawn(prompt.seen)
+
+
+def _may_be_drawn(seen: NDArray[np.uint8]) -> bool:
+    """Whether pixels are without colour and mostly white, as all drawings of the tiny worlds are."""
+    colourless = float(np.mean(np.ptp(seen, axis=2) <= _COLOURLESS))
+    return colourless > _NEARLY_ALL and float(np.mean(seen.min(axis=2) >= _WHITE)) > 0.5
 
 
 def token_note(settings: Settings) -> list[str]:

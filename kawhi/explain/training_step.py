@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -20,7 +21,7 @@ from kawhi.base.rundir import RunDirectory
 from kawhi.credit.segments import segment_response
 from kawhi.explain.checkpoint import averaged_heads, model_folder, open_inspector
 from kawhi.explain.content import Answer, Explanation, Scene
-from kawhi.explain.gather import read_answer, read_prompt, scene, shown_unit, split, token_note
+from kawhi.explain.gather import prompt_notes, read_answer, read_prompt, scene, shown_unit, split, token_note
 from kawhi.explain.settings import Settings
 from kawhi.pictures.rgb import picture
 from kawhi.style.overlays import image_uri
@@ -62,7 +63,11 @@ class Example:
 
 
 def explain_run(
-    folder: Path, step: int | None = None, prompt: int | None = None, response: int | None = None
+    folder: Path,
+    step: int | None = None,
+    prompt: int | None = None,
+    response: int | None = None,
+    told: Callable[[str], None] = lambda _: None,
 ) -> tuple[Explanation, str]:
     """The responses to one prompt of one step.
 
@@ -72,6 +77,7 @@ def explain_run(
         prompt: which of the prompts recorded in that step, counted from 1; by default the one whose responses differ
             most in credit.
         response: which response alone, counted from 1; all by default.
+        told: hears what is being done now.
 
     Returns:
         The page's content, and a name for its files.
@@ -87,7 +93,7 @@ def explain_run(
     example = read_example(_train_file(run), sample.prompt["index"])
     settings = Settings.of_cell(cell)
     has_alpha = settings.alignment is not None and sample.prompt["responses"][0]["alpha"] is not None
-    made = _with_model if has_alpha else _without_model
+    made = partial(_with_model, told) if has_alpha else _without_model
     explanation = made(run, cell, sample, settings, example)
     details = {
         "run": run.path.name,
@@ -152,18 +158,25 @@ def read_example(file: Path, index: int) -> Example:
 
 
 def _with_model(
-    run: RunDirectory, cell: DictConfig, sample: Sample, settings: Settings, example: Example
+    told: Callable[[str], None],
+    run: RunDirectory,
+    cell: DictConfig,
+    sample: Sample,
+    settings: Settings,
+    example: Example,
 ) -> Explanation:
     initial = model_place(cell.model.path, cell.model.get("revision"))
     if sample.step == 1 or not run.merged.is_dir():
         path, shown = initial, f"{cell.model.path}, the model that training began with"
     else:
         path, shown = str(run.merged), "train/merged, the model after the last step"
+    told("opening the model")
     inspector = open_inspector(path, settings.alignment)
     selected = None if settings.strategy == "visionzip" else sample.prompt["selected"]
     prompt = read_prompt(inspector, settings, example.image, example.question, example.other, selected)
     answers, furthest = [], 0.0
-    for name, response in sample.responses:
+    for number, (name, response) in enumerate(sample.responses, 1):
+        told(f"reading response {number} of {len(sample.responses)} beside four images")
         recorded = torch.tensor(response["alpha"]), torch.tensor(response["weights"])
         paragraphs, controls, alpha = read_answer(inspector, settings, prompt, response["token_ids"], recorded)
         furthest = max(furthest, (alpha - recorded[0]).abs().max().item())
@@ -178,7 +191,7 @@ def _with_model(
         compared=settings.granularity,
         w_min=float(settings.weights["w_min"]),
         wrong_image=("the image of another training problem", image_uri(prompt.wrong_image)),
-        notes=[_provenance(sample, shown, furthest), *token_note(settings)],
+        notes=[_provenance(sample, shown, furthest), *prompt_notes(inspector, prompt), *token_note(settings)],
         details={"model of heat maps, heads and controls": shown},
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from kawhi.explain.content import Answer
+from kawhi.probes.grounding import Comparison
 
 FAITHFUL = (
     "If alpha measured looking, then beside a blank or a wrong image the order of the paragraphs would fall apart "
@@ -12,6 +14,10 @@ FAITHFUL = (
 )
 UNMOVED = 0.8
 """Rank correlation from which on an order is called almost the same."""
+LIKELIER = 0.01
+"""Log-prob per token by which an answer must be likelier beside its image than beside another, to be called read."""
+UNLIKELY = -3.0
+"""Log-prob per token below which a model does not stand behind an answer; what it writes itself has -1 to 0."""
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -38,14 +44,47 @@ def verdict(answer: Answer, unit: str) -> str:
         return f"This answer is one {unit}, so there is no order to compare."
     if len(set(answer.controls[0].alpha)) == 1:
         return f"All {unit}s have the same alpha, so there is no order to compare."
+    return _compared(answer, found, unit)
+
+
+def _compared(answer: Answer, found: Mapping[str, Comparison], unit: str) -> str:
+    """What the orders beside a blank and a wrong image say."""
+    orders = found["blank"].order or 0.0, found["wrong_image"].order or 0.0
+    blank, wrong = orders
     numbers = f"rank correlation {signed(blank, 2)} with a blank image, {signed(wrong, 2)} with a wrong one"
-    unmoved = [order >= UNMOVED for order in (blank, wrong)]
+    if why := _no_answer_to_it(answer, found["true_image"].log_prob):
+        return f"{why}, so that the order of the {unit}s says nothing of looking: {numbers}."
+    unmoved = [order >= UNMOVED for order in orders]
     if all(unmoved):
         said = f"Here the order hardly depends on the image: {numbers}."
         return f"{said} For this answer, which {unit} weighs most is no evidence of looking."
+    if unread := _unread(*(found[name].log_prob for name in ("true_image", "blank", "wrong_image"))):
+        return (
+            f"Here the order changes with the image, and yet nothing shows that the model read it: {unread}; {numbers}."
+        )
     if any(unmoved):
         return f"Here the order survives one of the two: {numbers}."
-    return f"Here the order depends on the image: {numbers}."
+    return f"Here the order depends on the image: {numbers}. Whether the answer is right, it does not say."
+
+
+def _no_answer_to_it(answer: Answer, own: float) -> str:
+    """Why an answer cannot be about the image; empty where it may be.
+
+    Args:
+        own: log-prob per token beside the true image.
+    """
+    if not answer.readable:
+        return "This model cannot read such a picture"
+    return f"To this model the answer is very unlikely (log-prob {signed(own, 2)} per token)" if own < UNLIKELY else ""
+
+
+def _unread(own: float, blank: float, wrong: float) -> str:
+    """Beside which other image an answer is as likely as beside its own; empty where beside none."""
+    if own - max(blank, wrong) >= LIKELIER:
+        return ""
+    other = "a blank" if blank >= wrong else "the wrong"
+    said = f"the answer is no likelier beside its own image (log-prob {signed(own, 2)} per token)"
+    return f"{said} than beside {other} one ({signed(max(blank, wrong), 2)})"
 
 
 def caution(answer: Answer, unit: str) -> str:

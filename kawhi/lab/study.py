@@ -15,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kawhi.base.checkout import configuration_folder
 from kawhi.base.errors import CellError
-from kawhi.credit.methods import METHODS
+from kawhi.base.included import configuration_file
 from kawhi.lab.comparison import BEST, UNIFORM, WORST
 from kawhi.lab.evaluation import Evaluation
 from kawhi.runs.composing import compose_cell
 from kawhi.runs.credit_settings import validate_credit
+from kawhi.runs.own_methods import make_known
 
 BLOCKS = ("options", "alignment", "regions", "signals")
 """Parts of a cell's ``kawhi`` block that a row may set."""
@@ -148,17 +149,13 @@ def compose(study: Study, row: Row, family: str) -> DictConfig:
     Raises:
         CellError: a family, a method or an option that does not exist.
     """
-    conf = configuration_folder()
     if family not in study.models:
         raise CellError(f"the study has no family {family}; it has {', '.join(study.models)}")
     shared = [*study.models[family], *study.shared, f"algorithm={row.algorithm or study.algorithm}"]
-    filed = (conf / "credit" / f"{row.credit}.yaml").is_file()
-    if not filed and row.credit not in METHODS:
+    if row.credit not in make_known() and configuration_file("credit", row.credit, configuration_folder()) is None:
         raise CellError(f"there is no method {row.credit}: no file of conf/credit, and nobody registered it")
     try:
-        cell = _composed(*shared, f"credit={row.credit if filed else 'kawhi'}")
-        if not filed:
-            _take_over(cell, row, [_composed(*shared, f"credit={name}") for name in ("tor", "vppo")])
+        cell = _composed(*shared, f"credit={row.credit}")
     except HydraException as error:
         raise CellError(str(error)) from error
     with open_dict(cell):
@@ -177,12 +174,3 @@ def _composed(*overrides: str) -> DictConfig:
 @cache
 def _composed_once(overrides: tuple[str, ...]) -> DictConfig:
     return compose_cell(configuration_folder(), overrides)
-
-
-def _take_over(cell: DictConfig, row: Row, beside: Sequence[DictConfig]) -> None:
-    """Makes KAWHI's cell that of a registered method without a file: with every block that a signal may need."""
-    with open_dict(cell):
-        cell.credit.name = row.credit
-        cell.kawhi.method, cell.kawhi.options = row.credit, {}
-        blocks = [OmegaConf.to_container(each.kawhi.signals, resolve=True) for each in beside]
-        cell.kawhi.signals = OmegaConf.merge(*map(OmegaConf.create, blocks))

@@ -16,8 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kawhi.base.errors import CellError, sentence
+from kawhi.base.included import taken_from
 from kawhi.base.table_blocks import products
 from kawhi.runs.cell import run_cell
+from kawhi.runs.own_methods import make_known
 from kawhi.runs.plan import print_plan
 from kawhi.runs.record import score_line
 from kawhi.runs.table_rows import TableError
@@ -28,6 +30,8 @@ def main(conf: Path) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and a scheduler's notice are Ctrl-C to us
     os.environ["HYDRA_FULL_ERROR"] = "1"  # a mistake in the configuration reaches us and becomes one sentence
     try:
+        sys.argv[1:] = taken_from(sys.argv[1:])
+        make_known()
         hydra.main(config_path=str(conf.resolve()), config_name="run", version_base="1.3")(one_cell)()
         if any(word.startswith(("experiment=", "ablation=")) for word in sys.argv) and {"--cfg", "-c"} & set(sys.argv):
             print("\n# The cells that -m would run:")

@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from kawhi.runs.own_methods import make_known
 from kawhi.runs.table_rows import rows_of
 from kawhi.runs.verl_command import leaves
 
@@ -19,6 +20,7 @@ def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig
     Raises:
         hydra.errors.HydraException, TableError: an override that does not exist.
     """
+    make_known()
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         given = OverridesParser.create().parse_overrides(list(overrides))
         fixed = [str(o.input_line) for o in given if not o.is_sweep_override()]
@@ -29,6 +31,7 @@ def compose_cells(conf: Path, overrides: Sequence[str]) -> tuple[list[DictConfig
 
 def compose_cell(conf: Path, overrides: Sequence[str]) -> DictConfig:
     """The one cell of these overrides, as they are beside each cell of :func:`compose_cells`."""
+    make_known()
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         return compose("run", overrides=list(overrides))
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.devices import gpus_needed
 from kawhi.base.errors import CellError
+from kawhi.base.included import OPTION
 from kawhi.evaluation.benchmark import exists, is_judged, load
 from kawhi.evaluation.judge_settings import JudgeSettings
 from kawhi.evaluation.task_runs import task_runs
@@ -53,7 +54,10 @@ def validate_benchmarks(cell: DictConfig) -> None:
     if repeated := sorted(task for task, count in Counter(tasks).items() if count > 1):
         raise CellError(f"{', '.join(repeated)} is asked for twice: a cell has one number per benchmark")
     if missing := ", ".join(filterfalse(exists, tasks)):
-        raise CellError(f"there is no task {missing} in kawhi/evaluation/benchmarks: choose other benchmarks=")
+        raise CellError(
+            f"there is no task {missing} in kawhi/evaluation/benchmarks: choose other benchmarks=, or name the file or "
+            f"the folder that has it with {OPTION}"
+        )
     for benchmark in cell.benchmarks:
         task_runs(OmegaConf.to_container(benchmark, resolve=True))  # type: ignore[arg-type]
     if judged := ", ".join(filter(is_judged, tasks)):

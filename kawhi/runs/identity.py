@@ -21,7 +21,9 @@ from kawhi.base.stage import stages_of
 from kawhi.data.sources import NAMES
 from kawhi.evaluation.benchmark import is_judged, load
 from kawhi.evaluation.prompts import prompts_of
+from kawhi.evaluation.rules import asked_by
 from kawhi.records.hashing import config_hash
+from kawhi.runs.own_methods import sources
 from kawhi.runs.provenance import provenance
 from kawhi.tiny.fingerprint import generator_fingerprint
 from kawhi.tiny.worlds import TINY, named
@@ -115,6 +117,8 @@ def identity(cell: DictConfig, *, planned: bool = False) -> dict[str, Any]:
     _remove_without_effect(part)
     if "data" in part:
         _fingerprint_data(part["data"], planned)
+    if "credit" in part and (own := sources(resolved["kawhi"])):
+        part["credit"]["source"] = own
     return part
 
 
@@ -169,7 +173,7 @@ def _benchmark(asked: dict[str, Any]) -> dict[str, Any]:
         benchmark["generator"] = _generator(benchmark)
     elif revision := data.get("dataset_kwargs", {}).get("revision"):
         benchmark["revision"] = revision
-    return benchmark
+    return benchmark | ({"source": source} if (source := asked_by(benchmark["task"])) else {})
 
 
 def _fingerprint_data(data: dict[str, Any], planned: bool) -> None:

@@ -35,7 +35,7 @@ _UNCUT = 10_000  # columns of a pipe, which has no width to fit into
 
 
 def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, watch: bool = False) -> int:
-    """``kawhi status``; returns 0, or 1 when there are no runs.
+    """``kawhi status``; returns 0, or 1 when what was named has no runs.
 
     Args:
         runs: ``paths.runs``.
@@ -45,8 +45,7 @@ def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, wat
     """
     seen = survey(runs, experiment)
     if not seen.cells:
-        print(f"no runs in {runs / experiment}", file=sys.stderr)
-        return 1
+        return _nothing(runs, experiment)
     console = Console(highlight=False)
     if watch:
         return _watch(console, runs, experiment, failed)
@@ -61,6 +60,17 @@ def print_status(runs: Path, experiment: str = "*", *, failed: bool = False, wat
     lines = [*summary(seen), *details(seen, everything=failed), *hints]
     console.print(*map(Text, lines), sep="\n", soft_wrap=True)
     return 0
+
+
+def _nothing(runs: Path, experiment: str) -> int:
+    """Says what to type in a new checkout, and what there is where another name was typed."""
+    there = sorted(survey(runs, "*").cells)
+    if experiment == "*":
+        print(f"no runs in {runs} yet: `make demo` makes the first five, `kawhi-run` one")
+        return 0
+    known = f"; there are {', '.join(there)}" if there else ""
+    print(f"no runs in {runs / experiment}{known}", file=sys.stderr)
+    return 1
 
 
 def _watch(console: Console, runs: Path, experiment: str, failed: bool) -> int:

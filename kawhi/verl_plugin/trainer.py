@@ -15,6 +15,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 
+from kawhi.base.included import run_methods
 from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured, credit
 from kawhi.credit.readings import TRUTH, truth_signals
 from kawhi.verl_plugin.lost_responses import stop_for_lost
@@ -40,6 +41,7 @@ class KawhiTrainer(PPOTrainerSync):
     def __init__(self, config):
         super().__init__(config)
         kawhi: Any = OmegaConf.to_container(config.kawhi, resolve=True)
+        run_methods()
         self.credit = configured(kawhi)
         self._drawn_in, self._drawn = -1, Counter[int]()  # prompts that this step has drawn, by index
         needed_fields(self.credit.needs)  # refuses a signal that nobody can gather before anything is trained

@@ -161,6 +161,20 @@ def test_curves_are_means_with_bands_of_the_seeds() -> None:
     assert widths["GRPO"] > widths["Random"]
 
 
+def test_no_row_of_curves_has_more_lines_than_an_eye_can_tell_apart() -> None:
+    names = ["uniform", "kawhi", *(f"Skip ratio 0.{n}" for n in (1, 3, 5, 9)), "Random", "Token-level", "Key–Key"]
+    made = drawn("training_curves", *map(trained, names))
+    rows = [axes for axes in made.figure.axes if axes.get_ylabel() == "reward"]
+    shown = [[line.get_label() for line in axes.lines] for axes in rows]
+    assert [len(labels) for labels in shown] == [6, 5]
+    assert all(labels[:2] == ["GRPO", "GRPO + KAWHI"] for labels in shown)
+    assert len({label for labels in shown for label in labels}) == len(names)
+    for axes in rows:
+        assert len({line.get_color() for line in axes.lines}) == len(axes.lines)
+    assert "stand in every row" in made.caption
+    refuse_overlaps(made.figure)
+
+
 def test_held_out_accuracy_has_a_panel_where_it_was_asked_for() -> None:
     plain, asked = trained("uniform", steps=4), trained("kawhi", steps=4)
     asked["training"]["held_out"] = [None, 0.25, None, 0.5]

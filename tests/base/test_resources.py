@@ -15,20 +15,20 @@ import pytest
 from kawhi import fork_server
 from kawhi.base import resources
 from kawhi.base.errors import CellError
-from kawhi.base.resources import GIB, available_memory, free_disk, require
+from kawhi.base.resources import GIB, available_memory, free_disk, require, tightest
 from tests.cells import ROOT
 
 
 def test_a_machine_that_is_too_small_is_one_sentence(tmp_path, monkeypatch):
     require(memory_gib=0, disk_gib=0, folder=tmp_path)
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(resources, "available_memory", lambda: int(4.04 * GIB))
+    monkeypatch.setattr(resources, "tightest", lambda: (int(4.04 * GIB), "the shell's limit, ulimit -v"))
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: usage(GIB, 0, GIB // 4))
     for needs, sentence in (
         (
             {"memory_gib": 8, "disk_gib": 0},
             "a cell needs about 8 GiB of memory and 4.0 GiB are available: "
-            "close other programs, raise the limit, or use a larger machine",
+            "close other programs, raise the shell's limit, ulimit -v, or use a larger machine",
         ),
         (
             {"memory_gib": 0, "disk_gib": 0.5},
@@ -57,7 +57,7 @@ def test_the_limit_of_the_container_counts(monkeypatch):
             raise FileNotFoundError(self)
 
     monkeypatch.setattr(resources, "Path", FakePath)
-    assert available_memory() == 2000
+    assert tightest() == (2000, "the container's limit, /sys/fs/cgroup/memory.max")
     files["/sys/fs/cgroup/memory.max"] = "max\n"
     assert available_memory() > 2000
     files["/sys/fs/cgroup/memory.max"] = "900\n"

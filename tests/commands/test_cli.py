@@ -49,6 +49,15 @@ def test_status_lists_the_runs_of_all_experiments(runs, capsys):
 def test_status_without_runs_is_one_sentence(tmp_path, capsys):
     assert main(["status", "none", "--runs", str(tmp_path)]) == 1
     assert capsys.readouterr() == ("", f"no runs in {tmp_path / 'none'}\n")
+    (status_file(tmp_path / "some" / "cell-0123456789ab", "prepare") / "config.yaml").touch()
+    assert main(["status", "none", "--runs", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"no runs in {tmp_path / 'none'}; there are some\n"
+
+
+def test_status_in_a_new_checkout_says_what_to_type(tmp_path, capsys):
+    assert main(["status", "--runs", str(tmp_path)]) == 0
+    said = f"no runs in {tmp_path} yet: `make demo` makes the first five, `kawhi-run` one\n"
+    assert capsys.readouterr() == (said, "")
 
 
 @pytest.mark.parametrize("code", [0, 1])

@@ -55,7 +55,9 @@ def stand_in(monkeypatch):
 
 
 def start(tmp_path, **more):
-    usual = dict(name="m", port=None, options=["--x", "1"], log=tmp_path / "logs" / "s.log", limit=300)
+    usual = dict(
+        name="m", port=None, options=["--x", "1"], log=tmp_path / "logs" / "s.log", limit=300, limit_key="a.key"
+    )
     return served("model", environment=None, **(usual | more))
 
 
@@ -121,7 +123,7 @@ def test_a_server_that_dies_says_why(tmp_path, stand_in):
 def test_a_server_that_never_answers_is_ended(tmp_path, stand_in):
     stand_in(SILENT)
     before = {process.pid for process in psutil.Process().children()}
-    with pytest.raises(CellError, match=r"was not ready after 0\.5 s"), start(tmp_path, limit=0.5):
+    with pytest.raises(CellError, match=r"was not ready after 0\.5 s: .* raise a\.key$"), start(tmp_path, limit=0.5):
         pass
     assert {process.pid for process in psutil.Process().children()} <= before
 
@@ -233,6 +235,7 @@ def test_the_real_vllm_serves_a_checkpoint_and_sees_an_image(tmp_path):
         options=options,
         log=tmp_path / "log",
         limit=300,
+        limit_key="evaluation.server.start",
         environment=environment,
     ) as base_url:
         endpoint = Endpoint(base_url, "tiny", concurrency=4, timeout=60, attempts=2, patience=5)

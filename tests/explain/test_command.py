@@ -16,7 +16,14 @@ def test_an_image(tmp_path, image_file, capsys):
     response = ["--response", str(tmp_path / "answer.txt")]
     assert main(["explain", str(image_file), QUESTION, *response, "--heads", "0,3", "--out", str(out)]) == 0
     page, picture = out / "chart_explain.html", out / "chart_explain.png"
-    assert capsys.readouterr().out == f"wrote {page}\nwrote {picture}\n"
+    printed = capsys.readouterr()
+    assert printed.out == f"wrote {page}\nwrote {picture}\n"
+    assert printed.err.splitlines() == [
+        "explain: opening pkg://kawhi.tiny/checkpoints/qwen2_5_vl",
+        "explain: finding the regions",
+        "explain: reading answer 1 of 1 beside four images",
+        "explain: drawing",
+    ]
     text = page.read_text(encoding="utf-8")
     for expected in (
         QUESTION,
@@ -49,6 +56,7 @@ def test_a_run(tmp_path, training_run, capsys):
     assert main(["explain", str(training_run.path), "--step", "2", "--prompt", "2", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "tiny-run-0123_step2_prompt2_explain.html").exists()
     assert (tmp_path / "tiny-run-0123_step2_prompt2_explain.png").exists()
+    assert "explain: opening the model" in capsys.readouterr().err
     assert main(["explain", str(training_run.path), "--step", "4", "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err == "error: step 4 was not recorded; there are the steps 1-2, 5\n"
 
@@ -91,8 +99,9 @@ def test_a_mistake_is_one_sentence(tmp_path, image_file, capsys, arguments, said
     assert main(["explain", *filled, "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
+    *before, last = printed.err.splitlines()
+    assert last.startswith("error: ")
+    assert all(line.startswith("explain: ") for line in before)
     assert said.replace("{dir}", str(tmp_path)) in printed.err
     assert not (tmp_path / "out").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,13 +18,22 @@ from kawhi.explain.words import caution, signed, verdict
 from kawhi.probes.grounding import CONDITIONS, Comparison
 from kawhi.style.overlays import image_uri
 
+LIKELY = (-0.5, -1.0, -1.0, -0.5)
+"""Log-prob per token under each condition, of an answer that was read."""
 
-def made(blank: float | None, wrong: float | None, alphas: list[float], text: str = "One.") -> Answer:
-    orders = dict(zip(CONDITIONS, (1.0, blank, wrong, 0.0), strict=True))
+
+def made(
+    blank: float | None,
+    wrong: float | None,
+    alphas: list[float],
+    text: str = "One.",
+    likely: Sequence[float] = LIKELY,
+) -> Answer:
+    orders = dict(zip(CONDITIONS, zip((1.0, blank, wrong, 0.0), likely, strict=True), strict=True))
     return Answer(
         "Greedy answer",
         [Paragraph(text, 3, 0.1 + 0.01 * i, a, [a, a, a], [a] * 4) for i, a in enumerate(alphas)],
-        [Control(name, alphas, Comparison(0.1, order, True, 0.0, -1.0)) for name, order in orders.items()],
+        [Control(name, alphas, Comparison(0.1, order, True, 0.0, own)) for name, (order, own) in orders.items()],
     )
 
 
@@ -46,6 +56,23 @@ def explanation(*answers: Answer, size: tuple[int, int] = (56, 56), kept: tuple[
 )
 def test_the_verdict_says_what_the_controls_say(blank, wrong, alphas, said):
     assert said in verdict(made(blank, wrong, alphas), "paragraph")
+
+
+@pytest.mark.parametrize(
+    ("likely", "said"),
+    [
+        (
+            (-0.5, -0.5, -1.0, -0.5),
+            "no likelier beside its own image (log-prob −0.50 per token) than beside a blank one",
+        ),
+        ((-0.5, -1.0, -0.4, -0.5), "than beside the wrong one (−0.40)"),
+        ((-6.1, -6.2, -6.3, -6.1), "To this model the answer is very unlikely (log-prob −6.10 per token)"),
+    ],
+)
+def test_what_a_model_did_not_read_is_not_said_to_depend_on_the_image(likely, said):
+    told = verdict(made(-0.2, 0.0, [0.1, 0.2, 0.3, 0.4], likely=likely), "paragraph")
+    assert said in told
+    assert "the order depends on" not in told
 
 
 def test_few_paragraphs_prove_little():

@@ -13,7 +13,9 @@ from kawhi import paragraph_weights, segment_response, select_tokens, sguf
 from kawhi.explain.checkpoint import model_folder, open_inspector
 from kawhi.explain.gather import choose_wrong_image, encode_response
 from kawhi.explain.one_image import explain_image
+from kawhi.explain.page import render
 from kawhi.explain.settings import CRITICAL_HEADS, SHIPPED, Settings
+from kawhi.explain.words import verdict
 from kawhi.probes.grounding import CONDITIONS, compare, look_under
 
 ODD = (
@@ -157,3 +159,16 @@ def test_models_that_are_not_there(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ValueError, match="of type llama; only qwen2_5_vl and qwen3_vl"):
         open_inspector(str(tmp_path), None)
+
+
+def test_a_picture_that_is_no_drawing_is_told(inspector, drawing, problem):
+    """Of a photograph the tiny model's answer is noise, whatever its alphas do; this one has no background, either."""
+    assert explain(inspector, drawing, problem.question, text=problem.worked).notes == []
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (168, 168, 3), dtype=np.uint8))
+    found = explain(inspector, photo, problem.question, text=problem.worked)
+    all_key, no_drawing = found.notes
+    assert "no control with the background alone" in all_key
+    assert "has learnt to read grey drawings" in no_drawing
+    assert "This model cannot read such a picture" in verdict(found.answers[0], "paragraph")
+    assert [control.condition for control in found.answers[0].controls] == [*CONDITIONS[:3]]
+    assert '<th scope="row">background only' not in render(found)

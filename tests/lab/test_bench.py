@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from kawhi.base.included import VARIABLE
 from kawhi.commands.cli import main
 from kawhi.credit.methods import METHODS
 from tests.cells import ROOT
@@ -80,6 +81,7 @@ def test_the_method_of_the_page_gets_a_row(study, tmp_path, monkeypatch, capsys)
     code = re.search(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
     (command,) = re.findall(r"^kawhi bench credit --include .*$", PAGE, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "")
     (tmp_path / "digits.py").write_text(code)
     words = command.split()[1:]
     words[words.index("--seeds") + 1] = "1"
@@ -108,7 +110,8 @@ def test_the_probe_writes_what_it_prints(study, tmp_path, family, capsys):
     assert said["prompts"] == 32
 
 
-def test_mistakes_are_sentences_and_an_exit_code(tmp_path, capsys):
+def test_mistakes_are_sentences_and_an_exit_code(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(VARIABLE, "")
     for words, said in (
         (["bench", "credit", "--study", str(tmp_path / "none.yaml")], "there is no study"),
         (["bench", "credit", "--include", str(tmp_path / "none.py")], "there is no file"),

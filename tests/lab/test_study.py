@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kawhi.base.errors import CellError
+from kawhi.base.included import VARIABLE, include
 from kawhi.credit.methods import METHODS
-from kawhi.lab.own_methods import include
 from kawhi.lab.study import chosen, compose, read_study, row_of
 from kawhi.runs.identity import identity
+from kawhi.runs.own_methods import make_known
 from tests.cells import CONF
 from tests.lab.made import SHIPPED
 
@@ -87,7 +88,8 @@ def test_a_mistake_in_a_study_is_a_sentence(tmp_path):
         compose(study, study.rows[0], "other")
 
 
-def test_a_method_of_one_s_own_is_a_row_by_its_name(tmp_path):
+def test_a_method_of_one_s_own_is_a_row_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")
     file = tmp_path / "own.py"
     file.write_text(
         "from dataclasses import dataclass\n"
@@ -102,7 +104,8 @@ def test_a_method_of_one_s_own_is_a_row_by_its_name(tmp_path):
         "        return torch.full((len(batch.token_ids),), self.share)\n"
     )
     try:
-        assert include(file) == ["own_for_a_test"]
+        include([file])
+        assert make_known() == ["own_for_a_test"]
         cell = composed("own_for_a_test:share=0.5")
         assert (cell.credit.name, cell.kawhi.method, dict(cell.kawhi.options)) == ("own_for_a_test",) * 2 + (
             {"share": 0.5},
@@ -115,10 +118,12 @@ def test_a_method_of_one_s_own_is_a_row_by_its_name(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "said"), [("1 / 0", "ZeroDivisionError"), ("x = 1", "registers no credit method")])
-def test_a_file_that_cannot_be_included_says_why(tmp_path, text, said):
+def test_a_file_that_cannot_be_included_says_why(tmp_path, monkeypatch, text, said):
+    monkeypatch.setenv(VARIABLE, "")
     file = tmp_path / "own.py"
     with pytest.raises(CellError, match="there is no file"):
-        include(file)
+        include([file])
     file.write_text(text)
+    include([file])
     with pytest.raises(CellError, match=said):
-        include(file)
+        make_known()

@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined, Template
 
+from kawhi.base.included import files
+
 _FOLDER = Path(__file__).parent
 _TEMPLATES = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
 
@@ -56,10 +58,11 @@ def _template(source: str) -> Template:
 
 
 def prompts_of(task: str) -> Prompts:
-    """The prompt file of a task.
+    """The prompt file of a task, which somebody's own has in the folder ``prompts`` beside its own.
 
     Raises:
         FileNotFoundError: it has none.
     """
-    text = (_FOLDER / f"{task}.yaml").read_text()
+    own = next((file for file in files("prompts") if file.stem == task), _FOLDER / f"{task}.yaml")
+    text = own.read_text()
     return Prompts(hashlib.sha256(text.encode()).hexdigest()[:12], yaml.safe_load(text))
