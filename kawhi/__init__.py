@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kawhi.credit.weights import packed_paragraph_weights, paragraph_weights
     from kawhi.models.families.view import View
     from kawhi.models.passes import Passes, capture
-    from kawhi.models.views import select_visual_tokens, views
+    from kawhi.models.visual_tokens import select_visual_tokens, views
     from kawhi.regions.seeds import stable_seed
     from kawhi.regions.selectors import select_attended, select_tokens
     from kawhi.regions.sguf import RegionMap, sguf
@@ -58,10 +58,10 @@ _HOME = {
     "segment_response": "kawhi.credit.segments",
     "select_attended": "kawhi.regions.selectors",
     "select_tokens": "kawhi.regions.selectors",
-    "select_visual_tokens": "kawhi.models.views",
+    "select_visual_tokens": "kawhi.models.visual_tokens",
     "sguf": "kawhi.regions.sguf",
     "stable_seed": "kawhi.regions.seeds",
-    "views": "kawhi.models.views",
+    "views": "kawhi.models.visual_tokens",
     "vision_alignment": "kawhi.credit.alignment",
 }
 

@@ -210,9 +210,8 @@ def token_bytes(tokenizer) -> tuple[bytes, ...]:
     special = set(tokenizer.all_special_ids)
     added = {index: token.content for index, token in tokenizer.added_tokens_decoder.items()}
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    ordinary = (
-        token for index, token in enumerate(tokens) if token is not None and index not in special | added.keys()
-    )
+    others = special | added.keys()
+    ordinary = (token for index, token in enumerate(tokens) if token is not None and index not in others)
     spelled = _spelling(set("".join(ordinary)), type(tokenizer).__name__)
     table = []
     for index, token in enumerate(tokens):
@@ -230,7 +229,7 @@ def _spelling(characters: set[str], name: str) -> Callable[[str], bytes]:
     if SPACE in characters:
         return lambda token: _byte(token) or token.replace(SPACE, " ").encode()
     decoder = {char: byte for byte, char in _byte_to_unicode().items()}
-    if not characters or characters - decoder.keys():
+    if _byte_to_unicode()[ord(" ")] not in characters or characters - decoder.keys():
         raise ValueError(
             f"{name} is neither a byte-level BPE nor a SentencePiece tokenizer: paragraphs are cut on the bytes of "
             "tokens, and what bytes its tokens have is not known"

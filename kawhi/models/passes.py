@@ -25,8 +25,8 @@ Selection = Sequence[int] | NDArray[np.int64] | Tensor
 def capture(model: PreTrainedModel | nn.Module, **alignment: Any) -> Iterator[Passes]:
     """Catches queries and keys of a decoder layer in the forward passes that run while the context is open.
 
-    With or without gradients; alpha itself never has any.  The context holds one layer's queries and keys of every pass,
-    ``B * S * (H_q + H_k) * d`` numbers in the model's precision, until it is forgotten.
+    With or without gradients; alpha itself never has any.  What is yielded holds one layer's queries and keys of every
+    pass, ``B * S * (H_q + H_k) * d`` numbers in the model's precision.
 
     Args:
         model: of a known family, also inside DDP, FSDP or PEFT.
@@ -65,8 +65,8 @@ class Passes:
         """alpha of equation 13, of responses that are the end of padded rows.
 
         Args:
-            responses: ``(B, T)`` bool or int, which of the last ``T`` tokens of each row belong to its response; the rows
-                of all passes, in their order.
+            responses: ``(B, T)`` bool or int, which of the last ``T`` tokens of each row belong to its response; the
+                rows of all passes, in their order.
             selected: of each row, its selected visual tokens (:func:`kawhi.select_visual_tokens`); ``None`` for all.
 
         Returns:

@@ -21,7 +21,7 @@ class Projections:
     """Where the queries and keys of an attention leave a module for the rotary embedding.
 
     Attributes:
-        queries, keys: modules whose output is ``(B, S, H * d)`` or ``(B, S, H, d)``, normalised where the model does so.
+        queries, keys: modules whose output is ``(B, S, H * d)`` or ``(B, S, H, d)``, normalised where the model does so
         rotate: what the model does to them next.
     """
 

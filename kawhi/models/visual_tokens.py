@@ -47,8 +47,8 @@ def select_visual_tokens(
     Args:
         images, processor: as in :func:`kawhi.views`.
         strategy, skip_ratio: as in :func:`kawhi.select_tokens`.
-        seed: of the sampling; all responses of a prompt should share one.  ``kawhi.stable_seed(0, index, step)`` is that
-            of a training through verl.
+        seed: of the sampling; all responses of a prompt should share one.  ``kawhi.stable_seed(0, index, step)`` is
+            that of a training through verl.
         thresholds: options of :func:`kawhi.sguf`, by default the paper's.
 
     Returns:
