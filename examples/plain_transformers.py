@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import kawhi
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
-
 from drawn_problems import HEADS, MODEL, right, rows
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 GROUP, STEPS = 8, 2
 

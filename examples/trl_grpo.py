@@ -9,16 +9,15 @@ from __future__ import annotations
 import kawhi
 import torch
 from datasets import Dataset
-from transformers import AutoProcessor
-from trl import GRPOConfig, GRPOTrainer
-
 from drawn_problems import HEADS, MODEL, right, rows
+from trl import GRPOConfig, GRPOTrainer
 
 
 class KawhiGRPOTrainer(GRPOTrainer):
     """GRPO whose advantages are multiplied by the weight of each paragraph.
 
-    Of every example it takes ``image`` or ``images``, and ``index``, which seeds the sampling of background tokens.
+    Of every example it takes ``image`` or ``images``, and ``index``, which seeds the sampling of background tokens.  A
+    processor that is passed to it pads on the left, as TRL asks.
 
     Args:
         heads: the model's critical heads; ``None`` for all.
@@ -93,7 +92,6 @@ def main() -> None:
         reward_funcs=reward,
         args=settings("results/trl"),
         train_dataset=data(16),
-        processing_class=AutoProcessor.from_pretrained(MODEL),
         heads=HEADS,
     )
     trainer.train()

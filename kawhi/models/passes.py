@@ -52,7 +52,7 @@ class Passes:
         self._image_token: int = inner.config.image_token_id
         self._capture, self._options = AttentionCapture(model, options.layer), options
         self._capture.require(options)
-        self._seen: list[tuple[Tensor, Tensor, dict[str, Any]]] = []
+        self._seen: list[tuple[Tensor | None, Tensor, dict[str, Any]]] = []
         self._hooks = [
             inner.model.register_forward_pre_hook(self._begins, with_kwargs=True),
             inner.model.register_forward_hook(self._ends, with_kwargs=True),
@@ -61,23 +61,26 @@ class Passes:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def alpha(self, responses: Tensor, selected: Sequence[Selection] | None = None) -> Tensor:
+    def alpha(
+        self, responses: Tensor, selected: Sequence[Selection] | None = None, input_ids: Tensor | None = None
+    ) -> Tensor:
         """alpha of equation 13, of responses that are the end of padded rows.
 
         Args:
             responses: ``(B, T)`` bool or int, which of the last ``T`` tokens of each row belong to its response; the
                 rows of all passes, in their order.
             selected: of each row, its selected visual tokens (:func:`kawhi.select_visual_tokens`); ``None`` for all.
+            input_ids: ``(B, S)`` of the whole rows, where the model was given ``inputs_embeds`` in their place.
 
         Returns:
             ``(B, T)`` float32, 0 where ``responses`` is 0 and in rows without an image.
 
         Raises:
-            RuntimeError: no pass was seen, or not this many rows.
+            RuntimeError: no pass was seen, not this many rows, or tokens that nobody has said.
             ValueError: a visual token that a row does not have.
         """
         mask = responses.bool()
-        rows = [len(ids) for ids, _, _ in self._seen]
+        rows = [len(attended) for _, attended, _ in self._seen]
         if not rows or sum(rows) != len(mask):
             raise RuntimeError(f"{len(mask)} responses for {len(rows)} passes of {sum(rows)} rows: run the model first")
         chosen = [None] * len(mask) if selected is None else list(selected)
@@ -85,7 +88,8 @@ class Passes:
             raise ValueError(f"{len(chosen)} selections for {len(mask)} rows: each row needs its own")
         found, first = [], 0
         for one, count in zip(self._seen, rows, strict=True):
-            found.append(self._of_rows(one, mask[first : first + count], chosen[first : first + count]))
+            part = slice(first, first + count)
+            found.append(self._of_rows(one, mask[part], chosen[part], None if input_ids is None else input_ids[part]))
             first += count
         return torch.cat(found)
 
@@ -103,8 +107,10 @@ class Passes:
         Raises:
             RuntimeError, ValueError: as there.
         """
-        if len(self._seen) != 1 or len(self._seen[0][0]) != 1 or self._seen[0][0].numel() != len(responses):
-            raise RuntimeError(f"packed sequences of {len(responses)} tokens need one pass of one such row")
+        if len(self._seen) != 1 or self._seen[0][1].shape != (1, len(responses)) or self._seen[0][0] is None:
+            raise RuntimeError(
+                f"packed sequences of {len(responses)} tokens need one pass of one row of their input_ids"
+            )
         (ids, _, states), offsets = self._seen[0], offsets.to(responses.device)
         lengths = offsets.diff()
         sequence = torch.repeat_interleave(torch.arange(len(lengths), device=offsets.device), lengths)
@@ -117,8 +123,13 @@ class Passes:
         for hook in self._hooks:
             hook.remove()
 
-    def _of_rows(self, seen: Any, responses: Tensor, selected: Sequence[Selection | None]) -> Tensor:
+    def _of_rows(
+        self, seen: Any, responses: Tensor, selected: Sequence[Selection | None], given: Tensor | None
+    ) -> Tensor:
         ids, mask, states = seen
+        ids = ids if given is None else given
+        if ids is None or ids.shape != mask.shape:
+            raise RuntimeError("the model was given no input_ids, or others: pass those of the whole rows to alpha()")
         here = torch.zeros_like(mask)
         here[:, mask.shape[1] - responses.shape[1] :] = responses
         row = torch.nonzero(mask.flatten())[:, 0]
@@ -148,10 +159,9 @@ class Passes:
             self._capture.arm()
 
     def _ends(self, module, args, given, output) -> None:
-        ids = given.get("input_ids", args[0] if args else None)
-        if ids is None:
-            raise RuntimeError("kawhi.capture needs passes with input_ids, by which it finds the image's tokens")
-        mask = given.get("attention_mask")
-        mask = mask.bool() if mask is not None and mask.shape == ids.shape else torch.ones_like(ids, dtype=torch.bool)
-        self._seen.append((ids, mask, self._capture.seen))
+        ids, mask = given.get("input_ids", args[0] if args else None), given.get("attention_mask")
+        shape = self._capture.seen["queries"].shape[:2]
+        if mask is None or mask.shape != shape:  # none in packed passes; others are made of one by the trainer
+            mask = torch.ones(shape, device=self._capture.seen["queries"].device)
+        self._seen.append((ids, mask.bool(), self._capture.seen))
         self._capture.disarm()

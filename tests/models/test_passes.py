@@ -108,8 +108,23 @@ def test_one_packed_row_gives_the_same(inspector, scenes):
     assert torch.equal(alpha != 0, response)
     expected = torch.cat([scene[3] for scene in scenes])
     torch.testing.assert_close(alpha[response], expected, atol=1e-6, rtol=0)
-    with pytest.raises(RuntimeError, match="packed sequences of 7 tokens need one pass of one such row"):
+    with pytest.raises(RuntimeError, match="packed sequences of 7 tokens need one pass of one row of input_ids"):
         seen.packed_alpha(torch.ones(7), torch.tensor([0, 7]))
+
+
+def test_a_model_that_is_given_embeddings_needs_to_be_told_the_tokens(inspector, scenes):
+    """Some trainers embed images and text themselves."""
+    inputs, mask = padded(scenes, inspector.model.config.image_token_id)
+    model, selected = inspector.model, [scene[2] for scene in scenes]
+    with torch.no_grad():
+        embedded = model.get_input_embeddings()(inputs["input_ids"])
+        with kawhi.capture(model, heads=HEADS) as seen:
+            model(inputs_embeds=embedded, attention_mask=inputs["attention_mask"])
+    with pytest.raises(RuntimeError, match="was given no input_ids, or others"):
+        seen.alpha(mask, selected)
+    with pytest.raises(RuntimeError, match="was given no input_ids, or others"):
+        seen.alpha(mask, selected, inputs["input_ids"][:, 1:])
+    assert torch.equal(seen.alpha(mask, selected, inputs["input_ids"]) != 0, mask)
 
 
 def test_a_pass_with_gradients_keeps_them_and_alpha_has_none(inspector, scenes):
