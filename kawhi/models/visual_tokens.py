@@ -20,17 +20,17 @@ def views(images: Image.Image | Sequence[Image.Image], processor: Any) -> list[V
 
     Args:
         images: of one prompt, in its order.
-        processor: of a model of a known family, or its image processor.
+        processor: of a model of a known family.
 
     Returns:
-        One view of each image for Qwen2.5-VL and Qwen3-VL; a family that cuts images into tiles has more.
+        One view of each image for Qwen2.5-VL and Qwen3-VL; InternVL's tiles and its small picture of the whole are two.
 
     Raises:
         ValueError: a processor of no known family.
     """
-    family, own = family_of_processor(processor)
+    family = family_of_processor(processor)
     pictures = [images] if isinstance(images, Image.Image) else images
-    return [view for image in pictures for view in family.views(image, own)]
+    return [view for image in pictures for view in family.views(image, processor)]
 
 
 def select_visual_tokens(

@@ -46,5 +46,5 @@ def test_options_reach_the_regions_and_the_selection(processor, family):
 
 
 def test_a_processor_of_no_known_family_is_refused():
-    with pytest.raises(ValueError, match=r"object is no image processor of .*qwen3_vl; how to add another family"):
+    with pytest.raises(ValueError, match=r"object is no processor of .*qwen3_vl; how to add another family"):
         kawhi.views([], object())

@@ -37,11 +37,11 @@ class Family(Protocol):
         """Of the attention of one decoder layer."""
         ...
 
-    def understands(self, image_processor: Any) -> bool:
-        """Whether an image processor is one of the family's."""
+    def understands(self, processor: Any) -> bool:
+        """Whether a processor is one of the family's."""
         ...
 
-    def views(self, image: Image.Image, image_processor: Any) -> list[View]:
+    def views(self, image: Image.Image, processor: Any) -> list[View]:
         """What the model sees of one image, in the order of its visual tokens."""
         ...
 
@@ -75,17 +75,16 @@ def family_of(model: Any) -> Family:
     return FAMILIES[name]
 
 
-def family_of_processor(processor: Any) -> tuple[Family, Any]:
-    """The family of a processor, and its image processor.
+def family_of_processor(processor: Any) -> Family:
+    """The family of a processor.
 
     Raises:
         ValueError: none that is known; the message lists those that are.
     """
-    images = getattr(processor, "image_processor", processor)
     for family in FAMILIES.values():
-        if family.understands(images):
-            return family, images
+        if family.understands(processor):
+            return family
     raise ValueError(
-        f"{type(images).__name__} is no image processor of {', '.join(sorted(FAMILIES))}; how to add another family "
-        "says docs/adding_a_family.md"
+        f"{type(processor).__name__} is no processor of {', '.join(sorted(FAMILIES))}; how to add another family says "
+        "docs/adding_a_family.md"
     )

@@ -18,12 +18,13 @@ from kawhi.models.seen import seen_by_model
 class QwenVL:
     """What both have in common: the image processor of Qwen2-VL."""
 
-    def understands(self, image_processor: Any) -> bool:
-        return hasattr(image_processor, "merge_size") and hasattr(image_processor, "temporal_patch_size")
+    def understands(self, processor: Any) -> bool:
+        images = getattr(processor, "image_processor", processor)
+        return hasattr(images, "merge_size") and hasattr(images, "temporal_patch_size")
 
-    def views(self, image: Image.Image, image_processor: Any) -> list[View]:
-        picture = seen_by_model(image, image_processor)
-        side = image_processor.patch_size * image_processor.merge_size
+    def views(self, image: Image.Image, processor: Any) -> list[View]:
+        images = getattr(processor, "image_processor", processor)
+        picture, side = seen_by_model(image, images), images.patch_size * images.merge_size
         return [View(picture, side, np.arange(picture.shape[0] // side * (picture.shape[1] // side)))]
 
 
