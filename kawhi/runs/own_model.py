@@ -11,6 +11,8 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from kawhi.base.checkout import record_folders
 from kawhi.base.errors import CellError
 from kawhi.runs.identity import local_model, weights_fingerprint
@@ -24,7 +26,8 @@ def own_model(path: str, key: str) -> Any:
     """``${own_model:PATH,KEY}``: a fact of a checkpoint; ``None``, or a name, where the checkpoint is not here."""
     folder = _here(path)
     facts = _facts(folder) if folder else {}
-    return facts.get(key, (Path(path).name or "own") if key == "name" else None)
+    found = facts.get(key, (Path(path).name or "own") if key == "name" else None)
+    return OmegaConf.create(found) if isinstance(found, dict) else found
 
 
 def measured_heads(path: str, revision: str | None, records: str) -> Any:
@@ -100,7 +103,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     }
     side = token * max(1, min(_TOKENS, isqrt(most) // token))
     return facts | {
-        "sizes": sizes,
+        "sizes": sizes if sizes["parameters"] else None,  # of a model whose weights are not here yet
         "patch": PATCH[family],
         "min_pixels": least,
         "max_pixels": most,

@@ -7,12 +7,15 @@ import os
 import shutil
 
 import pytest
+import torch
 from omegaconf import OmegaConf
+from safetensors.torch import save_file
 
 from kawhi.base.errors import CellError
 from kawhi.probes.study_record import write_heads_record
 from kawhi.runs.identity import cell_hash, weights_fingerprint
 from kawhi.runs.model_settings import validate_model
+from kawhi.runs.own_model import _facts as own_model_of
 from kawhi.runs.own_model import own_model
 from kawhi.runs.validation import validate
 from kawhi.tiny.warm_start import CHECKPOINTS
@@ -56,7 +59,7 @@ def test_it_is_read_as_the_shipped_file_says_it(tmp_path, family):
 
 @pytest.mark.parametrize("name", [name for name in options("model") if not name.startswith(("tiny", "own"))])
 def test_a_published_model_is_read_as_its_file_says_it(tmp_path, name):
-    """From a config.json of the published form; what has no weights beside it has no parameters to count."""
+    """From a config.json of the published form, beside weights of one number."""
     told = cell(tmp_path, f"model={name}")
     sizes, pixels = told.model.sizes, told.evaluation
     text = {
@@ -77,8 +80,12 @@ def test_a_published_model_is_read_as_its_file_says_it(tmp_path, name):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config | {"model_type": told.model.family, "vision_config": vision}))
     (folder / "preprocessor_config.json").write_text(json.dumps(limits))
+    assert own_model(str(folder), "sizes") is None  # without weights there are no parameters to count
+    own_model_of.cache_clear()
+    save_file({"one": torch.zeros(7)}, folder / "model.safetensors")
     found = {key: own_model(str(folder), key) for key in ("sizes", "query_heads", "family", "image_size", "name")}
-    assert found["sizes"] | {"parameters": sizes.parameters} == OmegaConf.to_container(sizes)
+    assert found["sizes"].parameters == 7
+    assert OmegaConf.merge(found["sizes"], {"parameters": sizes.parameters}) == sizes
     assert (found["query_heads"], found["family"]) == (told.model.query_heads, told.model.family)
     assert (found["image_size"], found["name"]) == (told.model.image_size, "Some-Model")
     assert [own_model(str(folder), key) for key in ("min_pixels", "max_pixels")] == [
