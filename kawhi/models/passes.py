@@ -107,15 +107,15 @@ class Passes:
         Raises:
             RuntimeError, ValueError: as there.
         """
-        if len(self._seen) != 1 or self._seen[0][1].shape != (1, len(responses)) or self._seen[0][0] is None:
-            raise RuntimeError(
-                f"packed sequences of {len(responses)} tokens need one pass of one row of their input_ids"
-            )
-        (ids, _, states), offsets = self._seen[0], offsets.to(responses.device)
+        rows = [(ids[0], states) for ids, _, states in self._seen if ids is not None]
+        if [len(ids) for ids, _ in rows] != [len(responses)]:
+            raise RuntimeError(f"packed sequences of {len(responses)} tokens need one pass of one row of input_ids")
+        ((ids, states),) = rows
+        offsets = offsets.to(responses.device)
         lengths = offsets.diff()
         sequence = torch.repeat_interleave(torch.arange(len(lengths), device=offsets.device), lengths)
         tokens = Tokens(sequence, torch.arange(len(responses), device=offsets.device), responses.bool(), len(lengths))
-        return self._alpha(ids[0], tokens, states, [None] * len(lengths) if selected is None else list(selected))
+        return self._alpha(ids, tokens, states, [None] * len(lengths) if selected is None else list(selected))
 
     def close(self) -> None:
         """Takes all hooks off the model; what was seen stays."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -15,11 +16,10 @@ from kawhi.base.errors import CellError
 from kawhi.probes.study_record import write_heads_record
 from kawhi.runs.identity import cell_hash, weights_fingerprint
 from kawhi.runs.model_settings import validate_model
-from kawhi.runs.own_model import _facts as own_model_of
 from kawhi.runs.own_model import own_model
 from kawhi.runs.validation import validate
 from kawhi.tiny.warm_start import CHECKPOINTS
-from tests.cells import cell, options
+from tests.cells import ROOT, cell, options
 
 SHIPPED = {"qwen2_5_vl": "tiny_qwen2_5_vl", "qwen3_vl": "tiny_qwen3_vl"}
 
@@ -77,11 +77,12 @@ def test_a_published_model_is_read_as_its_file_says_it(tmp_path, name):
         config = {"text_config": text | {"head_dim": 128}}
         limits = {"size": {"shortest_edge": pixels.min_pixels, "longest_edge": pixels.max_pixels}}
     folder = tmp_path / "Some-Model"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(config | {"model_type": told.model.family, "vision_config": vision}))
+    for each in (folder, tmp_path / "bare"):
+        each.mkdir()
+        told_config = config | {"model_type": told.model.family, "vision_config": vision}
+        (each / "config.json").write_text(json.dumps(told_config))
+    assert own_model(f"{tmp_path}/bare", "sizes") is None  # without weights there are no parameters to count
     (folder / "preprocessor_config.json").write_text(json.dumps(limits))
-    assert own_model(str(folder), "sizes") is None  # without weights there are no parameters to count
-    own_model_of.cache_clear()
     save_file({"one": torch.zeros(7)}, folder / "model.safetensors")
     found = {key: own_model(str(folder), key) for key in ("sizes", "query_heads", "family", "image_size", "name")}
     assert found["sizes"].parameters == 7
@@ -174,3 +175,16 @@ def test_another_family_is_refused_with_the_list(tmp_path, model):
     assert "llava_onevision" in str(refused.value)
     assert "qwen2_5_vl, qwen3_vl" in str(refused.value)
     assert "docs/adding_a_family.md" in str(refused.value)
+
+
+def test_the_commands_of_the_page_are_cells(tmp_path):
+    """The tiny world's as it stands, with the published record of its heads; of the others the model's part."""
+    page = (ROOT / "docs" / "your_model.md").read_text(encoding="utf-8")
+    runs = re.findall(r"^(?:kawhi plan|python experiments/run.py) (model=own .*)$", page, re.MULTILINE)
+    assert len(runs) == 3
+    *full, tiny = (words.split() for words in runs)
+    found = cell(tmp_path, *tiny, f"model.path={CHECKPOINTS / 'qwen2_5_vl_yes_no'}")
+    validate(found)
+    assert list(found.kawhi.alignment.heads) == [0, 1, 2, 3]
+    for words in full:
+        validate_model(cell(tmp_path, *words, f"model.path={CHECKPOINTS / 'qwen2_5_vl'}"))
