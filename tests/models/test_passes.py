@@ -127,10 +127,14 @@ def test_a_model_that_is_given_embeddings_needs_to_be_told_the_tokens(inspector,
     assert torch.equal(seen.alpha(mask, selected, inputs["input_ids"]) != 0, mask)
 
 
-def test_a_pass_with_gradients_keeps_them_and_alpha_has_none(inspector, scenes):
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_pass_with_gradients_keeps_them_and_alpha_has_none(inspector, scenes, checkpointing):
+    """Also where layers are run again in the backward pass."""
     inputs, mask = padded(scenes, inspector.model.config.image_token_id)
     inspector.model.zero_grad()
     expected = inspector.model(**inputs).logits
+    if checkpointing:
+        inspector.model.train().gradient_checkpointing_enable()
     with kawhi.capture(inspector.model, heads=HEADS) as seen:
         logits = inspector.model(**inputs).logits
     assert torch.equal(logits, expected)
@@ -139,7 +143,9 @@ def test_a_pass_with_gradients_keeps_them_and_alpha_has_none(inspector, scenes):
     assert not alpha.requires_grad
     logits.sum().backward()
     assert inspector.model.lm_head.weight.grad is not None
+    assert torch.equal(seen.alpha(mask, [scene[2] for scene in scenes]), alpha)
     inspector.model.zero_grad()
+    inspector.model.eval().gradient_checkpointing_disable()
 
 
 def test_a_wrapped_model_is_looked_through(inspector, scenes):
