@@ -35,7 +35,7 @@ def measured_heads(path: str, revision: str | None, records: str) -> Any:
     if _here(path) is None:
         return None  # there is no such model, which is refused for that reason
     try:
-        weights = {weights_fingerprint(path, revision), weights_fingerprint(path)}
+        weights = {_weights(path, revision), _weights(path, None)}
     except CellError:  # no weights, which an identity refuses
         return UNMEASURED
     found = [
@@ -48,6 +48,12 @@ def measured_heads(path: str, revision: str | None, records: str) -> Any:
         return UNMEASURED
     _, newest = max(found, key=lambda each: each[0])
     return newest["heads"]["critical_heads"] or None
+
+
+@cache
+def _weights(path: str, revision: str | None) -> str:
+    """Read once: a cell asks often, and a large model has many shards."""
+    return weights_fingerprint(path, revision)
 
 
 def _here(path: str) -> Path | None:
