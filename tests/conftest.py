@@ -114,6 +114,14 @@ def tokenizer():
 
 
 @pytest.fixture(scope="session")
+def sentencepiece_tokenizer():
+    """One as Llama's: a space is written as U+2581, and what the vocabulary does not have, as bytes."""
+    from tests.credit.sentencepiece import train
+
+    return train()
+
+
+@pytest.fixture(scope="session")
 def qwen_tokenizer():
     """A real one: 151,669 tokens, as those of the models of ``conf/model``."""
     from kawhi.rehearsal.model_stand_in import tokenizer

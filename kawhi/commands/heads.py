@@ -121,6 +121,7 @@ def _write(
         )
     print(f"b = {total:.1f} points, threshold {found['threshold']:g}")
     print(configuration_line(found, command))
+    print(f"a run with model=own model.path={model} takes these heads from the record, by the model's weights")
     print(
         "these are heads whose absence breaks answers; which heads attend to what is read says "
         f"`kawhi probe alpha --model {model} --data NAME`"

@@ -1,6 +1,6 @@
 """Which paragraph (or sentence) each response token belongs to, decided on token bytes.
 
-Decoded text is never re-tokenised: byte-level BPE splits characters over tokens, ``.\n\n`` is often one token, and
+Decoded text is never re-tokenised: tokenizers split characters over tokens, ``.\n\n`` is often one token, and
 two ``\n`` tokens can meet.  A delimiter belongs to the segment that it closes, and so do the blank lines and the rules
 of dashes after it.
 """
@@ -8,7 +8,7 @@ of dashes after it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
@@ -40,6 +40,10 @@ _SENTENCE_END = re.compile(
     rf"(?:(?<![.!?])[.!?]++{_CLOSING}(?=\s)|{_FULL_WIDTH}(?:[.!?]|{_FULL_WIDTH})*{_CLOSING}|(?=\n))\s*".encode()
 )
 
+SPACE = "\u2581"
+"""How SentencePiece writes a space."""
+_BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
+
 # What a token by itself says about paragraphs: nothing, as it has text and ends no line; not much, or how many lines it
 # ends; that a paragraph ends with it, if text is on either side.
 _PLAIN, _ODD, _LINE_END, _LINE_ENDS, _BORDER = range(5)
@@ -56,14 +60,14 @@ def segment_response(
 
     Args:
         token_ids: ``(T,)`` response tokens.
-        tokenizer: a Hugging Face byte-level BPE tokenizer.
+        tokenizer: a Hugging Face tokenizer, byte-level BPE or SentencePiece.
         granularity: ``paragraph`` (the paper's: ends with a blank line), ``sentence`` or ``token``.
 
     Returns:
         ``(T,)`` int64.
 
     Raises:
-        ValueError: unknown granularity, a negative id, or ids that are not one-dimensional.
+        ValueError: unknown granularity, a negative id, ids that are not one-dimensional, or another kind of tokenizer.
     """
     ids = torch.as_tensor(token_ids, dtype=torch.long)
     return packed_segments(ids, torch.tensor([0, ids.numel()]), tokenizer, granularity)
@@ -198,19 +202,45 @@ def _kind(piece: bytes) -> int:
 
 @lru_cache(maxsize=8)
 def token_bytes(tokenizer) -> tuple[bytes, ...]:
-    """Bytes of every token id of a byte-level BPE tokenizer; special tokens have none."""
-    decoder = {char: byte for byte, char in _byte_to_unicode().items()}
+    """Bytes of every token id of a byte-level BPE or a SentencePiece tokenizer; special tokens have none.
+
+    Raises:
+        ValueError: a tokenizer of another kind.
+    """
     special = set(tokenizer.all_special_ids)
     added = {index: token.content for index, token in tokenizer.added_tokens_decoder.items()}
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    others = special | added.keys()
+    ordinary = (token for index, token in enumerate(tokens) if token is not None and index not in others)
+    spelled = _spelling(set("".join(ordinary)), type(tokenizer).__name__)
     table = []
-    for index, token in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
+    for index, token in enumerate(tokens):
         if token is None or index in special:
             table.append(b"")
         elif index in added:
-            table.append(added[index].encode())
+            table.append(_byte(added[index]) or added[index].encode())
         else:
-            table.append(bytes(decoder[char] for char in token))
+            table.append(spelled(token))
     return tuple(table)
+
+
+def _spelling(characters: set[str], name: str) -> Callable[[str], bytes]:
+    """How tokens that are written with these characters spell bytes."""
+    if SPACE in characters:
+        return lambda token: _byte(token) or token.replace(SPACE, " ").encode()
+    decoder = {char: byte for byte, char in _byte_to_unicode().items()}
+    if _byte_to_unicode()[ord(" ")] not in characters or characters - decoder.keys():
+        raise ValueError(
+            f"{name} is neither a byte-level BPE nor a SentencePiece tokenizer: paragraphs are cut on the bytes of "
+            "tokens, and what bytes its tokens have is not known"
+        )
+    return lambda token: bytes([decoder[char] for char in token])
+
+
+def _byte(token: str) -> bytes | None:
+    """The byte of a token like ``<0x0A>``, with which SentencePiece writes what its vocabulary does not have."""
+    found = _BYTE_TOKEN.fullmatch(token)
+    return bytes([int(found[1], 16)]) if found else None
 
 
 def _byte_to_unicode() -> dict[int, str]:

@@ -63,11 +63,11 @@ def packed_paragraph_weights(
     segments: Tensor,
     offsets: Tensor,
     *,
-    w_min: float,
-    w_max: float,
-    temperature: float,
-    smoothing: float,
-    normalize: Normalization,
+    w_min: float = 0.1,
+    w_max: float = 1.0,
+    temperature: float = 0.1,
+    smoothing: float = 0.1,
+    normalize: Normalization = "paper",
 ) -> Tensor:
     """:func:`paragraph_weights` for a packed batch of ``B`` responses.
 

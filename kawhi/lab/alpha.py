@@ -17,9 +17,9 @@ from kawhi.lab.policy import Policy, Prompts, Watcher
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.seen import seen_by_model
 from kawhi.models.vision_attention import VisionAttentionCapture
+from kawhi.regions.seeds import stable_seed
 from kawhi.regions.selectors import select_attended, select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
-from kawhi.verl_plugin.seeds import stable_seed
 
 
 class Selector:

@@ -27,9 +27,9 @@ from kawhi.lab.rollouts import Rollouts, item_of, sample
 from kawhi.lab.signals import Gatherer
 from kawhi.lab.study import Row, Study, compose
 from kawhi.lab.study_figures import draw_shares
+from kawhi.regions.seeds import stable_seed
 from kawhi.runs.verl_settings import settings
 from kawhi.tiny.worlds import named, problems_of
-from kawhi.verl_plugin.seeds import stable_seed
 
 Batch = tuple[Rollouts, list[str]]
 """Rollouts of a step, and the kind of paragraph that each of their tokens is in."""

@@ -21,7 +21,7 @@ from kawhi.lab.alpha import AlphaWatcher, Looking, Selector, Together
 from kawhi.lab.policy import PER_PATCH, Policy, entropies, token_log_probs
 from kawhi.lab.rollouts import Rollouts, part_of
 from kawhi.models.blacken import blacken, random_rows
-from kawhi.verl_plugin.seeds import stable_seed
+from kawhi.regions.seeds import stable_seed
 
 OF_THE_PASS = frozenset({"log_probs", "entropy", "nucleus_entropy", "alignment"})
 OTHER_IMAGES = {

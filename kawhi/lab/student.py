@@ -20,9 +20,9 @@ from kawhi.lab.losses import BoxedReward, Objective
 from kawhi.lab.policy import Policy
 from kawhi.lab.rollouts import Item, Rollouts, item_of, joined, sample
 from kawhi.lab.signals import Gatherer
+from kawhi.regions.seeds import stable_seed
 from kawhi.runs.verl_settings import settings
 from kawhi.tiny.worlds import named, problems_of
-from kawhi.verl_plugin.seeds import stable_seed
 
 Told = Callable[[int], None]
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_rotary_pos_emb
-from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from kawhi.credit.alignment import AlignmentOptions, Layer, Metric, Rope, attends
 from kawhi.models.capture import Capture, unwrapped
+from kawhi.models.families import family_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Captured:
 
 
 class AttentionCapture(Capture):
-    """Records one layer of a Qwen2.5-VL or Qwen3-VL model while armed: the last one, or another.
+    """Records one layer of a model of a known family while armed: the last one, or another.
 
     Use: ``arm()``, run the model without gradients, ``take(query_rows, key_rows)``.
 
@@ -45,11 +43,12 @@ class AttentionCapture(Capture):
         window: how many keys a query of the layer sees; ``None`` for all before it.
 
     Raises:
-        ValueError: a layer that the model does not have.
+        ValueError: a layer that the model does not have, or a family that is not known.
     """
 
     def __init__(self, model: PreTrainedModel | nn.Module, layer: Layer = "last"):
         super().__init__()
+        family = family_of(model)
         language_model: Any = unwrapped(model).model.language_model
         count = len(language_model.layers)
         if layer != "last" and not -count <= layer < count:
@@ -58,16 +57,11 @@ class AttentionCapture(Capture):
         self._head_dim: int = attention.head_dim
         self.window: int | None = getattr(attention, "sliding_window", None)
         self.query_heads: int = language_model.config.num_attention_heads
-        if hasattr(attention, "q_norm"):  # Qwen3-VL: rotary embedding is applied to the normalised heads
-            sources = attention.q_norm, attention.k_norm
-            self._rotate = apply_rotary_pos_emb
-        else:
-            sources = attention.q_proj, attention.k_proj
-            section = attention.config.rope_parameters["mrope_section"]
-            self._rotate = partial(apply_multimodal_rotary_pos_emb, mrope_section=section)
+        projections = family.projections(attention)
+        self._rotate = projections.rotate
         self.keep_inputs(attention, positions="position_embeddings")
-        for name, module in zip(("queries", "keys"), sources, strict=True):
-            self.keep_output(name, module)
+        self.keep_output("queries", projections.queries)
+        self.keep_output("keys", projections.keys)
 
     def arm(self) -> None:
         """Keeps the next forward pass.
@@ -125,6 +119,7 @@ class AttentionCapture(Capture):
 
     def _rows(self, name: str, rows: Tensor, rope: Rope, wanted: Sequence[int] | None) -> Tensor:
         states = self.seen[name]
+        batch = states.shape[:2]
         states = states.reshape(states.shape[0] * states.shape[1], -1, self._head_dim)
         if wanted is None:
             heads = states[rows].float()
@@ -135,6 +130,8 @@ class AttentionCapture(Capture):
             return heads
         cos, sin = self.seen["positions"]
         # cos and sin are (B, S, d), or (3, B, S, d) where mRoPE sections are mixed by the rotary function itself.
+        # Rows that have the same positions may share them: (1, S, d).
+        cos, sin = (x.expand(*x.shape[:-3], *batch, x.shape[-1]) for x in (cos, sin))
         cos, sin = (x.flatten(-3, -2)[..., rows, :].unsqueeze(-3).float() for x in (cos, sin))
         heads = heads.transpose(0, 1).unsqueeze(0)  # (1, H, R, d), the layout of the library's rotary functions
         rotated, _ = self._rotate(heads, heads[:, :1], cos, sin)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 
 def unwrapped(model: Any) -> Any:
@@ -20,6 +21,7 @@ class Capture:
     def __init__(self) -> None:
         self.armed = False
         self.seen: dict[str, Any] = {}
+        self._hooks: list[RemovableHandle] = []
 
     def arm(self) -> None:
         """Keeps the next forward pass."""
@@ -29,12 +31,18 @@ class Capture:
         """Drops what was kept."""
         self.seen, self.armed = {}, False
 
+    def remove(self) -> None:
+        """Takes the hooks off the model."""
+        self.disarm()
+        for hook in self._hooks:
+            hook.remove()
+
     def keep_output(self, name: str, module: nn.Module) -> None:
-        module.register_forward_hook(partial(self._output, name))
+        self._hooks.append(module.register_forward_hook(partial(self._output, name)))
 
     def keep_inputs(self, module: nn.Module, **names: str) -> None:
         """Keeps inputs that the module is given by name: the name that they are kept under, and the module's own."""
-        module.register_forward_pre_hook(partial(self._inputs, names), with_kwargs=True)
+        self._hooks.append(module.register_forward_pre_hook(partial(self._inputs, names), with_kwargs=True))
 
     def _output(self, name, module, args, output) -> None:
         if self.armed:

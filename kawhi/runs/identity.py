@@ -69,6 +69,7 @@ WITHOUT_EFFECT = (
     "algorithm.label",
     "data.steps",
     "model.drawn",
+    "model.own",
     "model.tiny_sizes",
     "data.drawn",
 )
@@ -156,7 +157,7 @@ def _model(resolved: dict[str, Any], study: str) -> dict[str, Any]:
     """A model and the fingerprint of its weights; of one that is only evaluated, without its heads."""
     told = resolved["model"]
     model = {key: value for key, value in told.items() if key not in ("path", "revision")}
-    if study == "baseline":
+    if study == "baseline" or model.get("own"):  # of whose heads kawhi.alignment tells where they are used
         model.pop("critical_heads", None)
     return model | {"weights": weights_fingerprint(told["path"], told.get("revision"))}
 

@@ -101,7 +101,7 @@ class _Cell:
 
 def memory(cell: DictConfig) -> Memory | None:
     """The sums of a cell that trains; ``None`` at a scale without GPUs, and of a model without ``model.sizes``."""
-    if cell.scale.device == "cpu" or "gpu_gb" not in cell.scale or "sizes" not in cell.model:
+    if cell.scale.device == "cpu" or "gpu_gb" not in cell.scale or not cell.model.get("sizes"):
         return None
     asked = _asked(cell)
     share, sequences = _vllm(asked)

@@ -10,25 +10,60 @@ from omegaconf import DictConfig
 
 from kawhi.base.attention_choice import chosen
 from kawhi.base.errors import CellError
-from kawhi.runs.identity import local_model
+from kawhi.runs.own_model import UNMEASURED, checkpoint_folder
 
 PATCH = {"qwen2_5_vl": 14, "qwen3_vl": 16}
 """Families whose queries and keys :mod:`kawhi.models` reads, as checkpoints call them; their patches in pixels."""
 
 
+HEADS_COMMAND = "kawhi heads {} --data MME/*.parquet"
+"""How a model's critical heads are found."""
+
+
 def validate_model(cell: DictConfig) -> None:
     """Raises:
-    CellError: a family that is not supported, or a path with a model of another one or with none.
+    CellError: a family that is not supported, or a path with a model of another one, of another size or with none.
     """
     family = cell.model.family
-    if family not in PATCH:
-        raise CellError(f"model.family={family} is not supported: choose a model of {', '.join(PATCH)}")
     is_one = _configuration(cell).get("model_type", family)
+    if is_one is None:
+        raise CellError(_nothing_to_read(cell.model.path))
+    for name, said in ((family, f"model.family={family}"), (is_one, f"model.path={cell.model.path}, of {is_one},")):
+        if name not in PATCH:
+            raise CellError(
+                f"{said} is not supported: choose a model of {', '.join(PATCH)}, or see how a family is added "
+                "(docs/adding_a_family.md)"
+            )
     if is_one != family:
         raise CellError(f"model.path={cell.model.path} is a model of the family {is_one}, not model.family={family}")
+    _validate_size(cell)
     size = cell.verl.data.get("image_patch_size")
     if size is not None and size != PATCH[family]:
         raise CellError(f"verl.data.image_patch_size={size} must be {PATCH[family]}, the patch of {family}")
+
+
+def _nothing_to_read(path: str) -> str:
+    if not path:
+        return "model=own needs model.path: the folder of a checkpoint, or its name on the hub (docs/your_model.md)"
+    return f"model.path={path} has no config.json on this machine: `hf download {path}`, or name a folder"
+
+
+def _validate_size(cell: DictConfig) -> None:
+    """Critical heads of one model say nothing of another, and neither does an estimate of its memory."""
+    text, sizes = _text(cell), cell.model.get("sizes") or {}
+    parts = {
+        "layers": (text.get("num_hidden_layers"), sizes.get("layers")),
+        "query heads": (text.get("num_attention_heads"), cell.model.get("query_heads")),
+        "numbers a token": (text.get("hidden_size"), sizes.get("hidden")),
+    }
+    known = {what: pair for what, pair in parts.items() if None not in pair}
+    if any(here != told for here, told in known.values()):
+        here, told = (", ".join(f"{pair[i]} {what}" for what, pair in known.items()) for i in (0, 1))
+        raise CellError(
+            f"model.path={cell.model.path} has {here}, and {cell.model.name} has {told}, so its critical heads are not "
+            f"this model's: say model=own model.path={cell.model.path}, and `{HEADS_COMMAND.format(cell.model.path)}` "
+            "before it"
+        )
 
 
 def validate_attention(cell: DictConfig) -> None:
@@ -54,10 +89,15 @@ def validate_lora(cell: DictConfig) -> None:
 def validate_heads(cell: DictConfig, heads: Sequence[Any] | None) -> None:
     """
     Raises:
-        CellError: a head that the model does not have.
+        CellError: a head that the model does not have, or critical heads that nobody has measured.
     """
     if heads is None:
         return
+    if heads == UNMEASURED:
+        raise CellError(
+            f"the critical heads of {cell.model.name} are not known: `{HEADS_COMMAND.format(cell.model.path)}` finds "
+            f"them (its record is looked for in {cell.paths.records}), or set model.critical_heads=null for all heads"
+        )
     said = f"kawhi.alignment.heads={heads} (by default model.critical_heads)"
     if not heads or not all(type(head) is int and head >= 0 for head in heads) or len(set(heads)) < len(heads):
         raise CellError(f"{said} must be null for all heads, or a list of different numbers from 0")
@@ -94,7 +134,6 @@ def _text(cell: DictConfig) -> dict[str, Any]:
 
 
 def _configuration(cell: DictConfig) -> dict[str, Any]:
-    """A local checkpoint's ``config.json``; empty where there is none."""
-    folder = local_model(cell.model.path)
-    file = folder / "config.json" if folder else None
-    return json.loads(file.read_text()) if file and file.is_file() else {}
+    """A checkpoint's ``config.json``, as far as it is on this machine; empty where there is none."""
+    folder = checkpoint_folder(cell.model.path)
+    return json.loads((folder / "config.json").read_text()) if folder else {}

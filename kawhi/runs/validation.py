@@ -37,7 +37,6 @@ Check = Callable[[DictConfig], None]
 OF_TRAINING: tuple[Check, ...] = (
     validate_keys,
     validate_ranges,
-    validate_model,
     validate_lora,
     validate_algorithm,
     validate_relied_on,
@@ -51,9 +50,9 @@ OF_TRAINING: tuple[Check, ...] = (
     validate_plug_in,
     validate_credit,
 )
-OF_EVALUATION: tuple[Check, ...] = (validate_ranges, validate_model, validate_benchmarks, validate_evaluation)
-OF_GROUNDING: tuple[Check, ...] = (validate_ranges, validate_model, validate_grounding, validate_credit)
-OF_ALL: tuple[Check, ...] = (validate_drawn, validate_logger, validate_attention)
+OF_EVALUATION: tuple[Check, ...] = (validate_ranges, validate_benchmarks, validate_evaluation)
+OF_GROUNDING: tuple[Check, ...] = (validate_ranges, validate_grounding, validate_credit)
+OF_ALL: tuple[Check, ...] = (validate_model, validate_drawn, validate_logger, validate_attention)
 
 
 def validate(cell: DictConfig) -> None:

@@ -18,10 +18,10 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
 from kawhi.models.seen import seen_by_model
+from kawhi.regions.seeds import stable_seed
 from kawhi.regions.selectors import select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
 from kawhi.verl_plugin.once import content, model_inputs_once, process_images_once
-from kawhi.verl_plugin.seeds import stable_seed
 from kawhi.verl_plugin.wire import IMAGES, PROMPT_DRAW, PROMPT_INDEX, READINGS, REGION_SECONDS, SELECTED_TOKENS
 
 

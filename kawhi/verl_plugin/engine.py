@@ -15,10 +15,10 @@ from verl.utils import tensordict_utils as tu
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from kawhi.credit.alignment import AlignmentOptions, Layer, attends
-from kawhi.credit.statistics import Vectors, packed_head_statistic
+from kawhi.credit.alignment import AlignmentOptions, Layer
 from kawhi.models.attention_capture import AttentionCapture
 from kawhi.models.capture import unwrapped
+from kawhi.models.response_alpha import Tokens, response_alpha
 from kawhi.models.vision_attention import VisionAttentionCapture
 from kawhi.regions.selectors import select_attended
 from kawhi.verl_plugin.engine_signals import blacken_images, nucleus_of_responses, request, response_rows
@@ -134,36 +134,15 @@ def micro_batch_alpha(
     """
     asked = request(micro_batch, ALIGNMENT_REQUEST)
     assert asked is not None, "nobody asked for alpha"
-    options = AlignmentOptions(**asked["alignment"])
-    capture.require(options)
-    ids = micro_batch["input_ids"]
-    sequences, tokens = ids.size(0), ids.values()
     sequence, row, in_response = response_rows(micro_batch, packed=packed)
-    visual = torch.nonzero((tokens == image_token) & ~in_response)[:, 0]
+    ids = micro_batch["input_ids"]
+    visual = torch.nonzero((ids.values() == image_token) & ~in_response)[:, 0]
     if asked["keep_ratio"] is None:
-        chosen = _chosen_by_agent_loop(_extra_fields(micro_batch, sequences), sequence[visual])
+        chosen = _chosen_by_agent_loop(_extra_fields(micro_batch, ids.size(0)), sequence[visual])
     else:
         chosen = _chosen_by_vision_encoder(vision, len(visual), asked["keep_ratio"])
-    keys = visual[chosen.to(visual.device)]
-    selected = None
-    if attends(options.statistic):  # its softmax runs over all keys that a query may see
-        every = torch.arange(len(tokens), device=tokens.device)
-        keys, selected = every, torch.isin(every, keys)
-    asking = row[in_response] - int(options.query_position == "predicting")  # a prompt is never empty
-    captured = capture.take(asking, row[keys], metric=options.metric, rope=options.rope, heads=options.heads)
-    per_head = packed_head_statistic(
-        options.statistic,
-        Vectors(captured.queries, sequence[in_response], asking),
-        Vectors(captured.keys, sequence[keys], row[keys]),
-        sequences,
-        selected=selected,
-        metric=options.metric,
-        # Chosen heads come with a key head each; all heads come as they are.
-        query_heads=capture.query_heads if options.heads is None else None,
-    )
-    alpha = torch.zeros(len(tokens), device=tokens.device)
-    alpha[in_response] = per_head.mean(dim=1)
-    return alpha
+    tokens = Tokens(sequence, row, in_response, ids.size(0))
+    return response_alpha(capture, AlignmentOptions(**asked["alignment"]), tokens, visual[chosen.to(visual.device)])
 
 
 def _chosen_by_agent_loop(extra_fields: list[dict], owner: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from verl.utils import tensordict_utils as tu
 
 from kawhi.credit.entropy import nucleus_entropy
 from kawhi.models.blacken import blacken, random_rows
-from kawhi.verl_plugin.seeds import stable_seed
+from kawhi.regions.seeds import stable_seed
 from kawhi.verl_plugin.wire import PROMPT_INDEX
 
 

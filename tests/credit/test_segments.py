@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from kawhi.credit.segments import GRANULARITIES, packed_segments, paragraphs, segment_response, token_bytes
 from kawhi.tiny.tokenizer import train_tokenizer
 from tests.credit.tokens import encode, parts, single_bytes
 
 
-@pytest.fixture(params=["tokenizer", "qwen_tokenizer", "single bytes"])
+@pytest.fixture(params=["tokenizer", "qwen_tokenizer", "sentencepiece_tokenizer", "single bytes"])
 def split(request):
     """A tokenizer, and what cuts a text into its tokens."""
     if request.param == "single bytes":
@@ -120,7 +122,7 @@ def test_tokens_that_hold_a_border(tokenizer, qwen_tokenizer):
 def test_a_word_with_its_space_opens_the_next_sentence(split):
     tokenizer, cut = split
     ids = cut(tokenizer, "is. the")
-    opens = [token_bytes(tokenizer)[i] for i in ids].index(b"t" if cut is single_bytes else b" the")
+    opens = next(at for at, i in enumerate(ids) if b"t" in token_bytes(tokenizer)[i])
     assert segment_response(ids, tokenizer, "sentence").tolist() == [0] * opens + [1] * (len(ids) - opens)
 
 
@@ -207,9 +209,9 @@ def test_an_id_without_a_token_has_no_text():
             return 3
 
         def convert_ids_to_tokens(self, ids):
-            return ["a", None, "ĊĊ"]
+            return ["Ġa", None, "ĊĊ"]
 
-    assert token_bytes(Holes()) == (b"a", b"", b"\n\n")
+    assert token_bytes(Holes()) == (b" a", b"", b"\n\n")
 
 
 def test_every_token_has_its_bytes(tokenizer, qwen_tokenizer):
@@ -221,3 +223,23 @@ def test_every_token_has_its_bytes(tokenizer, qwen_tokenizer):
         )
         assert len(table) == len(each)
         assert {i for i, text in enumerate(table) if not text} == special
+
+
+def test_sentencepiece_s_tokens_are_the_bytes_of_its_text(sentencepiece_tokenizer):
+    """Spaces, what the vocabulary does not have, and line ends, which it writes as bytes."""
+    text = "We need the area.\n\nFrom the figure:  \u00e4\u6f22 \U0001f642 <0x41>"
+    ids = encode(sentencepiece_tokenizer, text)
+    tokens = sentencepiece_tokenizer.convert_ids_to_tokens(ids)
+    assert {"<0x0A>", "<0xF0>"} < set(tokens)
+    assert any(token.startswith("\u2581") for token in tokens)
+    table = token_bytes(sentencepiece_tokenizer)
+    assert b"".join(table[i] for i in ids).decode() == text
+    assert table[sentencepiece_tokenizer.eos_token_id] == b""
+
+
+def test_another_kind_of_tokenizer_is_refused():
+    """Its tokens would be taken for bytes that they are not."""
+    words = Tokenizer(models.WordPiece({"[UNK]": 0, "re": 1, "##ad": 2}, unk_token="[UNK]"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]")
+    with pytest.raises(ValueError, match="is neither a byte-level BPE nor a SentencePiece tokenizer"):
+        segment_response([1, 2], tokenizer)

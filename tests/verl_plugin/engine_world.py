@@ -240,7 +240,7 @@ def check_other_signals(engine, batch: Batch, model, image_token: int) -> float:
     from verl.workers.utils.padding import response_from_nested
 
     from kawhi.models.blacken import random_rows
-    from kawhi.verl_plugin.seeds import stable_seed
+    from kawhi.regions.seeds import stable_seed
     from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, IMAGE_REQUEST, NUCLEUS_ENTROPY, NUCLEUS_REQUEST
 
     images = engine.model_config.processor.image_processor
