@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kawhi.base.errors import CellError
-from kawhi.commands.app import ListOptions, app, typed
+from kawhi.commands.app import INCLUDE, ListOptions, app, typed
 
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
     from kawhi.commands.token_questions import Source
@@ -57,7 +57,7 @@ _TOLD_EVERY = 10
     "--methods", metavar="A,B:OPTION=VALUE", multiple=True, help="these instead of every file of conf/credit that fits"
 )
 @click.option("--batch", type=click.IntRange(1), help="prompts whose tokens are ranked together (default: all)")
-@click.option("--include", type=Path, multiple=True, help="a Python file that registers methods")
+@INCLUDE
 @click.option("--device", help="of torch (default: cuda where there is one, else cpu)")
 @click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/tokens/DATA)")
 def tokens(models: tuple[str, ...], data: str | None, samples: Path | None, **options: Any) -> None:
@@ -66,13 +66,10 @@ def tokens(models: tuple[str, ...], data: str | None, samples: Path | None, **op
     torchvision_shim.install()
     from kawhi.base.files import write_atomically
     from kawhi.commands.token_questions import questions_of
-    from kawhi.lab.own_methods import include
     from kawhi.probes.study_record import write_tokens_record
     from kawhi.probes.token_figures import draw_all
     from kawhi.probes.token_page import page
 
-    for file in options["include"]:
-        include(file)
     source = questions_of(data, samples)
     models = models or source.models
     if not models:

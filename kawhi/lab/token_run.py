@@ -18,10 +18,10 @@ from kawhi.lab.policy import Policy
 from kawhi.lab.rollouts import AT_ONCE, Item, Rollouts, given, sample
 from kawhi.lab.study import Row, Study, compose
 from kawhi.lab.token_rows import TokenProbe
+from kawhi.regions.seeds import stable_seed
 from kawhi.rewards import boxed as boxed_reward
 from kawhi.rewards import chart, math
 from kawhi.tiny.worlds import WORLDS
-from kawhi.verl_plugin.seeds import stable_seed
 
 FAMILY = "model"
 
