@@ -22,6 +22,7 @@ from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.disk import Sizes, amount, parameters_of, sizes
 from kawhi.runs.estimate import devices, evaluation_hours, step_seconds
+from kawhi.runs.identity import prepare_command
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.validation import validate
@@ -118,7 +119,7 @@ def _planned(
     if known:
         state, fate = _state_and_fate(place, states[directory.path])
     else:
-        state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
+        state, fate = f"needs `{prepare_command(cell.data.name)}`", "missing"
     device = cell.scale.device
     judged = dict(zip(evaluations, map(partial(evaluation_hours, cell), cell.benchmarks), strict=False))
     told = (label, row, directory.path, known, evaluations, known and place.trained, state, fate)

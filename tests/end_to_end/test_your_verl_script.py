@@ -1,4 +1,4 @@
-"""docs/your_verl_script.md: the page's scripts, as they stand there, train in the CPU world from a folder of their own."""
+"""docs/your_verl_script.md: the page's scripts, as they stand there, train in the CPU world from their own folder."""
 
 from __future__ import annotations
 
