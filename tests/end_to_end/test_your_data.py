@@ -1,4 +1,4 @@
-"""docs/your_data.md: the page's commands, as they stand there, from a folder with somebody's own pictures to a training."""
+"""docs/your_data.md: the page's commands, as they stand there, from a folder of somebody's pictures to a training."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_it_is_prepared_and_planned_with_its_reward(folder):
     (folder / "my_reward.py").write_text(REWARD.replace('"acc"', "1 / 0"))
     for line in (PREPARE, PLAN):
         said = typed(folder, line, code=1).stderr
-        assert "my_reward.py:score fails on row 0 (id train-00000): ZeroDivisionError: division by zero" in said
+        assert re.search(r"my_reward.py:score fails on row 0 \(id train-0000\d\): ZeroDivisionError: division by", said)
         assert said.count("\n") == 1
 
 
