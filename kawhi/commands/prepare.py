@@ -164,8 +164,8 @@ def _column(what: str, column: str, named: dict[str, str]) -> str:
 def _try(reward: str, data: Path) -> None:
     """A reward function of one's own on the first rows, and what it says of a right and of no answer."""
     from kawhi.base.checkout import resolve_package_paths
+    from kawhi.data.reward_places import reward_place
     from kawhi.data.reward_trial import try_reward
-    from kawhi.rewards.places import reward_place
 
     try:
         file, function = reward_place(reward)

@@ -2,7 +2,7 @@
 
 from omegaconf import OmegaConf
 
-from kawhi.rewards.places import reward_place
+from kawhi.data.reward_places import reward_place
 
 # ``${sum:...}`` and the others in conf: a cell is composed in many ways, all of which import from here.
 OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)

@@ -17,9 +17,9 @@ from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 from kawhi.base.errors import CellError
-from kawhi.verl_plugin import choices
-from kawhi.verl_plugin.asked import settle
+from kawhi.verl_plugin import credit_choices
 from kawhi.verl_plugin.event_files import purge_repeated_steps
+from kawhi.verl_plugin.settling import settle
 
 _StockTaskRunner: Any = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
 
@@ -45,7 +45,7 @@ def task_runner(config):
     return main_ppo.TaskRunnerV1 if config.kawhi.method == "off" else KawhiTaskRunner
 
 
-@hydra.main(config_path="pkg://verl.trainer.config", config_name=choices.PRIMARY, version_base=None)
+@hydra.main(config_path="pkg://verl.trainer.config", config_name=credit_choices.PRIMARY, version_base=None)
 def main(config) -> None:
     try:
         settle(config)
@@ -58,5 +58,5 @@ def main(config) -> None:
 
 
 if __name__ == "__main__":
-    choices.store()
+    credit_choices.store()
     main()

@@ -14,10 +14,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from kawhi import fork_server
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.runs.verl_command import leaves, overrides, own_environment
 from kawhi.tiny.dataset import write_split
-from kawhi.verl_plugin.choices import choice
+from kawhi.verl_plugin.credit_choices import choice
 from tests.cells import CONF, ROOT
 
 from .conftest import SMALL
@@ -41,16 +42,28 @@ def world(folder: Path) -> tuple[DictConfig, list[str], dict[str, str]]:
     )
     own = own_environment(cell, folder / "train" / "metrics.jsonl")
     mine = {"DATA": str(folder), "MODEL": resolve_package_paths(cell.model.path), "PYTHONPATH": str(ROOT)}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     shell = {key: value for key, value in os.environ.items() if not key.startswith(("VERL_", "KAWHI_"))}
-    return cell, [word for word in words if not word.startswith("+kawhi.")], {**shell, **own, **mine, "PATH": path}
+    return cell, [word for word in words if not word.startswith("+kawhi.")], {**shell, **own, **mine}
 
 
 def bash(script: str, folder: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess:
+    """A script, whose ``python`` is the fork server's where it trains."""
     (folder / "script.sh").write_text(script)
-    return subprocess.run(
-        ["bash", "script.sh", *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
-    )
+    with fork_server.running(environment, wanted=bool(words)):
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        served = {name: os.environ[name] for name in (fork_server.VARIABLE,) if name in os.environ}
+        with (folder / "log").open("w") as log:
+            done = subprocess.run(
+                ["bash", "script.sh", *words],
+                cwd=folder,
+                env={**environment, **served, "PATH": path},
+                stdout=log,
+                stderr=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                timeout=900,
+            )
+    return subprocess.CompletedProcess(done.args, done.returncode, (folder / "log").read_text(), done.stderr)
 
 
 def steps(folder: Path) -> list[dict]:

@@ -15,7 +15,7 @@ from kawhi.base.errors import CellError
 from kawhi.base.plug_in import WORKER, refuse_unweighted, refuse_without_regions
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.methods import configured
-from kawhi.verl_plugin.choices import OF_MODEL, names
+from kawhi.verl_plugin.credit_choices import OF_MODEL, names
 
 
 def settle(config: DictConfig) -> None:

@@ -11,10 +11,10 @@ import pytest
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.tiny.dataset import write_split
-from kawhi.verl_plugin.asked import heads_of, settle
+from kawhi.verl_plugin.settling import heads_of, settle
 from tests.cells import options
 
-from .test_choices import in_verl
+from .test_credit_choices import in_verl
 
 TINY = resolve_package_paths("pkg://kawhi.tiny/checkpoints/qwen2_5_vl")
 

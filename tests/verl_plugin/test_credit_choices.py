@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.runs.verl_command import leaves, overrides
-from kawhi.verl_plugin import choices
+from kawhi.verl_plugin import credit_choices
 from tests.cells import CONF, cell, options, overridden
 
 FOLDER = Path(str(find_spec("verl").submodule_search_locations[0])) / "trainer" / "config"
@@ -22,9 +22,9 @@ FILES = {"train_file": Path("t.parquet"), "validation_file": Path("v.parquet"), 
 
 @cache
 def _composed(*choice: str) -> DictConfig:
-    choices.store()
+    credit_choices.store()
     with initialize_config_dir(str(FOLDER), version_base=None):
-        return compose(choices.PRIMARY, overrides=list(choice))
+        return compose(credit_choices.PRIMARY, overrides=list(choice))
 
 
 def in_verl(*words: str) -> DictConfig:
@@ -38,10 +38,10 @@ def test_it_is_what_a_cell_of_the_method_has(tmp_path, name):
     composed, asked = in_verl(f"kawhi={name}"), cell(tmp_path, f"credit={name}")
     expected = OmegaConf.to_container(asked.kawhi, resolve=True)
     if "alignment" in expected:
-        expected["alignment"]["heads"] = choices.OF_MODEL
+        expected["alignment"]["heads"] = credit_choices.OF_MODEL
     assert OmegaConf.to_container(composed.kawhi, resolve=True) == expected
     words = dict(word.lstrip("+").split("=", 1) for word in overrides(asked, **FILES))
-    for key, value in leaves(choices.choice(CONF, name)):
+    for key, value in leaves(credit_choices.choice(CONF, name)):
         if not key.startswith(("kawhi.", "ray_kwargs.")):
             assert words[key] == value, key
             assert OmegaConf.select(composed, key) == value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 SHIPPED = ("boxed", "chart", "math")
-"""Files of this folder with a ``compute_score``."""
+"""Files of :mod:`kawhi.rewards` with a ``compute_score``."""
 
 
 def reward_place(reward: str) -> tuple[str, str]:
