@@ -1,7 +1,7 @@
 """``kawhi=NAME`` on verl's command line: a file of ``conf/credit``, with what the plug-in needs of verl's settings.
 
-Hydra takes what is here before the words of the command line, so that those win; :mod:`kawhi.verl_plugin.settling` refuses
-what must not be won.
+Hydra takes what is here before the words of the command line, so that those win; :mod:`kawhi.verl_plugin.settling`
+refuses what must not be won.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def settle(config: DictConfig) -> None:
     refuse_unweighted(config)
     _refuse_without_plug_in(config)
     if (config.kawhi.get("alignment") or {}).get("heads") == OF_MODEL:
-        config.kawhi.alignment.heads = heads_of(config.actor_rollout_ref.model.path)
+        OmegaConf.update(config, "kawhi.alignment.heads", heads_of(config.actor_rollout_ref.model.path))
     kawhi: Any = OmegaConf.to_container(config.kawhi, resolve=True)
     try:
         needs = configured(kawhi).needs
