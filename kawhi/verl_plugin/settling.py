@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import configuration_folder, resolve_package_paths
 from kawhi.base.errors import CellError
+from kawhi.base.pins import require_pinned
 from kawhi.base.plug_in import WORKER, refuse_unweighted, refuse_without_regions
 from kawhi.credit.alignment import AlignmentOptions
 from kawhi.credit.methods import configured
@@ -36,6 +37,7 @@ def settle(config: DictConfig) -> None:
         Path(metrics).parent.mkdir(parents=True, exist_ok=True)
     if config.kawhi.method == "off":
         return
+    require_pinned(trains=True, evaluates=False)
     refuse_unweighted(config)
     _refuse_without_plug_in(config)
     if (config.kawhi.get("alignment") or {}).get("heads") == OF_MODEL:

@@ -50,7 +50,7 @@ def bash(script: str, folder: Path, environment: dict[str, str], *words: str) ->
     """A script, whose ``python`` is the fork server's where it trains."""
     (folder / "script.sh").write_text(script)
     with fork_server.running(environment, wanted=bool(words)):
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{Path(sys.executable).parent}:{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
         served = {name: os.environ[name] for name in (fork_server.VARIABLE,) if name in os.environ}
         with (folder / "log").open("w") as log:
             done = subprocess.run(

@@ -73,6 +73,12 @@ def test_what_cannot_work_is_refused(words, given, told):
     assert "\n" not in str(refused.value)
 
 
+def test_another_version_of_verl_is_refused(words, monkeypatch):
+    monkeypatch.setattr("kawhi.base.pins.version", lambda package: "0.8.0")
+    with pytest.raises(CellError, match=r"verl is 0\.8\.0 and must be 0\.9\.1"):
+        settled("kawhi=kawhi", *words)
+
+
 def test_a_method_without_regions_takes_any_loop(words):
     settled("kawhi=uniform", *words, "actor_rollout_ref.rollout.agent.default_agent_loop=single_turn_agent")
 
