@@ -81,40 +81,41 @@ def prepare(
 ) -> None:
     import pyarrow
 
-    from kawhi.data import build, origins
-    from kawhi.data.sources import source_class
-
     if max_prompt_length < 1 or (limit is not None and limit < 1):
         raise PrepareError("--max-prompt-length and --limit take whole numbers of at least 1")
     out = out or _default_folder(name, limit)
-    local = source != "hub" and not source.startswith(_URL)
+    limits = {"model": model, "max_prompt_length": max_prompt_length, "limit": limit}
     try:
-        reader = _local(name, source, revision, columns) if local else None
-        kind = type(reader) if reader else source_class(name)
-        revision = revision or str(getattr(kind, "revision", ""))
-        request = build.Request(
-            name=name,
-            source=_origin(reader) if reader else f"{kind.repository}@{revision}",
-            selection=kind.selection(),
-            model=model,
-            max_prompt_length=max_prompt_length,
-            limit=limit,
-        )
-        report = build.finished(request, out)  # before anything is downloaded or loaded
-        if report is not None:
-            print(f"nothing to do: {out} was prepared in the same way")
-            _print(report, build.report_path(name, out))
-        else:
-            reader = reader or kind(origins.locate(kind, source, revision))
-            measure = _measure(model, source)
-            with _progress() as tick:
-                report = build.build(reader, origins.fingerprint(reader.files), request, out, measure, tick)
-            _print(report, build.report_path(name, out))
-            _say(report, name, out)
+        _prepare(name, source, revision, columns, out, limits)
     except pyarrow.ArrowException as error:  # a parquet file that is none
         raise PrepareError(str(error)) from error
     if reward is not None:
         _try(reward, out / "train.parquet")
+
+
+def _prepare(
+    name: str, source: str, revision: str | None, columns: tuple[str, ...], out: Path, limits: dict[str, Any]
+) -> None:
+    from kawhi.data import build, origins
+    from kawhi.data.sources import source_class
+
+    local = source != "hub" and not source.startswith(_URL)
+    reader = _local(name, source, revision, columns) if local else None
+    kind = type(reader) if reader else source_class(name)
+    revision = revision or str(getattr(kind, "revision", ""))
+    origin = _origin(reader) if reader else f"{kind.repository}@{revision}"
+    request = build.Request(name=name, source=origin, selection=kind.selection(), **limits)
+    report = build.finished(request, out)  # before anything is downloaded or loaded
+    if report is not None:
+        print(f"nothing to do: {out} was prepared in the same way")
+        _print(report, build.report_path(name, out))
+        return
+    reader = reader or kind(origins.locate(kind, source, revision))
+    measure = _measure(limits["model"], source)
+    with _progress() as tick:
+        report = build.build(reader, origins.fingerprint(reader.files), request, out, measure, tick)
+    _print(report, build.report_path(name, out))
+    _say(report, name, out)
 
 
 def _origin(reader: Source) -> str:

@@ -35,11 +35,14 @@ def settle(config: DictConfig) -> None:
     _refuse_missing_files(config)
     if metrics := os.environ.get("VERL_FILE_LOGGER_PATH"):
         Path(metrics).parent.mkdir(parents=True, exist_ok=True)
-    if config.kawhi.method == "off":
-        return
-    require_pinned(trains=True, evaluates=False)
-    refuse_unweighted(config)
-    _refuse_without_plug_in(config)
+    if config.kawhi.method != "off":
+        require_pinned(trains=True, evaluates=False)
+        refuse_unweighted(config)
+        _refuse_without_plug_in(config)
+        _settle_method(config)
+
+
+def _settle_method(config: DictConfig) -> None:
     if (config.kawhi.get("alignment") or {}).get("heads") == OF_MODEL:
         OmegaConf.update(config, "kawhi.alignment.heads", heads_of(config.actor_rollout_ref.model.path))
     kawhi: Any = OmegaConf.to_container(config.kawhi, resolve=True)

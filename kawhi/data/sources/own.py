@@ -168,32 +168,39 @@ def _split_files(place: Path) -> dict[str, list[Path]]:
     """Files of each split; one ending for all of a split."""
     if place.is_file():
         return {"train": [place]} if place.suffix in ENDINGS else {}
-    found: dict[str, list[Path]] = {}
-    for split, prefix in SPLITS.items():
-        for ending in ENDINGS:
-            if files := sorted(place.glob(f"{prefix}*{ending}")) or sorted(place.glob(f"data/{prefix}*{ending}")):
-                found.setdefault(split, files)
+    of_splits = {split: _beginning_with(prefix, place) for split, prefix in SPLITS.items()}
+    if found := {split: files for split, files in of_splits.items() if files}:
+        return found
     single = [file for ending in ENDINGS for file in sorted(place.glob(f"*{ending}"))]
-    return found or ({"train": single} if len(single) == 1 else {})
+    return {"train": single} if len(single) == 1 else {}
+
+
+def _beginning_with(prefix: str, place: Path) -> list[Path]:
+    patterns = (f"{folder}{prefix}*{ending}" for ending in ENDINGS for folder in ("", "data/"))
+    return next(filter(None, (sorted(place.glob(pattern)) for pattern in patterns)), [])
 
 
 def _columns(there: Sequence[str], named: Mapping[str, str], place: Path) -> dict[str, str]:
     """What a row has -> its column: as it is named, else the first that is called so."""
     if odd := sorted(named.keys() - NAMED.keys()):
         raise PrepareError(f"--column {odd[0]}={named[odd[0]]}: name one of {', '.join(NAMED)}")
-    found = {}
-    for what, candidates in NAMED.items():
-        column = named.get(what) or next((each for each in candidates if each in there), None)
-        if column is None and what not in OPTIONAL:
-            raise PrepareError(
-                f"{place} has no column that looks like the {what} (it has {', '.join(there)}): name it with "
-                f"--column {what}=NAME"
-            )
-        if column is not None and column not in there:
-            raise PrepareError(f"{place} has no column {column} for the {what}; it has {', '.join(there)}")
-        if column is not None:
-            found[what] = column
-    return found
+    found = {what: named.get(what) or _guess(what, there, place) for what in NAMED}
+    if missing := [what for what, column in found.items() if column and column not in there]:
+        column = found[missing[0]]
+        raise PrepareError(f"{place} has no column {column} for the {missing[0]}; it has {', '.join(there)}")
+    return {what: column for what, column in found.items() if column}
+
+
+def _guess(what: str, there: Sequence[str], place: Path) -> str:
+    """A column that is called so; empty where there is none and none must be."""
+    if column := next((each for each in NAMED[what] if each in there), ""):
+        return column
+    if what in OPTIONAL:
+        return ""
+    raise PrepareError(
+        f"{place} has no column that looks like the {what} (it has {', '.join(there)}): name it with "
+        f"--column {what}=NAME"
+    )
 
 
 def _listed(value: Any) -> list[Any]:
