@@ -51,9 +51,7 @@ _SIDE = 16
 @click.option("--max-new-tokens", type=click.IntRange(1), default=512, show_default=True, help="of an answer")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of problems and answers")
 @click.option("--rollouts", type=Path, help="judged responses, one prompt a line: docs/bench.md")
-@click.option(
-    "--prompts", type=click.IntRange(3), help="of the reading world, for gradients (default: 300)"
-)
+@click.option("--prompts", type=click.IntRange(3), help="of the reading world, for gradients (default: 300)")
 @click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/probes/MODEL-DATA)")
 def alpha(
     model: str,

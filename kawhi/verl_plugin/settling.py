@@ -43,7 +43,7 @@ def settle(config: DictConfig) -> None:
 
 
 def _settle_method(config: DictConfig) -> None:
-    if (config.kawhi.get("alignment") or {}).get("heads") == OF_MODEL:
+    if OmegaConf.select(config, "kawhi.alignment.heads") == OF_MODEL:
         OmegaConf.update(config, "kawhi.alignment.heads", heads_of(config.actor_rollout_ref.model.path))
     kawhi: Any = OmegaConf.to_container(config.kawhi, resolve=True)
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from omegaconf import OmegaConf
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
@@ -31,6 +32,7 @@ def words(tmp_path, monkeypatch) -> list[str]:
 
 def settled(*words: str):
     config = in_verl(*words)
+    OmegaConf.set_struct(config, True)  # as Hydra hands it over
     settle(config)
     return config
 
