@@ -24,7 +24,7 @@ def test_every_file_composes_with_the_defaults(tmp_path, group, name):
     composed = cell(tmp_path, f"{group}={name}")
     resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     assert {*OF_TRAINING, "benchmarks", "evaluation", "judge"} < set(resolved)
-    if group in ("model", "algorithm", "credit", "data", "scale"):
+    if group in ("model", "algorithm", "credit", "data", "scale") and name != "custom":  # whose name is its user's
         assert resolved[group]["name"].replace("-", "_").replace(".", "_") == name
 
 
@@ -40,7 +40,7 @@ def test_a_table_calls_models_data_and_benchmarks_by_their_part_at_every_scale(f
 
 
 def test_there_are_no_more_files_than_say_something_of_their_own():
-    assert len(FILES) <= 79 + 5  # scales that change another one's sizes, and a model that is read from its own files
+    assert len(FILES) <= 80 + 5  # scales that change another one's sizes, and a model that is read from its own files
 
 
 def test_a_file_begins_with_what_it_is():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from kawhi.data.sources import NAMES, PrepareError
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
     from kawhi.data.build import Tick
     from kawhi.data.prompt_length import PromptLength
+    from kawhi.data.sources.base import Source
 
 MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
 MAX_PROMPT_LENGTH = 1024
@@ -31,18 +33,28 @@ A data set as parquet files that training can use, checked row by row; what is d
   kawhi prepare geo3k
   kawhi prepare chartqa_20k --from path/to/ChartQA
   kawhi prepare virl39k --from https://mirror.example --model path/to/Qwen2.5-VL-7B-Instruct
+  kawhi prepare mine --from my_data --column question=prompt --reward my_reward.py:score
 """
 
 
 @app.command(help=HELP, short_help="a data set as checked parquet files: " + ", ".join(NAMES))
-@click.argument("name", help=", ".join(NAMES))
+@click.argument("name", help=", ".join(NAMES) + "; or any other name, for data of your own")
 @click.option(
     "--from",
     "source",
     default="hub",
     metavar="PLACE",
-    help="hub (default), a folder in the hub's or the data set's own layout, a parquet file, or a mirror's URL",
+    help="hub (default), a folder in the hub's or the data set's own layout, a parquet file, or a mirror's URL; "
+    "of your own data a .jsonl or .parquet file, or a folder with some",
 )
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="WHAT=NAME",
+    help="of your own data: the column of the question, answer, image, id or choices (default: guessed, and shown)",
+)
+@click.option("--reward", metavar="FILE.py:FUNCTION", help="a reward function of your own, tried on ten rows")
 @click.option("--revision", help="commit, tag or branch on the hub (default: the commit that is pinned here)")
 @click.option("--out", type=Path, metavar="FOLDER", help="where to write (default: results/data/NAME)")
 @click.option(
@@ -59,6 +71,8 @@ A data set as parquet files that training can use, checked row by row; what is d
 def prepare(
     name: str,
     source: str,
+    columns: tuple[str, ...],
+    reward: str | None,
     revision: str | None,
     out: Path | None,
     model: str,
@@ -67,42 +81,101 @@ def prepare(
 ) -> None:
     import pyarrow
 
-    from kawhi.data import build, origins
-    from kawhi.data.sources import source_class
-
-    kind = source_class(name)
-    revision = revision or kind.revision
     if max_prompt_length < 1 or (limit is not None and limit < 1):
         raise PrepareError("--max-prompt-length and --limit take whole numbers of at least 1")
     out = out or _default_folder(name, limit)
-    local = source != "hub" and not source.startswith(_URL)
+    limits = {"model": model, "max_prompt_length": max_prompt_length, "limit": limit}
     try:
-        reader = kind(origins.locate(kind, source, revision)) if local else None
-        request = build.Request(
-            name=name,
-            source=f"files {origins.fingerprint(reader.files)}" if reader else f"{kind.repository}@{revision}",
-            selection=kind.selection(),
-            model=model,
-            max_prompt_length=max_prompt_length,
-            limit=limit,
-        )
-        report = build.finished(request, out)  # before anything is downloaded or loaded
-        if report is not None:
-            print(f"nothing to do: {out} was prepared in the same way")
-            _print(report, build.report_path(name, out))
-            return
-        reader = reader or kind(origins.locate(kind, source, revision))
-        measure = _measure(model, source)
-        with _progress() as tick:
-            report = build.build(reader, origins.fingerprint(reader.files), request, out, measure, tick)
+        _prepare(name, source, revision, columns, out, limits)
     except pyarrow.ArrowException as error:  # a parquet file that is none
         raise PrepareError(str(error)) from error
+    if reward is not None:
+        _try(reward, out / "train.parquet")
+
+
+def _prepare(
+    name: str, source: str, revision: str | None, columns: tuple[str, ...], out: Path, limits: dict[str, Any]
+) -> None:
+    from kawhi.data import build, origins
+    from kawhi.data.sources import source_class
+
+    local = source != "hub" and not source.startswith(_URL)
+    reader = _local(name, source, revision, columns) if local else None
+    kind = type(reader) if reader else source_class(name)
+    revision = revision or str(getattr(kind, "revision", ""))
+    origin = _origin(reader) if reader else f"{kind.repository}@{revision}"
+    request = build.Request(name=name, source=origin, selection=kind.selection(), **limits)
+    report = build.finished(request, out)  # before anything is downloaded or loaded
+    if report is not None:
+        print(f"nothing to do: {out} was prepared in the same way")
+        _print(report, build.report_path(name, out))
+        return
+    reader = reader or kind(origins.locate(kind, source, revision))
+    measure = _measure(limits["model"], source)
+    with _progress() as tick:
+        report = build.build(reader, origins.fingerprint(reader.files), request, out, measure, tick)
     _print(report, build.report_path(name, out))
+    _say(report, name, out)
+
+
+def _origin(reader: Source) -> str:
+    """What decides which rows local files give."""
+    from kawhi.data import origins
+
+    return f"files {origins.fingerprint(reader.files)}{reader.about}"
+
+
+def _say(report: dict[str, Any], name: str, out: Path) -> None:
     for sentence in report["notes"]:
         print(sentence)
     for split in report["splits"]:
         print(f"wrote {out / split}.parquet")
+    if name not in NAMES:
+        print(
+            f"train on it: data=custom data.name={name}, with this --max-prompt-length as verl.data.max_prompt_length"
+        )
     print(f"which benchmarks' items it has, in pictures or questions: kawhi contamination {out / 'train.parquet'}")
+
+
+def _local(name: str, source: str, revision: str | None, columns: tuple[str, ...]) -> Source:
+    """What reads files of this machine: of a data set that ships, or of one's own."""
+    from kawhi.data import origins
+    from kawhi.data.sources import own, source_class
+
+    named = dict(each.partition("=")[::2] for each in columns)
+    if name in NAMES:
+        if named:
+            raise PrepareError(f"--column is for data of your own; the columns of {name} are known")
+        kind = source_class(name)
+        return kind(origins.locate(kind, source, revision or kind.revision))
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise PrepareError(f"{name!r} is no name for data: take letters, digits, - and _, for it names a folder")
+    place = Path(source).expanduser().resolve()
+    if not place.exists():
+        raise PrepareError(f"there is no file or folder {source}")
+    reader = own.Reader(place, named)
+    print("columns: " + ", ".join(_column(*each, named) for each in reader.columns.items()))
+    return reader
+
+
+def _column(what: str, column: str, named: dict[str, str]) -> str:
+    return f"{what}={column}{'' if what in named else ' (guessed)'}"
+
+
+def _try(reward: str, data: Path) -> None:
+    """A reward function of one's own on the first rows, and what it says of a right and of no answer."""
+    from kawhi.base.checkout import resolve_package_paths
+    from kawhi.data.reward_places import reward_place
+    from kawhi.data.reward_trial import try_reward
+
+    try:
+        file, function = reward_place(reward)
+    except ValueError as error:
+        raise PrepareError(str(error)) from error
+    found = try_reward(Path(resolve_package_paths(file)), function, {}, data)
+    doubt = ": is that what you mean?" if found.truth <= found.empty else ""
+    said = f"the answer in a box earns {found.truth:g} on average, an empty response {found.empty:g}"
+    print(f"reward {reward}, on {found.rows} rows: {said}{doubt}")
 
 
 def _default_folder(name: str, limit: int | None) -> Path:

@@ -49,8 +49,8 @@ def one_cell(cell: DictConfig) -> None:
         print(f"done: {place.run.path}")
         for evaluation in place.evaluations:
             print(score_line(json.loads(evaluation.record.read_text())))
-    except CellError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (CellError, OmegaConfBaseException) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
         sys.exit(getattr(error, "code", 1))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.errors import CellError
+from kawhi.base.plug_in import refuse_without_regions
 from kawhi.base.stage import trains
 from kawhi.data.schema import has_readings
 from kawhi.runs.identity import drawn_world
@@ -30,8 +31,6 @@ REGIONS = {
 }
 IMAGES = ("true_image", "blank", "wrong_image", "background_only")
 """What :mod:`kawhi.probes.grounding` shows a model."""
-WITHOUT_REGIONS = ("kawhi_seeded", "single_turn_agent")
-"""Agent loops that select no regions: ours, and verl's own."""
 
 
 def validate_credit(cell: DictConfig) -> None:
@@ -124,13 +123,8 @@ def _validate_alignment(cell: DictConfig, kawhi: dict[str, Any]) -> None:
     except (TypeError, ValueError) as error:
         raise CellError(f"kawhi.alignment: {error}") from error
     _validate_regions(kawhi["regions"])
-    if trains(cell) and kawhi["regions"]["strategy"] != "visionzip":
-        loop = settings(cell).actor_rollout_ref.rollout.agent.default_agent_loop
-        if loop in WITHOUT_REGIONS:
-            raise CellError(
-                f"verl.actor_rollout_ref.rollout.agent.default_agent_loop={loop} selects no regions, which "
-                f"kawhi.method={kawhi['method']} needs: set it to kawhi"
-            )
+    if trains(cell):
+        refuse_without_regions(settings(cell), kawhi["method"], kawhi, "verl.")
 
 
 def _validate_regions(regions: Mapping[str, Any]) -> None:

@@ -120,6 +120,7 @@ def identity(cell: DictConfig, *, planned: bool = False) -> dict[str, Any]:
         _fingerprint_data(part["data"], planned)
     if "credit" in part and (own := sources(resolved["kawhi"])):
         part["credit"]["source"] = own
+    _fingerprint_reward(part)
     return part
 
 
@@ -184,9 +185,18 @@ def _fingerprint_data(data: dict[str, Any], planned: bool) -> None:
     for name in ("train_file", "validation_file"):
         if data.get(name):
             path = Path(data[name])
-            if not path.is_file() and not (planned and data["name"] in NAMES):
+            if not path.is_file() and not (planned and _to_prepare(path, data["name"])):
                 raise no_data_file(path, data["name"])
             data[name] = _file_fingerprint(path) if path.is_file() else f"to be prepared: {path}"
+
+
+def _fingerprint_reward(part: dict[str, Any]) -> None:
+    """A file of one's own that rewards answers counts by what is in it, wherever it lies."""
+    reward = part.get("verl", {}).get("reward", {}).get("custom_reward_function", {})
+    if (path := Path(reward.get("path") or "")).is_file():
+        reward["path"] = _file_fingerprint(path)
+        if ":" in part["data"]["reward"]:
+            part["data"]["reward"] = reward["name"]
 
 
 def _generator(settings: dict[str, Any]) -> str:
@@ -274,9 +284,19 @@ def _credit(cell: DictConfig) -> str:
 
 def no_data_file(path: Path, data: str) -> CellError:
     """The sentence for a missing file of the data set ``data``; ``DataMissing`` for one that is only to be prepared."""
-    if data in NAMES:
-        return DataMissing(f"the data file {path} does not exist; run `kawhi prepare {data}` first")
+    if _to_prepare(path, data):
+        return DataMissing(f"the data file {path} does not exist; run `{prepare_command(data)}` first")
     return CellError(f"the data file {path} does not exist; set data.train_file and data.validation_file")
+
+
+def _to_prepare(path: Path, data: str) -> bool:
+    """Whether ``kawhi prepare`` makes a file: of a data set that ships, or of one's own where it writes it."""
+    return data in NAMES or (path.parent.name == data and path.stem in ("train", "validation"))
+
+
+def prepare_command(data: str) -> str:
+    """What makes the files of a data set."""
+    return f"kawhi prepare {data}{'' if data in NAMES else ' --from FILE_OR_FOLDER'}"
 
 
 def _file_fingerprint(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +22,12 @@ from kawhi.runs.cell_folders import Place, place_of
 from kawhi.runs.composing import compose_cells, labels
 from kawhi.runs.disk import Sizes, amount, parameters_of, sizes
 from kawhi.runs.estimate import devices, evaluation_hours, step_seconds
+from kawhi.runs.identity import prepare_command
 from kawhi.runs.prepare import training_files
 from kawhi.runs.survey import CellState, states_of
 from kawhi.runs.validation import validate
 from kawhi.runs.verl_command import command, own_environment
+from kawhi.tiny.drawn_files import is_drawn
 
 TABLES = ("experiment=", "ablation=")
 
@@ -116,7 +119,7 @@ def _planned(
     if known:
         state, fate = _state_and_fate(place, states[directory.path])
     else:
-        state, fate = f"needs `kawhi prepare {cell.data.name}`", "missing"
+        state, fate = f"needs `{prepare_command(cell.data.name)}`", "missing"
     device = cell.scale.device
     judged = dict(zip(evaluations, map(partial(evaluation_hours, cell), cell.benchmarks), strict=False))
     told = (label, row, directory.path, known, evaluations, known and place.trained, state, fate)
@@ -128,6 +131,8 @@ def _planned(
     )
     setting = own_environment(cell, directory.path / "train" / "metrics-0.jsonl")
     line = " ".join([*(f"{key}={shlex.quote(value)}" for key, value in setting.items()), shlex.join(words)])
+    if drawn := [str(file) for file in files.values() if is_drawn(file)]:  # a plan draws nothing; its line does
+        line = f"{shlex.join([sys.executable, '-m', 'kawhi.tiny.drawn_files', *drawn])} && {line}"
     seconds, source = measured.get(_kind(cell)) or (step_seconds(cell), cell.scale.step_seconds.source)
     hours = cell.steps * seconds * devices(cell) / 3600
     return PlannedCell(*told, line, hours, judged, source, device, _room(cell), float(cell.scale.needs.disk_gib))

@@ -19,7 +19,7 @@ from kawhi.data import schema
 from kawhi.data.example_checks import RULES
 from kawhi.data.file_checks import Tick, check_file
 from kawhi.runs.evaluation_settings import require_benchmarks
-from kawhi.runs.identity import no_data_file
+from kawhi.runs.identity import no_data_file, prepare_command
 from kawhi.tiny.drawn_files import tiny_file
 from kawhi.tiny.worlds import named
 
@@ -70,7 +70,7 @@ def _checked(path: Path, cell: DictConfig, tick: Tick) -> int:
         same = request["rules"] == RULES and request["model"] == cell.model.path and not pixels
         if same and request["max_prompt_length"] <= limit:
             return pq.read_metadata(path).num_rows
-        again = f"kawhi prepare {request['name']} --model {cell.model.path} --max-prompt-length {limit} --out FOLDER"
+        again = f"{prepare_command(request['name'])} --model {cell.model.path} --max-prompt-length {limit} --out FOLDER"
         mend = f"run `{again}` and set data.train_file and data.validation_file to its files"
     measure = PromptLength.of(model_place(cell.model.path, cell.model.get("revision")), pixels)
     return check_file(path, measure, limit, mend=mend, tick=tick)

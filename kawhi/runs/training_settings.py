@@ -14,6 +14,8 @@ from pyarrow import ArrowException
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.pixels import pixel_limits
+from kawhi.base.plug_in import refuse_unweighted
+from kawhi.data.reward_trial import try_reward
 from kawhi.runs.model_settings import longest_sequence, query_heads
 from kawhi.runs.verl_settings import settings
 
@@ -176,18 +178,7 @@ def validate_plug_in(cell: DictConfig) -> None:
     """
     if cell.kawhi.method == "off":
         return
-    found = settings(cell)
-    if _sequence_parallel(cell) > 1:
-        raise CellError("KAWHI needs whole sequences: set verl's ulysses_sequence_parallel_size=1, or kawhi.method=off")
-    needed = {
-        "trainer.use_v1": True,
-        "trainer.v1.trainer_mode": "sync",
-        "actor_rollout_ref.actor.strategy": "fsdp2",
-        "algorithm.rollout_correction.bypass_mode": False,
-    }
-    for key, value in needed.items():
-        if (given := OmegaConf.select(found, key)) != value:
-            raise CellError(f"verl.{key}={given} must be {value}: elsewhere the weights of tokens are not applied")
+    refuse_unweighted(settings(cell), "verl.")
 
 
 def validate_data(cell: DictConfig) -> None:
@@ -237,6 +228,16 @@ def validate_files(cell: DictConfig) -> None:
             raise CellError(f"{key}={given} does not exist")
         if name and name not in _names(file):
             raise CellError(f"{key}={given} has no {name}, which its name asks for")
+
+
+def validate_reward(cell: DictConfig) -> None:
+    """Raises:
+    CellError: a reward function of one's own that fails on one of the first rows.
+    """
+    reward, file = settings(cell).reward.custom_reward_function, cell.data.get("train_file")
+    if reward.path and not reward.path.startswith("pkg://") and file and Path(file).is_file():
+        options: Any = OmegaConf.to_container(reward.get("reward_kwargs") or OmegaConf.create(), resolve=True)
+        try_reward(Path(reward.path), reward.name, options, Path(file))
 
 
 def _names(file: Path) -> set[str]:

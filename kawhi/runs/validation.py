@@ -28,6 +28,7 @@ from kawhi.runs.training_settings import (
     validate_lengths,
     validate_plug_in,
     validate_relied_on,
+    validate_reward,
 )
 from kawhi.runs.verl_settings import validate_keys
 
@@ -47,6 +48,7 @@ OF_TRAINING: tuple[Check, ...] = (
     validate_memory,
     validate_data,
     validate_files,
+    validate_reward,
     validate_plug_in,
     validate_credit,
 )

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi import fork_server
 from kawhi.base.attention_choice import chosen
 from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.plug_in import PICTURES, WORKER
 from kawhi.base.published import model_place
 
 _LOOPS = "kawhi.verl_plugin.lost_responses.NotingManager"
@@ -38,12 +39,12 @@ def overrides(cell: DictConfig, *, train_file: Path, validation_file: Path, chec
         "data": {
             "train_files": str(train_file),
             "val_files": str(validation_file),
-            "custom_cls": {"path": "pkg://kawhi.verl_plugin.picture_dataset", "name": "PictureDataset"},
+            "custom_cls": PICTURES,
         },
         "actor_rollout_ref": {
             "model": {
                 "path": model_place(cell.model.path, cell.model.get("revision")),
-                "external_lib": "kawhi.verl_plugin.worker",
+                "external_lib": WORKER,
             }
         },
         # Both names are what loggers call the run: <run directory>/train/checkpoints.

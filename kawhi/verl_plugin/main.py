@@ -1,10 +1,12 @@
-"""Entry point with the command line of ``verl.trainer.main_ppo``: python -m kawhi.verl_plugin.main +kawhi.method=...
+"""Entry point with the command line of ``verl.trainer.main_ppo``: python -m kawhi.verl_plugin.main kawhi=NAME ...
 
-With ``+kawhi.method=off`` it starts verl's own task runner and trainer and adds nothing.
+``docs/your_verl_script.md`` has an example.  With ``+kawhi.method=off`` it starts verl's own task runner and trainer
+and adds nothing.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import hydra
@@ -14,7 +16,10 @@ from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
+from kawhi.base.errors import CellError
+from kawhi.verl_plugin import credit_choices
 from kawhi.verl_plugin.event_files import purge_repeated_steps
+from kawhi.verl_plugin.settling import settle
 
 _StockTaskRunner: Any = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
 
@@ -40,8 +45,12 @@ def task_runner(config):
     return main_ppo.TaskRunnerV1 if config.kawhi.method == "off" else KawhiTaskRunner
 
 
-@hydra.main(config_path="pkg://verl.trainer.config", config_name="ppo_trainer", version_base=None)
+@hydra.main(config_path="pkg://verl.trainer.config", config_name=credit_choices.PRIMARY, version_base=None)
 def main(config) -> None:
+    try:
+        settle(config)
+    except CellError as error:
+        sys.exit(f"error: {error}")
     auto_set_device(config)
     validate_config(config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     purge_repeated_steps(config.trainer)
@@ -49,4 +58,5 @@ def main(config) -> None:
 
 
 if __name__ == "__main__":
+    credit_choices.store()
     main()

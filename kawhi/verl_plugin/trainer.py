@@ -126,7 +126,7 @@ class KawhiTrainer(PPOTrainerSync):
             {name: torch.cat([rows[i] for i in order]) for name, rows in signals.items()},
             self.tokenizer,
             groups=[groups[i] for i in order],
-            correct=verdicts(extra_fields(data))[order],
+            correct=None if (correct := verdicts(extra_fields(data))) is None else correct[order],
             rewards=torch.stack([rewards[i].sum() for i in order]),
         )
 
@@ -194,13 +194,18 @@ def order_of_submission(keys: list[str], fields: list[dict[str, Any]]) -> list[i
     return sorted(range(len(keys)), key=place)
 
 
-def verdicts(fields: list[dict[str, Any]]) -> Tensor:
+def verdicts(fields: list[dict[str, Any]]) -> Tensor | None:
     """``(B,)`` bool: what the reward function called ``acc``, which verl stores for one that returns a number only.
 
+    ``None`` for a reward function that returns a dictionary without it: few credit methods ask whether a response is
+    right, and those say so.
+
     Raises:
-        RuntimeError: a reward function that returns a dictionary without ``acc``.
+        RuntimeError: some responses have an ``acc``, and others have none.
     """
     missing = sum("acc" not in row.get("reward_extra_info", {}) for row in fields)
+    if missing == len(fields):
+        return None
     if missing:
         raise RuntimeError(f"the rewards of {missing} responses have no 'acc': let the reward function return it")
     return torch.tensor([bool(row["reward_extra_info"]["acc"]) for row in fields])

@@ -9,6 +9,7 @@ import pytest
 from omegaconf import DictConfig
 
 from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.errors import DataMissing
 from kawhi.records.hashing import config_hash
 from kawhi.runs import identity as identity_module
 from kawhi.runs.identity import cell_hash, cell_name, evaluation_identity, identity, weights_fingerprint
@@ -232,3 +233,27 @@ def test_the_shipped_checkpoint_elsewhere_has_the_same_weights(tmp_path):
     shipped = "pkg://kawhi.tiny/checkpoints/qwen2_5_vl"
     copied = shutil.copytree(resolve_package_paths(shipped), tmp_path / "copy")
     assert weights_fingerprint(str(copied)) == weights_fingerprint(shipped)
+
+
+def test_a_reward_of_one_s_own_counts_by_what_is_in_it(tmp_path):
+    def hash_of(file, text, name="score"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return cell_hash(cell(tmp_path, "data=custom", f"data.reward={file}:{name}", *data))
+
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.parquet").write_bytes(split.encode())
+    data = [f"data.{split}_file={tmp_path / split}.parquet" for split in ("train", "validation")]
+    first = hash_of(tmp_path / "a" / "mine.py", "def score(): ...")
+    assert hash_of(tmp_path / "b" / "other.py", "def score(): ...") == first
+    assert hash_of(tmp_path / "a" / "mine.py", "def score(): return 1") != first
+    assert hash_of(tmp_path / "a" / "mine.py", "def score(): ...", "another") != first
+    assert cell_hash(cell(tmp_path, "data=custom", *data)) != first
+
+
+def test_data_of_one_s_own_is_known_by_its_content_and_its_name_is_a_name(tmp_path):
+    asked = cell(tmp_path, "data=custom", "data.name=charts")
+    assert asked.data.train_file == str(tmp_path / "data" / "charts" / "train.parquet")
+    with pytest.raises(DataMissing, match=r"run `kawhi prepare charts --from FILE_OR_FOLDER` first"):
+        cell_hash(asked)
+    assert len(cell_hash(asked, planned=True)) == 12

@@ -344,6 +344,18 @@ def test_a_reward_without_a_verdict_is_told(world):
         plugin.verdicts([{"reward_extra_info": {"acc": 1.0}}, {"reward_extra_info": {}}])
 
 
+def test_rewards_that_know_no_verdict_are_no_obstacle(world):
+    """As a function of somebody's own returns them; a method that asks for verdicts says that it needs them."""
+    trainer, batch, queue, *_ = world
+    assert plugin.verdicts([{"reward_extra_info": {"score": 1.0}}, {}]) is None
+    for fields in queue.fields["extra_fields"]:
+        getattr(fields, "data", fields)["reward_extra_info"].pop("acc")
+    trainer._compute_advantage(batch, {})
+    trainer.credit = build("step_grpo", step_weight=1.0, validity_weight=1.0)
+    with pytest.raises(ValueError, match="needs the verdicts"):
+        trainer._compute_advantage(batch, {})
+
+
 def test_a_prompt_without_an_image_stops_a_method_that_compares_images():
     fields = [{PROMPT_INDEX: 3, IMAGES: 1}, {PROMPT_INDEX: 5, IMAGES: 0}, {PROMPT_INDEX: 5, IMAGES: 0}]
     trainer_signals.refuse_without_images(frozenset({"alignment", "entropy"}), fields)

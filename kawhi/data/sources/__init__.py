@@ -16,5 +16,8 @@ def source_class(name: str) -> type[Source]:
         PrepareError: there is no such data set.
     """
     if name not in NAMES:
-        raise PrepareError(f"there is no data set {name!r}; kawhi prepares {', '.join(NAMES)}")
+        raise PrepareError(
+            f"there is no data set {name!r}; kawhi prepares {', '.join(NAMES)}, and data of your own under any other "
+            "name with --from FILE_OR_FOLDER"
+        )
     return import_module(f"kawhi.data.sources.{name}").Reader

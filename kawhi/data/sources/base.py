@@ -83,6 +83,11 @@ class Source(ABC):
     def examples(self, split: str, numbers: Sequence[int]) -> Iterator[Example]:
         """These rows, in this order (ascending), in memory one batch at a time."""
 
+    @property
+    def about(self) -> str:
+        """What else than its files decides what local rows are."""
+        return ""
+
     @classmethod
     def selection(cls) -> str:
         """Which rows are wanted: part of what makes two preparations the same, known before a file is there."""
