@@ -53,7 +53,7 @@ check-paper: setup ## whether the published records are sound, and the tables be
 	$(VENV)/bin/kawhi records check $(PUBLISHED)/records
 	$(RUN) analysis/check_committed.py
 
-test: setup-cpu ## set up, then all tests, the real verl, vLLM and lmms-eval included
+test: setup-cpu examples ## set up, then all tests, the real verl, vLLM and lmms-eval included
 	$(RUN) -m pytest -m "not alone" -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
 	$(RUN) -m pytest -m alone tests/end_to_end -p tests.progress --durations 0
 
@@ -91,8 +91,15 @@ pictures: setup-cpu ## draw the pictures of the README and of docs/ again
 	$(VENV)/bin/kawhi sheet docs/images/tiny_world.png
 	$(RUN) docs/images/make_overview.py
 	$(RUN) docs/images/make_loop.py
+	$(RUN) docs/images/make_bench.py
 	$(VENV)/bin/kawhi explain docs/images/chart.png "Find the sum of A and B." --out build/explain
 	cp build/explain/chart_explain.png docs/images/explain.png
+
+examples: build/examples/.installed ## trl for examples/trl_grpo.py, in a folder beside the environment
+
+build/examples/.installed: requirements/examples.txt | setup-cpu
+	@$(RUN) -m pip install --quiet $(PIP_ARGS) --no-deps --upgrade --target build/examples -r requirements/examples.txt
+	@touch $@
 
 docs: .venv-docs/.installed ## the site of docs/ and of this repository's pages, into build/site; a link that leads nowhere is an error
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
@@ -131,4 +138,4 @@ $(VENV)/.installed-%: requirements/%.txt pyproject.toml
 clean: ## remove the virtual environment and caches (results stay)
 	rm -rf $(VENV) .venv-docs .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor gpu-check benchmarks checkpoints pictures docs lock check-lock setup setup-cpu setup-gpu clean
+.PHONY: help demo ablations methods paper publish check-paper test test-fast lint doctor gpu-check benchmarks checkpoints pictures examples docs lock check-lock setup setup-cpu setup-gpu clean

@@ -1,7 +1,7 @@
 """TRL's GRPOTrainer with KAWHI's weights: one subclass.
 
-pip install trl==1.16.0        # part of this project's environment
-python examples/trl_grpo.py
+make examples     # trl 1.16.0 in a folder of its own, since verl 0.9.1 fails beside it
+PYTHONPATH=build/examples python examples/trl_grpo.py
 """
 
 from __future__ import annotations
