@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def draw_gains(found: Sequence[Compared], what: str, files: Sequence[Path]) -> N
     if not shown:
         return
     with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(5.2, 0.7 + 0.2 * len(shown)))
+        figure = Figure(figsize=(6.2, 0.8 + 0.17 * len(shown)))
         axes = figure.subplots()
         for place, each in enumerate(reversed(shown)):
             colour = CONTROL if each.credit in (BEST, WORST) else METHOD
@@ -34,31 +35,34 @@ def draw_gains(found: Sequence[Compared], what: str, files: Sequence[Path]) -> N
         axes.axvline(0, color="#5F5F5F", linewidth=0.8)
         axes.set_yticks(range(len(shown)), [f"{each.label} ({each.seeds})" for each in reversed(shown)])
         axes.set_ylim(-0.6, len(shown) - 0.4)
-        axes.set_xlabel("points of P(read) above uniform credit; 95 % interval over paired seeds")
-        axes.set_title(f"{what}: gain of each method (seeds); controls in orange")
+        axes.set_xlabel("points of P(read) above uniform credit, 95 %")
+        axes.set_title(f"{what}: gain of each method (seeds)", loc="right")
         axes.grid(axis="x")
         save(figure, tuple(files))
 
 
+CURVES = 8
+"""As many lines as colours can tell apart; the first rows of a study are the controls and what was declared."""
+
+
 def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], what: str, files: Sequence[Path]) -> None:
-    """P(read) over the steps, each method's mean over its seeds.
+    """P(read) over the steps, of the first methods of a study, each one's mean over its seeds.
 
     Args:
         curves: label -> for each seed its measurements.
     """
     with matplotlib.style.context(STYLE):
-        beside = 1 + len(curves) // 16
-        figure = Figure(figsize=(3.4 + 1.8 * beside, 2.8 if beside == 1 else 3.2))
+        figure = Figure(figsize=(5.2, 2.8))
         axes = figure.subplots()
-        for number, (label, seeds) in enumerate(curves.items()):
+        for (label, seeds), marker in zip(islice(curves.items(), CURVES), "os^Dv*PX", strict=False):
             steps = [each["step"] for each in seeds[0]]
             means = 100 * np.mean([[each["read"] for each in measured] for measured in seeds], axis=0)
-            axes.plot(steps, means, marker="os^Dv*"[number // 8 % 6], ls=("-", "--", ":")[number // 8 % 3], label=label)
+            axes.plot(steps, means, marker=marker, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("step")
         axes.set_ylabel("P(read), %")
         axes.set_title(f"{what}: how well each policy reads held-out drawings")
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=beside)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, tuple(files))
 
 
