@@ -32,7 +32,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     own.add(trained("All vision tokens", correct=1010), name="all.json")
     monkeypatch.setattr(checkout, "PUBLISHED", published.records)
     monkeypatch.setattr(programs, "RESULTS", tmp_path)
-    monkeypatch.setattr(make_report, "RESULTS", tmp_path)
+    (tmp_path / "typed_here").mkdir()
+    monkeypatch.chdir(tmp_path / "typed_here")  # a folder without records of its own
     monkeypatch.setattr(pdf, "PROGRAM", "no-such-program")
     monkeypatch.delenv("KAWHI_RECORDS", raising=False)
     return tmp_path
