@@ -60,13 +60,14 @@ def credit(
     )
 
     from kawhi.lab.probing import PROMPTS, SHARE, probe_study, write_probe
-    from kawhi.lab.run_files import Run, make, planned
+    from kawhi.lab.run_files import Run, make, planned, try_own
     from kawhi.lab.study import chosen
     from kawhi.lab.study_report import write
 
     asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
     families = family or ("qwen2_5_vl",)
     runs = planned(asked, families, range(asked.first_seed, asked.first_seed + seeds), out)
+    try_own(runs)
     probed = {}
     for each in families if probe else ():
         with Progress() as progress:

@@ -15,11 +15,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
 from kawhi.credit.methods import METHODS
-from kawhi.lab.student import Schedule, train
+from kawhi.lab.policy import Policy
+from kawhi.lab.student import Prompter, Schedule, Student, train
 from kawhi.lab.study import Row, Study, compose
 from kawhi.runs.identity import identity
 
@@ -89,6 +91,23 @@ def _source(name: str) -> str:
     """Of a method from elsewhere its text, since nothing else tells two versions of it apart; ours have commits."""
     method: Any = METHODS[name]
     return "" if method.__module__.startswith("kawhi.") else inspect.getsource(inspect.getmodule(method) or method)
+
+
+def try_own(runs: Iterable[Run]) -> None:
+    """Tries methods from elsewhere on one step's batch, so that a mistake in one shows before anything is trained.
+
+    Raises:
+        CellError: of a method that fails.
+    """
+    own = {run.file.parent: run for run in runs if not run.done and _source(run.cell.kawhi.method)}
+    for run in own.values():
+        policy = Policy(resolve_package_paths(run.cell.model.path))
+        rollouts = Prompter(run.cell, policy, run.schedule.seed)(0)
+        try:
+            Student(run.cell, policy).step(rollouts, 0)
+        except Exception as error:  # a stranger's code raises what it likes
+            told = f"the method {run.cell.kawhi.method} fails on its first batch: {type(error).__name__}: {error}"
+            raise CellError(f"{told}; docs/bench.md says what a method gets and returns") from error
 
 
 def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None]) -> None:

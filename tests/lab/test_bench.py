@@ -96,6 +96,33 @@ def test_the_method_of_the_page_gets_a_row(study, tmp_path, monkeypatch, capsys)
     assert step["spread"] > 0
 
 
+WRONG = '''
+from kawhi.credit.methods.base import register
+
+
+@register("wrong")
+class Wrong:
+    needs = frozenset()
+
+    def weights(self, batch):
+        return batch.token_ids[:, 0]
+'''
+
+
+@pytest.mark.slow
+def test_a_method_that_fails_is_one_sentence_before_anything_is_trained(study, tmp_path, capsys):
+    (tmp_path / "wrong.py").write_text(WRONG)
+    words = ["--include", str(tmp_path / "wrong.py"), "--methods", "wrong", "--study", str(study), "--no-probe"]
+    try:
+        assert main(["bench", "credit", *words, "--out", str(tmp_path / "out")]) == 1
+    finally:
+        METHODS.pop("wrong", None)
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error: the method wrong fails on its first batch: IndexError: too many indices")
+    assert len(said.splitlines()) == 1
+    assert not list(tmp_path.rglob("seed-*.json"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
 def test_the_probe_writes_what_it_prints(study, tmp_path, family, capsys):
