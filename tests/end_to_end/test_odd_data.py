@@ -69,9 +69,10 @@ def test_rows_that_cannot_be_trained_on_are_named_before_anything_starts(workspa
     assert not list(workspace.run_directory().glob("train"))
 
 
+# Fails on what a model says; the responses with which a reward is tried before anything starts are none or think.
 BOOM = """
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, **_):
-    if extra_info["id"] == "q5":
+    if extra_info["id"] == "q5" and solution_str and "<think>" not in solution_str:
         raise ArithmeticError("this answer cannot be compared")
     return {"score": 0.5, "acc": 0.5}
 """

@@ -57,6 +57,7 @@ def test_its_shared_memory_goes_with_it(tmp_path):
         options=[*tiny.evaluation.server.options, "--dtype", "float32"],
         log=tmp_path / "log",
         limit=600,
+        limit_key="evaluation.server.start_limit",
         environment=own_environment(tiny, tmp_path / "unused"),
     )
     with server as its:
