@@ -96,7 +96,7 @@ def test_the_method_of_the_page_gets_a_row(study, tmp_path, monkeypatch, capsys)
     assert step["spread"] > 0
 
 
-WRONG = '''
+WRONG = """
 from kawhi.credit.methods.base import register
 
 
@@ -106,7 +106,7 @@ class Wrong:
 
     def weights(self, batch):
         return batch.token_ids[:, 0]
-'''
+"""
 
 
 @pytest.mark.slow
