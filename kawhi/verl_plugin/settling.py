@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import configuration_folder, resolve_package_paths
 from kawhi.base.errors import CellError
+from kawhi.base.included import run_methods
 from kawhi.base.pins import require_pinned
 from kawhi.base.plug_in import WORKER, refuse_unweighted, refuse_without_regions
 from kawhi.credit.alignment import AlignmentOptions
@@ -43,6 +44,7 @@ def settle(config: DictConfig) -> None:
 
 
 def _settle_method(config: DictConfig) -> None:
+    run_methods()
     if OmegaConf.select(config, "kawhi.alignment.heads") == OF_MODEL:
         OmegaConf.update(config, "kawhi.alignment.heads", heads_of(config.actor_rollout_ref.model.path))
     kawhi: Any = OmegaConf.to_container(config.kawhi, resolve=True)
