@@ -40,6 +40,7 @@ def world(folder: Path) -> tuple[DictConfig, list[str], dict[str, str]]:
         validation_file=folder / FILES["validation"],
         checkpoints=folder / "train" / "checkpoints",
     )
+    (folder / "train").mkdir()  # stock verl's file logger makes no folder
     own = own_environment(cell, folder / "train" / "metrics.jsonl")
     mine = {"DATA": str(folder), "MODEL": resolve_package_paths(cell.model.path), "PYTHONPATH": str(ROOT)}
     shell = {key: value for key, value in os.environ.items() if not key.startswith(("VERL_", "KAWHI_"))}
