@@ -56,7 +56,7 @@ def test_overhead_runs_at_toy_dimensions(family, shared):
 
 def test_overhead_needs_torch_and_transformers_only():
     # scipy is not in this list: transformers imports it where it is installed.
-    foreign = {"verl", "vllm", "ray", "hydra", "omegaconf", "lmms_eval", "cv2", "skimage", "pytest", "kawhi.regions"}
+    foreign = {"verl", "vllm", "ray", "hydra", "omegaconf", "lmms_eval", "cv2", "skimage", "pytest"}
     code = f"import sys, benchmarks.gpu_overhead; print(*sorted(set(sys.modules) & {foreign!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
