@@ -24,6 +24,8 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from kawhi import fork_server  # noqa: E402
+from kawhi.base import included  # noqa: E402
+from kawhi.credit.methods import METHODS  # noqa: E402
 from kawhi.runs.verl_command import environment  # noqa: E402
 
 from .cells import cell  # noqa: E402
@@ -104,6 +106,22 @@ def _interpreter():
     before = sys.executable
     yield
     assert sys.executable == before
+
+
+@pytest.fixture(autouse=True)
+def _included():
+    """A test begins with nothing included, and leaves behind neither files nor the credit methods that they registered.
+
+    ``--include`` is for a process and all that it starts; a process of tests plays many commands.
+    """
+    os.environ.pop(included.VARIABLE, None)
+    ours = set(METHODS)
+    yield
+    os.environ.pop(included.VARIABLE, None)
+    for name in set(METHODS) - ours:
+        METHODS.pop(name)
+    for name in [name for name in sys.modules if name.startswith("included_")]:
+        sys.modules.pop(name)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,6 @@ from kawhi.base import included
 from kawhi.base.errors import CellError
 
 
-@pytest.fixture(autouse=True)
-def nothing_included(monkeypatch):
-    monkeypatch.setenv(included.VARIABLE, "")
-
-
 @pytest.fixture
 def mine(tmp_path):
     folder = tmp_path / "mine"

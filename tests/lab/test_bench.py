@@ -7,9 +7,7 @@ import re
 
 import pytest
 
-from kawhi.base.included import VARIABLE
 from kawhi.commands.cli import main
-from kawhi.credit.methods import METHODS
 from tests.cells import ROOT
 from tests.lab.made import SHIPPED
 
@@ -81,14 +79,10 @@ def test_the_method_of_the_page_gets_a_row(study, tmp_path, monkeypatch, capsys)
     code = re.search(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
     (command,) = re.findall(r"^kawhi bench credit --include .*$", PAGE, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(VARIABLE, "")
     (tmp_path / "digits.py").write_text(code)
     words = command.split()[1:]
     words[words.index("--seeds") + 1] = "1"
-    try:
-        assert main([*words, "--study", str(study), "--jobs", "1", "--no-probe"]) == 0
-    finally:
-        METHODS.pop("digits", None)
+    assert main([*words, "--study", str(study), "--jobs", "1", "--no-probe"]) == 0
     assert re.search(r"^\| digits ", capsys.readouterr().out, re.MULTILINE)
     (run,) = (tmp_path / "results" / "lab").rglob("*-digits-*/seed-0.json")
     step = json.loads(run.read_text())["steps"][0]
@@ -113,10 +107,7 @@ class Wrong:
 def test_a_method_that_fails_is_one_sentence_before_anything_is_trained(study, tmp_path, capsys):
     (tmp_path / "wrong.py").write_text(WRONG)
     words = ["--include", str(tmp_path / "wrong.py"), "--methods", "wrong", "--study", str(study), "--no-probe"]
-    try:
-        assert main(["bench", "credit", *words, "--out", str(tmp_path / "out")]) == 1
-    finally:
-        METHODS.pop("wrong", None)
+    assert main(["bench", "credit", *words, "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err.strip()
     assert said.startswith("error: the method wrong fails on its first batch: IndexError: too many indices")
     assert len(said.splitlines()) == 1
@@ -137,8 +128,7 @@ def test_the_probe_writes_what_it_prints(study, tmp_path, family, capsys):
     assert said["prompts"] == 32
 
 
-def test_mistakes_are_sentences_and_an_exit_code(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv(VARIABLE, "")
+def test_mistakes_are_sentences_and_an_exit_code(tmp_path, capsys):
     for words, said in (
         (["bench", "credit", "--study", str(tmp_path / "none.yaml")], "there is no study"),
         (["bench", "credit", "--include", str(tmp_path / "none.py")], "there is no file"),

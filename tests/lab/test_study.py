@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kawhi.base.errors import CellError
-from kawhi.base.included import VARIABLE, include
-from kawhi.credit.methods import METHODS
+from kawhi.base.included import include
 from kawhi.lab.study import chosen, compose, read_study, row_of
 from kawhi.runs.identity import identity
 from kawhi.runs.own_methods import make_known
@@ -88,8 +87,7 @@ def test_a_mistake_in_a_study_is_a_sentence(tmp_path):
         compose(study, study.rows[0], "other")
 
 
-def test_a_method_of_one_s_own_is_a_row_by_its_name(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, "")
+def test_a_method_of_one_s_own_is_a_row_by_its_name(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(
         "from dataclasses import dataclass\n"
@@ -103,23 +101,19 @@ def test_a_method_of_one_s_own_is_a_row_by_its_name(tmp_path, monkeypatch):
         "    def weights(self, batch):\n"
         "        return torch.full((len(batch.token_ids),), self.share)\n"
     )
-    try:
-        include([file])
-        assert make_known() == ["own_for_a_test"]
-        cell = composed("own_for_a_test:share=0.5")
-        assert (cell.credit.name, cell.kawhi.method, dict(cell.kawhi.options)) == ("own_for_a_test",) * 2 + (
-            {"share": 0.5},
-        )
-        assert {"nucleus_p", "perturbed_share", "seed"} <= set(cell.kawhi.signals)
-        with pytest.raises(CellError, match="own_for_a_test"):
-            composed("own_for_a_test")
-    finally:
-        METHODS.pop("own_for_a_test", None)
+    include([file])
+    assert make_known() == ["own_for_a_test"]
+    cell = composed("own_for_a_test:share=0.5")
+    assert (cell.credit.name, cell.kawhi.method, dict(cell.kawhi.options)) == ("own_for_a_test",) * 2 + (
+        {"share": 0.5},
+    )
+    assert {"nucleus_p", "perturbed_share", "seed"} <= set(cell.kawhi.signals)
+    with pytest.raises(CellError, match="own_for_a_test"):
+        composed("own_for_a_test")
 
 
 @pytest.mark.parametrize(("text", "said"), [("1 / 0", "ZeroDivisionError"), ("x = 1", "registers no credit method")])
-def test_a_file_that_cannot_be_included_says_why(tmp_path, monkeypatch, text, said):
-    monkeypatch.setenv(VARIABLE, "")
+def test_a_file_that_cannot_be_included_says_why(tmp_path, text, said):
     file = tmp_path / "own.py"
     with pytest.raises(CellError, match="there is no file"):
         include([file])
