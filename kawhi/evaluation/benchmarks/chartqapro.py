@@ -117,7 +117,11 @@ def _question(doc: Mapping[str, Any]) -> str:
 
 BENCHMARK = Benchmark(
     "kawhi_chartqapro",
-    {"dataset_path": "ahmed-masry/ChartQAPro", "test_split": "test"},
+    {
+        "dataset_path": "ahmed-masry/ChartQAPro",
+        "dataset_kwargs": {"revision": "e27c2874825874d6767d2bbc538ed4f0dc2c64c2"},
+        "test_split": "test",
+    },
     facts,
     one_image("image"),
     prompt,
