@@ -17,6 +17,7 @@ METHODS = {
     "kawhi": "KAWHI",
     "ft_rl": "FT-RL",
     "vppo": "VPPO",
+    "papo": "PAPO",
     "tor": "ToR",
     "step_grpo": "Step-GRPO",
     "kawhi_ft_rl": "KAWHI × FT-RL",

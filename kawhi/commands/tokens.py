@@ -16,6 +16,7 @@ from kawhi.commands.app import INCLUDE, ListOptions, app, typed
 
 if TYPE_CHECKING:  # `kawhi status` is typed often and needs none of these
     from kawhi.commands.token_questions import Source
+    from kawhi.credit.methods import CreditMethod
 
 HELP = """\
 Which tokens does a credit method reward?  Every response token with its signals (entropy, log-probs with the image, a
@@ -152,6 +153,7 @@ def _probed(model: str, name: str, source: Source, given: Any, folder: Path) -> 
 def _cells(named: Sequence[str], overrides: Sequence[str], readings: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """The cells of the methods that were asked for, or of all that fit the questions."""
     from kawhi.base.checkout import configuration_folder
+    from kawhi.credit.methods import AddsLoss
     from kawhi.credit.readings import TRUTH
     from kawhi.lab.study import read_study, row_of, words
     from kawhi.lab.token_run import cells
@@ -161,7 +163,11 @@ def _cells(named: Sequence[str], overrides: Sequence[str], readings: bool) -> tu
     every = sorted(file.stem for file in (configuration_folder() / "credit").glob("*.yaml"))
     made, base = cells([row_of(text) for text in listed or every], study, overrides)
     for label, cell in [*made.items()]:
-        if not readings and _needs(cell) & TRUTH:
+        method = _method(cell)
+        if not listed and isinstance(method, AddsLoss):
+            del made[label]
+            print(f"left out {label}: it adds to the loss and weighs all tokens alike")
+        if not readings and method.needs & TRUTH:
             if listed:
                 raise CellError(f"{label} needs to know what has to be read, and these questions do not say it")
             del made[label]
@@ -169,13 +175,13 @@ def _cells(named: Sequence[str], overrides: Sequence[str], readings: bool) -> tu
     return made, base
 
 
-def _needs(cell: Any) -> frozenset[str]:
+def _method(cell: Any) -> CreditMethod:
     from omegaconf import OmegaConf
 
     from kawhi.credit.methods import configured
 
     kawhi: Any = OmegaConf.to_container(cell.kawhi, resolve=True)
-    return configured(kawhi).needs
+    return configured(kawhi)
 
 
 def _told(count: int, name: str) -> Callable[[int], None]:

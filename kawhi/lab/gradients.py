@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kawhi.credit.methods import CreditMethod, ShapesRewards, credit
-from kawhi.lab.losses import Objective
+from kawhi.lab.losses import Objective, added_loss
 from kawhi.lab.policy import Policy, token_log_probs
 from kawhi.lab.rollouts import Rollouts, part_of
 from kawhi.lab.signals import Gatherer
@@ -145,7 +145,8 @@ def token_coefficients(rollouts: Rollouts, probed: Probed, log_probs: Tensor, si
     changed, weights = credit(probed.method, rollouts.batch(tokenizer, own, rewards), base[mask])
     variable = log_probs.detach().requires_grad_()
     weighted = base.masked_scatter(mask, changed * weights)
-    loss = probed.objective.loss(rollouts, variable, log_probs.detach(), weighted)
+    added = added_loss(probed.method, variable, own)
+    loss = probed.objective.loss(rollouts, variable, log_probs.detach(), weighted, added)
     (found,) = torch.autograd.grad(-loss, variable)
     return found.cpu()
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
-from verl.trainer.ppo.core_algos import get_adv_estimator_fn, get_policy_loss_fn
+from verl.trainer.ppo.core_algos import agg_loss, get_adv_estimator_fn, get_policy_loss_fn
 from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.config import FSDPActorConfig
 from verl.workers.config.optimizer import build_optimizer
 
 import kawhi.verl_plugin.estimators  # noqa: F401  # registers equation 1 as the paper writes it
 from kawhi.base.errors import CellError
+from kawhi.credit.methods import AddsLoss, CreditMethod
 from kawhi.lab.rollouts import Rollouts
 from kawhi.runs.verl_settings import settings
 
@@ -56,12 +58,20 @@ class Objective:
         )
         return advantages
 
-    def loss(self, rollouts: Rollouts, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor) -> Tensor:
+    def loss(
+        self,
+        rollouts: Rollouts,
+        log_probs: Tensor,
+        old_log_probs: Tensor,
+        advantages: Tensor,
+        added: Tensor | None = None,
+    ) -> Tensor:
         """The policy loss of all responses of a step as one mini-batch.
 
         Args:
             log_probs, old_log_probs: ``(S,)``, response after response.
             advantages: ``(B, T)``, weighted.
+            added: ``(S,)`` what a credit method adds to the loss of each token.
         """
         mask = rollouts.mask
         self.actor.global_batch_info.update(
@@ -78,11 +88,18 @@ class Objective:
             loss_agg_mode=self.actor.loss_agg_mode,
             config=self.actor,
         )
-        return loss
+        if added is None:
+            return loss
+        return loss + agg_loss(padded(added, mask), mask, self.actor.loss_agg_mode, **self.actor.global_batch_info)
 
     def optimizer(self, model: torch.nn.Module) -> Any:
         """verl's, for all weights."""
         return build_optimizer(model.parameters(), self.actor.optim)
+
+
+def added_loss(method: CreditMethod, log_probs: Tensor, signals: Mapping[str, Tensor]) -> Tensor | None:
+    """``(S,)`` what a method adds to the loss of each token; ``None`` for most."""
+    return method.added_loss(log_probs, signals) if isinstance(method, AddsLoss) else None
 
 
 def padded(values: Tensor, mask: Tensor) -> Tensor:

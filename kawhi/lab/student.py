@@ -14,9 +14,9 @@ from torch import Tensor
 
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
-from kawhi.credit.methods import ChangesAdvantages, CreditMethod, ShapesRewards, configured, credit
+from kawhi.credit.methods import AddsLoss, ChangesAdvantages, CreditMethod, ShapesRewards, configured, credit
 from kawhi.lab.evaluation import Evaluation, Evaluator, read_share
-from kawhi.lab.losses import BoxedReward, Objective
+from kawhi.lab.losses import BoxedReward, Objective, added_loss
 from kawhi.lab.policy import Policy
 from kawhi.lab.rollouts import Item, Rollouts, item_of, joined, sample
 from kawhi.lab.signals import Gatherer
@@ -58,7 +58,7 @@ class Student:
         advantages = self.objective.advantages(rollouts, rewards)
         moving = advantages.view(len(rollouts.items), -1).abs().amax(dim=1) > 0
         trained = torch.nonzero(moving)[:, 0].tolist()
-        if isinstance(self.credit, ChangesAdvantages):
+        if isinstance(self.credit, ChangesAdvantages | AddsLoss):
             trained = list(range(len(rollouts.items)))
         said = {"reward": float(rollouts.rewards.mean()), "right": float(rollouts.correct.float().mean())}
         if not trained:
@@ -67,7 +67,8 @@ class Student:
         own, mask = rollouts.batch(self.policy.tokenizer, signals, rewards), rollouts.mask.cpu()
         changed, weights = credit(self.credit, own, advantages[mask])
         weighted = advantages.masked_scatter(mask, changed * weights)
-        loss = self.objective.loss(rollouts, log_probs, log_probs.detach(), weighted)
+        added = added_loss(self.credit, log_probs, signals)
+        loss = self.objective.loss(rollouts, log_probs, log_probs.detach(), weighted, added)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.policy.model.parameters(), self.objective.actor.optim.clip_grad)

@@ -21,12 +21,14 @@ from kawhi.models.capture import unwrapped
 from kawhi.models.response_alpha import Tokens, response_alpha
 from kawhi.models.vision_attention import VisionAttentionCapture
 from kawhi.regions.selectors import select_attended
+from kawhi.verl_plugin.added_loss import with_added_loss
 from kawhi.verl_plugin.engine_signals import blacken_images, nucleus_of_responses, request, response_rows
 from kawhi.verl_plugin.wire import (
     ALIGN_SECONDS,
     ALIGNMENT_REQUEST,
     ALPHA,
     IMAGE_REQUEST,
+    LOSS_REQUEST,
     NUCLEUS_ENTROPY,
     NUCLEUS_REQUEST,
     NUCLEUS_SECONDS,
@@ -36,7 +38,7 @@ from kawhi.verl_plugin.wire import (
 
 @EngineRegistry.register(model_type="language_model", backend="fsdp2", device=["cuda", "npu"], vendor="kawhi")
 class KawhiEngine(FSDPEngineWithLMHead):
-    """Adds alpha and the entropy of the nucleus to a log-prob pass that asks for them; blackens images when asked."""
+    """Returns alpha and the entropy of the nucleus, blackens images, and adds to the loss, each when asked."""
 
     capture: AttentionCapture | None = None
     vision: VisionAttentionCapture | None = None
@@ -86,6 +88,12 @@ class KawhiEngine(FSDPEngineWithLMHead):
             result[ALPHA] = torch.nested.nested_tensor_from_jagged(alpha, offsets)
             result[ALIGN_SECONDS] = _spread(_now() - start, offsets)
         return result
+
+    def forward_step(self, micro_batch: TensorDict, loss_function, forward_only):
+        asked = request(micro_batch, LOSS_REQUEST)
+        if asked is not None:
+            loss_function = with_added_loss(loss_function, asked)
+        return super().forward_step(micro_batch, loss_function, forward_only)
 
     def _capture_of(self, layer: Layer) -> AttentionCapture:
         """The hooks of a layer, put there once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 
 from kawhi.base.included import run_methods
-from kawhi.credit.methods import ResponseBatch, ShapesRewards, configured, credit
+from kawhi.credit.methods import AddsLoss, ResponseBatch, ShapesRewards, configured, credit
 from kawhi.credit.readings import TRUTH, truth_signals
 from kawhi.verl_plugin.lost_responses import stop_for_lost
 from kawhi.verl_plugin.step_samples import write_step
@@ -32,7 +33,7 @@ from kawhi.verl_plugin.trainer_signals import (
     refuse_without_images,
     response_alpha,
 )
-from kawhi.verl_plugin.wire import PROMPT_DRAW, PROMPT_INDEX, REGION_SECONDS
+from kawhi.verl_plugin.wire import ADDED_LOSS, LOSS_REQUEST, PROMPT_DRAW, PROMPT_INDEX, REGION_SECONDS
 
 
 class KawhiTrainer(PPOTrainerSync):
@@ -101,6 +102,18 @@ class KawhiTrainer(PPOTrainerSync):
             self._keep_samples(data, responses, weights)
         metrics.update(weight_metrics(weights))
         self._time_signals(data)
+        return batch
+
+    def _update_actor(self, batch, metrics):
+        if not isinstance(self.credit, AddsLoss):
+            return super()._update_actor(batch, metrics)
+        kawhi: Any = OmegaConf.to_container(self.config.kawhi, resolve=True)
+        batch.extra_info[LOSS_REQUEST] = json.dumps({"method": kawhi["method"], "options": kawhi["options"]})
+        batch = super()._update_actor(batch, metrics)
+        if ADDED_LOSS not in metrics:
+            raise RuntimeError(
+                f"{kawhi['method']} adds to the loss, and the update knew nothing of it: set VERL_ENGINE_VENDOR=kawhi"
+            )
         return batch
 
     def _shape_rewards(self, batch, credit: ShapesRewards, metrics):

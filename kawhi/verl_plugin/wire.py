@@ -13,6 +13,13 @@ IMAGE_REQUEST = "kawhi_image_request"
 """Non-tensor batch entry that asks the engine for a pass with other images: JSON of ``share`` (of the patches that are
 made black, 1 for a blank image), ``seed`` and ``step``."""
 
+LOSS_REQUEST = "kawhi_loss_request"
+"""Non-tensor batch entry that asks the engine for a credit method's own loss beside verl's: JSON of its name
+(``method``) and its ``options``."""
+
+ADDED_LOSS = "actor/kawhi_added_loss"
+"""Metric of an update: what that loss was."""
+
 PERTURBED, BLANK = "kawhi_perturbed", "kawhi_blank"
 """Prefixes of the TransferQueue fields ``<prefix>_log_probs`` and ``<prefix>_entropy`` of such a pass."""
 

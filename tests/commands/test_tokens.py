@@ -73,7 +73,9 @@ def test_a_data_file_is_asked_as_training_asks_it(tmp_path, capsys):
     file = tmp_path / "problems.parquet"
     write_split(file, "heldout", 5, 168, 0)
     assert ran(tmp_path / "out", "--model", "tiny_qwen3_vl", "--data", str(file)) == 0
-    assert "left out oracle: nobody knows what has to be read here" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left out oracle: nobody knows what has to be read here" in said
+    assert "left out papo: it adds to the loss and weighs all tokens alike" in said
     found = json.loads((tmp_path / "out" / "tiny_qwen3_vl" / "tokens.json").read_text())
     assert {"kawhi", "vppo", "tor", "ft_rl", "step_grpo"} <= found["settings"]["methods"].keys()
     assert found["right"] is not None

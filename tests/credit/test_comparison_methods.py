@@ -1,4 +1,4 @@
-"""FT-RL, VPPO, ToR and products against their transcriptions, on random batches and on every degenerate one."""
+"""FT-RL, VPPO, PAPO, ToR and products against their transcriptions, on random batches and on every degenerate one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from kawhi.credit import entropy
 from kawhi.credit.entropy import nucleus_entropy
-from kawhi.credit.methods import ResponseBatch, build, configured
+from kawhi.credit.methods import AddsLoss, ResponseBatch, build, configured
 from tests.reference import methods as literal
 
 FT_RL = {"keep": 0.2, "scope": "batch"}
 VPPO = {"keep": 0.4, "scale_min": 0.9}
+PAPO = {"perception": 0.02, "entropy": 0.05}
 TOR = {
     "reasoning_share": 0.3,
     "perception_share": 0.3,
@@ -60,6 +61,45 @@ def test_vppo(batch, keep, scale_min):
     got = build("vppo", keep=keep, scale_min=scale_min).weights(make_batch([len(row) for row in batch], **signals))
     rows = [[[-value for value in packed([row]).double().tolist()] for row in rows] for rows in (seen, blind)]
     np.testing.assert_allclose(got, packed(literal.vppo(*rows, keep, scale_min)), atol=1e-6)
+
+
+LOG_PROBS = st.sampled_from([0.0, -0.1, -0.1, -0.5, -1.0, -2.0, -2.3, -3.5, -8.0, -30.0])
+
+
+@given(
+    st.lists(st.tuples(LOG_PROBS, LOG_PROBS), max_size=12),
+    st.sampled_from([0.0, 0.02, 1.0]),
+    st.sampled_from([0.0, 0.05, 1.0]),
+)
+def test_papo(tokens, perception, entropy):
+    own, masked = (torch.tensor([pair[i] for pair in tokens]) for i in range(2))
+    method, log_probs = build("papo", perception=perception, entropy=entropy), own.clone().requires_grad_()
+    losses = method.added_loss(log_probs, {"perturbed_log_probs": masked})
+    losses.sum().backward()
+    expected = literal.papo(own.double().tolist(), masked.double().tolist(), perception, entropy)
+    np.testing.assert_allclose(losses.detach(), [loss for loss, _ in expected], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(log_probs.grad, [slope for _, slope in expected], rtol=1e-5, atol=1e-6)
+    assert losses.dtype == log_probs.dtype
+    assert torch.equal(method.weights(make_batch([len(tokens)], perturbed_log_probs=masked)), torch.ones(len(tokens)))
+
+
+def test_papo_s_divergence_is_that_of_the_distributions_on_the_mean():
+    """Over tokens drawn from the policy; with the ratio the other way round it would be another number."""
+    generator = torch.Generator().manual_seed(0)
+    own, masked = (torch.randn(6, generator=generator, dtype=torch.float64).log_softmax(0) for _ in range(2))
+    losses = build("papo", perception=1.0, entropy=0.0).added_loss(own, {"perturbed_log_probs": masked})
+    divergence = (own.exp() * (own - masked)).sum()
+    assert (own.exp() * -losses).sum().item() == pytest.approx(divergence.item())
+    other = build("papo", perception=1.0, entropy=0.0).added_loss(masked, {"perturbed_log_probs": own})
+    assert (own.exp() * -other).sum().item() != pytest.approx(divergence.item(), rel=0.05)
+
+
+def test_what_adds_to_the_loss_is_told_from_what_does_not_and_is_not_multiplied():
+    assert isinstance(build("papo", **PAPO), AddsLoss)
+    assert not any(isinstance(build(name, **each), AddsLoss) for name, each in (("vppo", VPPO), ("uniform", {})))
+    for first, other in ((("papo", PAPO), ("vppo", VPPO)), (("vppo", VPPO), ("papo", PAPO))):
+        with pytest.raises(ValueError, match="adds to the loss cannot be multiplied with others"):
+            configured({"method": first[0], "options": first[1], "also": {other[0]: other[1]}})
 
 
 @given(
@@ -192,6 +232,8 @@ def test_rows_are_taken_some_at_a_time(monkeypatch):
         ("ft_rl", {**FT_RL, "scope": "token"}, "unknown scope 'token'"),
         ("vppo", {**VPPO, "keep": 1.5}, "keep must lie"),
         ("vppo", {**VPPO, "scale_min": -1}, "scale_min must lie"),
+        ("papo", {**PAPO, "perception": -0.1}, "perception must be a finite number of at least 0"),
+        ("papo", {**PAPO, "entropy": float("nan")}, "entropy must be a finite number of at least 0"),
         ("tor", {**TOR, "reasoning_share": 0}, "reasoning_share must lie"),
         ("tor", {**TOR, "proxy": "kl"}, "unknown proxy 'kl'; choose one of logp, prob, entropy"),
         ("tor", {**TOR, "types": "all"}, "unknown types 'all'"),

@@ -43,6 +43,23 @@ def test_dynamic_sampling_that_finds_nothing_stops_with_a_sentence(workspace):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_method_s_own_loss_is_that_of_the_responses_in_the_real_actor(workspace):
+    """The penalty on entropy alone, of an update on what was just sampled, is what verl calls the log-perplexity."""
+    workspace.run(
+        "credit=papo",
+        "kawhi.options.perception=0.0",
+        "kawhi.options.entropy=1.0",
+        "equations=paper",
+        "study=timing",
+        *TRAINED,
+        "steps=1",
+    )
+    (file,) = (workspace.folder / "runs").glob("*/*/train/metrics.jsonl")
+    metrics = json.loads(file.read_text())
+    assert metrics["actor/kawhi_added_loss"] == pytest.approx(metrics["rollout_corr/training_log_ppl"], rel=1e-5)
+    assert metrics["kawhi/weight/std"] == 0
+
+
 def test_weights_on_two_ranks_are_those_on_one(workspace):
     """Also that a batch is reproducible although its rows are dealt out to the ranks."""
     ranks = {

@@ -29,7 +29,7 @@ from tensordict import TensorDict
 
 from tests.lab.made import cell_of, rollouts_of
 
-METHODS = ("kawhi", "oracle", "process", "ft_rl")
+METHODS = ("kawhi", "oracle", "process", "ft_rl", "papo")
 ALIGNMENTS = {
     "paper": {},
     "max_cosine": {"statistic": "max_cosine", "layer": 2},
@@ -136,11 +136,11 @@ def compare(folder: str, family: str) -> dict[str, float]:
     from verl.workers.utils.padding import response_from_nested
 
     from kawhi.credit.methods import credit
-    from kawhi.lab.losses import Objective
+    from kawhi.lab.losses import Objective, added_loss
     from kawhi.lab.policy import Policy
     from kawhi.lab.signals import Gatherer
     from kawhi.lab.student import Student
-    from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, ALPHA
+    from kawhi.verl_plugin.wire import ALIGNMENT_REQUEST, ALPHA, IMAGE_REQUEST, LOSS_REQUEST, PERTURBED
 
     engine, policy, found = engine_of(folder), Policy(folder), {}
     cells = {name: cell_of(family, f"credit={name}") for name in METHODS}
@@ -163,15 +163,22 @@ def compare(folder: str, family: str) -> dict[str, float]:
         if name == "paper":
             log_probs, entropy = output["log_probs"], output["entropy"]
             first = alpha
+    signals = _plain(cells["papo"].kawhi.signals)
+    asked = {"share": signals["perturbed_share"], "seed": signals["seed"], "step": 1}
+    tu.assign_non_tensor(data, **{ALIGNMENT_REQUEST: "", IMAGE_REQUEST: json.dumps(asked)})
+    with engine.eval_mode(), torch.no_grad():
+        beside = response_from_nested(engine.infer_batch(data)["model_output"]["log_probs"], data["response_mask"])
+    data[f"{PERTURBED}_log_probs"] = beside
     theirs = {
+        "perturbed_log_probs": torch.cat(beside.unbind()),
         "log_probs": torch.cat(response_from_nested(log_probs, data["response_mask"]).unbind()),
         "entropy": torch.cat(response_from_nested(entropy, data["response_mask"]).unbind()),
         "alignment": first,
     }
-    needs = {"log_probs", "entropy", "alignment", "reads", "reading_right"}
-    _, ours = Gatherer(policy, _plain(kawhi), needs)(rollouts, 1, ())
+    needs = {"perturbed_log_probs", "log_probs", "entropy", "alignment", "reads", "reading_right"}
+    _, ours = Gatherer(policy, {**_plain(kawhi), "signals": signals}, needs)(rollouts, 1, ())
     found |= {name: float((ours[name] - theirs[name]).abs().max()) for name in theirs}
-    tu.assign_non_tensor(data, **{ALIGNMENT_REQUEST: "", "compute_loss": True})
+    tu.assign_non_tensor(data, **{IMAGE_REQUEST: "", "compute_loss": True})
 
     generator = torch.Generator().manual_seed(4)
     old = theirs["log_probs"] + 0.3 * torch.randn(len(theirs["log_probs"]), generator=generator)
@@ -186,6 +193,8 @@ def compare(folder: str, family: str) -> dict[str, float]:
         }
         found[f"{name} weights"] = float((mixed["ours"][1] - mixed["theirs"][1]).abs().max())
         weighted = mixed["ours"][0] * mixed["ours"][1]
+        asked = {key: _plain(cells[name].kawhi)[key] for key in ("method", "options")}
+        tu.assign_non_tensor(data, **{LOSS_REQUEST: json.dumps(asked) if name == "papo" else ""})
         for algorithm in ("grpo", "dapo", "gspo"):
             objective = Objective(cell_of(family, f"credit={name}", f"algorithm={algorithm}"))
             for key, values in (("old_log_probs", old), ("advantages", weighted)):
@@ -193,13 +202,15 @@ def compare(folder: str, family: str) -> dict[str, float]:
             objective.actor.global_batch_info.clear()
             with engine.train_mode():
                 engine.optimizer_zero_grad()
-                said = engine.forward_backward_batch(data, partial(ppo_loss, objective.actor))
+                said = engine.forward_backward_batch(data, partial(ppo_loss, config=objective.actor))
                 given = {n: p.grad for n, p in engine.module.named_parameters() if p.grad is not None}
                 gradients = {n: grad.full_tensor().clone() for n, grad in given.items()}
             policy.model.zero_grad(set_to_none=True)
-            log_probs, _ = student.gather(rollouts, 1, range(len(rollouts.items)))
+            log_probs, signals = student.gather(rollouts, 1, range(len(rollouts.items)))
             spread = torch.zeros(rollouts.mask.shape).masked_scatter(rollouts.mask, weighted)
-            loss = objective.loss(rollouts, log_probs, old, spread)
+            added = added_loss(student.credit, log_probs, signals)
+            loss = objective.loss(rollouts, log_probs, old, spread, added)
+            found[f"{name} {algorithm} added"] = 0.0 if added is None else float(added.detach().abs().mean())
             loss.backward()
             found[f"{name} {algorithm} loss"] = abs(loss.item() - float(sum(said["loss"])))
             mine = dict(policy.model.named_parameters())

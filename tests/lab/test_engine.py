@@ -30,6 +30,7 @@ def test_signals_weights_losses_and_gradients_are_those_of_verl_s_engine(tmp_pat
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(out.read_text())
     assert found["log_probs"] < 1e-5
+    assert found["perturbed_log_probs"] < 1e-4  # of tokens that nothing in the masked image speaks for
     assert found["entropy"] < 1e-4  # verl sums it in another order
     for name in ALIGNMENTS:
         assert found[f"alpha {name}"] < 1e-6
@@ -40,3 +41,4 @@ def test_signals_weights_losses_and_gradients_are_those_of_verl_s_engine(tmp_pat
             assert found[f"{method} {algorithm} loss"] < 1e-5
             assert found[f"{method} {algorithm} gradient"] < 1e-5
             assert found[f"{method} {algorithm} largest gradient"] > 1e-3
+            assert (found[f"{method} {algorithm} added"] > 1e-3) == (method == "papo")

@@ -14,6 +14,7 @@ from kawhi.lab.probing import known_kinds, probed, token_kinds
 from kawhi.lab.rollouts import part_of
 from kawhi.tiny.warm_start import CHECKPOINTS
 from tests.lab.made import cell_of, rollouts_of
+from tests.reference import methods as literal
 
 
 def made(seed: int, prompts: int = 12, width: int = 30, signal: float = 1.0) -> Gradients:
@@ -115,6 +116,18 @@ def test_a_method_s_coefficients_are_uniform_credit_s_times_its_weights(recorded
     uniform, oracle = (token_coefficients(rollouts, each, *each.gather(rollouts, 0, ())) for each in methods[:2])
     ratio = (oracle / uniform)[uniform != 0]
     assert sorted(set(ratio.round(decimals=4).tolist())) == pytest.approx([0.1, 1.0])
+
+
+def test_a_method_s_own_loss_is_part_of_its_coefficients(recorded):
+    policy, rollouts, *_ = recorded
+    uniform, papo = probed(policy, {name: cell_of("qwen2_5_vl", f"credit={name}") for name in ("uniform", "papo")})
+    signals = papo.gather(rollouts, 0, ())
+    got, base = (token_coefficients(rollouts, each, *signals) for each in (papo, uniform))
+    log_probs, masked = signals[0].detach().double(), signals[1]["perturbed_log_probs"].double()
+    slopes = literal.papo(log_probs.tolist(), masked.tolist(), papo.method.perception, papo.method.entropy)
+    expected = torch.tensor([-slope for _, slope in slopes]) / len(slopes)
+    torch.testing.assert_close(got - base, expected, atol=1e-6, rtol=1e-3)
+    assert len(set(expected.round(decimals=6).tolist())) > 10
 
 
 def test_methods_that_look_alike_share_a_pass_and_see_what_they_need_alone(recorded):

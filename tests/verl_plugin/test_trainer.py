@@ -18,10 +18,12 @@ from kawhi.credit.weights import paragraph_weights
 from kawhi.verl_plugin import step_samples, trainer_signals
 from kawhi.verl_plugin import trainer as plugin
 from kawhi.verl_plugin.wire import (
+    ADDED_LOSS,
     ALIGN_SECONDS,
     ALIGNMENT_REQUEST,
     ALPHA,
     IMAGES,
+    LOSS_REQUEST,
     PROMPT_DRAW,
     PROMPT_INDEX,
     READINGS,
@@ -337,6 +339,29 @@ def test_rewards_that_a_method_shapes_are_what_advantages_are_made_of(world):
     first, second, *_ = [float(a[0]) for a in queue.fields["advantages"].unbind()]
     assert first == pytest.approx(-second)
     assert second > 0, "the response that was wrong but shaped is now the better one"
+
+
+def test_a_method_s_own_loss_is_asked_of_the_update_and_must_be_there(world, monkeypatch):
+    trainer, batch, *_ = world
+    asked = []
+
+    def stock(self, batch, metrics):
+        asked.append(batch.extra_info.get(LOSS_REQUEST))
+        metrics.update(said)
+        return batch
+
+    monkeypatch.setattr(trainer_base.PPOTrainer, "_update_actor", stock)
+    said = {}
+    trainer._update_actor(batch, {})
+    assert asked == [None], "a method that has no loss asks for none"
+    options = {"perception": 0.02, "entropy": 0.05}
+    trainer.config.kawhi = OmegaConf.create({"method": "papo", "options": options})
+    trainer.credit = build("papo", **options)
+    with pytest.raises(RuntimeError, match=r"papo adds to the loss, .* VERL_ENGINE_VENDOR=kawhi"):
+        trainer._update_actor(batch, {})
+    said = {ADDED_LOSS: 0.1}
+    trainer._update_actor(batch, {})
+    assert json.loads(asked[-1]) == {"method": "papo", "options": options}
 
 
 def test_a_reward_without_a_verdict_is_told(world):

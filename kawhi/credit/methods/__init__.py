@@ -5,6 +5,7 @@ from pkgutil import iter_modules
 
 from kawhi.credit.methods.base import (
     METHODS,
+    AddsLoss,
     ChangesAdvantages,
     CreditMethod,
     ResponseBatch,
@@ -20,6 +21,7 @@ for _module in iter_modules(__path__):
 
 __all__ = [
     "METHODS",
+    "AddsLoss",
     "ChangesAdvantages",
     "CreditMethod",
     "Product",

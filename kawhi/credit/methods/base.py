@@ -65,6 +65,21 @@ class ChangesAdvantages(Protocol):
         ...
 
 
+@runtime_checkable
+class AddsLoss(Protocol):
+    """A credit method that adds a term of its own to the policy's loss."""
+
+    def added_loss(self, log_probs: Tensor, signals: Mapping[str, Tensor]) -> Tensor:
+        """What each token adds to the loss, before it is averaged as the base algorithm's loss is.
+
+        Args:
+            log_probs: of the policy that is being updated, any shape; the gradient goes through them.
+            signals: those the method ``needs``, of the policy that made the responses, in that shape.  They are a
+                micro-batch's, so a token's term must not depend on other tokens.
+        """
+        ...
+
+
 def credit(method: CreditMethod, batch: ResponseBatch, advantages: Tensor) -> tuple[Tensor, Tensor]:
     """The ``(S,)`` advantages that a method weights, which are the base algorithm's for most, and its ``(S,)`` weights.
 

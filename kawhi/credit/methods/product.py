@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kawhi.credit.methods.base import ChangesAdvantages, CreditMethod, ResponseBatch, ShapesRewards, build
+from kawhi.credit.methods.base import AddsLoss, ChangesAdvantages, CreditMethod, ResponseBatch, ShapesRewards, build
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ def configured(kawhi: Mapping[str, Any]) -> CreditMethod:
     others = tuple(_also(name, options or {}) for name, options in (kawhi.get("also") or {}).items())
     if not others:
         return first
-    if any(isinstance(part, ChangesAdvantages) for part in (first, *others)):
-        raise ValueError("a method that changes advantages cannot be multiplied with others: leave out kawhi.also")
+    for kind, does in ((ChangesAdvantages, "changes advantages"), (AddsLoss, "adds to the loss")):
+        if any(isinstance(part, kind) for part in (first, *others)):
+            raise ValueError(f"a method that {does} cannot be multiplied with others: leave out kawhi.also")
     shaping = any(isinstance(part, ShapesRewards) for part in (first, *others))
     return (ShapingProduct if shaping else Product)((first, *others))
 
