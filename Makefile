@@ -77,6 +77,7 @@ benchmarks: setup-cpu ## speed and memory side by side in one run, into docs/per
 	done
 	$(RUN) benchmarks/statistics_cost.py --json benchmarks/results/statistics.json
 	$(RUN) benchmarks/entropy_cost.py --json benchmarks/results/entropy.json
+	$(RUN) benchmarks/passes_cost.py --json benchmarks/results/passes.json
 	$(RUN) benchmarks/start_up.py --json benchmarks/results/start-up.json
 	$(RUN) benchmarks/judge_throughput.py --json benchmarks/results/judge.json
 	$(RUN) benchmarks/report.py

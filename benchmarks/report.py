@@ -23,6 +23,7 @@ BLOCKS = {
     "middle": "middle*.json",
     "statistics": "statistics*.json",
     "entropy": "entropy*.json",
+    "passes": "passes*.json",
     "overhead": "overhead-*.json",
     "judge": "judge*.json",
 }
@@ -39,6 +40,7 @@ _TITLES = {
     "statistics step": "A step of the tiny world: alpha of its responses, and the two passes over them",
     "statistics counted": "Operations, in thousands of millions: alpha of that response, and the forward pass",
     "entropy": "Rows of 152,064 logits, p = 0.99",
+    "passes": "Log-probs and entropies of a step of the tiny world beside other images",
     "overhead": "The old-log-prob pass with capture and alignment, and without",
     "overhead alone": "Capture and alignment alone, and what they are part of",
     "overhead memory": "Peak memory of the pass with capture and alignment, and without",

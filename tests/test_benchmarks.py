@@ -6,12 +6,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import metadata
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu_overhead, judge_throughput, report, statistics_cost, status_speed, step_cost
+from benchmarks import gpu_overhead, judge_throughput, passes_cost, report, statistics_cost, status_speed, step_cost
 from benchmarks.matrix_form import matrix_alignment
 from benchmarks.memory import peak_bytes
 from benchmarks.published_models import FAMILIES, build
@@ -19,6 +20,7 @@ from benchmarks.races import Race, Session, Target, measured_here
 from benchmarks.vocabulary import Vocabulary, responses
 from kawhi.credit.alignment import vision_alignment
 from kawhi.credit.segments import packed_segments
+from kawhi.lab.policy import Policy
 from tests.reference.alignment import alignment as literal_alignment
 
 CLAIM = Target("at least 40× faster than slic", "slic", "at_least", 40)
@@ -148,6 +150,25 @@ def test_statistics_are_measured_beside_the_mean_and_counted(monkeypatch):
     assert {race.section for race in races} == {"statistics", "statistics step", "statistics counted"}
     assert all(race.kawhi > 0 for race in races)
     assert "**A step of the tiny world: alpha of its responses" in report.block([measured_here("it", races)])
+
+
+def test_a_pass_beside_another_image_is_measured_alone(monkeypatch):
+    for name, small in (("_PROBLEMS", 1), ("_RESPONSES", 2), ("LIMIT", 8)):
+        monkeypatch.setattr(passes_cost, name, small)
+    monkeypatch.setattr(passes_cost, "fewest_seconds", seconds_of_counted_passes)
+    races = list(passes_cost.measure("qwen2_5_vl", rounds=1))
+    assert [race.kawhi for race in races] == [1000, 1000, 1000]  # of one pass, also where there are two of them
+    assert {race.rivals[passes_cost.PASS] for race in races} == {1000}
+
+
+def seconds_of_counted_passes(contenders, rounds):
+    """A second for each time that the model looks at the responses."""
+    found = {}
+    for name, contender in contenders.items():
+        with patch.object(Policy, "logits", autospec=True, side_effect=Policy.logits) as logits:
+            contender()
+        found[name] = logits.call_count
+    return found
 
 
 def test_counted_operations_are_those_of_the_sizes():
