@@ -113,7 +113,7 @@ def find_sample(run: RunDirectory, step: int | None, prompt: int | None, respons
     Raises:
         ValueError: there is no such step, prompt or response.
     """
-    files = {int(file.stem): file for file in sorted((run.path / "train" / "steps").glob("[0-9]*.json"))}
+    files = {int(file.stem): file for file in run.step_files("steps")}
     if not files:
         raise ValueError(f"{run.path} has recorded no step yet (train/steps is empty)")
     chosen = max(files) if step is None else step
