@@ -20,8 +20,9 @@ Signals = Mapping[str, Tensor]
 class Measure:
     """
     Attributes:
-        words: what it is called, with its unit.
-        short: the same where there is little room.
+        words: what it is called.
+        how: its unit, or what it compares.
+        short: its name where there is little room.
         of: the signals that it is made of.
         low, high, bins: of its histograms, whose first and last bin take what lies beyond.
         made: ``(S,)`` values of those signals.
@@ -29,6 +30,7 @@ class Measure:
     """
 
     words: str
+    how: str
     short: str
     of: frozenset[str]
     low: float
@@ -36,6 +38,11 @@ class Measure:
     bins: int
     made: Callable[[Signals], Tensor]
     image: bool = False
+
+    @property
+    def full(self) -> str:
+        """Name and unit."""
+        return f"{self.words}, {self.how}" if self.how else self.words
 
     def sizes(self, signals: Signals) -> Tensor:
         """``(S,)`` values; of one that may be below 0 where its histogram begins with 0, the sizes."""
@@ -63,41 +70,26 @@ def _dependency(signals: Signals) -> Tensor:
     return image_dependency(signals["log_probs"], signals["perturbed_log_probs"])
 
 
-_BLANK = frozenset({"log_probs", "blank_log_probs"})
+_BLANK, _BLANK_ENTROPY = frozenset({"log_probs", "blank_log_probs"}), frozenset({"entropy", "blank_entropy"})
+_PERTURBED = frozenset({"log_probs", "perturbed_log_probs"})
+_BLACK, _LOWERED = "with the image less with a black one", "with a black image less with the image"
+_PATCHES = "divergence between the image and one with black patches"
 
 MEASURES = {
-    "entropy": Measure("entropy, nats", "H", frozenset({"entropy"}), 0, 6, 60, _as_it_is("entropy")),
+    "entropy": Measure("entropy", "nats", "H", frozenset({"entropy"}), 0, 6, 60, _as_it_is("entropy")),
     "nucleus_entropy": Measure(
-        "nucleus entropy, nats", "H", frozenset({"nucleus_entropy"}), 0, 6, 60, _as_it_is("nucleus_entropy")
+        "nucleus entropy", "nats", "nucleus H", frozenset({"nucleus_entropy"}), 0, 6, 60, _as_it_is("nucleus_entropy")
     ),
-    "log_probs": Measure("log-probability", "log p", frozenset({"log_probs"}), -10, 0, 100, _as_it_is("log_probs")),
-    "logp_diff": Measure("log-prob difference, image black", "Δ log p", _BLANK, 0, 10, 100, _logp_diff, True),
-    "prob_diff": Measure("probability difference, image black", "Δ p", _BLANK, 0, 1, 50, _prob_diff, True),
-    "entropy_diff": Measure(
-        "entropy difference, image black",
-        "Δ H",
-        frozenset({"entropy", "blank_entropy"}),
-        0,
-        6,
-        60,
-        _entropy_diff,
-        True,
-    ),
-    "dependency": Measure(
-        "divergence, patches black",
-        "k3",
-        frozenset({"log_probs", "perturbed_log_probs"}),
-        0,
-        10,
-        100,
-        _dependency,
-        True,
-    ),
-    "alignment": Measure("alpha", "α", frozenset({"alignment"}), -1, 1, 100, _as_it_is("alignment"), True),
+    "log_probs": Measure("log-probability", "", "log p", frozenset({"log_probs"}), -10, 0, 100, _as_it_is("log_probs")),
+    "logp_diff": Measure("log-prob difference", _BLACK, "Δ log p", _BLANK, 0, 10, 100, _logp_diff, True),
+    "prob_diff": Measure("probability difference", _BLACK, "Δ p", _BLANK, 0, 1, 50, _prob_diff, True),
+    "entropy_diff": Measure("entropy difference", _LOWERED, "Δ H", _BLANK_ENTROPY, 0, 6, 60, _entropy_diff, True),
+    "dependency": Measure("image dependency", _PATCHES, "D", _PERTURBED, 0, 10, 100, _dependency, True),
+    "alignment": Measure("alpha", "", "α", frozenset({"alignment"}), -1, 1, 100, _as_it_is("alignment"), True),
 }
 """By name; differences are what the image adds, and histograms and means are of their sizes."""
 
-WEIGHT = Measure("weight", "w", frozenset({"weight"}), 0, 2, 40, _as_it_is("weight"))
+WEIGHT = Measure("weight", "", "w", frozenset({"weight"}), 0, 2, 40, _as_it_is("weight"))
 """What a method makes of its signals; the last bin takes weights from 1.95 on."""
 
 
