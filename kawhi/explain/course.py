@@ -116,7 +116,7 @@ def _weights(axes: Axes, course: Course) -> None:
 def of_the_step(course: Course) -> Figure:
     """Of the step that is shown: histograms of all its tokens, and what groups of each difficulty are made of."""
     step = course.kept[course.steps.index(course.shown)]
-    names = [name for name in (course.uncertainty, course.perception, "weight") if name in step["histograms"]]
+    names = [name for name in (course.uncertainty, course.perception, "weight") if name and name in step["histograms"]]
     by_right = step["by_right"]
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(WIDE, HIGH), layout="constrained")

@@ -75,8 +75,14 @@ def _answer(explanation: Explanation, number: int) -> dict[str, Any]:
         )
         for j, p in enumerate(answer.paragraphs)
     ]
-    found = {"name": answer.name, "notes": answer.notes, "outcome": outcome(answer), "paragraphs": shown}
-    found |= {"strips": strips(explanation, answer), "rows": rows(answer.tokens) if answer.tokens else None}
+    found: dict[str, Any] = {
+        "name": answer.name,
+        "notes": answer.notes,
+        "outcome": outcome(answer),
+        "paragraphs": shown,
+        "strips": strips(explanation, answer),
+        "rows": rows(answer.tokens) if answer.tokens else None,
+    }
     if not explanation.heads:
         return found
     controls = [

@@ -97,8 +97,9 @@ def rows(tokens: Tokens) -> tuple[list[str], list[tuple[str, list[str]]]]:
 
 
 def _visible(text: str) -> str:
-    """White space alone as signs that can be seen."""
-    return text if text.strip() else text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+    """Line breaks, and spaces that stand alone, as signs that can be seen."""
+    shown = text.replace("\n", "⏎").replace("\t", "⇥")
+    return shown if shown.strip() else shown.replace(" ", "␣")
 
 
 def _listed(explanation: Explanation) -> list[Tokens]:

@@ -109,7 +109,7 @@ def _parts(
     """``(C, 3 + 2 M)`` sums of each class: responses, tokens, weight, the M measures, and these times the weight."""
 
     def summed(of: Values | None) -> Values:
-        return np.bincount(parts, of, minlength=len(responses))
+        return np.bincount(parts, of, minlength=len(responses)).astype(np.float64)
 
     plain = [summed(own) for own in values.values()]
     weighted = [summed(own * weight) for own in values.values()]
