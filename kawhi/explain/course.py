@@ -50,15 +50,18 @@ def curve(course: Course, how: str, name: str) -> list[float | None]:
 def over_steps(course: Course) -> Figure:
     """The push and pull of uncertainty and perception, both over the steps, and how often each weight was given."""
     names = [course.uncertainty, *([course.perception] if course.perception else [])]
+    sorts = set(KINDS) <= course.kept[0]["all"]["mean"].keys()
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(WIDE, HIGH), layout="constrained")
-        panels = figure.subplots(1, len(names) + (2 if course.perception else 1)).tolist()
+        panels = figure.subplots(1, len(names) + 1 + bool(course.perception) + sorts).tolist()
         if course.perception:
             _push_pull(panels.pop(0), course, course.uncertainty, course.perception)
         for axes, name in zip(panels, names, strict=False):
             for how, (label, colour, line) in _LOOKS.items():
                 axes.plot(course.steps, _known(course, how, name), line, color=colour, label=label, **_mark(course))
             _of_steps(axes, course, f"mean {size(name)}")
+        if sorts:
+            _kinds(panels[-2], course)
         _weights(panels[-1], course)
         figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, loc="outside lower center")
     return figure
@@ -97,6 +100,16 @@ def _of_steps(axes: Axes, course: Course, title: str) -> None:
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.set_title(title)
+
+
+def _kinds(axes: Axes, course: Course) -> None:
+    """What share of the weight each kind of tokens has, and dotted what share of the tokens."""
+    for kind in KINDS[:-1]:
+        look = {**_mark(course), "color": _KIND_COLOURS[kind]}
+        axes.plot(course.steps, 100 * _known(course, "weighted", kind), "--", label=kind, **look)
+        axes.plot(course.steps, 100 * _known(course, "mean", kind), ":", **{**look, "marker": ""})
+    axes.legend(fontsize=6, frameon=False, loc="best")
+    _of_steps(axes, course, "% of weight; dotted: of tokens")
 
 
 def _weights(axes: Axes, course: Course) -> None:

@@ -33,13 +33,16 @@ def test_every_step_that_was_kept_is_read(tor_run, course):
 
 
 def test_lines_and_points_are_the_means(course):
-    push, uncertainty, perception, weights = over_steps(course).axes
+    push, uncertainty, perception, kinds, weights = over_steps(course).axes
     for axes, name in ((uncertainty, "nucleus_entropy"), (perception, "logp_diff")):
         for line, how in zip(axes.lines, ("mean", "weighted"), strict=False):
             np.testing.assert_allclose(line.get_xydata(), np.array([course.steps, curve(course, how, name)]).T)
     expected = np.array([curve(course, "mean", name) for name in ("nucleus_entropy", "logp_diff")]).T
     np.testing.assert_allclose(push.lines[0].get_xydata(), expected)
     np.testing.assert_allclose(push.lines[1].get_xydata(), expected[1:2])  # the ring is step 2
+    both = kinds.lines[2].get_ydata(), kinds.lines[3].get_ydata()
+    for shown, how in zip(both, ("weighted", "mean"), strict=True):
+        np.testing.assert_allclose(shown, 100 * np.array(curve(course, how, "both")))
     counts = np.array([step["histograms"]["weight"]["counts"] for step in course.kept])
     shown = np.asarray(weights.collections[0].get_array()).reshape(counts.T.shape)
     np.testing.assert_allclose(shown**2, (counts / counts.sum(axis=1, keepdims=True)).T)
