@@ -101,6 +101,7 @@ class KawhiTrainer(PPOTrainerSync):
             put = TensorDict({"advantages": jagged}, batch_size=len(batch))
             # A put returns a fresh handle; passing the old one on would hide the new field from the workers.
             batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
+        with marked_timer("kawhi_kept", self.timing_raw):  # of every method, and no part of what one costs
             self._keep_step(data, responses, weights)
         metrics.update(weight_metrics(weights))
         self._time_signals(data)

@@ -227,6 +227,7 @@ def test_timers_of_the_parts_that_run_elsewhere(world):
     ranks = trainer.config.trainer.n_gpus_per_node * trainer.config.trainer.nnodes
     assert trainer.timing_raw["kawhi_alignment"] == pytest.approx(1.0 / ranks)
     assert trainer.timing_raw["kawhi_weights"] > 0
+    assert trainer.timing_raw["kawhi_kept"] > 0
 
 
 def test_the_request_goes_out_with_the_log_prob_pass(world, monkeypatch):
