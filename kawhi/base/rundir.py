@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -150,10 +150,14 @@ class RunDirectory:
         number = max((launch for launch, _, _ in self._metrics_files()), default=-1) + 1
         file = folder / (f"metrics-{number}-after-{after}.jsonl" if after else f"metrics-{number}.jsonl")
         file.touch()
-        for samples in (folder / "steps").glob("*.json"):
-            if int(samples.stem) > after:
-                samples.unlink()
+        for kept in (*self.step_files("steps"), *self.step_files("tokens")):
+            if int(kept.stem) > after:
+                kept.unlink()
         return file
+
+    def step_files(self, kind: Literal["steps", "tokens"]) -> list[Path]:
+        """What training keeps of each step, in order: ``steps`` a few prompts, ``tokens`` all tokens in histograms."""
+        return sorted((self.path / "train" / kind).glob("[0-9]*.json"))
 
     def _metrics_files(self) -> list[tuple[int, int, Path]]:
         """Launch, the step it began after, and its file, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from kawhi.probes.grounding import Comparison
 
@@ -41,6 +42,8 @@ class Paragraph:
         alpha: mean over its tokens, equation 14; None for a method without alignment.
         head_alpha: the same for every head of the model, whether alpha averages over it or not.
         heat: ``(rows * columns,)`` cosine of equation 12 with each visual token, mean over heads and tokens.
+        measures: mean over its tokens of what else the method looks at, by the names of
+            :data:`kawhi.credit.measures.MEASURES`.
     """
 
     text: str
@@ -49,6 +52,41 @@ class Paragraph:
     alpha: float | None = None
     head_alpha: list[float] = field(default_factory=list)
     heat: list[float] = field(default_factory=list)
+    measures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a method looked at in training, and what it made of it, token by token.
+
+    Attributes:
+        texts: ``(T,)`` what each token says.
+        weights: ``(T,)``.
+        measures: ``(T,)`` values of each, by the names of :data:`kawhi.credit.measures.MEASURES`.
+    """
+
+    texts: list[str]
+    weights: list[float]
+    measures: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """All tokens of a training, step by step, as :mod:`kawhi.verl_plugin.step_tokens` keeps them.
+
+    Attributes:
+        steps: those that were kept, ascending.
+        shown: the step that the page is about, one of them.
+        kept: what the file of each step says.
+        uncertainty, perception: the measures whose means push and pull; the second is None for a method that asks
+            nothing of the image.
+    """
+
+    steps: list[int]
+    shown: int
+    kept: list[dict[str, Any]]
+    uncertainty: str
+    perception: str | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +110,7 @@ class Answer:
         name: e.g. ``Greedy answer``.
         reward, advantage: as recorded in training, the advantage before weighting.
         notes: sentences a reader must know.
+        tokens: of a training's response, where the method looks at more than alpha, or at tokens one by one.
         readable: whether the model can read such a picture at all.
     """
 
@@ -81,6 +120,7 @@ class Answer:
     reward: float | None = None
     advantage: float | None = None
     notes: list[str] = field(default_factory=list)
+    tokens: Tokens | None = None
     readable: bool = True
 
 
@@ -97,6 +137,7 @@ class Explanation:
         wrong_image: what it shows, in words, and as a data URI; empty without controls.
         notes: sentences a reader must know.
         details: name -> value of everything that the numbers depend on.
+        course: of the training that a step is of; None where it kept none.
     """
 
     title: str
@@ -110,6 +151,7 @@ class Explanation:
     wrong_image: tuple[str, str] = ("", "")
     notes: list[str] = field(default_factory=list)
     details: dict[str, str] = field(default_factory=dict)
+    course: Course | None = None
 
     @property
     def heat_limit(self) -> float:

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kawhi.explain.content import Answer, Explanation, Scene
+from kawhi.credit.measures import MEASURES
+from kawhi.explain.content import Answer, Course, Explanation, Scene
+from kawhi.explain.course import curve, of_the_step, over_steps, size
 from kawhi.explain.drawings import chart, marked, overlay, shade, svg_uri
+from kawhi.explain.token_view import rows, strips
 from kawhi.explain.words import FAITHFUL, caution, outcome, signed, verdict
 from kawhi.style.overlays import CONDITION_LOOKS, diverging, heat_pixels, png_uri
 from kawhi.style.pages import templates
@@ -28,6 +31,7 @@ class Shown:
     shade: str
     heat: str
     name: str
+    measures: list[tuple[str, float]]
 
 
 def render(explanation: Explanation) -> str:
@@ -42,8 +46,10 @@ def render(explanation: Explanation) -> str:
             aligned=bool(explanation.heads),
             averaged_all=len(explanation.heads) == len(explanation.answers[0].paragraphs[0].head_alpha),
             answers=answers,
+            course=_course(explanation.course) if explanation.course else None,
             faithful=FAITHFUL,
             first=max(shown, key=lambda paragraph: paragraph.weight),
+            measures=[MEASURES[name] for name in explanation.answers[0].paragraphs[0].measures],
             scene=_scene(explanation.scene),
             signed=signed,
         )
@@ -65,10 +71,18 @@ def _answer(explanation: Explanation, number: int) -> dict[str, Any]:
             shade=shade(p.weight, explanation.w_min, explanation.heaviest),
             heat=png_uri(heat_pixels(np.reshape(p.heat, shape), explanation.heat_limit)) if p.heat else "",
             name=f"{name[0].upper()}{name[1:]} {j + 1}",
+            measures=[(MEASURES[measure].short, value) for measure, value in p.measures.items()],
         )
         for j, p in enumerate(answer.paragraphs)
     ]
-    found = {"name": answer.name, "notes": answer.notes, "outcome": outcome(answer), "paragraphs": shown}
+    found: dict[str, Any] = {
+        "name": answer.name,
+        "notes": answer.notes,
+        "outcome": outcome(answer),
+        "paragraphs": shown,
+        "strips": strips(explanation, answer),
+        "rows": rows(answer.tokens) if answer.tokens else None,
+    }
     if not explanation.heads:
         return found
     controls = [
@@ -108,6 +122,21 @@ def _heads(answer: Answer, shown: list[Shown], explanation: Explanation) -> dict
         "across": across,
         "down": list(zip(down, lines, strict=True)),
         "head_limit": limit,
+    }
+
+
+def _course(course: Course) -> dict[str, Any]:
+    """The drawings of a training, and the numbers behind its lines: step, and means of all tokens and by weight."""
+    names = [name for name in (course.uncertainty, course.perception) if name]
+    lines = [curve(course, how, name) for name in names for how in ("mean", "weighted")]
+    weights = [step["all"]["weight"] for step in course.kept]
+    return {
+        "shown": course.shown,
+        "over_steps": svg_uri(over_steps(course)),
+        "of_the_step": svg_uri(of_the_step(course)),
+        "heads": [f"{size(name)}, {whose}" for name in names for whose in ("all tokens", "by weight")],
+        "rows": list(zip(course.steps, zip(*lines, weights, strict=True), strict=True)),
+        "pushes": course.perception is not None,
     }
 
 

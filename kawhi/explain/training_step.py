@@ -18,11 +18,14 @@ from transformers import AutoTokenizer
 
 from kawhi.base.published import model_place
 from kawhi.base.rundir import RunDirectory
+from kawhi.credit.measures import MEASURES
 from kawhi.credit.segments import segment_response
 from kawhi.explain.checkpoint import averaged_heads, model_folder, open_inspector
-from kawhi.explain.content import Answer, Explanation, Scene
+from kawhi.explain.content import Answer, Control, Explanation, Paragraph, Scene
+from kawhi.explain.course import read_course
 from kawhi.explain.gather import prompt_notes, read_answer, read_prompt, scene, shown_unit, split, token_note
 from kawhi.explain.settings import Settings
+from kawhi.explain.token_view import measured, seen, with_means
 from kawhi.pictures.rgb import picture
 from kawhi.style.overlays import image_uri
 
@@ -104,7 +107,9 @@ def explain_run(
         **settings.words(),
     }
     name = f"{run.path.name}_step{sample.step}_prompt{sample.position}"
-    return replace(explanation, details=details), name + (f"_response{response}" if response else "")
+    told("reading the tokens of all steps")
+    course = read_course(run, sample.step)
+    return replace(explanation, details=details, course=course), name + (f"_response{response}" if response else "")
 
 
 def find_sample(run: RunDirectory, step: int | None, prompt: int | None, response: int | None = None) -> Sample:
@@ -113,7 +118,7 @@ def find_sample(run: RunDirectory, step: int | None, prompt: int | None, respons
     Raises:
         ValueError: there is no such step, prompt or response.
     """
-    files = {int(file.stem): file for file in sorted((run.path / "train" / "steps").glob("[0-9]*.json"))}
+    files = {int(file.stem): file for file in run.step_files("steps")}
     if not files:
         raise ValueError(f"{run.path} has recorded no step yet (train/steps is empty)")
     chosen = max(files) if step is None else step
@@ -180,7 +185,7 @@ def _with_model(
         recorded = torch.tensor(response["alpha"]), torch.tensor(response["weights"])
         paragraphs, controls, alpha = read_answer(inspector, settings, prompt, response["token_ids"], recorded)
         furthest = max(furthest, (alpha - recorded[0]).abs().max().item())
-        answers.append(Answer(name, paragraphs, controls, response["reward"], response["advantage"]))
+        answers.append(_answer(inspector.tokenizer, settings, name, response, paragraphs, controls))
     return Explanation(
         title=f"{run.path.name}, step {sample.step}",
         question=example.question,
@@ -216,7 +221,7 @@ def _without_model(
         ids = torch.tensor(response["token_ids"])
         segments = segment_response(ids, tokenizer, shown_unit(settings.granularity))
         paragraphs = split(tokenizer, ids, segments, torch.tensor(response["weights"]), None)
-        answers.append(Answer(name, paragraphs, [], response["reward"], response["advantage"]))
+        answers.append(_answer(tokenizer, settings, name, response, paragraphs, []))
     return Explanation(
         title=f"{run.path.name}, step {sample.step}",
         question=example.question,
@@ -227,10 +232,36 @@ def _without_model(
         compared=settings.granularity,
         w_min=float(settings.weights.get("w_min", 0.0)),
         notes=[
-            f"{cell.credit.label} gives credit without looking at the image: there is no alpha.",
+            _without_alpha(cell, settings, sample.prompt["responses"][0]),
             *token_note(settings),
         ],
     )
+
+
+def _answer(
+    tokenizer,
+    settings: Settings,
+    name: str,
+    response: dict[str, Any],
+    paragraphs: list[Paragraph],
+    controls: list[Control],
+) -> Answer:
+    """A response with all that was recorded of it."""
+    own = with_means(paragraphs, measured(settings, response))
+    tokens = seen(tokenizer, settings, response)
+    return Answer(name, own, controls, response["reward"], response["advantage"], tokens=tokens)
+
+
+def _without_alpha(cell: DictConfig, settings: Settings, response: dict[str, Any]) -> str:
+    """How a method without alpha gives credit; of a step that kept no signals, that it says nothing of them."""
+    label = cell.credit.label
+    if "signals" not in response and (cell.kawhi.get("signals") or cell.kawhi.method == "ft_rl"):
+        return f"This step kept no signals of {label}, which has no alpha: weights are all that is known."
+    measures = [MEASURES[name] for name in measured(settings, response)]
+    by = f" by {' and '.join(each.words for each in measures)}" if measures else ""
+    if any(each.image for each in measures):
+        return f"{label} gives credit{by}: there is no alpha, and no heat map."
+    return f"{label} gives credit{by + ',' if by else ''} without looking at the image: there is no alpha."
 
 
 def _train_file(run: RunDirectory) -> Path:

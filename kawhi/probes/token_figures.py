@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from kawhi.probes.token_summary import ATTENTION, CUTS, KINDS, SIZES, WEIGHT
+from kawhi.credit.kinds import KINDS
+from kawhi.probes.token_summary import ATTENTION, CUTS, SIZES, WEIGHT
 from kawhi.style.figures import STYLE, save
 from kawhi.style.overlays import BLUE, GREY, INK, LINE, ORANGE, SKY, VERMILION
 

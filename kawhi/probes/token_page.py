@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from kawhi.credit.kinds import SHARE
 from kawhi.probes.token_figures import FIGURES, OF_MODELS, WORDS, grouped
-from kawhi.probes.token_summary import ATTENTION, CLASSES, PROXIES, SHARE
+from kawhi.probes.token_summary import ATTENTION, CLASSES, PROXIES
 
 Found = Mapping[str, Any]
 

@@ -13,23 +13,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from kawhi.credit.methods.tor import top_of_batch
+from kawhi.credit.kinds import KINDS, SHARE, kinds
 
 Values = NDArray[np.float64]
 
-SHARE = 0.3
-"""Of tokens that are of a kind: ToR's."""
 CUTS = (0.2, 0.3, 0.5)
 """Top shares whose lower ends the paper's figures 6 to 8 mark."""
 PROXIES = ("logp_diff", "prob_diff", "entropy_diff")
 SIZES = ("nucleus_entropy", *PROXIES)
 """Of which distributions are shown; a difference counts by its size."""
 ATTENTION = ("attention_last", "attention_mean")
-KINDS = ("reasoning", "both", "perception", "neither")
 WEIGHT = "weight "
 """How the columns begin that have a method's weights; its label follows."""
 CLASSES = ("all wrong", "below half right", "half or more right", "all right")
@@ -67,21 +63,7 @@ def _prepared(rows: pd.DataFrame) -> pd.DataFrame:
     frame = rows.assign(cluster=(rows["position"] == 0).cumsum() - 1)
     for name in PROXIES:
         frame[name] = frame[name].abs()
-    reasoning, perception = (membership(frame[name].to_numpy()) for name in ("nucleus_entropy", "logp_diff"))
-    return frame.assign(
-        reasoning=reasoning * (1 - perception),
-        both=reasoning * perception,
-        perception=(1 - reasoning) * perception,
-        neither=(1 - reasoning) * (1 - perception),
-    )
-
-
-def membership(values: NDArray[Any], share: float = SHARE) -> Values:
-    """How far each of ``(S,)`` values is among the top share: 1, 0, or for those equal to the last one a part."""
-    count = len(top_of_batch(torch.tensor(values), share))
-    last = np.sort(values)[::-1][count - 1]
-    tied = values == last
-    return np.where(tied, (count - (values > last).sum()) / tied.sum(), values > last)
+    return frame.assign(**kinds(frame["nucleus_entropy"].to_numpy(), frame["logp_diff"].to_numpy()))
 
 
 def _judged(frame: pd.DataFrame) -> bool:

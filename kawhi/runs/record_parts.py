@@ -89,7 +89,7 @@ def response_parts(cell: DictConfig, run: RunDirectory) -> dict[str, Any]:
 
     Empty where verl's own trainer ran, which records none.
     """
-    files = sorted((run.path / "train" / "steps").glob("[0-9]*.json"))
+    files = run.step_files("steps")
     if not files:
         return {}
     tokenizer = _tokenizer(model_place(cell.model.path, cell.model.get("revision")))

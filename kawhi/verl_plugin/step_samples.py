@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from kawhi.base.files import write_atomically
 from kawhi.verl_plugin.wire import PROMPT_INDEX, SELECTED_TOKENS
 
 PROMPTS = 4
-"""Prompts kept per step: at 5 responses of 2,048 tokens about half a megabyte."""
+"""Prompts kept per step."""
+MOST = 950_000
+"""Bytes of a step's file: where responses are so long that it would have more, it has fewer prompts; one at least."""
 
 
 def write_step(
@@ -27,6 +29,7 @@ def write_step(
     rewards: Sequence[Tensor],
     weights: Sequence[Tensor],
     alpha: Sequence[Tensor] | None,
+    signals: Mapping[str, Sequence[Tensor]],
 ) -> None:
     """Writes ``<run directory>/train/steps/<step>.json``; nothing when verl runs outside the harness.
 
@@ -34,6 +37,7 @@ def write_step(
         uids: prompt of each response.
         extra_fields: what the agent loop said about each response.
         responses, advantages, rewards, weights, alpha: one tensor ``(T,)`` per response; advantages before weighting.
+        signals: what else the method looks at, by name, as ``alpha``.
     """
     folder = os.environ.get("KAWHI_RUN_DIR")
     if folder is None:
@@ -48,14 +52,21 @@ def write_step(
             {
                 "token_ids": responses[i].tolist(),
                 "alpha": None if alpha is None else _rounded(alpha[i]),
+                "signals": {name: _rounded(rows[i], 5) for name, rows in sorted(signals.items())},
                 "weights": _rounded(weights[i]),
                 "advantage": round(float(advantages[i][-1]), 6),
                 "reward": round(float(rewards[i].sum()), 6),
             }
         )
-    text = json.dumps({"step": step, "prompts": list(prompts.values())}, separators=(",", ":"))
+    listed = list(prompts.values())
+    while len(text := _text(step, listed)) > MOST and len(listed) > 1:
+        listed.pop()
     write_atomically(Path(folder) / "train" / "steps" / f"{step:06d}.json", text + "\n")
 
 
-def _rounded(values: Tensor) -> list[float]:
-    return [round(value, 6) for value in values.tolist()]
+def _text(step: int, prompts: list[dict[str, Any]]) -> str:
+    return json.dumps({"step": step, "prompts": prompts}, separators=(",", ":"))
+
+
+def _rounded(values: Tensor, digits: int = 6) -> list[float]:
+    return [round(value, digits) for value in values.tolist()]

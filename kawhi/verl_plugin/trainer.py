@@ -21,8 +21,10 @@ from kawhi.credit.methods import AddsLoss, ResponseBatch, ShapesRewards, configu
 from kawhi.credit.readings import TRUTH, truth_signals
 from kawhi.verl_plugin.lost_responses import stop_for_lost
 from kawhi.verl_plugin.step_samples import write_step
+from kawhi.verl_plugin.step_tokens import write_tokens
 from kawhi.verl_plugin.stopping import stop_if_asked
 from kawhi.verl_plugin.trainer_signals import (
+    ALWAYS,
     SECONDS,
     first_pass_requests,
     further_passes,
@@ -31,7 +33,7 @@ from kawhi.verl_plugin.trainer_signals import (
     needed_fields,
     read_signals,
     refuse_without_images,
-    response_alpha,
+    signals_there,
 )
 from kawhi.verl_plugin.wire import ADDED_LOSS, LOSS_REQUEST, PROMPT_DRAW, PROMPT_INDEX, REGION_SECONDS
 
@@ -86,7 +88,8 @@ class KawhiTrainer(PPOTrainerSync):
         with marked_timer("kawhi_weights", self.timing_raw):
             fields = ["advantages", "responses", "rm_scores", "uid", "extra_fields"]
             signals = needed_fields(self.credit.needs)
-            data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields + signals)
+            fields += needed_fields(self.credit.needs | ALWAYS)
+            data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
             missing = [field for field in signals if field not in data.keys()]
             if missing:
                 raise RuntimeError(
@@ -99,7 +102,8 @@ class KawhiTrainer(PPOTrainerSync):
             put = TensorDict({"advantages": jagged}, batch_size=len(batch))
             # A put returns a fresh handle; passing the old one on would hide the new field from the workers.
             batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=put)
-            self._keep_samples(data, responses, weights)
+        with marked_timer("kawhi_kept", self.timing_raw):  # of every method, and no part of what one costs
+            self._keep_step(data, responses, weights)
         metrics.update(weight_metrics(weights))
         self._time_signals(data)
         return batch
@@ -159,16 +163,21 @@ class KawhiTrainer(PPOTrainerSync):
         weighted, own = ([rows[i] for i in back] for rows in of_submission)
         return weighted, own
 
-    def _keep_samples(self, data, responses: tuple[Tensor, ...], weights: list[Tensor]) -> None:
+    def _keep_step(self, data, responses: tuple[Tensor, ...], weights: list[Tensor]) -> None:
+        """A few prompts with all that is known of their tokens, and all tokens in histograms and means."""
+        there, fields = signals_there(data, self.credit.needs, responses), extra_fields(data)
+        own = {name: rows for name, rows in there.items() if name in self.credit.needs}
+        write_tokens(self.global_steps, there, weights, groups=uids(data), correct=verdicts(fields))
         write_step(
             self.global_steps,
             uids=uids(data),
-            extra_fields=extra_fields(data),
+            extra_fields=fields,
             responses=responses,
             advantages=data["advantages"].unbind(),
             rewards=data["rm_scores"].unbind(),
             weights=weights,
-            alpha=response_alpha(data, responses) if "alignment" in self.credit.needs else None,
+            alpha=own.pop("alignment", None),
+            signals=own,
         )
 
     def _time_signals(self, data) -> None:

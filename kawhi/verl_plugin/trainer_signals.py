@@ -39,6 +39,9 @@ FIELDS = {
     "blank_entropy": f"{BLANK}_entropy",
 }
 
+ALWAYS = frozenset({"entropy"})
+"""What is kept of every step beside the method's own signals: verl has computed it."""
+
 # Signals that the engine computes in verl's own pass -> the field with the seconds that took.
 SECONDS = {"alignment": ALIGN_SECONDS, "nucleus_entropy": NUCLEUS_SECONDS}
 
@@ -90,6 +93,11 @@ def read_signals(data: TensorDict, needs: frozenset[str], responses: tuple[Tenso
             raise RuntimeError(f"the signal {name} has {lengths} values for responses of {list(map(len, responses))}")
         signals[name] = list(rows)
     return signals
+
+
+def signals_there(data: TensorDict, needs: frozenset[str], responses: tuple[Tensor, ...]) -> dict[str, list[Tensor]]:
+    """As :func:`read_signals`, of what a method needs and of :data:`ALWAYS`, as far as it is there; computes none."""
+    return read_signals(data, frozenset(n for n in (needs | ALWAYS) - TRUTH if FIELDS[n] in data.keys()), responses)
 
 
 def known_readings(fields: Sequence[dict[str, Any]]) -> list[list[int]]:

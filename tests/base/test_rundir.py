@@ -100,11 +100,13 @@ def test_every_launch_gets_a_metrics_file_of_its_own(run_directory):
     assert [file.name for file in files] == ["metrics-0.jsonl", "metrics-1.jsonl", "metrics-2-after-20.jsonl"]
 
 
-def test_samples_of_steps_that_are_done_again_go(run_directory):
-    for step in (1, 2, 3):
-        write_json(run_directory.path / "train" / "steps" / f"{step:06d}.json", {})
+def test_what_is_kept_of_steps_that_are_done_again_goes(run_directory):
+    for kind in ("steps", "tokens"):
+        for step in (1, 2, 3):
+            write_json(run_directory.path / "train" / kind / f"{step:06d}.json", {})
     run_directory.new_metrics_file(after=1)
-    assert [file.name for file in (run_directory.path / "train" / "steps").iterdir()] == ["000001.json"]
+    for kind in ("steps", "tokens"):
+        assert [file.name for file in run_directory.step_files(kind)] == ["000001.json"]
 
 
 def test_the_merged_metrics_have_a_row_per_step(run_directory):

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from omegaconf import DictConfig
+import torch
+from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.files import write_json
 from kawhi.base.rundir import RunDirectory
+from kawhi.credit.methods import ResponseBatch, configured
 from kawhi.explain import training_step as training
 from kawhi.explain.checkpoint import open_inspector
 from kawhi.explain.gather import read_answer, read_prompt
 from kawhi.explain.settings import SHIPPED, Settings
 from kawhi.tiny.dataset import write_split
 from kawhi.tiny.world import problems
+from kawhi.verl_plugin.step_tokens import summary
 from tests.cells import cell
 from tests.explain.browser import tab  # noqa: F401
 
@@ -82,6 +85,40 @@ def record(folder: Path, *overrides: str, steps: tuple[int, ...] = (1, 2, 5)) ->
     return Recorded(run.path, composed)
 
 
+def own_signals(run: Recorded) -> Recorded:
+    """The same of a training that keeps its method's own signals and all tokens of each step: made-up signals, and the
+    method's real weights of them."""
+    method = configured(OmegaConf.to_container(run.cell.kawhi, resolve=True))
+    for file in sorted((run.path / "train" / "steps").iterdir()):
+        said = json.loads(file.read_text())
+        rows = [row for prompt in said["prompts"] for row in prompt["responses"]]
+        ids = [torch.tensor(row["token_ids"]) for row in rows]
+        lengths, signals = [len(each) for each in ids], _signals(method.needs | {"entropy"}, ids, said["step"])
+        flat = {name: torch.cat(signals[name]) for name in method.needs}
+        offsets = torch.tensor([0, *lengths]).cumsum(0)
+        weights = method.weights(ResponseBatch(torch.cat(ids), offsets, flat, None)).split(lengths)
+        for i, row in enumerate(rows):
+            row["weights"] = [round(weight, 6) for weight in weights[i].tolist()]
+            row["signals"] = {name: [round(v, 5) for v in signals[name][i].tolist()] for name in sorted(method.needs)}
+        write_json(file, said)
+        groups, correct = (
+            [i // len(ANSWERS) for i in range(len(rows))],
+            torch.tensor([row["reward"] > 0 for row in rows]),
+        )
+        tokens = {"step": said["step"], **summary(signals, weights, groups, correct)}
+        write_json(run.path / "train" / "tokens" / file.name, tokens)
+    return run
+
+
+def _signals(names: frozenset[str], ids: list[torch.Tensor], seed: int) -> dict[str, list[torch.Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    made = {}
+    for name in sorted(names):
+        values = [torch.empty(len(each)).exponential_(2.0, generator=generator) for each in ids]
+        made[name] = [-value for value in values] if "log_probs" in name else values
+    return made
+
+
 def _prompt(settings: Settings, data: Path, index: int, moved: float) -> dict:
     inspector = open_inspector(SHIPPED, settings.alignment)
     example = training.read_example(data, index)
@@ -112,6 +149,11 @@ def training_run(tmp_path_factory) -> Recorded:
 @pytest.fixture(scope="session")
 def uniform_run(tmp_path_factory) -> Recorded:
     return record(tmp_path_factory.mktemp("uniform_run"), "credit=uniform", steps=(1,))
+
+
+@pytest.fixture(scope="session")
+def tor_run(tmp_path_factory) -> Recorded:
+    return own_signals(record(tmp_path_factory.mktemp("tor_run"), "credit=tor"))
 
 
 def rows(file: Path) -> list[dict]:

@@ -15,12 +15,12 @@ from kawhi.explain.settings import Settings
 from kawhi.explain.training_step import explain_run
 from tests.explain.test_one_image import ODD
 
-PAGES = ("worked", "odd", "one", "run", "uniform")
+PAGES = ("worked", "odd", "one", "run", "uniform", "tor")
 MANY = "\n\n".join(f"Step {i}: since <b>a</b> & b, $\\frac{{{i}}}{{2}} \\le x_{{{i}}}$." for i in range(1, 30))
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory, inspector, drawing, problem, training_run, uniform_run) -> dict[str, Path]:
+def files(tmp_path_factory, inspector, drawing, problem, training_run, uniform_run, tor_run) -> dict[str, Path]:
     photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8))
     long_question = ODD.replace("<|image_pad|>", "") + "\n" + "Look at the figure. " * 40
     settings = Settings()
@@ -30,6 +30,7 @@ def files(tmp_path_factory, inspector, drawing, problem, training_run, uniform_r
         "one": explain_image(inspector, settings, drawing, "What?", title="c.png", text=problem.short),
         "run": explain_run(training_run.path, 1)[0],
         "uniform": explain_run(uniform_run.path)[0],
+        "tor": explain_run(tor_run.path, 2)[0],
     }
     folder = tmp_path_factory.mktemp("pages")
     for name, explanation in made.items():
@@ -166,8 +167,9 @@ def test_overlays_can_be_hidden(tab, files):
         assert tab.run(visibility) == "hidden"
 
 
-def test_numbers_on_shades_can_be_read(tab, files):
-    tab.open(files["run"], 1280)
-    contrasts = tab.contrasts(".paragraph .text, .paragraph .numbers, .heads td")
+@pytest.mark.parametrize("name", ["run", "tor"])
+def test_numbers_and_words_on_shades_can_be_read(tab, files, name):
+    tab.open(files[name], 1280)
+    contrasts = tab.contrasts(".paragraph .text, .paragraph .numbers, .heads td, .strip span")
     assert len(contrasts) > 20
     assert min(contrasts) >= 4.5

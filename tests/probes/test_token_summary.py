@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from kawhi.credit.kinds import KINDS, membership
 from kawhi.probes.token_figures import FIGURES, draw_all, push_pull_of_models
 from kawhi.probes.token_page import PAPER, SEEN, page
-from kawhi.probes.token_summary import KINDS, membership, rank_correlation, summary
+from kawhi.probes.token_summary import rank_correlation, summary
 
 
 def made(prompts: int = 6, group: int = 4, length: int = 25, seed: int = 0, judged: bool = True) -> pd.DataFrame:

@@ -16,7 +16,14 @@ from kawhi.runs.ranges import validate_ranges
 from tests.cells import CONF, cell, finish
 from tests.runs.test_checkpoints import kept, save
 
-STAYS = ("record.json", "train/metrics-0.jsonl", "train/steps/1.json", "logs/train.log", "train/checkpoints.json")
+STAYS = (
+    "record.json",
+    "train/metrics-0.jsonl",
+    "train/steps/000001.json",
+    "train/tokens/000001.json",
+    "logs/train.log",
+    "train/checkpoints.json",
+)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from kawhi.verl_plugin.wire import (
     ALPHA,
     IMAGES,
     LOSS_REQUEST,
+    NUCLEUS_SECONDS,
     PROMPT_DRAW,
     PROMPT_INDEX,
     READINGS,
@@ -32,6 +33,9 @@ from kawhi.verl_plugin.wire import (
 )
 
 OPTIONS = dict(granularity="paragraph", w_min=0.1, w_max=1.0, temperature=0.1, smoothing=0.1, normalize="paper")
+TOR = dict(
+    reasoning_share=0.3, perception_share=0.3, reasoning_weight=1.0, perception_weight=0.3, proxy="logp", types="both"
+)
 REGIONS = {"strategy": "sguf", "keep_ratio": 0.5}
 RESPONSES = (
     "We need the sum.\n\nI read A = 3.\n\nThe sum is 5.\n\nAnswer: \\boxed{5}",
@@ -225,6 +229,7 @@ def test_timers_of_the_parts_that_run_elsewhere(world):
     ranks = trainer.config.trainer.n_gpus_per_node * trainer.config.trainer.nnodes
     assert trainer.timing_raw["kawhi_alignment"] == pytest.approx(1.0 / ranks)
     assert trainer.timing_raw["kawhi_weights"] > 0
+    assert trainer.timing_raw["kawhi_kept"] > 0
 
 
 def test_the_request_goes_out_with_the_log_prob_pass(world, monkeypatch):
@@ -264,6 +269,55 @@ def test_a_step_keeps_samples_beside_the_run(world, monkeypatch, tmp_path):
         assert row["advantage"] == pytest.approx(float(advantage[-1]), abs=1e-6)
         assert len(row["weights"]) == len(response)
     assert rows[1]["weights"] == [1.0] * len(ids[1])  # one paragraph
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "kept"),
+    [
+        ("kawhi", OPTIONS, set()),
+        ("uniform", {}, set()),
+        ("ft_rl", {"keep": 0.5, "scope": "batch"}, {"entropy"}),
+        ("vppo", {"keep": 0.5, "scale_min": 0.5}, {"log_probs", "perturbed_log_probs"}),
+        ("tor", TOR, {"nucleus_entropy", "log_probs", "blank_log_probs"}),
+    ],
+)
+def test_a_step_keeps_the_method_s_own_signals_and_the_entropy_of_every_token(
+    world, monkeypatch, tmp_path, name, options, kept
+):
+    trainer, batch, queue, ids, _ = world
+    generator = torch.Generator().manual_seed(1)
+    for field_name, before in (
+        ("entropy", 0),
+        ("perturbed_log_probs", 0),
+        ("blank_log_probs", 0),
+        ("nucleus_entropy", 3),
+    ):
+        rows = [torch.rand(before + len(row), generator=generator) for row in ids]
+        queue.fields[trainer_signals.FIELDS[field_name]] = jagged(rows)
+    queue.fields[NUCLEUS_SECONDS] = queue.fields[ALIGN_SECONDS]
+    monkeypatch.setattr(
+        trainer_signals, "response_from_nested", lambda rows, ids: jagged([r[3:] for r in rows.unbind()])
+    )
+    monkeypatch.setenv("KAWHI_RUN_DIR", str(tmp_path))
+    trainer.credit = build(name, **options)
+    trainer._compute_advantage(batch, {})
+    samples, tokens = (
+        json.loads((tmp_path / "train" / kind / "000003.json").read_text()) for kind in ("steps", "tokens")
+    )
+    rows = [row for prompt in samples["prompts"] for row in prompt["responses"]]
+    assert {frozenset(row["signals"]) for row in rows} == {frozenset(kept)}
+    for signal in kept - {"nucleus_entropy"}:
+        for row, expected in zip(rows, queue.fields[trainer_signals.FIELDS[signal]].unbind(), strict=True):
+            np.testing.assert_allclose(row["signals"][signal], expected, atol=1e-5)
+    assert tokens["all"]["tokens"] == sum(map(len, ids))
+    assert tokens["all"]["mean"]["entropy"] == pytest.approx(
+        torch.cat(list(queue.fields["entropy"].unbind())).mean().item(), abs=1e-5
+    )
+    assert [(own["right"], own["of"]) for own in tokens["by_right"]] == [(1, 2)]
+    assert ("dependency" in tokens["histograms"], "logp_diff" in tokens["histograms"]) == (
+        name == "vppo",
+        name == "tor",
+    )
 
 
 def test_no_samples_outside_the_harness(world, monkeypatch, tmp_path):

@@ -80,6 +80,10 @@ class TokenReweighting:
 
 
 def top_of_batch(values: Tensor, share: float) -> Tensor:
-    """Indices of the ``floor(share S + 0.5)`` largest of ``(S,)`` values, at least one of a batch that is not empty."""
-    count = min(len(values), max(1, int(round(share * len(values), 9) + 0.5)))
-    return values.argsort(descending=True, stable=True)[:count]
+    """Indices of the :func:`top_count` largest of ``(S,)`` values; of equal ones the earlier."""
+    return values.argsort(descending=True, stable=True)[: top_count(len(values), share)]
+
+
+def top_count(tokens: int, share: float) -> int:
+    """``floor(share S + 0.5)``, at least one of a batch that is not empty."""
+    return min(tokens, max(1, int(round(share * tokens, 9) + 0.5)))
