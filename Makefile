@@ -104,7 +104,7 @@ build/examples/.installed: requirements/examples.txt | setup-cpu
 
 docs: .venv-docs/.installed ## the site of docs/ and of this repository's pages, into build/site; a link that leads nowhere is an error
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
-	@echo "open build/site/index.html"
+	@echo "open build/site/index.html; to search in it: .venv-docs/bin/mkdocs serve, then http://127.0.0.1:8000"
 
 .venv-docs/.installed: requirements/docs.txt
 	@[ -n "$(PYTHON)" ] || { echo "error: Python 3.11 or 3.12 is missing: say PYTHON=/path/to/python3.12" >&2; exit 1; }

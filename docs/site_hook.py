@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FIRST = "README.md"
 LINK = re.compile(r"\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+PICTURE = re.compile(r'<p>(<img [^>]*src="([^"]+)"[^>]*>)</p>')
+CELL = re.compile(r"<td.*?</td>", re.DOTALL)
 ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):<code>~?([^<]*)</code>")
 
 
@@ -54,7 +56,12 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_page_content(html, page, config, files):
-    """Docstrings name things as Sphinx does; here they are code."""
+    """What GitHub does to a page and mkdocs does not, and names in docstrings, which are written as for Sphinx.
+
+    A picture leads to its full size, and a backslash before ``<``, or before a bar in a table, is not shown.
+    """
+    html = PICTURE.sub(r'<p><a href="\2">\1</a></p>', html)
+    html = CELL.sub(lambda cell: cell[0].replace("\\|", "|"), html).replace("\\&lt;", "&lt;")
     return ROLE.sub(r"<code>\1</code>", html)
 
 

@@ -38,6 +38,15 @@ def test_what_it_links_is_committed(document):
     assert ignored.stdout == ""
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_the_site_shows_it_as_github_does(document):
+    """A line below a table is a row of it on the site, one that begins with "1." a list on GitHub; TeX is nothing."""
+    text = re.sub(r"^ *```.*?^ *```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^ *\|.*\n(?! *\||\n|\Z).*", text, re.MULTILINE) == []
+    assert re.findall(r"^[^\n#|\d-][^\n]*\n1\. .*", text, re.MULTILINE) == []
+    assert "$$" not in re.sub(r"`[^`]*`", "", text)
+
+
 def test_the_site_s_pages_are_files():
     """`make docs` follows every link; this is found without it."""
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")

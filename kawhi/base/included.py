@@ -37,15 +37,16 @@ def include(paths: Iterable[Path]) -> None:
     Raises:
         CellError: one that is not there, holds nothing for us, or has a file of a name that is taken.
     """
-    for path in (each.expanduser().resolve() for each in (*named(), *paths)):
+    absolute = [each.expanduser().resolve() for each in (*named(), *paths)]
+    for path in absolute:
         if not path.exists():
             raise CellError(f"there is no file or folder {path} to include ({OPTION})")
         if path.is_file() and path.suffix != ".py":
             raise CellError(f"{path} is no Python file: {OPTION} takes one, or a folder of {', '.join(KINDS)}")
         if path.is_dir() and not any((path / kind).is_dir() for kind in KINDS):
             raise CellError(f"{path} has none of the folders {', '.join(KINDS)}, so there is nothing to include")
-        if path not in named():
-            os.environ[VARIABLE] = os.pathsep.join(map(str, [*named(), path]))
+    if absolute:  # what this process starts may run in another folder
+        os.environ[VARIABLE] = os.pathsep.join(map(str, dict.fromkeys(absolute)))
     _refuse_taken_names()
 
 

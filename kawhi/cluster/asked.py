@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.errors import CellError
 from kawhi.cluster.submit import resources
 from kawhi.queue.site import SITE
 
 TABLES = ("complete", "partial", "none")
+
+FILES_OF_VERL = (
+    ("reward.custom_reward_function", "path"),
+    ("trainer.v1.sampler.custom_sampler", "path"),
+    ("actor_rollout_ref.rollout.agent", "agent_loop_config_path"),
+)
+"""Blocks of verl's settings, and their keys that name a file, which may be somebody's own."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,9 @@ def absolute_paths(cell: DictConfig) -> None:
         cell.paths[name] = str(Path(cell.paths[name]).resolve())
     places: list[tuple[Any, str]] = [(cell.model, "path"), (cell.data, "train_file"), (cell.data, "validation_file")]
     places += [(benchmark, "data_file") for benchmark in cell.benchmarks]
+    places += [(OmegaConf.select(cell, f"verl.{block}"), key) for block, key in FILES_OF_VERL]
     for block, key in places:
-        value = block.get(key)
+        value = block.get(key) if block else None
         if value and not str(value).startswith("pkg://") and Path(value).exists():
             block[key] = str(Path(value).resolve())
 

@@ -104,6 +104,7 @@ def _probed(model: str, name: str, source: Source, given: Any, folder: Path) -> 
     import torch
     from omegaconf import OmegaConf
 
+    from kawhi.base.checkpoint_weights import weights_fingerprint
     from kawhi.base.files import write_json
     from kawhi.base.made_by import launch_note
     from kawhi.commands.token_questions import chosen_model
@@ -112,7 +113,6 @@ def _probed(model: str, name: str, source: Source, given: Any, folder: Path) -> 
     from kawhi.lab.token_run import Sampling, measured, write_frame
     from kawhi.probes.token_summary import summary
     from kawhi.records.hashing import config_hash
-    from kawhi.runs.identity import weights_fingerprint
     from kawhi.tiny.tokenizer import VOCABULARY_SIZE
 
     chosen = chosen_model(model)

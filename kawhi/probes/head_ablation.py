@@ -15,13 +15,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from kawhi.base.checkpoint_weights import weights_fingerprint
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.evaluation.benchmark import Scored
 from kawhi.evaluation.benchmarks.mme import BENCHMARK, subtask_scores
 from kawhi.evaluation.task_runs import lmms_task, task_config
 from kawhi.probes.critical_heads import HeadResult, check_questions, pair_points
-from kawhi.runs.identity import weights_fingerprint
 
 TASK = BENCHMARK.name
 WHOLE = "whole"

@@ -14,9 +14,9 @@ def _own_model(path: str, key: str) -> Any:
 
 
 def _measured_heads(path: str, revision: str | None, records: str) -> Any:
-    from kawhi.runs.own_model import measured_heads
+    from kawhi.runs.own_model import heads_of_cell
 
-    return measured_heads(path, revision, records)
+    return heads_of_cell(path, revision, records)
 
 
 # ``${sum:...}`` and the like in conf: a cell is composed in many ways, all of which import from here.

@@ -17,11 +17,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import configuration_folder
+from kawhi.base.checkpoint_weights import local_model
 from kawhi.base.errors import CellError
 from kawhi.base.rundir import RunDirectory
 from kawhi.base.stage import STAGES
 from kawhi.runs import checkpoints
-from kawhi.runs.identity import local_model
 from kawhi.runs.survey import done
 
 GIB = 2**30

@@ -9,15 +9,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from kawhi.base.attention_choice import chosen
+from kawhi.base.checkpoint_weights import HEADS_COMMAND, UNMEASURED
 from kawhi.base.errors import CellError
-from kawhi.runs.own_model import UNMEASURED, checkpoint_folder
+from kawhi.runs.own_model import checkpoint_folder
 
 PATCH = {"qwen2_5_vl": 14, "qwen3_vl": 16}
 """Families whose queries and keys :mod:`kawhi.models` reads, as checkpoints call them; their patches in pixels."""
-
-
-HEADS_COMMAND = "kawhi heads {} --data MME/*.parquet"
-"""How a model's critical heads are found."""
 
 
 def validate_model(cell: DictConfig) -> None:

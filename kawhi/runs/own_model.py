@@ -13,12 +13,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from kawhi.base.checkout import record_folders
+from kawhi.base.checkpoint_weights import UNMEASURED, local_model, measured_heads
 from kawhi.base.errors import CellError
-from kawhi.runs.identity import local_model, weights_fingerprint
 
-UNMEASURED = "not measured"
-"""In the place of critical heads that nobody has found yet; :mod:`kawhi.runs.model_settings` refuses it."""
 _TOKENS = 16  # of a side of a drawn picture, as in conf/model
 
 
@@ -30,30 +27,14 @@ def own_model(path: str, key: str) -> Any:
     return OmegaConf.create(found) if isinstance(found, dict) else found
 
 
-def measured_heads(path: str, revision: str | None, records: str) -> Any:
+def heads_of_cell(path: str, revision: str | None, records: str) -> Any:
     """``${measured_heads:PATH,REVISION,RECORDS}``: the critical heads of these weights, ``None`` for all of them."""
     if _here(path) is None:
         return None  # there is no such model, which is refused for that reason
     try:
-        weights = {_weights(path, revision), _weights(path, None)}
+        return measured_heads(path, revision, Path(records))
     except CellError:  # no weights, which an identity refuses
         return UNMEASURED
-    found = [
-        (file.stat().st_mtime, record)
-        for folder in record_folders(Path(records))
-        for file in folder.glob("*_heads-*.json")
-        if (record := json.loads(file.read_text(encoding="utf-8")))["model"].get("weights") in weights
-    ]
-    if not found:
-        return UNMEASURED
-    _, newest = max(found, key=lambda each: each[0])
-    return newest["heads"]["critical_heads"] or None
-
-
-@cache
-def _weights(path: str, revision: str | None) -> str:
-    """Read once: a cell asks often, and a large model has many shards."""
-    return weights_fingerprint(path, revision)
 
 
 def _here(path: str) -> Path | None:

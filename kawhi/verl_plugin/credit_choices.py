@@ -1,22 +1,33 @@
 """``kawhi=NAME`` on verl's command line: a file of ``conf/credit``, with what the plug-in needs of verl's settings.
 
+NAME is one of ours, or one that was included: by its own file of ``conf/credit``, or without any.
+
 Hydra takes what is here before the words of the command line, so that those win; :mod:`kawhi.verl_plugin.settling`
 refuses what must not be won.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from kawhi.base import included
 from kawhi.base.checkout import configuration_folder, resolve_package_paths
+from kawhi.base.errors import CellError
+from kawhi.base.own_credit import own_methods, without_file
 from kawhi.base.plug_in import PICTURES, WORKER, selected
+from kawhi.credit.methods import METHODS
 
 PRIMARY = "kawhi_ppo_trainer"
 """verl's own configuration with a choice of credit method, which may be left open."""
+
+GROUP = "kawhi"
+
+MINE = f"a file of your own ({included.OPTION} or {included.VARIABLE})"
 
 OF_MODEL = "of the model"
 """``kawhi.alignment.heads``: those that ``conf/model`` has for the model that is trained."""
@@ -30,30 +41,60 @@ OF_RUN = (
 """Keys of ``conf/run.yaml``'s block ``verl`` without which no weight is applied; all others are the script's own."""
 
 
-def names(conf: Path | None = None) -> list[str]:
-    """The credit methods that ``kawhi=`` takes."""
-    return sorted(file.stem for file in ((conf or configuration_folder()) / "credit").glob("*.yaml"))
+def names() -> list[str]:
+    """The credit methods that ``kawhi=`` takes.
+
+    Raises:
+        CellError: what was included is no file or folder of methods, or fails.
+    """
+    return sorted(files())
 
 
-def store() -> None:
-    """Makes all of them known to Hydra."""
-    conf, store = configuration_folder(), ConfigStore.instance()
-    store.store(name=PRIMARY, node={"defaults": ["ppo_trainer", {"kawhi": None}, "_self_"]}, provider="kawhi")
-    for name in names(conf):
-        store.store(group="kawhi", name=name, node=choice(conf, name), package="_global_", provider="kawhi")
+def store(words: Iterable[str] = ()) -> None:
+    """Makes all of them known to Hydra.
+
+    Args:
+        words: of the command line.
+
+    Raises:
+        CellError: as :func:`names`, and a word ``kawhi=NAME`` with another name.
+    """
+    known, store = files(), ConfigStore.instance()
+    for word in words:
+        group, given, name = word.partition("=")
+        if given and group == GROUP and not {*name.split(",")} <= {*known, "null"}:
+            raise CellError(f"there is no {word}: it is one of {', '.join(sorted(known))}, or a method in {MINE}")
+    store.store(name=PRIMARY, node={"defaults": ["ppo_trainer", {GROUP: None}, "_self_"]}, provider="kawhi")
+    for name in known:
+        store.store(group=GROUP, name=name, node=choice(name, known), package="_global_", provider="kawhi")
 
 
-def choice(conf: Path, name: str) -> dict[str, Any]:
-    """The block ``kawhi`` of a credit method with all its defaults, and the settings of verl that go with it."""
-    run: Any = OmegaConf.load(conf / "run.yaml")
+def files() -> dict[str, Any]:
+    """What there is of ``conf/credit``, by name, and what it would say of a method without a file.
+
+    Raises:
+        CellError: as :func:`names`.
+    """
+    included.include(())
+    included.run_methods()
+    found = included.configuration_files("credit", configuration_folder())
+    return {file.stem: OmegaConf.load(file) for file in found} | without_file(own_methods(METHODS))
+
+
+def choice(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The block ``kawhi`` of a credit method with all its defaults, and the settings of verl that go with it.
+
+    Args:
+        known: :func:`files`.
+    """
+    run: Any = OmegaConf.load(configuration_folder() / "run.yaml")
     around = {"seeds": run.seeds, "model": {"critical_heads": OF_MODEL}}
-    credit = OmegaConf.merge(around, _credit(conf / "credit", name))
+    credit = OmegaConf.merge(around, _credit(name, known))
     ours: Any = OmegaConf.to_container(OmegaConf.merge(selected(run.verl, OF_RUN), credit.verl), resolve=True)
     plug_in = {
         "data": {"custom_cls": PICTURES},
         "actor_rollout_ref": {"model": {"external_lib": WORKER}},
-        # Ray hands it to every worker, on other nodes, too.
-        "ray_kwargs": {"ray_init": {"runtime_env": {"env_vars": {"VERL_ENGINE_VENDOR": "kawhi"}}}},
+        "ray_kwargs": {"ray_init": {"runtime_env": {"env_vars": _handed_to_workers()}}},
     }
     whole = OmegaConf.merge(resolve_package_paths(ours), plug_in)
     whole.kawhi = OmegaConf.to_container(credit.kawhi, resolve=True)
@@ -61,9 +102,15 @@ def choice(conf: Path, name: str) -> dict[str, Any]:
     return made
 
 
-def _credit(folder: Path, name: str) -> DictConfig:
+def _handed_to_workers() -> dict[str, str]:
+    """Environment variables that Ray gives every worker, on other nodes, too."""
+    own = os.environ.get(included.VARIABLE)
+    return {"VERL_ENGINE_VENDOR": "kawhi"} | ({included.VARIABLE: own} if own else {})
+
+
+def _credit(name: str, known: Mapping[str, Any]) -> DictConfig:
     """A file of ``conf/credit`` over those that it is made of."""
-    own: Any = OmegaConf.load(folder / f"{name}.yaml")
-    below = [_credit(folder, each) for each in own.pop("defaults", []) if each != "_self_"]
+    own: Any = OmegaConf.create(known[name])
+    below = [_credit(each, known) for each in own.pop("defaults", []) if each != "_self_"]
     merged: Any = OmegaConf.merge(*below, own)
     return merged

@@ -17,6 +17,7 @@ from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 from kawhi.base.errors import CellError
+from kawhi.base.included import taken_from
 from kawhi.verl_plugin import credit_choices
 from kawhi.verl_plugin.event_files import purge_repeated_steps
 from kawhi.verl_plugin.settling import settle
@@ -58,5 +59,9 @@ def main(config) -> None:
 
 
 if __name__ == "__main__":
-    credit_choices.store()
+    try:
+        sys.argv[1:] = taken_from(sys.argv[1:])
+        credit_choices.store(sys.argv[1:])
+    except CellError as error:
+        sys.exit(f"error: {error}")
     main()

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from kawhi.base.checkout import configuration_folder, resolve_package_paths
+from kawhi.base.checkpoint_weights import HEADS_COMMAND, UNMEASURED, measured_heads
 from kawhi.base.errors import CellError
 from kawhi.base.included import run_methods
 from kawhi.base.pins import require_pinned
@@ -60,24 +61,33 @@ def _settle_method(config: DictConfig) -> None:
 
 
 def heads_of(model: str) -> list[int] | None:
-    """The critical heads that ``conf/model`` has for a model; ``None``, which is all heads, where it says so.
+    """The critical heads that ``conf/model`` has for a model, or else those that ``kawhi heads`` has measured of it.
 
     Args:
         model: a folder or the hub's name of it.
 
+    Returns:
+        ``None``, which is all heads, where the file or the record says so.
+
     Raises:
-        CellError: no file there is about this model.
+        CellError: nobody has measured them.
     """
-    for file in sorted((configuration_folder() / "model").glob("*.yaml")):
+    conf = configuration_folder()
+    for file in sorted((conf / "model").glob("*.yaml")):
         known: Any = OmegaConf.load(file).model
         if _is(model, known.path):
-            heads: Any = OmegaConf.to_container(known).get("critical_heads")  # type: ignore[union-attr]
-            print(f"kawhi.alignment.heads={heads}, as {file} has them for {known.name}", flush=True)
-            return heads
-    raise CellError(
-        f"no file of conf/model says which heads of {model} look at the image: find them with `kawhi heads` and add "
-        "kawhi.alignment.heads=[...], or kawhi.alignment.heads=null for all heads"
-    )
+            listed: Any = OmegaConf.to_container(known).get("critical_heads")  # type: ignore[union-attr]
+            print(f"kawhi.alignment.heads={listed}, as {file} has them for {known.name}", flush=True)
+            return listed
+    records = Path(OmegaConf.load(conf / "run.yaml").paths.records)
+    if (heads := measured_heads(model, None, records)) == UNMEASURED:
+        raise CellError(
+            f"neither a file of conf/model nor a record in {records} says which heads of {model} look at the image: "
+            f"`{HEADS_COMMAND.format(model)}` finds them, or add kawhi.alignment.heads=[...], or "
+            "kawhi.alignment.heads=null for all heads"
+        )
+    print(f"kawhi.alignment.heads={heads}, as `kawhi heads` has measured them of these weights", flush=True)
+    return heads
 
 
 def _is(model: str, known: str) -> bool:

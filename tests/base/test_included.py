@@ -45,6 +45,13 @@ def test_a_command_line_names_them_anywhere(mine):
         included.taken_from(["--include"])
 
 
+def test_a_relative_path_of_the_variable_is_the_same_file_in_every_folder(mine, monkeypatch):
+    monkeypatch.chdir(mine.parent)
+    monkeypatch.setenv(included.VARIABLE, "mine/benchmarks/two.py:mine")
+    included.include([])
+    assert included.named() == [mine / "benchmarks/two.py", mine]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -18,8 +18,8 @@ from kawhi import fork_server
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.runs.verl_command import leaves, overrides, own_environment
 from kawhi.tiny.dataset import write_split
-from kawhi.verl_plugin.credit_choices import choice
-from tests.cells import CONF, ROOT
+from kawhi.verl_plugin.credit_choices import choice, files
+from tests.cells import CONF, ROOT, options
 
 from .conftest import SMALL
 
@@ -82,12 +82,25 @@ def test_two_words_change():
     )
 
 
+OWN = """
+from kawhi.credit.methods.base import register
+
+@register("own_name")
+class Own:
+    needs = frozenset()
+"""
+
 LEFT_OUT = {
     "module": ("kawhi.verl_plugin.main", "verl.trainer.main_ppo", "verl.trainer.main_ppo knows no kawhi=kawhi: start"),
     "with a plus": (
         "kawhi.verl_plugin.main \\\n    kawhi",
         "verl.trainer.main_ppo \\\n    +kawhi",
         "verl.trainer.main_ppo knows no +kawhi=kawhi: start kawhi.verl_plugin.main",
+    ),
+    "a name of one's own": (
+        "kawhi=kawhi",
+        "--include own.py kawhi=own_nmae",
+        f"there is no kawhi=own_nmae: it is one of {', '.join(sorted([*options('credit'), 'own_name']))}, or a method",
     ),
     "method": ("    kawhi=kawhi \\\n", "", "no credit method is chosen: add kawhi=NAME, one of anti_oracle, "),
 }
@@ -97,6 +110,7 @@ LEFT_OUT = {
 @pytest.mark.parametrize(("words", "others", "told"), LEFT_OUT.values(), ids=LEFT_OUT)
 def test_what_is_left_out_is_told_in_one_sentence_before_ray_starts(tmp_path, words, others, told):
     _, _, environment = world(tmp_path)
+    (tmp_path / "own.py").write_text(OWN)
     assert words in AFTER
     done = bash(AFTER.replace(words, others), tmp_path, environment)
     assert done.returncode == 1
@@ -118,7 +132,7 @@ def test_the_script_trains_before_and_after(tmp_path):
 
     (tmp_path / "after").mkdir()
     _, words, environment = world(tmp_path / "after")
-    set_by_it = {key for key, _ in leaves(choice(CONF, "kawhi"))}
+    set_by_it = {key for key, _ in leaves(choice("kawhi", files()))}
     left = [word for word in words if word.lstrip("+").split("=")[0] not in set_by_it]
     assert len(words) - len(left) >= 7
     done = bash(AFTER, tmp_path / "after", environment, *left)

@@ -12,9 +12,10 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
+from kawhi.base.checkpoint_weights import weights_fingerprint
 from kawhi.base.errors import CellError
 from kawhi.probes.study_record import write_heads_record
-from kawhi.runs.identity import cell_hash, weights_fingerprint
+from kawhi.runs.identity import cell_hash
 from kawhi.runs.model_settings import validate_model
 from kawhi.runs.own_model import own_model
 from kawhi.runs.validation import validate

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from kawhi.base.checkout import resolve_package_paths
+from kawhi.base.checkpoint_weights import weights_fingerprint
 from kawhi.base.errors import CellError
 from kawhi.tiny.dataset import write_split
 from kawhi.verl_plugin.settling import heads_of, settle
@@ -62,7 +64,7 @@ REFUSED = {
     "one of many files": (["data.val_files=[none.parquet]"], "the data file none.parquet does not exist"),
     "an option": (["kawhi.options.w_min=2"], "kawhi.method=kawhi: "),
     "alignment": (["kawhi.alignment.metric=key"], "kawhi.method=kawhi: "),
-    "model": (["actor_rollout_ref.model.path=/models/Other-32B"], "says which heads of /models/Other-32B look at the"),
+    "model": (["actor_rollout_ref.model.path=/models/Other-32B"], "the model folder /models/Other-32B does not exist"),
 }
 
 
@@ -122,7 +124,28 @@ def test_a_model_whose_file_names_no_heads_has_all(capsys):
     assert heads_of(TINY) == [1, 2]
 
 
-@pytest.mark.parametrize("model", ["Qwen/Qwen2.5-VL-32B-Instruct", str(Path("/models/qwen2_5_vl"))])
-def test_no_model_gets_another_one_s_heads(model):
-    with pytest.raises(CellError, match=r"kawhi\.alignment\.heads"):
-        heads_of(model)
+@pytest.fixture
+def other(tmp_path) -> str:
+    """A checkpoint that no file of ``conf/model`` is about, in a folder that is called as one of theirs."""
+    folder = shutil.copytree(TINY, tmp_path / "models" / "qwen2_5_vl")
+    with (folder / "config.json").open("a") as file:
+        file.write("\n")
+    return str(folder)
+
+
+def test_no_model_gets_another_one_s_heads(other):
+    for model in ("Qwen/Qwen2.5-VL-32B-Instruct", other):
+        with pytest.raises(CellError) as refused:
+            heads_of(model)
+        assert f"which heads of {model} look at the image: `kawhi heads {model} --data" in str(refused.value)
+        assert "kawhi.alignment.heads=null" in str(refused.value)
+
+
+@pytest.mark.parametrize(("found", "taken"), [([0, 2], [0, 2]), ([], None)])
+def test_heads_that_were_measured_of_these_weights_are_taken(tmp_path, monkeypatch, capsys, other, found, taken):
+    monkeypatch.setenv("KAWHI_RECORDS", str(tmp_path / "records"))
+    (tmp_path / "records").mkdir()
+    record = {"model": {"weights": weights_fingerprint(other)}, "heads": {"critical_heads": found}}
+    (tmp_path / "records" / "any_heads-0.json").write_text(json.dumps(record))
+    assert heads_of(other) == taken
+    assert f"kawhi.alignment.heads={taken}, as `kawhi heads` has measured" in capsys.readouterr().out
