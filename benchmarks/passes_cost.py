@@ -1,4 +1,4 @@
-"""What a pass beside other images costs, which VPPO and ToR ask for, beside the pass that every step has.
+"""What a pass beside other images costs, which VPPO, PAPO and ToR ask for, beside the pass that every step has.
 
     python benchmarks/passes_cost.py --json benchmarks/results/passes.json
 

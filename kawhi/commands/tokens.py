@@ -167,7 +167,7 @@ def _cells(named: Sequence[str], overrides: Sequence[str], readings: bool) -> tu
         if not listed and isinstance(method, AddsLoss):
             del made[label]
             print(f"left out {label}: it adds to the loss and weighs all tokens alike")
-        if not readings and method.needs & TRUTH:
+        elif not readings and method.needs & TRUTH:
             if listed:
                 raise CellError(f"{label} needs to know what has to be read, and these questions do not say it")
             del made[label]

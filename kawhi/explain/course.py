@@ -26,8 +26,12 @@ _LOOKS = {"mean": ("all tokens", INK, "-"), "weighted": ("by weight", VERMILION,
 _KIND_COLOURS = {"reasoning": VERMILION, "both": ORANGE, "perception": BLUE, "neither": LINE}
 
 
-def read_course(run: RunDirectory, shown: int) -> Course | None:
-    """Every step that the training kept; ``None`` where it kept none, or not the one that is shown."""
+def read_course(run: RunDirectory, shown: int, hidden: str | None = None) -> Course | None:
+    """Every step that the training kept; ``None`` where it kept none, or not the one that is shown.
+
+    Args:
+        hidden: the measure that :func:`kawhi.explain.token_view.hidden` names.
+    """
     kept = {int(file.stem): json.loads(file.read_text()) for file in run.step_files("tokens")}
     if shown not in kept:
         return None
@@ -38,7 +42,7 @@ def read_course(run: RunDirectory, shown: int) -> Course | None:
         shown=shown,
         kept=[kept[step] for step in steps],
         uncertainty="nucleus_entropy" if "nucleus_entropy" in there else "entropy",
-        perception=next((name for name in _PERCEPTION if name in there), None),
+        perception=next((name for name in _PERCEPTION if name in there and name != hidden), None),
     )
 
 

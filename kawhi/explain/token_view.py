@@ -37,12 +37,17 @@ def seen(tokenizer, settings: Settings, response: Mapping[str, Any]) -> Tokens |
 def measured(settings: Settings, response: Mapping[str, Any]) -> dict[str, list[float]]:
     """What the method looks at beside alpha; nothing of a step that kept no signals.
 
-    Of the differences that the same two signals give, the one that the method's option ``proxy`` names.
+    Without :func:`hidden`.
     """
     signals = {name: torch.tensor(values) for name, values in (response.get("signals") or {}).items()}
-    other = "logp_diff" if settings.weights.get("proxy") == "prob" else "prob_diff"
-    found = {name: measure.made(signals).double().tolist() for name, measure in own(signals).items() if name != other}
+    shown = {name: measure for name, measure in own(signals).items() if name != hidden(settings)}
+    found = {name: measure.made(signals).double().tolist() for name, measure in shown.items()}
     return {name: [round(value, 5) for value in values] for name, values in found.items()}
+
+
+def hidden(settings: Settings) -> str | None:
+    """Of the two differences that the same signals give, the one that the method's option ``proxy`` does not name."""
+    return {"prob": "logp_diff", "logp": "prob_diff"}.get(settings.weights.get("proxy", ""))
 
 
 def with_means(paragraphs: Sequence[Paragraph], measures: Mapping[str, Sequence[float]]) -> list[Paragraph]:

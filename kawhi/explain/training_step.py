@@ -12,20 +12,21 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from transformers import AutoTokenizer
 
 from kawhi.base.published import model_place
 from kawhi.base.rundir import RunDirectory
 from kawhi.credit.measures import MEASURES
+from kawhi.credit.methods import AddsLoss, configured
 from kawhi.credit.segments import segment_response
 from kawhi.explain.checkpoint import averaged_heads, model_folder, open_inspector
 from kawhi.explain.content import Answer, Control, Explanation, Paragraph, Scene
 from kawhi.explain.course import read_course
 from kawhi.explain.gather import prompt_notes, read_answer, read_prompt, scene, shown_unit, split, token_note
 from kawhi.explain.settings import Settings
-from kawhi.explain.token_view import measured, seen, with_means
+from kawhi.explain.token_view import hidden, measured, seen, with_means
 from kawhi.pictures.rgb import picture
 from kawhi.style.overlays import image_uri
 
@@ -108,7 +109,7 @@ def explain_run(
     }
     name = f"{run.path.name}_step{sample.step}_prompt{sample.position}"
     told("reading the tokens of all steps")
-    course = read_course(run, sample.step)
+    course = read_course(run, sample.step, hidden(settings))
     return replace(explanation, details=details, course=course), name + (f"_response{response}" if response else "")
 
 
@@ -255,6 +256,8 @@ def _answer(
 def _without_alpha(cell: DictConfig, settings: Settings, response: dict[str, Any]) -> str:
     """How a method without alpha gives credit; of a step that kept no signals, that it says nothing of them."""
     label = cell.credit.label
+    if isinstance(configured(OmegaConf.to_container(cell.kawhi, resolve=True)), AddsLoss):  # type: ignore[arg-type]
+        return f"{label} weighs all tokens alike and adds to the loss what is shown here: there is no alpha."
     if "signals" not in response and (cell.kawhi.get("signals") or cell.kawhi.method == "ft_rl"):
         return f"This step kept no signals of {label}, which has no alpha: weights are all that is known."
     measures = [MEASURES[name] for name in measured(settings, response)]

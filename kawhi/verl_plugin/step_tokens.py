@@ -62,11 +62,19 @@ def summary(
         nothing).  Where nucleus entropy and log-prob difference are known, ToR's kinds of tokens stand among the
         measures, so that their means are shares.  ``by_right``: the same for the groups with ``right`` right responses
         ``of`` so many; empty without verdicts.
+
+    Raises:
+        RuntimeError: a measure is not finite: the model or a pass is broken.
     """
     flat = {name: torch.cat(list(rows)) for name, rows in signals.items()}
     weight = torch.cat(list(weights)).double().numpy()
     measured = known(flat)
     values = {name: measure.sizes(flat).double().numpy() for name, measure in measured.items()}
+    for name, own in values.items():
+        if not np.isfinite(own).all():
+            raise RuntimeError(
+                f"{(~np.isfinite(own)).sum()} of {own.size} tokens have no finite {measured[name].words}"
+            )
     histograms = {name: _histogram(values[name], measure) for name, measure in measured.items()}
     if {"nucleus_entropy", "logp_diff"} <= values.keys():
         values |= kinds(values["nucleus_entropy"], values["logp_diff"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from tensordict import TensorDict
 from verl.utils import tensordict_utils as tu
 from verl.workers.utils.losses import ppo_loss
 
-from kawhi.credit.methods import build
+from kawhi.credit.methods import METHODS, build, configured
 from kawhi.lab.losses import Objective, added_loss, padded
 from kawhi.verl_plugin.added_loss import with_added_loss
 from kawhi.verl_plugin.wire import ADDED_LOSS, PERTURBED
@@ -100,3 +101,36 @@ def test_the_lab_s_loss_is_that_of_verl_s_actor(tokens):
     gradients = [torch.autograd.grad(loss, log_probs, retain_graph=True)[0] for loss in (ours, theirs)]
     torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-4)
     assert added_loss(build("uniform"), log_probs, {}) is None
+
+
+def test_a_method_is_given_tokens_alone_and_no_padding(tokens, monkeypatch):
+    @dataclass(frozen=True)
+    class Logs:
+        needs = frozenset({"log_probs"})
+
+        def weights(self, batch):
+            return torch.ones(len(batch.token_ids))
+
+        def added_loss(self, log_probs, signals):
+            assert log_probs.shape == signals["log_probs"].shape == (sum(LENGTHS),)
+            return signals["log_probs"].abs().log()  # of padding, which is 0, it would not be finite
+
+    monkeypatch.setitem(METHODS, "logs", Logs)
+    objective = Objective(cell_of("qwen2_5_vl", "verl.actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean"))
+    loss = with_added_loss(partial(ppo_loss, config=objective.actor), {"method": "logs", "options": {}})
+    output, data = micro_batch(tokens, slice(None))
+    _, metrics = loss(model_output=output, data=data)
+    expected = mean_of_all(tokens[1].abs().log(), "seq-mean-token-mean")
+    assert metrics[ADDED_LOSS].aggregate() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_a_loss_cannot_need_what_the_data_alone_know(monkeypatch):
+    class Told:
+        needs = frozenset({"reads"})
+
+        def added_loss(self, log_probs, signals):
+            return log_probs
+
+    monkeypatch.setitem(METHODS, "told", Told)
+    with pytest.raises(ValueError, match="told adds to the loss in the actor, where nobody knows reads"):
+        configured({"method": "told", "options": {}})

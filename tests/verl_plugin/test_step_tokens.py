@@ -116,3 +116,9 @@ def test_nothing_is_written_outside_the_harness(tmp_path, monkeypatch):
     signals, weights = split(made([2], ("entropy",)))
     write_tokens(1, signals, weights, groups=["a"], correct=None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_measure_that_is_no_number_stops_the_training():
+    rows = [torch.tensor([0.5, float("nan")]), torch.tensor([0.1])]
+    with pytest.raises(RuntimeError, match="1 of 3 tokens have no finite entropy"):
+        summary({"entropy": rows}, [torch.ones(2), torch.ones(1)], [0, 0], None)

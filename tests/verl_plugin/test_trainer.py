@@ -278,6 +278,7 @@ def test_a_step_keeps_samples_beside_the_run(world, monkeypatch, tmp_path):
         ("uniform", {}, set()),
         ("ft_rl", {"keep": 0.5, "scope": "batch"}, {"entropy"}),
         ("vppo", {"keep": 0.5, "scale_min": 0.5}, {"log_probs", "perturbed_log_probs"}),
+        ("papo", {"perception": 0.02, "entropy": 0.05}, {"log_probs", "perturbed_log_probs"}),
         ("tor", TOR, {"nucleus_entropy", "log_probs", "blank_log_probs"}),
     ],
 )
@@ -315,7 +316,7 @@ def test_a_step_keeps_the_method_s_own_signals_and_the_entropy_of_every_token(
     )
     assert [(own["right"], own["of"]) for own in tokens["by_right"]] == [(1, 2)]
     assert ("dependency" in tokens["histograms"], "logp_diff" in tokens["histograms"]) == (
-        name == "vppo",
+        name in ("vppo", "papo"),
         name == "tor",
     )
 

@@ -73,9 +73,12 @@ class AddsLoss(Protocol):
         """What each token adds to the loss, before it is averaged as the base algorithm's loss is.
 
         Args:
-            log_probs: of the policy that is being updated, any shape; the gradient goes through them.
-            signals: those the method ``needs``, of the policy that made the responses, in that shape.  They are a
+            log_probs: ``(S,)`` of the policy that is being updated; the gradient goes through them.
+            signals: those the method ``needs``, ``(S,)`` each, of the policy that made the responses.  They are a
                 micro-batch's, so a token's term must not depend on other tokens.
+
+        Returns:
+            ``(S,)``
         """
         ...
 

@@ -35,7 +35,7 @@ class Papo:
     perception: float
     entropy: float
 
-    needs: ClassVar[frozenset[str]] = frozenset({"perturbed_log_probs"})
+    needs: ClassVar[frozenset[str]] = frozenset({"log_probs", "perturbed_log_probs"})
 
     def __post_init__(self) -> None:
         for name in ("perception", "entropy"):

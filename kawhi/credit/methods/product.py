@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from kawhi.credit.methods.base import AddsLoss, ChangesAdvantages, CreditMethod, ResponseBatch, ShapesRewards, build
+from kawhi.credit.readings import TRUTH
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,13 @@ def configured(kawhi: Mapping[str, Any]) -> CreditMethod:
 
     Raises:
         ValueError, TypeError: as :func:`kawhi.credit.methods.build`.
-        ValueError: methods that cannot be multiplied.
+        ValueError: methods that cannot be multiplied, or a loss that needs the truth.
     """
     first = build(kawhi["method"], **kawhi["options"])
     others = tuple(_also(name, options or {}) for name, options in (kawhi.get("also") or {}).items())
+    if isinstance(first, AddsLoss) and first.needs & TRUTH:
+        untold = ", ".join(sorted(first.needs & TRUTH))
+        raise ValueError(f"{kawhi['method']} adds to the loss in the actor, where nobody knows {untold}")
     if not others:
         return first
     for kind, does in ((ChangesAdvantages, "changes advantages"), (AddsLoss, "adds to the loss")):
