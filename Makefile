@@ -46,12 +46,16 @@ paper: setup ## tables, figures, report as PDF and one page, run cards, from the
 	done; exit $$code
 
 publish: setup ## make the tables of results/published again, from the records there alone
-	$(RUN) analysis/make_tables.py region_selection tor_main tor_table1 tor_table2 tor_table3 tor_table5 --format markdown \
+	$(RUN) analysis/make_tables.py region_selection --format markdown \
 		--records $(PUBLISHED)/records --out $(PUBLISHED)/tables
+	$(RUN) analysis/make_tables.py tor_main tor_table1 tor_table2 tor_table3 tor_table5 --format markdown \
+		--records $(PUBLISHED)/tor/records --out $(PUBLISHED)/tor/tables
 
 check-paper: setup ## whether the published records are sound, and the tables beside them what they give
 	$(VENV)/bin/kawhi records check $(PUBLISHED)/records
+	$(VENV)/bin/kawhi records check $(PUBLISHED)/tor/records
 	$(RUN) analysis/check_committed.py
+	$(RUN) analysis/check_committed.py --results $(PUBLISHED)/tor
 
 test: setup-cpu examples ## set up, then all tests, the real verl, vLLM and lmms-eval included
 	$(RUN) -m pytest -m "not alone" -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.progress --durations 25
