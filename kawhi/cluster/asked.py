@@ -12,15 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from kawhi.base.errors import CellError
 from kawhi.cluster.submit import resources
 from kawhi.queue.site import SITE
+from kawhi.runs.identity import FILES_OF_VERL
 
 TABLES = ("complete", "partial", "none")
-
-FILES_OF_VERL = (
-    ("reward.custom_reward_function", "path"),
-    ("trainer.v1.sampler.custom_sampler", "path"),
-    ("actor_rollout_ref.rollout.agent", "agent_loop_config_path"),
-)
-"""Blocks of verl's settings, and their keys that name a file, which may be somebody's own."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,14 @@ AS_BEFORE = {
 
 QUIET = ("VLLM_LOGGING_LEVEL",)
 
+REWARD = "reward.custom_reward_function"
+FILES_OF_VERL = (
+    (REWARD, "path"),
+    ("trainer.v1.sampler.custom_sampler", "path"),
+    ("actor_rollout_ref.rollout.agent", "agent_loop_config_path"),
+)
+"""Blocks of verl's settings, and their keys that name a file, which may be somebody's own."""
+
 _OWN = ("pkg://kawhi", "kawhi.")
 
 
@@ -116,7 +124,7 @@ def identity(cell: DictConfig, *, planned: bool = False) -> dict[str, Any]:
         _fingerprint_data(part["data"], planned)
     if "credit" in part and (own := sources(resolved["kawhi"])):
         part["credit"]["source"] = own
-    _fingerprint_reward(part)
+    _fingerprint_files(part)
     return part
 
 
@@ -186,13 +194,15 @@ def _fingerprint_data(data: dict[str, Any], planned: bool) -> None:
             data[name] = _file_fingerprint(path) if path.is_file() else f"to be prepared: {path}"
 
 
-def _fingerprint_reward(part: dict[str, Any]) -> None:
-    """A file of one's own that rewards answers counts by what is in it, wherever it lies."""
-    reward = part.get("verl", {}).get("reward", {}).get("custom_reward_function", {})
-    if (path := Path(reward.get("path") or "")).is_file():
-        reward["path"] = _file_fingerprint(path)
-        if ":" in part["data"]["reward"]:
-            part["data"]["reward"] = reward["name"]
+def _fingerprint_files(part: dict[str, Any]) -> None:
+    """A file of one's own that verl is given counts by what is in it, wherever it lies."""
+    for block, key in FILES_OF_VERL:
+        own = reduce(lambda found, name: found.get(name) or {}, block.split("."), part.get("verl", {}))
+        if not (path := Path(own.get(key) or "")).is_file():
+            continue
+        own[key] = _file_fingerprint(path)
+        if block == REWARD and ":" in part["data"]["reward"]:
+            part["data"]["reward"] = own["name"]
 
 
 def _generator(settings: dict[str, Any]) -> str:

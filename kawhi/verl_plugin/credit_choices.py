@@ -50,22 +50,24 @@ def names() -> list[str]:
     return sorted(files())
 
 
-def store(words: Iterable[str] = ()) -> None:
-    """Makes all of them known to Hydra.
+def store(words: Iterable[str]) -> None:
+    """Makes those that a command line names known to Hydra; a file that nobody asked for cannot be in the way.
 
     Args:
         words: of the command line.
 
     Raises:
-        CellError: as :func:`names`, and a word ``kawhi=NAME`` with another name.
+        CellError: as :func:`names` and :func:`choice`, and a word ``kawhi=NAME`` with another name.
     """
-    known, store = files(), ConfigStore.instance()
+    known, store, asked = files(), ConfigStore.instance(), set[str]()
     for word in words:
-        group, given, name = word.partition("=")
-        if given and group == GROUP and not {*name.split(",")} <= {*known, "null"}:
+        group, given, listed = word.partition("=")
+        if given and group == GROUP:
+            asked |= {*listed.split(",")} - {"null"}
+        if not asked <= {*known}:
             raise CellError(f"there is no {word}: it is one of {', '.join(sorted(known))}, or a method in {MINE}")
     store.store(name=PRIMARY, node={"defaults": ["ppo_trainer", {GROUP: None}, "_self_"]}, provider="kawhi")
-    for name in known:
+    for name in asked:
         store.store(group=GROUP, name=name, node=choice(name, known), package="_global_", provider="kawhi")
 
 
@@ -86,11 +88,16 @@ def choice(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         known: :func:`files`.
+
+    Raises:
+        CellError: a file that is made of others than files of ``conf/credit``.
     """
     run: Any = OmegaConf.load(configuration_folder() / "run.yaml")
     around = {"seeds": run.seeds, "model": {"critical_heads": OF_MODEL}}
     credit = OmegaConf.merge(around, _credit(name, known))
-    ours: Any = OmegaConf.to_container(OmegaConf.merge(selected(run.verl, OF_RUN), credit.verl), resolve=True)
+    ours: Any = OmegaConf.to_container(
+        OmegaConf.merge(selected(run.verl, OF_RUN), credit.get("verl") or {}), resolve=True
+    )
     plug_in = {
         "data": {"custom_cls": PICTURES},
         "actor_rollout_ref": {"model": {"external_lib": WORKER}},
@@ -111,6 +118,8 @@ def _handed_to_workers() -> dict[str, str]:
 def _credit(name: str, known: Mapping[str, Any]) -> DictConfig:
     """A file of ``conf/credit`` over those that it is made of."""
     own: Any = OmegaConf.create(known[name])
-    below = [_credit(each, known) for each in own.pop("defaults", []) if each != "_self_"]
-    merged: Any = OmegaConf.merge(*below, own)
+    below = [str(each).removeprefix("/credit/") for each in own.pop("defaults", []) if each != "_self_"]
+    if other := next((each for each in below if each not in known), None):
+        raise CellError(f"kawhi={name} takes only files of conf/credit in its defaults, and {other} is none")
+    merged: Any = OmegaConf.merge(*(_credit(each, known) for each in below), own)
     return merged

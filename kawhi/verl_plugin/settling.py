@@ -80,7 +80,8 @@ def heads_of(model: str) -> list[int] | None:
             print(f"kawhi.alignment.heads={listed}, as {file} has them for {known.name}", flush=True)
             return listed
     records = Path(OmegaConf.load(conf / "run.yaml").paths.records)
-    if (heads := measured_heads(model, None, records)) == UNMEASURED:
+    heads = UNMEASURED if "://" in model else measured_heads(model, None, records)  # verl fetches such a model later
+    if heads == UNMEASURED:
         raise CellError(
             f"neither a file of conf/model nor a record in {records} says which heads of {model} look at the image: "
             f"`{HEADS_COMMAND.format(model)}` finds them, or add kawhi.alignment.heads=[...], or "

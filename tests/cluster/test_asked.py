@@ -34,18 +34,18 @@ def here(tmp_path, monkeypatch) -> Path:
 )
 def test_files_of_one_s_own_are_named_for_every_folder(here, monkeypatch, words):
     sampler = "++verl.trainer.v1.sampler.custom_sampler.path=my_sampler.py"
-    asked = cell(
-        here, "data=custom", "data.train_file=train.parquet", "data.validation_file=validation.parquet", *words
-    )
-    with_sampler = cell(here, "data=custom", *words, sampler)
-    before = cell_hash(asked)
+    words = ["data=custom", "data.train_file=train.parquet", "data.validation_file=validation.parquet", *words]
+    asked, with_sampler = cell(here, *words), cell(here, *words, sampler)
+    before = [cell_hash(each) for each in (asked, with_sampler)]
     for each in (asked, with_sampler):
         absolute_paths(each)
     monkeypatch.chdir("/")  # as a job, in the copy of the code
     assert asked.data.train_file == str(here / "train.parquet")
     assert asked.verl.reward.custom_reward_function.path == str(here / "my_reward.py")
     assert with_sampler.verl.trainer.v1.sampler.custom_sampler.path == str(here / "my_sampler.py")
-    assert cell_hash(asked) == before
+    assert [cell_hash(each) for each in (asked, with_sampler)] == before
+    (here / "my_sampler.py").write_text("class Mine:\n    other = True\n")
+    assert cell_hash(with_sampler) != before[1]
 
 
 def test_what_ships_is_found_by_its_package_on_every_node(here):

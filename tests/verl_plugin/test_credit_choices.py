@@ -25,7 +25,7 @@ FILES = {"train_file": Path("t.parquet"), "validation_file": Path("v.parquet"), 
 
 @cache
 def _composed(*choice: str) -> DictConfig:
-    credit_choices.store()
+    credit_choices.store(choice)
     with initialize_config_dir(str(FOLDER), version_base=None):
         return compose(credit_choices.PRIMARY, overrides=list(choice))
 
@@ -127,6 +127,27 @@ def test_a_file_of_one_s_own_may_build_on_ours(tmp_path):
     found = of_their_own("kawhi=own_file", "kawhi.options.level=0.75")
     assert (found.kawhi.method, found.kawhi.options.level) == ("own_file", 0.75)
     assert found.kawhi.regions == in_verl("kawhi=kawhi").kawhi.regions
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("defaults: [/credit/uniform]\nkawhi: {method: uniform, options: {}}\n", None),
+        ("kawhi: {method: uniform, options: {}}\n", None),
+        ("defaults: [uniform, override /algorithm: dapo]\n", "takes only files of conf/credit in its defaults"),
+        ("defaults: [nobody]\n", "and nobody is none"),
+    ],
+)
+def test_a_file_of_one_s_own_is_in_nobody_s_way(tmp_path, text, said):
+    (tmp_path / "conf/credit").mkdir(parents=True)
+    (tmp_path / "conf/credit/own_odd.yaml").write_text(text + "credit: {name: own_odd, label: Odd}\n")
+    included.include([tmp_path])
+    assert of_their_own("kawhi=kawhi").kawhi.method == "kawhi"
+    if said is None:
+        assert of_their_own("kawhi=own_odd").kawhi.method == "uniform"
+    else:
+        with pytest.raises(CellError, match=said):
+            credit_choices.store(["kawhi=own_odd"])
 
 
 def test_another_name_is_one_sentence_with_all_names(tmp_path):

@@ -134,7 +134,7 @@ def other(tmp_path) -> str:
 
 
 def test_no_model_gets_another_one_s_heads(other):
-    for model in ("Qwen/Qwen2.5-VL-32B-Instruct", other):
+    for model in ("Qwen/Qwen2.5-VL-32B-Instruct", "hdfs://models/Qwen2.5-VL-32B", other):
         with pytest.raises(CellError) as refused:
             heads_of(model)
         assert f"which heads of {model} look at the image: `kawhi heads {model} --data" in str(refused.value)
