@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from omegaconf import OmegaConf
 
 from analysis.figures.parts import (
     INTERVALS,
@@ -22,13 +23,15 @@ from analysis.figures.parts import (
 )
 from analysis.figures.series import Panel, Records, Score, Series, credited, panels, score, tasks
 from analysis.paper import paper_tables
+from kawhi.base.checkout import configuration_folder
 from kawhi.records.schema import PROVENANCES
 from kawhi.style.overlays import BLUE, GREEN, INK, VERMILION
 
 SHARES = (0.2, 0.3, 0.5)
 """Of the tokens that are trained: figure 2 has these of tables 1 and 2."""
 KINDS = {"reasoning": ("tor_1", VERMILION), "perception": ("tor_2", BLUE)}
-TYPES, SHARE = "kawhi.options.types", "kawhi.options.{}_share"
+OPTIONS = "kawhi.options."
+TYPES, SHARE = f"{OPTIONS}types", f"{OPTIONS}{{}}_share"
 LINES: dict[str, dict[str, Any]] = {
     "uniform": {"color": INK, "linewidth": 1.0, "linestyle": (0, (4, 2))},
     "tor": {"color": GREEN, "linewidth": 1.2},
@@ -83,8 +86,18 @@ def _panels(records: Records, titles: Mapping[str, str]) -> list[Panel]:
 def _measured(axes: Axes, panel: Panel) -> None:
     _bars(axes, {place: score(series, panel.task) for place, series in _alone(panel).items()})
     for credit, look in LINES.items():
-        if series := panel.of(credit):
+        if series := _as_configured(panel, credit):
             axes.axhline(score(series, panel.task).value, **look)
+
+
+def _as_configured(panel: Panel, credit: str) -> Series | None:
+    """The series of a method with the options of its file in ``conf/credit``: those of the paper's table 4."""
+    options: Any = OmegaConf.load(configuration_folder() / "credit" / f"{credit}.yaml").kawhi.options
+    for series in panel.series:
+        own = {key.removeprefix(OPTIONS): value for key, value in series.method.items() if key.startswith(OPTIONS)}
+        if series.credit == credit and all(options.get(name) == value for name, value in own.items()):
+            return series
+    return None
 
 
 def _alone(panel: Panel) -> dict[tuple[str, float], Series]:
@@ -111,8 +124,9 @@ def _printed(axes: Axes, column: str) -> None:
 
 
 def _between(axes: Axes) -> None:
-    """From a little below the lowest point or line to a little above the highest."""
+    """From a little below the lowest point, line or interval to a little above the highest."""
     values = [y for line in axes.lines for y in line.get_ydata()]  # type: ignore[union-attr]
+    values += [y for intervals in axes.collections for ends in intervals.get_segments() for _, y in ends]  # type: ignore[attr-defined]
     room = max(0.15 * (max(values) - min(values)), 0.5)
     axes.set_ylim(min(values) - room, max(values) + room)
 

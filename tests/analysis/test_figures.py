@@ -83,6 +83,14 @@ def test_one_kind_of_tokens_alone_stands_beside_all_tokens_and_tor() -> None:
     assert [line.get_ydata()[0] for line in own.lines if line.get_linestyle() != "None"] == [50.0, 55.0]
 
 
+def test_tor_s_line_is_of_its_own_options_and_intervals_fit() -> None:
+    other = trained("tor", 1300, options={"types": "both", "perception_weight": 0.1})
+    own = titled(drawn("tor_figure_2", other, *tor_records(), trained("uniform", 1000)).figure, "tiny world")
+    assert [line.get_ydata()[0] for line in own.lines if line.get_linestyle() != "None"] == [50.0, 55.0]
+    low, high = own.get_ylim()
+    assert all(low < y < high for lines in own.collections for _, y in lines.get_segments()[0])
+
+
 def test_errors_are_named_by_the_run_that_they_are_of() -> None:
     run = trained("kawhi")
     own = errors_record("tiny", "kawhi_tiny", of=split(run)[0]["cell"]["hash"])
