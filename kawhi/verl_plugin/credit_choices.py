@@ -9,11 +9,15 @@ refuses what must not be won.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from kawhi.base import included
 from kawhi.base.checkout import configuration_folder, resolve_package_paths
@@ -50,29 +54,36 @@ def names() -> list[str]:
     return sorted(files())
 
 
-def store(words: Iterable[str]) -> None:
-    """Makes those that a command line names known to Hydra; a file that nobody asked for cannot be in the way.
+def store(words: Iterable[str] = ()) -> None:
+    """Makes them known to Hydra; of one that cannot be built and was not asked for there is a warning.
 
     Args:
         words: of the command line.
 
     Raises:
-        CellError: as :func:`names` and :func:`choice`, and a word ``kawhi=NAME`` with another name.
+        CellError: as :func:`names`, and a word ``kawhi=NAME`` with another name, or with one that cannot be built.
     """
-    known, store, asked = files(), ConfigStore.instance(), set[str]()
+    known, asked, store = files(), set(), ConfigStore.instance()
     for word in words:
-        group, given, listed = word.partition("=")
+        group, given, name = word.partition("=")
         if given and group == GROUP:
-            asked |= {*listed.split(",")} - {"null"}
-        if not asked <= {*known}:
-            raise CellError(f"there is no {word}: it is one of {', '.join(sorted(known))}, or a method in {MINE}")
+            asked |= {*name.split(",")}
+            if not asked <= {*known, "null"}:
+                raise CellError(f"there is no {word}: it is one of {', '.join(sorted(known))}, or a method in {MINE}")
     store.store(name=PRIMARY, node={"defaults": ["ppo_trainer", {GROUP: None}, "_self_"]}, provider="kawhi")
-    for name in asked:
-        store.store(group=GROUP, name=name, node=choice(name, known), package="_global_", provider="kawhi")
+    for name in known:
+        try:
+            node = choice(name, known)
+        except CellError as error:
+            if name in asked:
+                raise
+            print(f"warning: there is no kawhi={name}: {error}", file=sys.stderr)
+        else:
+            store.store(group=GROUP, name=name, node=node, package="_global_", provider="kawhi")
 
 
 def files() -> dict[str, Any]:
-    """What there is of ``conf/credit``, by name, and what it would say of a method without a file.
+    """The files of ``conf/credit``, by name, and what there would be in one of a method that has none.
 
     Raises:
         CellError: as :func:`names`.
@@ -80,7 +91,7 @@ def files() -> dict[str, Any]:
     included.include(())
     included.run_methods()
     found = included.configuration_files("credit", configuration_folder())
-    return {file.stem: OmegaConf.load(file) for file in found} | without_file(own_methods(METHODS))
+    return {file.stem: file for file in found} | without_file(own_methods(METHODS))
 
 
 def choice(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,11 +101,18 @@ def choice(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
         known: :func:`files`.
 
     Raises:
-        CellError: a file that is made of others than files of ``conf/credit``.
+        CellError: its file cannot be read, builds on more than credit methods, or lacks the block ``kawhi``.
     """
+    try:
+        return _choice(name, known)
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise CellError(f"{_file(name, known)}: {' '.join(str(error).split())}") from error
+
+
+def _choice(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
     run: Any = OmegaConf.load(configuration_folder() / "run.yaml")
     around = {"seeds": run.seeds, "model": {"critical_heads": OF_MODEL}}
-    credit = OmegaConf.merge(around, _credit(name, known))
+    credit: Any = OmegaConf.merge(around, _credit(name, known))
     ours: Any = OmegaConf.to_container(
         OmegaConf.merge(selected(run.verl, OF_RUN), credit.get("verl") or {}), resolve=True
     )
@@ -117,9 +135,28 @@ def _handed_to_workers() -> dict[str, str]:
 
 def _credit(name: str, known: Mapping[str, Any]) -> DictConfig:
     """A file of ``conf/credit`` over those that it is made of."""
-    own: Any = OmegaConf.create(known[name])
-    below = [str(each).removeprefix("/credit/") for each in own.pop("defaults", []) if each != "_self_"]
-    if other := next((each for each in below if each not in known), None):
-        raise CellError(f"kawhi={name} takes only files of conf/credit in its defaults, and {other} is none")
-    merged: Any = OmegaConf.merge(*(_credit(each, known) for each in below), own)
+    found, file = known[name], _file(name, known)
+    own: Any = OmegaConf.load(found) if isinstance(found, Path) else OmegaConf.create(found)
+    if not isinstance(own, DictConfig):
+        raise CellError(f"{file}: it is no mapping with the blocks credit and kawhi")
+    others = {each: known[each] for each in known if each != name}
+    entries = [each for each in own.pop("defaults", None) or [] if each != "_self_"]
+    below = [_credit(_other(entry, others, file), others) for entry in entries]
+    merged: Any = OmegaConf.merge(*below, own)
     return merged
+
+
+def _other(entry: Any, others: Mapping[str, Any], file: str) -> str:
+    """The credit method that an entry of ``defaults`` names, as Hydra takes it for a cell."""
+    name = str(entry).removeprefix("/credit/")
+    if name not in others:
+        raise CellError(
+            f"{file}: its defaults have {entry}, and kawhi=NAME builds on other credit methods only: "
+            f"{', '.join(sorted(others))}"
+        )
+    return name
+
+
+def _file(name: str, known: Mapping[str, Any]) -> str:
+    """What a mistake is reported of."""
+    return str(known[name]) if isinstance(known[name], Path) else f"the method {name}"

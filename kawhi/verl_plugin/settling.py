@@ -80,12 +80,12 @@ def heads_of(model: str) -> list[int] | None:
             print(f"kawhi.alignment.heads={listed}, as {file} has them for {known.name}", flush=True)
             return listed
     records = Path(OmegaConf.load(conf / "run.yaml").paths.records)
-    heads = UNMEASURED if "://" in model else measured_heads(model, None, records)  # verl fetches such a model later
-    if heads == UNMEASURED:
+    remote = "://" in model  # verl fetches it when the run has started
+    if (heads := UNMEASURED if remote else measured_heads(model, None, records)) == UNMEASURED:
+        command = HEADS_COMMAND.format("FOLDER_OF_A_COPY" if remote else model)
         raise CellError(
             f"neither a file of conf/model nor a record in {records} says which heads of {model} look at the image: "
-            f"`{HEADS_COMMAND.format(model)}` finds them, or add kawhi.alignment.heads=[...], or "
-            "kawhi.alignment.heads=null for all heads"
+            f"`{command}` finds them, or add kawhi.alignment.heads=[...], or kawhi.alignment.heads=null for all heads"
         )
     print(f"kawhi.alignment.heads={heads}, as `kawhi heads` has measured them of these weights", flush=True)
     return heads

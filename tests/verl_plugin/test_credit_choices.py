@@ -25,7 +25,7 @@ FILES = {"train_file": Path("t.parquet"), "validation_file": Path("v.parquet"), 
 
 @cache
 def _composed(*choice: str) -> DictConfig:
-    credit_choices.store(choice)
+    credit_choices.store()
     with initialize_config_dir(str(FOLDER), version_base=None):
         return compose(credit_choices.PRIMARY, overrides=list(choice))
 
@@ -129,27 +129,6 @@ def test_a_file_of_one_s_own_may_build_on_ours(tmp_path):
     assert found.kawhi.regions == in_verl("kawhi=kawhi").kawhi.regions
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("defaults: [/credit/uniform]\nkawhi: {method: uniform, options: {}}\n", None),
-        ("kawhi: {method: uniform, options: {}}\n", None),
-        ("defaults: [uniform, override /algorithm: dapo]\n", "takes only files of conf/credit in its defaults"),
-        ("defaults: [nobody]\n", "and nobody is none"),
-    ],
-)
-def test_a_file_of_one_s_own_is_in_nobody_s_way(tmp_path, text, said):
-    (tmp_path / "conf/credit").mkdir(parents=True)
-    (tmp_path / "conf/credit/own_odd.yaml").write_text(text + "credit: {name: own_odd, label: Odd}\n")
-    included.include([tmp_path])
-    assert of_their_own("kawhi=kawhi").kawhi.method == "kawhi"
-    if said is None:
-        assert of_their_own("kawhi=own_odd").kawhi.method == "uniform"
-    else:
-        with pytest.raises(CellError, match=said):
-            credit_choices.store(["kawhi=own_odd"])
-
-
 def test_another_name_is_one_sentence_with_all_names(tmp_path):
     (tmp_path / "mine.py").write_text(METHOD.format(name="own_listed", needs=""))
     included.include([tmp_path / "mine.py"])
@@ -160,3 +139,47 @@ def test_another_name_is_one_sentence_with_all_names(tmp_path):
         f"there is no kawhi=own_lsted: it is one of {listed}, or a method in a file of your own "
         "(--include or KAWHI_INCLUDE)"
     )
+
+
+def included_file(folder: Path, monkeypatch, text: str) -> Path:
+    """``conf/credit/mm.yaml`` of somebody's own."""
+    file = folder / "conf" / "credit" / "mm.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    monkeypatch.setenv(included.VARIABLE, str(folder))
+    return file
+
+
+@pytest.mark.parametrize("defaults", ["", "defaults: [/credit/uniform, _self_]\n"])
+def test_a_file_without_settings_of_verl_is_a_choice_as_it_is_a_cell(tmp_path, monkeypatch, defaults):
+    text = f"# @package _global_\n{defaults}credit: {{name: mm, label: M}}\nkawhi: {{method: uniform, options: {{}}}}\n"
+    included_file(tmp_path, monkeypatch, text)
+    found = of_their_own("kawhi=mm")
+    assert found.kawhi.method == "uniform"
+    loop = found.actor_rollout_ref.rollout.agent.default_agent_loop
+    assert (loop == "kawhi_seeded") == bool(defaults)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("defaults: [uniform, override /algorithm: dapo]", "its defaults have {'override /algorithm': 'dapo'}, and "),
+        ("defaults: [uniforn]", "its defaults have uniforn, and "),
+        ("defaults: [mm]", "its defaults have mm, and kawhi=NAME builds on other credit methods only: anti_oracle, "),
+        ("credit: {name: mm}", "Missing key kawhi"),
+        ("kawhi: {method: uniform, options: {level: '${data.level}'}}", "Interpolation key 'data.level' not found"),
+        ("kawhi: {", "while parsing"),
+        ("[kawhi]", "it is no mapping"),
+    ],
+)
+def test_a_file_that_cannot_be_built_stops_nobody_but_who_asks_for_it(tmp_path, monkeypatch, capsys, text, told):
+    file = included_file(tmp_path, monkeypatch, text)
+    with pytest.raises(CellError) as refused:
+        credit_choices.store(["kawhi=kawhi,mm"])
+    assert str(refused.value).startswith(f"{file}: {told}")
+    assert "\n" not in str(refused.value)
+    capsys.readouterr()
+    assert of_their_own("kawhi=kawhi").kawhi == in_verl("kawhi=kawhi").kawhi
+    assert capsys.readouterr().err.startswith(f"warning: there is no kawhi=mm: {file}: {told}")
+    with pytest.raises(CellError, match="mean_one, mm, oracle"):
+        credit_choices.store(["kawhi=kawi"])

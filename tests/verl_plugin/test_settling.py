@@ -134,11 +134,18 @@ def other(tmp_path) -> str:
 
 
 def test_no_model_gets_another_one_s_heads(other):
-    for model in ("Qwen/Qwen2.5-VL-32B-Instruct", "hdfs://models/Qwen2.5-VL-32B", other):
+    for model in ("Qwen/Qwen2.5-VL-32B-Instruct", other):
         with pytest.raises(CellError) as refused:
             heads_of(model)
         assert f"which heads of {model} look at the image: `kawhi heads {model} --data" in str(refused.value)
         assert "kawhi.alignment.heads=null" in str(refused.value)
+
+
+def test_a_model_that_verl_is_to_fetch_needs_its_heads_on_the_command_line(words):
+    remote = "actor_rollout_ref.model.path=hdfs://models/of/Mine-7B"
+    with pytest.raises(CellError, match=r"which heads of hdfs://models/of/Mine-7B look .* add kawhi.alignment.heads="):
+        settled("kawhi=kawhi", *words, remote)
+    assert settled("kawhi=kawhi", *words, remote, "kawhi.alignment.heads=[0]").kawhi.alignment.heads == [0]
 
 
 @pytest.mark.parametrize(("found", "taken"), [([0, 2], [0, 2]), ([], None)])
