@@ -9,7 +9,6 @@ untrained one, whose nuclei are nearly the whole vocabulary, so that every row i
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor
 from verl.utils.torch_functional import entropy_from_logits
 
 from benchmarks.memory import peak_bytes
-from benchmarks.races import Race, Target, fewest_seconds, measured_here, processor
+from benchmarks.races import Race, Target, fewest_seconds, run_on_one_core
 from kawhi.credit.entropy import nucleus_entropy
 
 ROWS, VOCABULARY, P = 64, 152064, 0.99
@@ -70,21 +69,5 @@ def measure(rounds: int) -> Iterator[Race]:
             yield Race("entropy", setting, "MB", ours, dict(zip((PLAIN, SORTED), rivals, strict=True)))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the results to this file")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    races = []
-    for race in measure(given.rounds):
-        races.append(race)
-        others = ", ".join(f"{name} {value:,.2f}" for name, value in race.rivals.items())
-        print(f"{race.setting}: {race.kawhi:,.2f} {race.unit}; {others}", flush=True)
-    if given.json:
-        command = " ".join(["python benchmarks/entropy_cost.py", *sys.argv[1:]])
-        measured_here(command, races, f"{processor()}, one used").save(given.json)
-
-
 if __name__ == "__main__":
-    main()
+    run_on_one_core(__doc__ or "", measure)

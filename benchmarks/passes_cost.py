@@ -7,7 +7,6 @@ On one core, of 64 responses of the tiny world's models, without gradients, in p
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -21,11 +20,10 @@ from kawhi.wheels import torchvision_shim
 
 torchvision_shim.install()
 
-import torch  # noqa: E402
 from omegaconf import OmegaConf  # noqa: E402
 
 from benchmarks.published_models import FAMILIES  # noqa: E402
-from benchmarks.races import Race, Target, fewest_seconds, measured_here, processor  # noqa: E402
+from benchmarks.races import Race, Target, fewest_seconds, run_on_one_core  # noqa: E402
 from kawhi.base.checkout import configuration_folder, resolve_package_paths  # noqa: E402
 from kawhi.lab.losses import BoxedReward  # noqa: E402
 from kawhi.lab.policy import Policy  # noqa: E402
@@ -67,20 +65,10 @@ def measure(family: str, rounds: int) -> Iterator[Race]:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the results to this file")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    races = []
-    for race in (race for family in FAMILIES for race in measure(family, given.rounds)):
-        races.append(race)
-        print(f"{race.setting}: {race.kawhi:,.1f} {race.unit}; {PASS} {race.rivals[PASS]:,.1f}", flush=True)
-    if given.json:
-        command = " ".join(["python benchmarks/passes_cost.py", *sys.argv[1:]])
-        measured_here(command, races, f"{processor()}, one used").save(given.json)
+def every(rounds: int) -> Iterator[Race]:
+    """The races of both families."""
+    return (race for family in FAMILIES for race in measure(family, rounds))
 
 
 if __name__ == "__main__":
-    main()
+    run_on_one_core(__doc__ or "", every)

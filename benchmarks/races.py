@@ -1,13 +1,15 @@
-"""A race: contenders measured side by side in one run, and what their ratio has to be.  Standard library only."""
+"""A race: contenders measured side by side in one run, and what their ratio has to be.  Standard library only, until a command line is run."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
 import platform
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -120,6 +122,30 @@ def measured_here(command: str, races: Sequence[Race], machine: str = "") -> Ses
             continue  # a GPU machine needs torch and transformers only
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Session(machine or processor(), round(_LOAD_AT_START, 1), versions, date, command, list(races))
+
+
+def run_on_one_core(description: str, measure: Callable[[int], Iterable[Race]]) -> None:
+    """The command line of a benchmark: prints each race, and saves them all where ``--json`` says.
+
+    Args:
+        description: of the program, its first line.
+        measure: the races, by the number of rounds.
+    """
+    import torch
+
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the results to this file")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    races = []
+    for race in measure(given.rounds):
+        races.append(race)
+        others = ", ".join(f"{name} {value:,.2f}" for name, value in race.rivals.items())
+        print(f"{race.section}: {race.setting}: {race.kawhi:,.3f} {race.unit}; {others}", flush=True)
+    if given.json:
+        command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+        measured_here(command, races, f"{processor()}, one used").save(given.json)
 
 
 def processor() -> str:

@@ -8,7 +8,6 @@ best of the rounds; and with the dimensions of the published models the operatio
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -29,7 +28,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer  # noqa: E40
 from benchmarks.matrix_form import matrix_alignment  # noqa: E402
 from benchmarks.memory import peak_bytes  # noqa: E402
 from benchmarks.published_models import FAMILIES, Family  # noqa: E402
-from benchmarks.races import Race, Target, fewest_seconds, measured_here, processor  # noqa: E402
+from benchmarks.races import Race, Target, fewest_seconds, run_on_one_core  # noqa: E402
 from kawhi.credit.alignment import Statistic, attends  # noqa: E402
 from kawhi.credit.statistics import Vectors, packed_head_statistic  # noqa: E402
 from kawhi.models.attention_capture import AttentionCapture  # noqa: E402
@@ -153,20 +152,5 @@ def measure(rounds: int) -> list[Race]:
     return races
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the results to this file")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    races = measure(given.rounds)
-    for race in races:
-        others = ", ".join(f"{name} {value:,.2f}" for name, value in race.rivals.items())
-        print(f"{race.section}: {race.setting}: {race.kawhi:,.3f} {race.unit}; {others}", flush=True)
-    if given.json:
-        command = " ".join(["python benchmarks/statistics_cost.py", *sys.argv[1:]])
-        measured_here(command, races, f"{processor()}, one used").save(given.json)
-
-
 if __name__ == "__main__":
-    main()
+    run_on_one_core(__doc__ or "", measure)

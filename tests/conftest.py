@@ -147,6 +147,16 @@ def qwen_tokenizer():
     return tokenizer("qwen3_vl")
 
 
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint of a few bytes; the fingerprint reads no tensors."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
 @pytest.fixture(params=["qwen2_5_vl", "qwen3_vl"])
 def family(request):
     return request.param

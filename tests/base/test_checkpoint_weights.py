@@ -14,16 +14,6 @@ from kawhi.base.checkpoint_weights import UNMEASURED, measured_heads, weights_fi
 from kawhi.base.errors import CellError
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    """A checkpoint of a few bytes; the fingerprint reads no tensors."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
-
-
 def test_a_second_shard_counts(checkpoint):
     first = weights_fingerprint(str(checkpoint))
     (checkpoint / "model-2.safetensors").write_bytes(b"more")

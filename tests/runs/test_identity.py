@@ -186,16 +186,6 @@ def test_a_name_tells_the_cell_apart_for_a_reader(tmp_path):
     assert cell_name(cell(tmp_path, "lora=r64")) == "tiny-qwen2.5-vl_grpo_kawhi_tiny_s1-0_lora64"
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    """A checkpoint of a few bytes; the fingerprint reads no tensors."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
-
-
 def test_weights_and_config_are_part_of_the_identity(tmp_path, checkpoint):
     def found():
         return cell_hash(cell(tmp_path, f"model.path={checkpoint}"))
