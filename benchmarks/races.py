@@ -1,4 +1,7 @@
-"""A race: contenders measured side by side in one run, and what their ratio has to be.  Standard library only, until a command line is run."""
+"""A race: contenders measured side by side in one run, and what their ratio has to be.
+
+Standard library only, until a command line is run.
+"""
 
 from __future__ import annotations
 
