@@ -31,7 +31,7 @@ def bench() -> None:
 @click.option("--methods", metavar="A,B:OPTION=VALUE", multiple=True, help="these instead of the study's rows")
 @click.option("--family", multiple=True, help="qwen2_5_vl (default), qwen3_vl; again for both")
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="paired trainings of each method")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="trainings side by side")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="processes side by side")
 @click.option("--difficulty", type=click.Choice(["plain", "long"]), help="of the answers (default: the study's)")
 @click.option("--algorithm", help="a file of conf/algorithm (default: the study's)")
 @INCLUDE
@@ -59,7 +59,7 @@ def credit(
         TimeRemainingColumn,
     )
 
-    from kawhi.lab.probing import PROMPTS, SHARE, probe_study, write_probe
+    from kawhi.lab.probing import ADAM, PROMPTS, SHARE, probe_study, write_probe
     from kawhi.lab.run_files import Run, make, planned, try_own
     from kawhi.lab.study import chosen
     from kawhi.lab.study_report import write
@@ -72,9 +72,9 @@ def credit(
     for each in families if probe else ():
         with Progress() as progress:
             bar = progress.add_task(f"probe of {each}", total=PROMPTS)
-            found = probe_study(asked, each, PROMPTS, SHARE, partial(progress.advance, bar))
+            found = probe_study(asked, each, PROMPTS, SHARE, partial(progress.advance, bar), jobs=jobs)
         write_probe(found, f"{each}, {asked.algorithm}", out)
-        probed[each, asked.algorithm] = {label: str(own.adam) for label, own in found.methods.items()}
+        probed[each, asked.algorithm] = {label: found.said(ADAM, own.adam) for label, own in found.methods.items()}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn()) as progress:
         bar = progress.add_task("trainings", total=len(runs))

@@ -28,6 +28,7 @@ Where the gradient's signal lies, and what each credit method would gain a step,
 @INCLUDE
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="an override of conf/run.yaml for all")
 @click.option("--prompts", type=click.IntRange(3), default=96, show_default=True, help="of the drawn world")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="steps of prompts side by side")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="of weights")
 @click.option("--model", help="a checkpoint of one's own, with --rollouts")
 @click.option("--rollouts", type=Path, help="judged responses, one prompt a line: docs/bench.md")
@@ -41,6 +42,7 @@ def credit(
     algorithm: str | None,
     overrides: tuple[str, ...],
     prompts: int,
+    jobs: int,
     share: float,
     model: str | None,
     rollouts: Path | None,
@@ -69,5 +71,5 @@ def credit(
             found = probe_judged(asked, family, model, rollouts, share, device, told)
         else:
             what = f"{family}, {asked.algorithm}"
-            found = probe_study(asked, family, prompts, share, told)
+            found = probe_study(asked, family, prompts, share, told, jobs=jobs)
     print(write_probe(found, what, out))

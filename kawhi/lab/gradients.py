@@ -60,6 +60,16 @@ class Gradients:
     methods: dict[str, list[Vectors]] = field(default_factory=dict)
     kinds: dict[str, list[Vectors | None]] = field(default_factory=dict)
 
+    def extend(self, other: Gradients) -> None:
+        """Puts the prompts of ``other`` after these."""
+        before = len(self.methods.get(UNIFORM, []))
+        self.prompts += other.prompts
+        for label, rows in other.methods.items():
+            self.methods.setdefault(label, []).extend(rows)
+        for kind, found in other.kinds.items():
+            own = self.kinds.setdefault(kind, [])
+            own += [None] * (before - len(own)) + found
+
     def of_method(self, label: str) -> Vectors:
         """``(n, D)`` of the prompts that have any."""
         return np.stack(self.methods[label])
@@ -87,9 +97,8 @@ class Recorder:
             count = max(1, round(share * weight.numel()))
             drawn = torch.randint(weight.numel(), (count,), generator=generator)
             self._kept.append(drawn.to(weight.device))
-        self.found = Gradients()
 
-    def add(self, rollouts: Rollouts, probed: Sequence[Probed], kinds: Sequence[str], step: int) -> None:
+    def of(self, rollouts: Rollouts, probed: Sequence[Probed], kinds: Sequence[str], step: int) -> Gradients:
         """The gradients of every prompt of a step.
 
         Args:
@@ -102,21 +111,21 @@ class Recorder:
         of_kind = {
             kind: coefficients[UNIFORM] * torch.tensor([own == kind for own in kinds]) for kind in dict.fromkeys(kinds)
         }
+        found = Gradients(len(rollouts.items))
         for prompt in range(len(rollouts.items)):
-            self.found.prompts += 1
             places = rollouts.places([prompt])
             own = {label: values[places] for label, values in coefficients.items()}
             if not any(bool(values.any()) for values in own.values()):
                 continue
             prompts, tokens, mask = part_of(rollouts, [prompt])
             log_probs = token_log_probs(self._policy.logits(prompts, tokens, mask), tokens[mask])
-            before = len(self.found.methods.get(UNIFORM, []))
-            for label, values in own.items():
-                self.found.methods.setdefault(label, []).append(self._gradient(log_probs, values))
-            for kind, values in of_kind.items():
-                rows = self.found.kinds.setdefault(kind, [])
-                rows += [None] * (before - len(rows))
-                rows.append(self._gradient(log_probs, values[places]) if bool(values[places].any()) else None)
+            methods = {label: [self._gradient(log_probs, values)] for label, values in own.items()}
+            there = {kind: values[places] for kind, values in of_kind.items() if bool(values[places].any())}
+            rows: dict[str, list[Vectors | None]] = {
+                kind: [self._gradient(log_probs, values)] for kind, values in there.items()
+            }
+            found.extend(Gradients(0, methods, rows))
+        return found
 
     def _gradient(self, log_probs: Tensor, coefficients: Tensor) -> Vectors:
         found = torch.autograd.grad(
@@ -168,10 +177,17 @@ class Said:
 
 @dataclass(frozen=True)
 class Share:
-    """Shares of uniform credit's gradient that lie in one kind of paragraph."""
+    """Shares of uniform credit's gradient that lie in one kind of paragraph.
+
+    Attributes:
+        signal, noise: of the gradient as it is.
+        signal_adam, noise_adam: of the gradient whose coordinates are divided as Adam divides them.
+    """
 
     signal: Estimate
     noise: Estimate
+    signal_adam: Estimate
+    noise_adam: Estimate
 
 
 class Probe:
@@ -194,10 +210,9 @@ class Probe:
         drawn = rng.multinomial(len(uniform), np.full(len(uniform), 1 / len(uniform)), size=resamples)
         self._weights = np.concatenate([np.ones((1, len(uniform))), drawn])  # the sample itself comes first
 
-    @property
-    def clear(self) -> bool:
+    def clear(self, *, adam: bool = False) -> bool:
         """Whether uniform credit has a signal beyond its interval; without one, ratios to it say nothing."""
-        return float(np.percentile(self._cross(self._uniform)[1:], 2.5)) > 0
+        return float(np.percentile(self._gains(self._uniform, adam=adam)[1:], 2.5)) > 0
 
     def methods(self) -> dict[str, Said]:
         """Of each method, uniform credit first."""
@@ -210,25 +225,28 @@ class Probe:
         return said
 
     def kinds(self) -> dict[str, Share]:
-        """Of each kind of paragraph."""
-        signal, noise = self._cross(self._uniform), self._squares(self._uniform)
+        """Of each kind of paragraph; Adam's division is that of uniform credit's gradient for all of them."""
+        scales = np.ones_like(self._uniform[0]), _adam_scale(self._uniform)
+        wholes = [(self._cross(self._uniform * by, self._uniform), self._squares(self._uniform * by)) for by in scales]
         shares = {}
         for kind in self._found.kinds:
             own = self._found.of_kind(kind)
-            shares[kind] = Share(_ratio(self._cross(own), signal), _ratio(self._squares(own), noise))
+            plain, adam = (
+                (_ratio(self._cross(own * by, self._uniform), signal), _ratio(self._squares(own * by), noise))
+                for by, (signal, noise) in zip(scales, wholes, strict=True)
+            )
+            shares[kind] = Share(*plain, *adam)
         return shares
 
     def _gains(self, own: Vectors, *, adam: bool = False) -> NDArray[np.float64]:
         """For each resample: the part of a step along uniform credit's mean gradient, over the step's length."""
         if adam:
-            # Adam's second moment is of a step's gradient; its scale is the same for all coordinates, and cancels.
-            scale = 1 / (np.sqrt((own.astype(np.float64) ** 2).mean(axis=0)) + 1e-12)
-            return self._cross((own * scale).astype(np.float32))
-        return self._cross(own) / np.sqrt(self._step_squares(own))
+            return self._cross(own * _adam_scale(own), self._uniform)
+        return self._cross(own, self._uniform) / np.sqrt(self._step_squares(own))
 
-    def _cross(self, own: Vectors) -> NDArray[np.float64]:
-        """Means of the products of different prompts' gradients, the method's and uniform credit's."""
-        products = (own @ self._uniform.T).astype(np.float64)
+    def _cross(self, own: Vectors, other: Vectors) -> NDArray[np.float64]:
+        """Means of the products of different prompts' gradients, one's own and the other's."""
+        products = (own @ other.T).astype(np.float64)
         np.fill_diagonal(products, 0.0)
         weights = self._weights
         pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
@@ -246,13 +264,22 @@ class Probe:
 
     def _along(self, own: Vectors) -> NDArray[np.float64]:
         """Squared length of the mean gradient along uniform credit's."""
-        base = self._cross(self._uniform)
-        return self._cross(own) ** 2 / np.maximum(base, 1e-30)
+        base = self._cross(self._uniform, self._uniform)
+        return self._cross(own, self._uniform) ** 2 / np.maximum(base, 1e-30)
 
     def _signal_to_noise(self, own: Vectors) -> float:
         signal = float(self._along(own)[0])
         noise = (float(self._squares(own)[0]) - signal) / self._per_step
         return signal / noise if noise > 0 else float("nan")
+
+
+def _adam_scale(own: Vectors) -> Vectors:
+    """``(D,)`` by what Adam multiplies each coordinate: one over its root mean square.
+
+    Adam's second moment is of a step's gradient; its scale is the same for all coordinates, and cancels.
+    """
+    root = np.sqrt((own.astype(np.float64) ** 2).mean(axis=0))
+    return (1 / (root + 1e-12)).astype(np.float32)
 
 
 def _ratio(own: NDArray[np.float64], base: NDArray[np.float64]) -> Estimate:

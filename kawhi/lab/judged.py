@@ -15,8 +15,9 @@ from torch import Tensor
 from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.credit.readings import READING_RIGHT, READS
+from kawhi.lab.gradients import Recorder
 from kawhi.lab.policy import Policy
-from kawhi.lab.probing import Batch, Findings, probed, rows_of, run_probe, token_kinds
+from kawhi.lab.probing import SEED, Findings, probed, rows_of, run_probe, token_kinds
 from kawhi.lab.rollouts import Item, Rollouts, given
 from kawhi.lab.study import Study, compose
 from kawhi.pictures.rgb import picture
@@ -43,12 +44,14 @@ def probe_judged(
     policy = Policy(resolve_package_paths(model), device=where, dtype=dtype)
     cells = {row.label: compose(study, row, family) for row in rows_of(study)}
     per_step = settings(next(iter(cells.values()))).data.train_batch_size
-    batches = judged_batches(policy, file, per_step)
-    return run_probe(policy, probed(policy, cells), batches, per_step, share, told)
+    methods, recorder = probed(policy, cells), Recorder(policy, share, SEED)
+    batches = enumerate(judged_batches(policy, file, per_step))
+    gradients = (recorder.of(rollouts, methods, kinds, step) for step, (rollouts, kinds) in batches)
+    return run_probe(gradients, per_step, told)
 
 
-def judged_batches(policy: Policy, file: Path, per_step: int) -> Iterator[Batch]:
-    """The lines of a file, as many at a time as a step has prompts.
+def judged_batches(policy: Policy, file: Path, per_step: int) -> Iterator[tuple[Rollouts, list[str]]]:
+    """The lines of a file, as many at a time as a step has prompts, and the kind of each token's paragraph.
 
     Raises:
         CellError: as :func:`probe_judged`.

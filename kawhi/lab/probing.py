@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +22,16 @@ from kawhi.credit.methods import configured
 from kawhi.credit.readings import TRUTH, truth
 from kawhi.credit.segments import packed_segments
 from kawhi.lab.comparison import UNIFORM
-from kawhi.lab.gradients import Probe, Probed, Recorder, Said, Share
+from kawhi.lab.gradients import Estimate, Gradients, Probe, Probed, Recorder, Said, Share
 from kawhi.lab.losses import BoxedReward, Objective
 from kawhi.lab.policy import Policy
-from kawhi.lab.rollouts import Rollouts, item_of, sample
+from kawhi.lab.rollouts import Item, Rollouts, item_of, sample
 from kawhi.lab.signals import Gatherer
 from kawhi.lab.study import Row, Study, compose
 from kawhi.lab.study_figures import draw_shares
 from kawhi.regions.seeds import stable_seed
 from kawhi.runs.verl_settings import settings
 from kawhi.tiny.worlds import named, problems_of
-
-Batch = tuple[Rollouts, list[str]]
-"""Rollouts of a step, and the kind of paragraph that each of their tokens is in."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +40,31 @@ class Findings:
 
     Attributes:
         prompts: how many were looked at.
-        clear: whether uniform credit has a signal beyond its interval.
+        clear: by the names of columns, whether uniform credit has a signal beyond its interval there.
     """
 
     methods: dict[str, Said]
     kinds: dict[str, Share]
     prompts: int
-    clear: bool
+    clear: dict[str, bool]
 
     def first_line(self, what: str) -> str:
-        """What the tables are about, and whether they say anything."""
-        if self.clear:
-            return f"{what}: gain a step beside uniform credit, from {self.prompts} prompts"
-        return f"{what}: {self.prompts} prompts show no signal of uniform credit, so the gains say nothing: take more"
+        """What the tables are about, and which columns say nothing."""
+        unclear = [name for name, clear in self.clear.items() if not clear]
+        if len(unclear) == len(self.clear):
+            return f"{what}: {self.prompts} prompts show no signal of uniform credit, so gains say nothing: take more"
+        told = f"{what}: gain a step beside uniform credit, from {self.prompts} prompts"
+        return told + "".join(f"; too few for {name}, where uniform credit has no signal" for name in unclear)
+
+    def said(self, column: str, estimate: Estimate) -> str:
+        """An estimate as a table prints it: a ratio to a signal that nobody saw is none."""
+        return str(estimate) if self.clear[column] else "–"
 
 
 PROMPTS, SHARE = 300, 0.05
 """Unless somebody asks otherwise: prompts of a probe, and the share of all weights whose gradients are kept."""
+
+SGD, ADAM = "SGD", "Adam"
 
 SEED = 1000
 """Of the prompts of a probe; no training of a study has it."""
@@ -100,16 +107,12 @@ def _looks(kawhi: Mapping[str, Any], needs: frozenset[str]) -> str:
     return json.dumps({name: kawhi.get(name) for name in own}, sort_keys=True)
 
 
-def sampled(policy: Policy, cell: DictConfig, prompts: int) -> Iterator[Batch]:
-    """Rollouts of the training split of a cell's world, as many prompts at a time as a step has."""
-    found, size = settings(cell), cell.model.image_size
-    per_step, group = found.data.train_batch_size, found.actor_rollout_ref.rollout.n
-    drawn = enumerate(problems_of(named(cell.data), "train", SEED))
-    reward, limit = BoxedReward(cell), found.data.max_response_length
-    for first in range(0, prompts, per_step):
-        items = [item_of(index, problem, size) for index, problem in islice(drawn, min(per_step, prompts - first))]
-        rollouts = sample(policy, items, group, limit, stable_seed(SEED, first), reward)
-        yield rollouts, token_kinds(rollouts, policy.tokenizer, known_kinds(rollouts))
+def steps_of(cell: DictConfig, prompts: int) -> list[list[Item]]:
+    """Problems of the training split of a cell's world, as many at a time as a step has."""
+    size, per_step = cell.model.image_size, settings(cell).data.train_batch_size
+    drawn = enumerate(islice(problems_of(named(cell.data), "train", SEED), prompts))
+    items = [item_of(index, problem, size) for index, problem in drawn]
+    return [items[first : first + per_step] for first in range(0, prompts, per_step)]
 
 
 def known_kinds(rollouts: Rollouts) -> list[list[str]]:
@@ -141,38 +144,66 @@ def token_kinds(rollouts: Rollouts, tokenizer: Any, kinds: Sequence[Sequence[str
     return found
 
 
-def run_probe(
-    policy: Policy,
-    methods: Sequence[Probed],
-    batches: Iterator[Batch],
-    per_step: int,
-    share: float,
-    told: Callable[[int], None],
-) -> Findings:
-    """What the gradients of all batches say of methods and of kinds of paragraphs.
+def run_probe(gradients: Iterable[Gradients], per_step: int, told: Callable[[int], None]) -> Findings:
+    """What the gradients of all steps say of methods and of kinds of paragraphs.
+
+    Args:
+        told: is called with the number of prompts of each.
 
     Raises:
         CellError: too few prompts have a gradient.
     """
-    recorder = Recorder(policy, share, SEED)
-    for step, (rollouts, kinds) in enumerate(batches):
-        recorder.add(rollouts, methods, kinds, step)
-        told(len(rollouts.items))
+    found = Gradients()
+    for step in gradients:
+        found.extend(step)
+        told(step.prompts)
     try:
-        probe = Probe(recorder.found, per_step)
+        probe = Probe(found, per_step)
     except ValueError as error:
         raise CellError(str(error)) from error
-    return Findings(probe.methods(), probe.kinds(), recorder.found.prompts, probe.clear)
+    clear = {SGD: probe.clear(), ADAM: probe.clear(adam=True)}
+    return Findings(probe.methods(), probe.kinds(), found.prompts, clear)
 
 
-def probe_study(study: Study, family: str, prompts: int, share: float, told: Callable[[int], None]) -> Findings:
-    """The probe of a study's methods from its warm start."""
+def probe_study(
+    study: Study, family: str, prompts: int, share: float, told: Callable[[int], None], *, jobs: int
+) -> Findings:
+    """The probe of a study's methods from its warm start, so many steps of prompts side by side; the same numbers."""
     torch.set_num_threads(1)
     cells = {row.label: compose(study, row, family) for row in rows_of(study)}
     first = next(iter(cells.values()))
     policy = Policy(resolve_package_paths(first.model.path))
-    per_step = settings(first).data.train_batch_size
-    return run_probe(policy, probed(policy, cells), sampled(policy, first, prompts), per_step, share, told)
+    methods, recorder = probed(policy, cells), Recorder(policy, share, SEED)
+    asked, reward, steps = settings(first), BoxedReward(first), steps_of(first, prompts)
+    per_step, group, limit = (
+        asked.data.train_batch_size,
+        asked.actor_rollout_ref.rollout.n,
+        asked.data.max_response_length,
+    )
+
+    def of_step(step: int) -> Gradients:
+        rollouts = sample(policy, steps[step], group, limit, stable_seed(SEED, step * per_step), reward)
+        return recorder.of(rollouts, methods, token_kinds(rollouts, policy.tokenizer, known_kinds(rollouts)), step)
+
+    return run_probe(_side_by_side(of_step, len(steps), jobs), per_step, told)
+
+
+def _side_by_side(work: Callable[[int], Gradients], count: int, jobs: int) -> Iterator[Gradients]:
+    """Results of ``work`` in order, from forked processes, which have its policy and need not load it."""
+    if jobs == 1:
+        yield from map(work, range(count))
+        return
+    forked = get_context("fork")
+    with ProcessPoolExecutor(jobs, mp_context=forked, initializer=_INHERITED.append, initargs=(work,)) as pool:
+        yield from pool.map(_do, range(count))
+
+
+_INHERITED: list[Callable[[int], Gradients]] = []
+"""What a forked process works on: a policy cannot be sent to it."""
+
+
+def _do(step: int) -> Gradients:
+    return _INHERITED[-1](step)
 
 
 def write_probe(found: Findings, what: str, folder: Path) -> str:
@@ -182,13 +213,19 @@ def write_probe(found: Findings, what: str, folder: Path) -> str:
         {
             "method": label,
             "signal to noise of a step": f"{said.signal_to_noise:.3f}",
-            "gain a step, SGD [95 %]": "1" if label == UNIFORM else str(said.sgd),
-            "gain a step, Adam [95 %]": "1" if label == UNIFORM else str(said.adam),
+            "gain a step, SGD [95 %]": "1" if label == UNIFORM else found.said(SGD, said.sgd),
+            "gain a step, Adam [95 %]": "1" if label == UNIFORM else found.said(ADAM, said.adam),
         }
         for label, said in methods.items()
     )
     second = pd.DataFrame(
-        {"paragraph": kind, "share of the signal [95 %]": str(own.signal), "share of the noise [95 %]": str(own.noise)}
+        {
+            "paragraph": kind,
+            "share of the signal, SGD [95 %]": found.said(SGD, own.signal),
+            "share of the signal, Adam [95 %]": found.said(ADAM, own.signal_adam),
+            "share of the noise, SGD [95 %]": str(own.noise),
+            "share of the noise, Adam [95 %]": str(own.noise_adam),
+        }
         for kind, own in kinds.items()
     )
     parts = [found.first_line(what), *(t.to_markdown(index=False) for t in (first, second))]
@@ -202,5 +239,6 @@ def write_probe(found: Findings, what: str, folder: Path) -> str:
         "kinds": {kind: asdict(own) for kind, own in kinds.items()},
     }
     write_json(folder / f"probe-{name}.json", said)
-    draw_shares(kinds, what, [folder / f"signal-{name}.{kind}" for kind in ("png", "pdf")])
+    if found.clear[ADAM]:
+        draw_shares(kinds, what, [folder / f"signal-{name}.{kind}" for kind in ("png", "pdf")])
     return text

@@ -67,13 +67,13 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], wha
 
 
 def draw_shares(kinds: Mapping[str, Share], what: str, files: Sequence[Path]) -> None:
-    """For each kind of paragraph, its shares of the gradient's signal and of its noise."""
+    """For each kind of paragraph, its shares of the signal and of the noise in the gradient that Adam has divided."""
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(5.2, 0.9 + 0.36 * len(kinds)))
         axes = figure.subplots()
         places = np.arange(len(kinds))[::-1]
         for shift, name, colour in ((0.18, "signal", METHOD), (-0.18, "noise", "#B8B8B8")):
-            own = [getattr(share, name) for share in kinds.values()]
+            own = [getattr(share, f"{name}_adam") for share in kinds.values()]
             values = [100 * each.value for each in own]
             errors = [[100 * (e.value - e.low) for e in own], [100 * (e.high - e.value) for e in own]]
             axes.barh(
@@ -87,7 +87,7 @@ def draw_shares(kinds: Mapping[str, Share], what: str, files: Sequence[Path]) ->
             )
         axes.axvline(0, color="#5F5F5F", linewidth=0.8)
         axes.set_yticks(places, list(kinds))
-        axes.set_xlabel("% of uniform credit's gradient; 95 % interval over prompts")
+        axes.set_xlabel("% of uniform credit's gradient, divided as by Adam; 95 % interval over prompts")
         axes.set_title(f"{what}: which paragraphs carry the gradient's signal")
         axes.legend(loc="lower right")
         save(figure, tuple(files))

@@ -117,15 +117,17 @@ def test_a_method_that_fails_is_one_sentence_before_anything_is_trained(study, t
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
 def test_the_probe_writes_what_it_prints(study, tmp_path, family, capsys):
-    words = ["--family", family, "--prompts", "32", "--share", "0.01", "--out", str(tmp_path / "out")]
-    assert main(["probe", "credit", "--study", str(study), *words]) == 0
+    words = ["--study", str(study), "--family", family, "--prompts", "18", "--share", "0.01"]
+    assert main(["probe", "credit", *words, "--out", str(tmp_path / "out"), "--jobs", "2"]) == 0
     (file,) = (tmp_path / "out").glob("probe-*.md")
     assert file.read_text() in capsys.readouterr().out
     said = json.loads(file.with_suffix(".json").read_text())
     assert set(said["methods"]) == {"uniform", "oracle", "anti-oracle", "kawhi"}
     assert said["methods"]["uniform"]["sgd"]["value"] == pytest.approx(1)
     assert sum(kind["signal"]["value"] for kind in said["kinds"].values()) == pytest.approx(1, rel=1e-3)
-    assert said["prompts"] == 32
+    assert said["prompts"] == 18
+    assert main(["probe", "credit", *words, "--out", str(tmp_path / "alone"), "--jobs", "1"]) == 0
+    assert (tmp_path / "alone" / file.with_suffix(".json").name).read_text() == file.with_suffix(".json").read_text()
 
 
 def test_mistakes_are_sentences_and_an_exit_code(tmp_path, capsys):

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kawhi.lab.gradients import UNIFORM, Gradients, Probe, Recorder, token_coefficients
+from kawhi.lab.gradients import UNIFORM, Estimate, Gradients, Probe, Recorder, token_coefficients
 from kawhi.lab.policy import Policy, token_log_probs
-from kawhi.lab.probing import known_kinds, probed, token_kinds
+from kawhi.lab.probing import ADAM, SGD, Findings, known_kinds, probed, token_kinds
 from kawhi.lab.rollouts import part_of
 from kawhi.tiny.warm_start import CHECKPOINTS
 from tests.lab.made import cell_of, rollouts_of
@@ -55,10 +55,34 @@ def test_gains_are_those_of_loops_over_pairs():
     assert probe.methods()["good"].adam.value == pytest.approx(adam[0] / adam[1], rel=1e-4)
 
 
+@pytest.mark.parametrize("adam", [False, True])
+def test_shares_are_those_of_loops_over_pairs(adam):
+    found = made(1)
+    uniform, good = found.of_method(UNIFORM), found.of_kind("good")
+    share, ones = Probe(found, 4, resamples=20).kinds()["good"], [1.0] * len(uniform)
+    scale = 1 / np.sqrt((uniform**2).mean(axis=0)) if adam else 1.0
+    signal = cross(good * scale, uniform, ones) / cross(uniform * scale, uniform, ones)
+    noise = ((good * scale) ** 2).sum() / ((uniform * scale) ** 2).sum()
+    told = (share.signal_adam, share.noise_adam) if adam else (share.signal, share.noise)
+    assert [each.value for each in told] == pytest.approx([signal, noise], rel=1e-4)
+
+
+def test_steps_of_prompts_follow_each_other():
+    """A kind that a step's prompts have none of is 0 there, whichever step comes first."""
+    first, second = made(0, prompts=3), made(1, prompts=2)
+    first.kinds["late"], second.kinds["late"] = [], [None, np.ones(30, np.float32)]
+    whole = Gradients()
+    for each in (first, second, made(2, prompts=2)):
+        whole.extend(each)
+    assert (whole.prompts, len(whole.of_method("good"))) == (7, 7)
+    assert whole.of_kind("late").sum(axis=1).tolist() == [0, 0, 0, 0, 30, 0, 0]
+
+
 @given(st.integers(0, 1000))
 def test_shares_add_up_and_a_constant_changes_nothing(seed):
     probe = Probe(made(seed), 4, resamples=20)
-    assert sum(share.signal.value for share in probe.kinds().values()) == pytest.approx(1, rel=1e-4)
+    for signal in ("signal", "signal_adam"):
+        assert sum(getattr(share, signal).value for share in probe.kinds().values()) == pytest.approx(1, rel=1e-4)
     half = probe.methods()["half"]
     for estimate in (half.sgd, half.adam):
         assert (estimate.value, estimate.low, estimate.high) == pytest.approx((1, 1, 1), rel=1e-3)
@@ -66,7 +90,8 @@ def test_shares_add_up_and_a_constant_changes_nothing(seed):
 
 def test_credit_of_the_kind_with_the_signal_gains():
     probe = Probe(made(3, prompts=200), 8)
-    assert probe.clear
+    assert probe.clear()
+    assert probe.clear(adam=True)
     said = probe.methods()["good"]
     assert 1 < said.sgd.low < said.sgd.value < said.sgd.high
     assert said.signal_to_noise > probe.methods()[UNIFORM].signal_to_noise
@@ -76,9 +101,31 @@ def test_credit_of_the_kind_with_the_signal_gains():
 
 
 def test_without_a_signal_the_probe_says_so():
-    assert not Probe(made(5, prompts=30, signal=0.0), 8).clear
+    assert not Probe(made(5, prompts=30, signal=0.0), 8).clear()
     with pytest.raises(ValueError, match="2 of 2 prompts"):
         Probe(made(0, prompts=2), 8)
+
+
+@pytest.mark.parametrize(
+    ("clear", "told", "printed"),
+    [
+        ({SGD: True, ADAM: True}, "x: gain a step beside uniform credit, from 9 prompts", ["2.00 [1.00, 3.00]"] * 2),
+        (
+            {SGD: False, ADAM: True},
+            "x: gain a step beside uniform credit, from 9 prompts; too few for SGD, where uniform credit has no signal",
+            ["–", "2.00 [1.00, 3.00]"],
+        ),
+        (
+            {SGD: False, ADAM: False},
+            "x: 9 prompts show no signal of uniform credit, so gains say nothing: take more",
+            ["–"] * 2,
+        ),
+    ],
+)
+def test_what_nobody_saw_is_not_printed(clear, told, printed):
+    found = Findings({}, {}, 9, clear)
+    assert found.first_line("x") == told
+    assert [found.said(column, Estimate(2, 1, 3)) for column in (SGD, ADAM)] == printed
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +138,12 @@ def recorded():
     methods = probed(policy, cells)
     kinds = token_kinds(rollouts, policy.tokenizer, known_kinds(rollouts))
     recorder = Recorder(policy, share=0.02, seed=1)
-    recorder.add(rollouts, methods, kinds, step=0)
-    return policy, rollouts, methods, recorder
+    return policy, rollouts, methods, recorder, recorder.of(rollouts, methods, kinds, step=0)
 
 
 def test_a_gradient_is_that_of_the_loss_itself(recorded):
     """The sum over prompts, at the coordinates kept, is the gradient of the whole batch's loss."""
-    policy, rollouts, methods, recorder = recorded
+    policy, rollouts, methods, recorder, gradients = recorded
     prompts, tokens, mask = part_of(rollouts, range(3))
     log_probs = token_log_probs(policy.logits(prompts, tokens, mask), tokens[mask])
     advantages = methods[0].objective.advantages(rollouts, rollouts.rewards)
@@ -105,14 +151,14 @@ def test_a_gradient_is_that_of_the_loss_itself(recorded):
     (-methods[0].objective.loss(rollouts, log_probs, log_probs.detach(), advantages)).backward()
     pairs = zip(recorder._weights, recorder._kept, strict=True)
     expected = torch.cat([weight.grad.reshape(-1)[kept] for weight, kept in pairs]).numpy()
-    found = recorder.found.of_method(UNIFORM).sum(axis=0)
+    found = gradients.of_method(UNIFORM).sum(axis=0)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
-    kinds = sum(recorder.found.of_kind(kind).sum(axis=0) for kind in recorder.found.kinds)
+    kinds = sum(gradients.of_kind(kind).sum(axis=0) for kind in gradients.kinds)
     assert np.abs(kinds - expected).max() < 1e-5 * np.abs(expected).max()
 
 
 def test_a_method_s_coefficients_are_uniform_credit_s_times_its_weights(recorded):
-    _, rollouts, methods, _ = recorded
+    _, rollouts, methods, *_ = recorded
     uniform, oracle = (token_coefficients(rollouts, each, *each.gather(rollouts, 0, ())) for each in methods[:2])
     ratio = (oracle / uniform)[uniform != 0]
     assert sorted(set(ratio.round(decimals=4).tolist())) == pytest.approx([0.1, 1.0])
@@ -131,7 +177,7 @@ def test_a_method_s_own_loss_is_part_of_its_coefficients(recorded):
 
 
 def test_methods_that_look_alike_share_a_pass_and_see_what_they_need_alone(recorded):
-    policy, rollouts, methods, _ = recorded
+    policy, rollouts, methods, *_ = recorded
     names = ("uniform", "oracle", "ft_rl", "tor", "vppo", "kawhi", "constant")
     several = probed(policy, {name: cell_of("qwen2_5_vl", f"credit={name}") for name in names})
     gatherers = {each.label: each.gather for each in several}
