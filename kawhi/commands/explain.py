@@ -34,7 +34,18 @@ Which paragraph of an answer looked at the image: a page (HTML, one file, no net
 The first options below are for an image; --step, --prompt and --response-number for the folder of a training run.
 """
 
-_OF_IMAGES = ("question", "response", "respond", "model", "heads", "strategy", "skip_ratio", "wrong_image")
+_OF_IMAGES = (
+    "question",
+    "response",
+    "respond",
+    "model",
+    "heads",
+    "statistic",
+    "layer",
+    "strategy",
+    "skip_ratio",
+    "wrong_image",
+)
 _OF_RUNS = ("step", "prompt", "response_number")
 
 
@@ -52,7 +63,9 @@ _OF_RUNS = ("step", "prompt", "response_number")
     help="an answer sampled under this seed instead of the greedy one; repeat it to stack several",
 )
 @click.option("--model", metavar="FOLDER", help="a Qwen2.5-VL or Qwen3-VL checkpoint (default: the shipped tiny one)")
-@click.option("--heads", metavar="0,1,3", help="heads to average alpha over (default: all; of a tiny model two)")
+@click.option("--heads", metavar="0,1,3", help="heads of alpha, or all (default: all; of a tiny model two)")
+@click.option("--statistic", help="of alpha: mean_cosine (default), max_cosine, attention_mass, max_attention")
+@click.option("--layer", metavar="N", help="of the decoder: last (default), from 0, or from -2 downwards from the end")
 @click.option("--strategy", help="which visual tokens: sguf (default), all, random, inverse or visionzip")
 @click.option("--skip-ratio", type=float, metavar="R", help="share of the background left out (default: 0.7)")
 @click.option("--wrong-image", type=Path, metavar="FILE", help="image for the control with a wrong image")
@@ -156,9 +169,10 @@ def _of_image(given: SimpleNamespace, told: Callable[[str], None]) -> tuple[Expl
     text = _text(given.response) if given.response else None
     model = given.model or SHIPPED
     heads = _heads(given.heads) if given.heads else CRITICAL_HEADS.get(model)
+    looks: dict[str, Any] = {"statistic": given.statistic, "layer": _layer(given.layer)}
     chosen = {"strategy": given.strategy, "skip_ratio": given.skip_ratio}
     settings = Settings(
-        alignment=AlignmentOptions(heads=heads),
+        alignment=AlignmentOptions(heads=heads, **{name: value for name, value in looks.items() if value is not None}),
         **{name: value for name, value in chosen.items() if value is not None},
     )
     told(f"opening {model}")
@@ -205,8 +219,19 @@ def _text(path: Path) -> str:
     return text
 
 
-def _heads(listed: str) -> tuple[int, ...]:
+def _heads(listed: str) -> tuple[int, ...] | None:
+    if listed == "all":
+        return None
     try:
         return tuple(dict.fromkeys(int(head) for head in listed.split(",")))
     except ValueError:
-        raise ValueError(f"--heads takes numbers with commas between them, such as 0,1,3, not {listed!r}") from None
+        told = f"--heads takes all, or numbers with commas between them, such as 0,1,3, not {listed!r}"
+        raise ValueError(told) from None
+
+
+def _layer(said: str | None) -> Any:
+    """A number where it is one; what else there is, :class:`AlignmentOptions` knows."""
+    try:
+        return int(said or "")
+    except ValueError:
+        return said

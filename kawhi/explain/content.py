@@ -7,6 +7,9 @@ from typing import Any
 
 from kawhi.probes.grounding import Comparison
 
+COSINE, ATTENTION = "cosine", "attention"
+"""What a heat map shows."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -41,7 +44,8 @@ class Paragraph:
         weight: of its tokens, equation 15; their mean where they differ.
         alpha: mean over its tokens, equation 14; None for a method without alignment.
         head_alpha: the same for every head of the model, whether alpha averages over it or not.
-        heat: ``(rows * columns,)`` cosine of equation 12 with each visual token, mean over heads and tokens.
+        heat: ``(rows * columns,)`` cosine of equation 12 with each visual token, or the share of attention on it where
+            alpha is made of that; mean over heads and tokens.
         measures: mean over its tokens of what else the method looks at, by the names of
             :data:`kawhi.credit.measures.MEASURES`.
     """
@@ -148,6 +152,7 @@ class Explanation:
     unit: str
     compared: str
     w_min: float
+    heat_shows: str = COSINE
     wrong_image: tuple[str, str] = ("", "")
     notes: list[str] = field(default_factory=list)
     details: dict[str, str] = field(default_factory=dict)
@@ -155,8 +160,13 @@ class Explanation:
 
     @property
     def heat_limit(self) -> float:
-        """The cosine with the fullest colour: one scale for all heat maps."""
+        """The value with the fullest colour: one scale for all heat maps."""
         return max((abs(v) for a in self.answers for p in a.paragraphs for v in p.heat), default=0.0)
+
+    @property
+    def heat_least(self) -> float:
+        """The other end of that scale: no share is below 0."""
+        return -self.heat_limit if self.heat_shows == COSINE else 0.0
 
     @property
     def heaviest(self) -> float:

@@ -83,6 +83,7 @@ def explain_image(
         unit=shown_unit(settings.granularity),
         compared=settings.granularity,
         w_min=float(settings.weights["w_min"]),
+        heat_shows=settings.heat_shows,
         wrong_image=(description, image_uri(prompt.wrong_image)),
         notes=notes,
         details=settings.words(),

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from kawhi.credit.alignment import AlignmentOptions
+from kawhi.credit.alignment import AlignmentOptions, attends
 from kawhi.credit.segments import Granularity
 from kawhi.credit.weights import paragraph_weights
+from kawhi.explain.content import ATTENTION, COSINE
 from kawhi.regions.selectors import STRATEGIES, select_attended, select_tokens
 from kawhi.regions.sguf import RegionMap, sguf
 
@@ -59,6 +60,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.strategy not in CHOICES:
             raise ValueError(f"unknown region selection {self.strategy!r}; choose one of {', '.join(CHOICES)}")
+
+    @property
+    def heat_shows(self) -> str:
+        """What a heat map is of."""
+        return ATTENTION if self.alignment is not None and attends(self.alignment.statistic) else COSINE
 
     @classmethod
     def of_cell(cls, cell: DictConfig) -> Settings:

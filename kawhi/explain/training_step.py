@@ -196,6 +196,7 @@ def _with_model(
         unit=shown_unit(settings.granularity),
         compared=settings.granularity,
         w_min=float(settings.weights["w_min"]),
+        heat_shows=settings.heat_shows,
         wrong_image=("the image of another training problem", image_uri(prompt.wrong_image)),
         notes=[_provenance(sample, shown, furthest), *prompt_notes(inspector, prompt), *token_note(settings)],
         details={"model of heat maps, heads and controls": shown},

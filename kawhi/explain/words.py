@@ -9,8 +9,9 @@ from kawhi.explain.content import Answer
 from kawhi.probes.grounding import Comparison
 
 FAITHFUL = (
-    "If alpha measured looking, then beside a blank or a wrong image the order of the paragraphs would fall apart "
-    "(rank correlation near 0), another paragraph would come first, and the weights would move."
+    "If alpha measured looking, then beside a blank image the order of the paragraphs would fall apart (rank "
+    "correlation near 0), another paragraph would come first, and the weights would move. A wrong image is read, too: "
+    "an order that survives it is no objection."
 )
 UNMOVED = 0.8
 """Rank correlation from which on an order is called almost the same."""
@@ -48,22 +49,20 @@ def verdict(answer: Answer, unit: str) -> str:
 
 
 def _compared(answer: Answer, found: Mapping[str, Comparison], unit: str) -> str:
-    """What the orders beside a blank and a wrong image say."""
-    orders = found["blank"].order or 0.0, found["wrong_image"].order or 0.0
-    blank, wrong = orders
+    """What the order beside a blank image says; a wrong one is read, too, so that its order decides nothing."""
+    blank, wrong = found["blank"].order or 0.0, found["wrong_image"].order or 0.0
     numbers = f"rank correlation {signed(blank, 2)} with a blank image, {signed(wrong, 2)} with a wrong one"
     if why := _no_answer_to_it(answer, found["true_image"].log_prob):
         return f"{why}, so that the order of the {unit}s says nothing of looking: {numbers}."
-    unmoved = [order >= UNMOVED for order in orders]
-    if all(unmoved):
-        said = f"Here the order hardly depends on the image: {numbers}."
+    if blank >= UNMOVED and found["blank"].same_top:
+        said = f"Here the order hardly needs the image: {numbers}."
         return f"{said} For this answer, which {unit} weighs most is no evidence of looking."
     if unread := _unread(*(found[name].log_prob for name in ("true_image", "blank", "wrong_image"))):
         return (
             f"Here the order changes with the image, and yet nothing shows that the model read it: {unread}; {numbers}."
         )
-    if any(unmoved):
-        return f"Here the order survives one of the two: {numbers}."
+    if wrong >= UNMOVED:
+        return f"Here the order needs an image, and not this one: {numbers}. A wrong image is read, too."
     return f"Here the order depends on the image: {numbers}. Whether the answer is right, it does not say."
 
 

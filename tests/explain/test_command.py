@@ -52,6 +52,15 @@ def test_another_model_strategy_and_wrong_image(tmp_path, image_file, drawing):
         assert expected in text
 
 
+def test_another_statistic_of_another_layer(tmp_path, image_file):
+    more = ["--statistic", "max_attention", "--layer", "-2", "--heads", "all", "--max-new-tokens", "24"]
+    assert main(["explain", str(image_file), QUESTION, *more, "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "chart_explain.html").read_text(encoding="utf-8")
+    for expected in ("statistic max_attention, layer -2", "heads all", "attention, mean over heads"):
+        assert expected in text
+    assert "<span>0.00</span><span>attention" in text  # no share is below 0
+
+
 def test_a_run(tmp_path, training_run, capsys):
     assert main(["explain", str(training_run.path), "--step", "2", "--prompt", "2", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "tiny-run-0123_step2_prompt2_explain.html").exists()
@@ -77,13 +86,20 @@ def test_a_run(tmp_path, training_run, capsys):
         ),
         (["{dir}/chart.png", QUESTION, "--wrong-image", "{dir}/none"], "there is no image {dir}/none"),
         (["{dir}/chart.png", QUESTION, "--model", "{dir}"], "{dir} is not a model folder: it has no config.json"),
-        (["{dir}/chart.png", QUESTION, "--heads", "one"], "--heads takes numbers with commas between them"),
+        (["{dir}/chart.png", QUESTION, "--heads", "one"], "--heads takes all, or numbers with commas between them"),
         (["{dir}/chart.png", QUESTION, "--heads", "9"], "has the heads 0 to 3, not [9]"),
         (["{dir}/chart.png", QUESTION, "--strategy", "best"], "unknown region selection 'best'; choose one of sguf"),
         (["{dir}/chart.png", QUESTION, "--skip-ratio", "7"], "skip_ratio must lie in [0, 1], got 7.0"),
         (["{dir}/chart.png", QUESTION, "--step", "1"], "--step is for a training run and the target is a file"),
         (["{dir}/chart.png", QUESTION, "--response-number", "1"], "--response-number is for a training run"),
         (["{dir}", QUESTION], "question is for an image and the target is a folder"),
+        (
+            ["{dir}/chart.png", QUESTION, "--statistic", "median"],
+            "unknown statistic 'median'; choose one of mean_cosine",
+        ),
+        (["{dir}/chart.png", QUESTION, "--layer", "first"], "layer must be last, a number from 0"),
+        (["{dir}/chart.png", QUESTION, "--layer", "7"], "layer"),
+        (["{dir}", "--layer", "1"], "--layer is for an image and the target is a folder"),
         (["{dir}", "--heads", "1"], "--heads is for an image and the target is a folder"),
         (["{dir}"], "{dir} is not a run directory: it has no config.yaml"),
         (["{dir}/chart.png", QUESTION, "--response", "x", "--respond", "1"], "choose one of them"),

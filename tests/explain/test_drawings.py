@@ -46,9 +46,10 @@ def explanation(*answers: Answer, size: tuple[int, int] = (56, 56), kept: tuple[
 @pytest.mark.parametrize(
     ("blank", "wrong", "alphas", "said"),
     [
-        (0.8, 1.0, [0.1, 0.2, 0.3, 0.4], "the order hardly depends on the image: rank correlation 0.80 with a blank"),
+        (0.8, 1.0, [0.1, 0.2, 0.3, 0.4], "the order hardly needs the image: rank correlation 0.80 with a blank"),
         (0.8, 1.0, [0.1, 0.2, 0.3, 0.4], "is no evidence of looking"),
-        (-0.2, 0.9, [0.1, 0.2, 0.3, 0.4], "survives one of the two: rank correlation −0.20"),
+        (0.9, 0.1, [0.1, 0.2, 0.3, 0.4], "is no evidence of looking"),
+        (-0.2, 0.9, [0.1, 0.2, 0.3, 0.4], "needs an image, and not this one: rank correlation −0.20"),
         (-0.2, 0.0, [0.1, 0.2, 0.3, 0.4], "the order depends on the image"),
         (None, None, [0.1], "is one paragraph, so there is no order"),
         (0.0, 0.0, [0.0, 0.0], "All paragraphs have the same alpha"),
@@ -56,6 +57,14 @@ def explanation(*answers: Answer, size: tuple[int, int] = (56, 56), kept: tuple[
 )
 def test_the_verdict_says_what_the_controls_say(blank, wrong, alphas, said):
     assert said in verdict(made(blank, wrong, alphas), "paragraph")
+
+
+def test_an_order_whose_first_is_another_one_without_the_image_needs_it():
+    answer = made(0.8, 0.8, [0.1, 0.2, 0.3, 0.4])
+    blank = answer.controls[1]
+    moved = replace(blank, comparison=replace(blank.comparison, same_top=False))
+    answer = replace(answer, controls=[answer.controls[0], moved, *answer.controls[2:]])
+    assert "needs an image, and not this one" in verdict(answer, "paragraph")
 
 
 @pytest.mark.parametrize(
