@@ -75,15 +75,18 @@ def credit(
             found = probe_study(asked, each, PROMPTS, SHARE, partial(progress.advance, bar), jobs=jobs)
         write_probe(found, f"{each}, {asked.algorithm}", out)
         probed[each, asked.algorithm] = {label: found.said(ADAM, own.adam) for label, own in found.methods.items()}
+    there = {run.file for run in runs if run.done}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn()) as progress:
         bar = progress.add_task("trainings", total=len(runs))
 
         def told(run: Run) -> None:
-            progress.update(bar, advance=1, description=f"{run.row.label}, seed {run.schedule.seed}")
+            what = f"{run.row.label}, seed {run.schedule.seed}"
+            progress.update(bar, advance=1, description=what)
             if not progress.console.is_terminal:
-                finished = progress.tasks[0].completed
-                print(f"{finished:.0f}/{len(runs)} {run.family} {run.algorithm} {run.row.label}", flush=True)
+                kept = " (was there)" if run.file in there else ""
+                finished = f"{progress.tasks[0].completed:.0f}/{len(runs)}"
+                print(f"{finished} {run.family} {run.algorithm} {what}{kept}", flush=True)
 
         make(runs, jobs, told)
     print(write(runs, out, asked.pairs, probed))

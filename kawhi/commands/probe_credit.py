@@ -73,3 +73,4 @@ def credit(
             what = f"{family}, {asked.algorithm}"
             found = probe_study(asked, family, prompts, share, told, jobs=jobs)
     print(write_probe(found, what, out))
+    print(f"wrote {out}/probe-*.md, probe-*.json and signal-*.png")

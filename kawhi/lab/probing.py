@@ -52,7 +52,8 @@ class Findings:
         """What the tables are about, and which columns say nothing."""
         unclear = [name for name, clear in self.clear.items() if not clear]
         if len(unclear) == len(self.clear):
-            return f"{what}: {self.prompts} prompts show no signal of uniform credit, so gains say nothing: take more"
+            told = f"{what}: {self.prompts} prompts show no signal of uniform credit, so gains say nothing"
+            return f"{told}: take more (--prompts)"
         told = f"{what}: gain a step beside uniform credit, from {self.prompts} prompts"
         return told + "".join(f"; too few for {name}, where uniform credit has no signal" for name in unclear)
 

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -106,8 +107,16 @@ def try_own(runs: Iterable[Run]) -> None:
         try:
             Student(run.cell, policy).step(rollouts, 0)
         except Exception as error:  # a stranger's code raises what it likes
-            told = f"the method {run.cell.kawhi.method} fails on its first batch: {type(error).__name__}: {error}"
+            said = f"{type(error).__name__}{_place(error, METHODS[run.cell.kawhi.method])}: {error}"
+            told = f"the method {run.cell.kawhi.method} fails on its first batch: {said}"
             raise CellError(f"{told}; docs/bench.md says what a method gets and returns") from error
+
+
+def _place(error: Exception, method: Any) -> str:
+    """The line of the method's own file that failed last; empty where none did."""
+    file = inspect.getsourcefile(method)
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == file]
+    return f" in line {lines[-1]}" if file and lines else ""
 
 
 def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None]) -> None:

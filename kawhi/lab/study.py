@@ -153,7 +153,8 @@ def compose(study: Study, row: Row, family: str) -> DictConfig:
         raise CellError(f"the study has no family {family}; it has {', '.join(study.models)}")
     shared = [*study.models[family], *study.shared, f"algorithm={row.algorithm or study.algorithm}"]
     if row.credit not in make_known() and configuration_file("credit", row.credit, configuration_folder()) is None:
-        raise CellError(f"there is no method {row.credit}: no file of conf/credit, and nobody registered it")
+        told = f"there is no method {row.credit}: no file of conf/credit, and nobody registered it"
+        raise CellError(f"{told}; --include FILE brings one of your own")
     try:
         cell = _composed(*shared, f"credit={row.credit}")
     except HydraException as error:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from kawhi.base.errors import CellError
 from kawhi.credit.alignment import AlignmentOptions
-from kawhi.credit.methods import CreditMethod, ResponseBatch, configured
+from kawhi.credit.methods import CreditMethod, ResponseBatch, configured, weights_of
 from kawhi.credit.readings import TRUTH
 from kawhi.credit.segments import packed_segments
 from kawhi.lab.alpha import AlphaWatcher, Looking
@@ -163,7 +163,7 @@ def weighed(frame: pd.DataFrame, methods: Mapping[str, Method], tokenizer: Any, 
         prompts: of a batch, whose tokens methods rank; ``None`` for all.
 
     Raises:
-        RuntimeError: weights that are not finite or not one per token.
+        RuntimeError: weights that are not one per token, or not finite.
     """
     parts = []
     for batch in _batches(frame, prompts):
@@ -180,10 +180,7 @@ def _batches(frame: pd.DataFrame, prompts: int | None) -> Iterator[pd.DataFrame]
 
 
 def _weights(method: Method, frame: pd.DataFrame, tokenizer: Any) -> np.ndarray:
-    weights = method.credit.weights(response_batch(frame, method, tokenizer)).float()
-    if len(weights) != len(frame) or not bool(torch.isfinite(weights).all()):
-        raise RuntimeError(f"{type(method.credit).__name__} returned weights that are not finite or not one per token")
-    return weights.numpy()
+    return weights_of(method.credit, response_batch(frame, method, tokenizer)).float().numpy()
 
 
 def response_batch(frame: pd.DataFrame, method: Method, tokenizer: Any) -> ResponseBatch:

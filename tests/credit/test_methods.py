@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kawhi.credit.methods import METHODS, ResponseBatch, build, register
+from kawhi.credit.methods import METHODS, ResponseBatch, build, register, weights_of
 from kawhi.credit.segments import segment_response
 from kawhi.credit.weights import paragraph_weights
 
@@ -58,8 +58,12 @@ def test_kawhi_needs_the_alignment(batch):
 def test_bad_options_are_refused(batch):
     with pytest.raises(ValueError, match=r"unknown credit method 'vpo'; known: .*kawhi.*uniform"):
         build("vpo")
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises(
+        TypeError, match="there is no option colour; it has none: options are the fields of a dataclass"
+    ):
         build("uniform", colour=1)
+    with pytest.raises(TypeError, match="there is no option keap; it has keep"):
+        build("ft_rl", keap=0.2)
     with pytest.raises(TypeError, match="granularity"):  # every option is given by the configuration, none is implied
         build("kawhi", **OPTIONS)
     with pytest.raises(ValueError, match="unknown granularity 'word'"):
@@ -76,3 +80,29 @@ def test_a_name_is_registered_once(monkeypatch):
     assert isinstance(build("half"), Half)
     with pytest.raises(ValueError, match="a credit method named 'half' is already registered"):
         register("half")(Half)
+
+
+def test_a_method_without_needs_is_refused(monkeypatch):
+    monkeypatch.setattr("kawhi.credit.methods.base.METHODS", dict(METHODS))
+    for name, needs in (("none", {}), ("text", {"needs": "alignment"})):
+        register(name)(type(name, (), needs))
+        with pytest.raises(TypeError, match="it has no `needs`, the set of signals that it takes"):
+            build(name)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (torch.ones(5, 1), r"Method returned weights of shape \(5, 1\), and a token of a response needs one: \(5,\)"),
+        (torch.tensor([1, torch.nan, 1, torch.inf, 1]), "Method returned weights of which 2 of 5 are not finite"),
+    ],
+)
+def test_weights_that_nobody_can_use_are_refused(weights, said):
+    class Method:
+        needs = frozenset()
+
+        def weights(self, batch):
+            return weights
+
+    with pytest.raises(RuntimeError, match=said):
+        weights_of(Method(), ResponseBatch(torch.zeros(5), torch.tensor([0, 5]), {}, None))

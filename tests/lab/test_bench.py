@@ -79,15 +79,16 @@ def test_the_method_of_the_page_gets_a_row(study, tmp_path, monkeypatch, capsys)
     code = re.search(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
     (command,) = re.findall(r"^kawhi bench credit --include .*$", PAGE, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "digits.py").write_text(code)
+    (tmp_path / "unsure.py").write_text(code)
     words = command.split()[1:]
     words[words.index("--seeds") + 1] = "1"
     assert main([*words, "--study", str(study), "--jobs", "1", "--no-probe"]) == 0
-    assert re.search(r"^\| digits ", capsys.readouterr().out, re.MULTILINE)
-    (run,) = (tmp_path / "results" / "lab").rglob("*-digits-*/seed-0.json")
-    step = json.loads(run.read_text())["steps"][0]
-    assert 0.1 < step["weight"] < 1
-    assert step["spread"] > 0
+    assert re.search(r"^\| unsure ", capsys.readouterr().out, re.MULTILINE)
+    found = {}
+    for share in ("", "-share-0-5"):
+        (run,) = (tmp_path / "results" / "lab").rglob(f"*-unsure{share}-??????????/seed-0.json")
+        found[share] = json.loads(run.read_text())["steps"][0]["weight"]
+    assert 0.25 < found[""] < found["-share-0-5"] < 0.7  # 0.28 and 0.55 but for ties
 
 
 WRONG = """
@@ -99,17 +100,26 @@ class Wrong:
     needs = frozenset()
 
     def weights(self, batch):
-        return batch.token_ids[:, 0]
+        return {returned}
 """
 
 
 @pytest.mark.slow
-def test_a_method_that_fails_is_one_sentence_before_anything_is_trained(study, tmp_path, capsys):
-    (tmp_path / "wrong.py").write_text(WRONG)
+@pytest.mark.parametrize(
+    ("returned", "sentence"),
+    [
+        ("batch.token_ids[:, 0]", "IndexError in line 10: too many indices"),
+        ("batch.signals['entropy']", "KeyError in line 10: 'the signal entropy is not gathered: name it in `needs`"),
+        ("batch.token_ids[1:] * 1.0", "RuntimeError: Wrong returned weights of shape ("),
+        ("batch.token_ids / 0 * 0", "RuntimeError: Wrong returned weights of which"),
+    ],
+)
+def test_a_method_that_fails_is_one_sentence_before_anything_is_trained(study, tmp_path, capsys, returned, sentence):
+    (tmp_path / "wrong.py").write_text(WRONG.format(returned=returned))
     words = ["--include", str(tmp_path / "wrong.py"), "--methods", "wrong", "--study", str(study), "--no-probe"]
     assert main(["bench", "credit", *words, "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err.strip()
-    assert said.startswith("error: the method wrong fails on its first batch: IndexError: too many indices")
+    assert said.startswith(f"error: the method wrong fails on its first batch: {sentence}")
     assert len(said.splitlines()) == 1
     assert not list(tmp_path.rglob("seed-*.json"))
 

@@ -117,7 +117,7 @@ def test_without_a_signal_the_probe_says_so():
         ),
         (
             {SGD: False, ADAM: False},
-            "x: 9 prompts show no signal of uniform credit, so gains say nothing: take more",
+            "x: 9 prompts show no signal of uniform credit, so gains say nothing: take more (--prompts)",
             ["–"] * 2,
         ),
     ],

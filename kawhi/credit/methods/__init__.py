@@ -13,6 +13,7 @@ from kawhi.credit.methods.base import (
     build,
     credit,
     register,
+    weights_of,
 )
 from kawhi.credit.methods.product import Product, configured
 
@@ -31,4 +32,5 @@ __all__ = [
     "configured",
     "credit",
     "register",
+    "weights_of",
 ]

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+
+class _Signals(dict[str, Tensor]):
+    """Signals by name; of one that is not there it says why."""
+
+    def __missing__(self, name: str) -> Tensor:
+        has = ", ".join(sorted(self)) or "none"
+        raise KeyError(f"the signal {name} is not gathered: name it in `needs` of the method, which has {has}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,9 @@ class ResponseBatch:
     groups: Sequence[Hashable] = ()
     correct: Tensor | None = None
     rewards: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signals", _Signals(self.signals))
 
 
 class CreditMethod(Protocol):
@@ -87,14 +100,27 @@ def credit(method: CreditMethod, batch: ResponseBatch, advantages: Tensor) -> tu
     """The ``(S,)`` advantages that a method weights, which are the base algorithm's for most, and its ``(S,)`` weights.
 
     Raises:
-        RuntimeError: weights that are not finite or not one per token.
+        RuntimeError: as :func:`weights_of`.
     """
-    weights = method.weights(batch)
-    if len(weights) != len(batch.token_ids) or not bool(torch.isfinite(weights).all()):
-        raise RuntimeError(f"{type(method).__name__} returned weights that are not finite or not one per token")
+    weights = weights_of(method, batch)
     if isinstance(method, ChangesAdvantages):
         advantages = method.changed_advantages(batch, advantages)
     return advantages, weights.to(advantages.dtype)
+
+
+def weights_of(method: CreditMethod, batch: ResponseBatch) -> Tensor:
+    """The ``(S,)`` weights of a method.
+
+    Raises:
+        RuntimeError: weights that are not one per token, or not finite.
+    """
+    weights, name = method.weights(batch), type(method).__name__
+    if weights.shape != batch.token_ids.shape:
+        shapes = f"of shape {tuple(weights.shape)}, and a token of a response needs one: {tuple(batch.token_ids.shape)}"
+        raise RuntimeError(f"{name} returned weights {shapes}")
+    if odd := int((~torch.isfinite(weights)).sum()):
+        raise RuntimeError(f"{name} returned weights of which {odd} of {len(weights)} are not finite")
+    return weights
 
 
 OTHER_IMAGES = ("perturbed", "blank")
@@ -126,8 +152,16 @@ def build(name: str, **options: Any) -> CreditMethod:
 
     Raises:
         ValueError: unknown name; the message lists the known ones.
-        TypeError: an option the method does not have.
+        TypeError: an option the method does not have, or a method without ``needs``.
     """
     if name not in METHODS:
         raise ValueError(f"unknown credit method {name!r}; known: {', '.join(sorted(METHODS))}")
-    return METHODS[name](**options)
+    known = inspect.signature(METHODS[name]).parameters
+    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+    if not takes_all and (odd := sorted(options.keys() - known.keys())):
+        has = f"it has {', '.join(known)}" if known else "it has none: options are the fields of a dataclass"
+        raise TypeError(f"there is no option {odd[0]}; {has}")
+    method = METHODS[name](**options)
+    if not isinstance(getattr(method, "needs", None), AbstractSet):
+        raise TypeError("it has no `needs`, the set of signals that it takes: frozenset() where it takes none")
+    return method
