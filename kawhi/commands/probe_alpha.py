@@ -118,7 +118,7 @@ def _signal(model: str, path: str, data: str, rollouts: Path | None, prompts: in
         elif family is None:
             return None
         else:
-            found = probe_study(study, family, count, SHARE, told, jobs=2)
+            found = probe_study(study, family, count, SHARE, told, jobs=1)
     return write_probe(found, f"{Path(model).name}, {study.algorithm}", out)
 
 

@@ -27,7 +27,7 @@ Where the gradient's signal lies, and what each credit method would gain a step,
 @click.option("--algorithm", help="a file of conf/algorithm (default: the study's)")
 @INCLUDE
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="an override of conf/run.yaml for all")
-@click.option("--prompts", type=click.IntRange(3), default=96, show_default=True, help="of the drawn world")
+@click.option("--prompts", type=click.IntRange(3), default=300, show_default=True, help="of the drawn world")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="steps of prompts side by side")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True, help="of weights")
 @click.option("--model", help="a checkpoint of one's own, with --rollouts")
@@ -73,4 +73,5 @@ def credit(
             what = f"{family}, {asked.algorithm}"
             found = probe_study(asked, family, prompts, share, told, jobs=jobs)
     print(write_probe(found, what, out))
-    print(f"wrote {out}/probe-*.md, probe-*.json and signal-*.png")
+    for file in sorted(out.glob(f"*-{what.replace(', ', '-')}.*")):
+        print(f"wrote {file}")

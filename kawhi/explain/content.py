@@ -169,6 +169,11 @@ class Explanation:
         return -self.heat_limit if self.heat_shows == COSINE else 0.0
 
     @property
+    def heat_digits(self) -> int:
+        """Decimals of that scale: of many visual tokens each has a small share."""
+        return 2 if self.heat_shows == COSINE else 4
+
+    @property
     def heaviest(self) -> float:
         """The weight with the fullest shade: one scale for all answers."""
         return max(p.weight for a in self.answers for p in a.paragraphs)

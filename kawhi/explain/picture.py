@@ -77,7 +77,8 @@ def _draw_scene(axes: Axes, explanation: Explanation, top: float) -> float:
     y = top + high + 0.26 + 0.18 * ((len(handles) + 1) // 2)
     least, limit = explanation.heat_least, explanation.heat_limit
     _show(axes, heat_pixels(np.linspace(least, limit, 101)[None], limit), LEFT, y, LEFT_WIDTH, 0.1)
-    texts = signed(least, 2), f"heat maps: {explanation.heat_shows}, by visual token", signed(limit, 2)
+    digits = explanation.heat_digits
+    texts = signed(least, digits), f"heat maps: {explanation.heat_shows}, by visual token", signed(limit, digits)
     for text, share, side in zip(texts, (0.0, 0.5, 1.0), ("left", "center", "right"), strict=True):
         _write(axes, LEFT + share * LEFT_WIDTH, y + 0.15, text, 7, GREY, ha=side)
     return y + 0.3

@@ -49,12 +49,14 @@ def verdict(answer: Answer, unit: str) -> str:
 
 
 def _compared(answer: Answer, found: Mapping[str, Comparison], unit: str) -> str:
-    """What the order beside a blank image says; a wrong one is read, too, so that its order decides nothing."""
+    """What the order beside a blank image says; one that survives a wrong image is no objection, for that is read."""
     blank, wrong = found["blank"].order or 0.0, found["wrong_image"].order or 0.0
     numbers = f"rank correlation {signed(blank, 2)} with a blank image, {signed(wrong, 2)} with a wrong one"
     if why := _no_answer_to_it(answer, found["true_image"].log_prob):
         return f"{why}, so that the order of the {unit}s says nothing of looking: {numbers}."
-    if blank >= UNMOVED and found["blank"].same_top:
+    if blank >= UNMOVED and not found["blank"].same_top:
+        return f"Here another {unit} comes first without the image, and the rest keeps its order: {numbers}."
+    if blank >= UNMOVED:
         said = f"Here the order hardly needs the image: {numbers}."
         return f"{said} For this answer, which {unit} weighs most is no evidence of looking."
     if unread := _unread(*(found[name].log_prob for name in ("true_image", "blank", "wrong_image"))):

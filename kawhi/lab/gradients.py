@@ -3,7 +3,8 @@
 A prompt's gradient is that of verl's own loss, credited by a method, restricted to some coordinates that are drawn
 once.  The mean gradient of uniform credit is the direction in which the expected reward rises.  A method's signal is
 its mean gradient's part along it; its gain a step is that part of a step of fixed length, in units of uniform
-credit's.  Products are taken between different prompts only, so that nobody's noise counts as signal.
+credit's.  Products are taken between different prompts only, so that nobody's noise counts as signal, and what Adam
+divides them by is taken from others again.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from torch import Tensor
 
 from kawhi.credit.methods import CreditMethod, ShapesRewards, credit
 from kawhi.lab.losses import Objective, added_loss
+from kawhi.lab.own_methods import mistakes_told
 from kawhi.lab.policy import Policy, token_log_probs
 from kawhi.lab.rollouts import Rollouts, part_of
 from kawhi.lab.signals import Gatherer
 
 UNIFORM = "uniform"
+FOLDS = 10
+"""Of the prompts, where a product's divisor is taken from the folds that its two prompts are not in."""
 Vectors = NDArray[np.float32]
 
 
@@ -143,7 +147,15 @@ def token_coefficients(rollouts: Rollouts, probed: Probed, log_probs: Tensor, si
 
     Args:
         log_probs, signals: of the policy that made the rollouts; signals that the method does not need stay out.
+
+    Raises:
+        CellError: of a method from elsewhere that fails.
     """
+    with mistakes_told(probed.label, probed.method):
+        return _coefficients(rollouts, probed, log_probs, signals)
+
+
+def _coefficients(rollouts: Rollouts, probed: Probed, log_probs: Tensor, signals: Mapping[str, Tensor]) -> Tensor:
     rewards = rollouts.rewards
     tokenizer = probed.gather.tokenizer
     if isinstance(probed.method, ShapesRewards):
@@ -167,7 +179,8 @@ class Said:
     Attributes:
         signal_to_noise: of a step: squared length of its mean gradient along uniform credit's over that of the rest.
         sgd, adam: gain a step of fixed length beside uniform credit, coordinates as they are, or each divided by the
-            method's own root mean square as Adam does.
+            root mean square of the method's own gradients of prompts.  Adam's is that of steps, which differs by a
+            constant where a coordinate's noise is larger than its signal.
     """
 
     signal_to_noise: float
@@ -181,7 +194,7 @@ class Share:
 
     Attributes:
         signal, noise: of the gradient as it is.
-        signal_adam, noise_adam: of the gradient whose coordinates are divided as Adam divides them.
+        signal_adam, noise_adam: of the gradient whose coordinates are divided by their root mean squares.
     """
 
     signal: Estimate
@@ -226,31 +239,54 @@ class Probe:
 
     def kinds(self) -> dict[str, Share]:
         """Of each kind of paragraph; Adam's division is that of uniform credit's gradient for all of them."""
-        scales = np.ones_like(self._uniform[0]), _adam_scale(self._uniform)
-        wholes = [(self._cross(self._uniform * by, self._uniform), self._squares(self._uniform * by)) for by in scales]
+        uniform = self._uniform
+        scale = _adam_scale((uniform.astype(np.float64) ** 2).sum(axis=0), len(uniform))
+        signal, noise = self._cross(uniform), self._squares(uniform)
+        signal_adam, noise_adam = self._cross(uniform, uniform), self._squares(uniform * scale)
         shares = {}
         for kind in self._found.kinds:
             own = self._found.of_kind(kind)
-            plain, adam = (
-                (_ratio(self._cross(own * by, self._uniform), signal), _ratio(self._squares(own * by), noise))
-                for by, (signal, noise) in zip(scales, wholes, strict=True)
+            shares[kind] = Share(
+                _ratio(self._cross(own), signal),
+                _ratio(self._squares(own), noise),
+                _ratio(self._cross(own, uniform), signal_adam),
+                _ratio(self._squares(own * scale), noise_adam),
             )
-            shares[kind] = Share(*plain, *adam)
         return shares
 
     def _gains(self, own: Vectors, *, adam: bool = False) -> NDArray[np.float64]:
         """For each resample: the part of a step along uniform credit's mean gradient, over the step's length."""
         if adam:
-            return self._cross(own * _adam_scale(own), self._uniform)
-        return self._cross(own, self._uniform) / np.sqrt(self._step_squares(own))
+            return self._cross(own, own)
+        return self._cross(own) / np.sqrt(self._step_squares(own))
 
-    def _cross(self, own: Vectors, other: Vectors) -> NDArray[np.float64]:
-        """Means of the products of different prompts' gradients, one's own and the other's."""
-        products = (own @ other.T).astype(np.float64)
+    def _cross(self, own: Vectors, divided_by: Vectors | None = None) -> NDArray[np.float64]:
+        """Means of the products of different prompts' gradients, one's own and uniform credit's.
+
+        Args:
+            divided_by: coordinates are divided by the root mean square of these, as Adam does.  For a product that is
+                taken over prompts of other folds: a prompt that is rare and large would else set its own divisor, and
+                products of nothing but noise would not be 0 in the mean.
+        """
+        products = own @ self._uniform.T if divided_by is None else self._divided(own, divided_by)
+        products = products.astype(np.float64)
         np.fill_diagonal(products, 0.0)
         weights = self._weights
         pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
         return np.einsum("ri,ij,rj->r", weights, products, weights, optimize=True) / pairs
+
+    def _divided(self, own: Vectors, divided_by: Vectors) -> Vectors:
+        """``(n, n)`` products with uniform credit's, fold by fold."""
+        count = len(own)
+        folds = [np.arange(fold, count, FOLDS) for fold in range(min(FOLDS, count))]
+        squares = [(divided_by[fold].astype(np.float64) ** 2).sum(axis=0) for fold in folds]
+        products = np.zeros((count, count), np.float32)
+        for i, first in enumerate(folds):
+            for j, second in enumerate(folds):
+                others = [k for k in range(len(folds)) if k not in (i, j)]
+                scale = _adam_scale(sum(squares[k] for k in others), sum(len(folds[k]) for k in others))
+                products[np.ix_(first, second)] = (own[first] * scale) @ self._uniform[second].T
+        return products
 
     def _squares(self, own: Vectors) -> NDArray[np.float64]:
         """Mean squared length of a prompt's gradient."""
@@ -264,8 +300,8 @@ class Probe:
 
     def _along(self, own: Vectors) -> NDArray[np.float64]:
         """Squared length of the mean gradient along uniform credit's."""
-        base = self._cross(self._uniform, self._uniform)
-        return self._cross(own, self._uniform) ** 2 / np.maximum(base, 1e-30)
+        base = self._cross(self._uniform)
+        return self._cross(own) ** 2 / np.maximum(base, 1e-30)
 
     def _signal_to_noise(self, own: Vectors) -> float:
         signal = float(self._along(own)[0])
@@ -273,13 +309,14 @@ class Probe:
         return signal / noise if noise > 0 else float("nan")
 
 
-def _adam_scale(own: Vectors) -> Vectors:
-    """``(D,)`` by what Adam multiplies each coordinate: one over its root mean square.
+def _adam_scale(squares: NDArray[np.float64], count: int) -> Vectors:
+    """``(D,)`` by what Adam multiplies each coordinate: one over its root mean square; 0 where nothing was seen.
 
-    Adam's second moment is of a step's gradient; its scale is the same for all coordinates, and cancels.
+    Args:
+        squares: ``(D,)`` their sums over ``count`` prompts.
     """
-    root = np.sqrt((own.astype(np.float64) ** 2).mean(axis=0))
-    return (1 / (root + 1e-12)).astype(np.float32)
+    root = np.sqrt(squares / count)
+    return np.divide(1.0, root, out=np.zeros_like(root), where=root > 0).astype(np.float32)
 
 
 def _ratio(own: NDArray[np.float64], base: NDArray[np.float64]) -> Estimate:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from kawhi.credit.methods import configured
 from kawhi.credit.readings import TRUTH, truth
 from kawhi.credit.segments import packed_segments
 from kawhi.lab.comparison import UNIFORM
+from kawhi.lab.forked import INHERITED, forked
 from kawhi.lab.gradients import Estimate, Gradients, Probe, Probed, Recorder, Said, Share
 from kawhi.lab.losses import BoxedReward, Objective
 from kawhi.lab.policy import Policy
@@ -52,8 +51,7 @@ class Findings:
         """What the tables are about, and which columns say nothing."""
         unclear = [name for name, clear in self.clear.items() if not clear]
         if len(unclear) == len(self.clear):
-            told = f"{what}: {self.prompts} prompts show no signal of uniform credit, so gains say nothing"
-            return f"{told}: take more (--prompts)"
+            return f"{what}: {self.prompts} prompts show no signal of uniform credit, so gains say nothing: take more"
         told = f"{what}: gain a step beside uniform credit, from {self.prompts} prompts"
         return told + "".join(f"; too few for {name}, where uniform credit has no signal" for name in unclear)
 
@@ -194,21 +192,17 @@ def _side_by_side(work: Callable[[int], Gradients], count: int, jobs: int) -> It
     if jobs == 1:
         yield from map(work, range(count))
         return
-    forked = get_context("fork")
-    with ProcessPoolExecutor(jobs, mp_context=forked, initializer=_INHERITED.append, initargs=(work,)) as pool:
+    with forked(jobs, work) as pool:
         yield from pool.map(_do, range(count))
 
 
-_INHERITED: list[Callable[[int], Gradients]] = []
-"""What a forked process works on: a policy cannot be sent to it."""
-
-
 def _do(step: int) -> Gradients:
-    return _INHERITED[-1](step)
+    found: Gradients = INHERITED[-1](step)
+    return found
 
 
 def write_probe(found: Findings, what: str, folder: Path) -> str:
-    """Writes tables and a figure into a folder; returns what is printed."""
+    """Writes tables into a folder, and a figure where Adam's gradient has a signal; returns what is printed."""
     methods, kinds = found.methods, found.kinds
     first = pd.DataFrame(
         {
@@ -240,6 +234,10 @@ def write_probe(found: Findings, what: str, folder: Path) -> str:
         "kinds": {kind: asdict(own) for kind, own in kinds.items()},
     }
     write_json(folder / f"probe-{name}.json", said)
+    pictures = [folder / f"signal-{name}.{kind}" for kind in ("png", "pdf")]
     if found.clear[ADAM]:
-        draw_shares(kinds, what, [folder / f"signal-{name}.{kind}" for kind in ("png", "pdf")])
+        draw_shares(kinds, what, pictures)
+    else:
+        for each in pictures:  # of a run that had one
+            each.unlink(missing_ok=True)
     return text

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +17,8 @@ from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
-from kawhi.credit.methods import METHODS
+from kawhi.lab.forked import forked
+from kawhi.lab.own_methods import mistakes_told, text_of
 from kawhi.lab.policy import Policy
 from kawhi.lab.student import Prompter, Schedule, Student, train
 from kawhi.lab.study import Row, Study, compose
@@ -82,16 +80,10 @@ def planned(study: Study, families: Sequence[str], seeds: Sequence[int], folder:
 def asked(cell: DictConfig, study: Study) -> str:
     """A folder's name: of its runs' cells, with the hash of all that their numbers depend on but the seed."""
     what = {"cell": identity(cell), "every": study.every, "evaluation": asdict(study.evaluation)}
-    what["method"] = _source(cell.kawhi.method)
+    what["method"] = text_of(cell.kawhi.method)
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
     label = re.sub(r"[^a-z0-9]+", "-", f"{cell.credit.label}".lower()).strip("-")
     return f"{cell.model.name}-{cell.algorithm.name}-{label[:60]}-{digest}"
-
-
-def _source(name: str) -> str:
-    """Of a method from elsewhere its text, since nothing else tells two versions of it apart; ours have commits."""
-    method: Any = METHODS[name]
-    return "" if method.__module__.startswith("kawhi.") else inspect.getsource(inspect.getmodule(method) or method)
 
 
 def try_own(runs: Iterable[Run]) -> None:
@@ -100,23 +92,17 @@ def try_own(runs: Iterable[Run]) -> None:
     Raises:
         CellError: of a method that fails.
     """
-    own = {run.file.parent: run for run in runs if not run.done and _source(run.cell.kawhi.method)}
-    for run in own.values():
-        policy = Policy(resolve_package_paths(run.cell.model.path))
-        rollouts = Prompter(run.cell, policy, run.schedule.seed)(0)
-        try:
-            Student(run.cell, policy).step(rollouts, 0)
-        except Exception as error:  # a stranger's code raises what it likes
-            said = f"{type(error).__name__}{_place(error, METHODS[run.cell.kawhi.method])}: {error}"
-            told = f"the method {run.cell.kawhi.method} fails on its first batch: {said}"
-            raise CellError(f"{told}; docs/bench.md says what a method gets and returns") from error
+    own = {run.file.parent: run for run in runs if not run.done and text_of(run.cell.kawhi.method)}
+    with forked(1) as pool:  # autograd on an accelerator's machine cannot be forked once it ran, and trainings are
+        for run in own.values():
+            pool.submit(_try, run).result()
 
 
-def _place(error: Exception, method: Any) -> str:
-    """The line of the method's own file that failed last; empty where none did."""
-    file = inspect.getsourcefile(method)
-    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == file]
-    return f" in line {lines[-1]}" if file and lines else ""
+def _try(run: Run) -> None:
+    policy = Policy(resolve_package_paths(run.cell.model.path))
+    student = Student(run.cell, policy)
+    with mistakes_told(run.cell.kawhi.method, student.credit):
+        student.step(Prompter(run.cell, policy, run.schedule.seed)(0), 0)
 
 
 def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None]) -> None:
@@ -137,15 +123,11 @@ def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None]) -> None:
             told(run)
         return
     # Forked, so that they have the methods that were registered here and need not import everything again.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+    with forked(jobs) as pool:
         waiting = {pool.submit(_make, run): run for run in missing}
-        try:
-            for finished in as_completed(waiting):
-                finished.result()
-                told(waiting[finished])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for finished in as_completed(waiting):
+            finished.result()
+            told(waiting[finished])
 
 
 def _make(run: Run) -> None:

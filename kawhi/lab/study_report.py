@@ -69,7 +69,7 @@ def write(
         table = _table(found, (probed or {}).get(group, {}))
         parts.append(f"{first_line(found, what)}\n\n{table.to_markdown(index=False)}\n")
         tested = sum(each.p is not None for each in found)
-        parts.append(f"Each interval is that of its row alone; p is corrected for {tested} rows.\n")
+        parts += [f"Each interval is that of its row alone; p is corrected for {tested} rows.\n"] if tested else []
         said = [declared(pair, [series for series, _ in methods]) for pair in pairs]
         parts += [f"{line}\n" for line in said if line is not None]
         told = could_tell(found)

@@ -86,13 +86,14 @@ def test_a_method_without_needs_is_refused(monkeypatch):
     monkeypatch.setattr("kawhi.credit.methods.base.METHODS", dict(METHODS))
     for name, needs in (("none", {}), ("text", {"needs": "alignment"})):
         register(name)(type(name, (), needs))
-        with pytest.raises(TypeError, match="it has no `needs`, the set of signals that it takes"):
+        with pytest.raises(TypeError, match="its `needs` must be the set of signals that it takes"):
             build(name)
 
 
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
+        (None, "Method returned NoneType for weights, which are a tensor"),
         (torch.ones(5, 1), r"Method returned weights of shape \(5, 1\), and a token of a response needs one: \(5,\)"),
         (torch.tensor([1, torch.nan, 1, torch.inf, 1]), "Method returned weights of which 2 of 5 are not finite"),
     ],

@@ -58,7 +58,7 @@ def test_another_statistic_of_another_layer(tmp_path, image_file):
     text = (tmp_path / "chart_explain.html").read_text(encoding="utf-8")
     for expected in ("statistic max_attention, layer -2", "heads all", "attention, mean over heads"):
         assert expected in text
-    assert "<span>0.00</span><span>attention" in text  # no share is below 0
+    assert "<span>0.0000</span><span>attention" in text  # no share is below 0
 
 
 def test_a_run(tmp_path, training_run, capsys):
@@ -98,7 +98,7 @@ def test_a_run(tmp_path, training_run, capsys):
             "unknown statistic 'median'; choose one of mean_cosine",
         ),
         (["{dir}/chart.png", QUESTION, "--layer", "first"], "layer must be last, a number from 0"),
-        (["{dir}/chart.png", QUESTION, "--layer", "7"], "layer"),
+        (["{dir}/chart.png", QUESTION, "--layer", "7"], "layer=7: the model has 4 decoder layers, 0 to 3"),
         (["{dir}", "--layer", "1"], "--layer is for an image and the target is a folder"),
         (["{dir}", "--heads", "1"], "--heads is for an image and the target is a folder"),
         (["{dir}"], "{dir} is not a run directory: it has no config.yaml"),

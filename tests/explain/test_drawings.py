@@ -64,7 +64,9 @@ def test_an_order_whose_first_is_another_one_without_the_image_needs_it():
     blank = answer.controls[1]
     moved = replace(blank, comparison=replace(blank.comparison, same_top=False))
     answer = replace(answer, controls=[answer.controls[0], moved, *answer.controls[2:]])
-    assert "needs an image, and not this one" in verdict(answer, "paragraph")
+    assert "another paragraph comes first without the image, and the rest keeps its order" in verdict(
+        answer, "paragraph"
+    )
 
 
 @pytest.mark.parametrize(

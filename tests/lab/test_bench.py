@@ -109,7 +109,7 @@ class Wrong:
     ("returned", "sentence"),
     [
         ("batch.token_ids[:, 0]", "IndexError in line 10: too many indices"),
-        ("batch.signals['entropy']", "KeyError in line 10: 'the signal entropy is not gathered: name it in `needs`"),
+        ("batch.signals['entropy']", "KeyError in line 10: 'there is no signal entropy here, only none"),
         ("batch.token_ids[1:] * 1.0", "RuntimeError: Wrong returned weights of shape ("),
         ("batch.token_ids / 0 * 0", "RuntimeError: Wrong returned weights of which"),
     ],
@@ -119,7 +119,7 @@ def test_a_method_that_fails_is_one_sentence_before_anything_is_trained(study, t
     words = ["--include", str(tmp_path / "wrong.py"), "--methods", "wrong", "--study", str(study), "--no-probe"]
     assert main(["bench", "credit", *words, "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err.strip()
-    assert said.startswith(f"error: the method wrong fails on its first batch: {sentence}")
+    assert said.startswith(f"error: the method wrong fails: {sentence}")
     assert len(said.splitlines()) == 1
     assert not list(tmp_path.rglob("seed-*.json"))
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kawhi.lab.gradients import UNIFORM, Estimate, Gradients, Probe, Recorder, token_coefficients
+from kawhi.lab.gradients import FOLDS, UNIFORM, Estimate, Gradients, Probe, Recorder, token_coefficients
 from kawhi.lab.policy import Policy, token_log_probs
-from kawhi.lab.probing import ADAM, SGD, Findings, known_kinds, probed, token_kinds
+from kawhi.lab.probing import ADAM, SGD, Findings, known_kinds, probed, token_kinds, write_probe
 from kawhi.lab.rollouts import part_of
 from kawhi.tiny.warm_start import CHECKPOINTS
 from tests.lab.made import cell_of, rollouts_of
@@ -38,6 +38,18 @@ def cross(a, b, weights) -> float:
     return total / (sum(weights) ** 2 - sum(w * w for w in weights))
 
 
+def divided(own, uniform, by) -> float:
+    """The same after Adam's division, by the root mean square of prompts in folds that neither of a pair is in."""
+    total, pairs = 0.0, 0
+    for i in range(len(own)):
+        for j in range(len(own)):
+            if i != j:
+                others = [k for k in range(len(own)) if k % FOLDS not in (i % FOLDS, j % FOLDS)]
+                root = np.sqrt((by[others].astype(float) ** 2).mean(axis=0))
+                total, pairs = total + float((own[i] / root) @ uniform[j]), pairs + 1
+    return total / pairs
+
+
 def test_gains_are_those_of_loops_over_pairs():
     found, per_step = made(0), 4
     probe = Probe(found, per_step, resamples=20)
@@ -50,8 +62,7 @@ def test_gains_are_those_of_loops_over_pairs():
         return cross(own, uniform, ones) / np.sqrt(along + (squares - along) / per_step)
 
     assert probe.methods()["good"].sgd.value == pytest.approx(gain(good) / gain(uniform), rel=1e-4)
-    scale = {label: 1 / np.sqrt((own**2).mean(axis=0)) for label, own in ((UNIFORM, uniform), ("good", good))}
-    adam = [cross(own * scale[label], uniform, ones) for label, own in (("good", good), (UNIFORM, uniform))]
+    adam = [divided(own, uniform, own) for own in (good, uniform)]
     assert probe.methods()["good"].adam.value == pytest.approx(adam[0] / adam[1], rel=1e-4)
 
 
@@ -61,7 +72,12 @@ def test_shares_are_those_of_loops_over_pairs(adam):
     uniform, good = found.of_method(UNIFORM), found.of_kind("good")
     share, ones = Probe(found, 4, resamples=20).kinds()["good"], [1.0] * len(uniform)
     scale = 1 / np.sqrt((uniform**2).mean(axis=0)) if adam else 1.0
-    signal = cross(good * scale, uniform, ones) / cross(uniform * scale, uniform, ones)
+    plain, by_adam = (
+        (cross(good, uniform, ones), cross(uniform, uniform, ones)),
+        (divided(good, uniform, uniform), divided(uniform, uniform, uniform)),
+    )
+    signal, whole = by_adam if adam else plain
+    signal /= whole
     noise = ((good * scale) ** 2).sum() / ((uniform * scale) ** 2).sum()
     told = (share.signal_adam, share.noise_adam) if adam else (share.signal, share.noise)
     assert [each.value for each in told] == pytest.approx([signal, noise], rel=1e-4)
@@ -101,9 +117,29 @@ def test_credit_of_the_kind_with_the_signal_gains():
 
 
 def test_without_a_signal_the_probe_says_so():
-    assert not Probe(made(5, prompts=30, signal=0.0), 8).clear()
+    probe = Probe(made(5, prompts=30, signal=0.0), 8)
+    assert not probe.clear()
+    assert not probe.clear(adam=True)
     with pytest.raises(ValueError, match="2 of 2 prompts"):
         Probe(made(0, prompts=2), 8)
+
+
+def test_rare_large_gradients_are_no_signal():
+    """Of mean 0, but skewed: a prompt that set its own divisor would make one of them."""
+    clear = 0
+    for seed in range(10):
+        noise = np.random.default_rng(seed).lognormal(0, 1.5, (96, 500)) - np.exp(1.5**2 / 2)
+        clear += Probe(Gradients(96, {UNIFORM: list(noise.astype(np.float32))}), 8, resamples=200).clear(adam=True)
+    assert clear <= 2
+
+
+def test_a_figure_of_a_signal_does_not_outlive_it(tmp_path):
+    probe, picture = Probe(made(3, prompts=200), 8), tmp_path / "signal-x-grpo.png"
+    for clear in (True, False):
+        found = Findings(probe.methods(), probe.kinds(), 200, {SGD: True, ADAM: clear})
+        text = write_probe(found, "x, grpo", tmp_path)
+        assert ("–" in text) is not clear
+        assert picture.exists() is clear
 
 
 @pytest.mark.parametrize(
@@ -117,7 +153,7 @@ def test_without_a_signal_the_probe_says_so():
         ),
         (
             {SGD: False, ADAM: False},
-            "x: 9 prompts show no signal of uniform credit, so gains say nothing: take more (--prompts)",
+            "x: 9 prompts show no signal of uniform credit, so gains say nothing: take more",
             ["–"] * 2,
         ),
     ],

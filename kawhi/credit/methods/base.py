@@ -17,7 +17,7 @@ class _Signals(dict[str, Tensor]):
 
     def __missing__(self, name: str) -> Tensor:
         has = ", ".join(sorted(self)) or "none"
-        raise KeyError(f"the signal {name} is not gathered: name it in `needs` of the method, which has {has}")
+        raise KeyError(f"there is no signal {name} here, only {has}: a method gets those that it names in `needs`")
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ def weights_of(method: CreditMethod, batch: ResponseBatch) -> Tensor:
         RuntimeError: weights that are not one per token, or not finite.
     """
     weights, name = method.weights(batch), type(method).__name__
+    if not isinstance(weights, Tensor):
+        raise RuntimeError(f"{name} returned {type(weights).__name__} for weights, which are a tensor")
     if weights.shape != batch.token_ids.shape:
         shapes = f"of shape {tuple(weights.shape)}, and a token of a response needs one: {tuple(batch.token_ids.shape)}"
         raise RuntimeError(f"{name} returned weights {shapes}")
@@ -163,5 +165,5 @@ def build(name: str, **options: Any) -> CreditMethod:
         raise TypeError(f"there is no option {odd[0]}; {has}")
     method = METHODS[name](**options)
     if not isinstance(getattr(method, "needs", None), AbstractSet):
-        raise TypeError("it has no `needs`, the set of signals that it takes: frozenset() where it takes none")
+        raise TypeError("its `needs` must be the set of signals that it takes: frozenset() where it takes none")
     return method
