@@ -174,9 +174,6 @@ def test_the_reading_world_s_own_model_is_asked_for_its_gradient_too(tmp_path):
     assert re.search(r"^\| reading +\|", text.partition("## Where the gradient's signal lies")[2], re.MULTILINE)
     found = json.loads((tmp_path / "probe-tiny_reading_qwen2_5_vl-grpo.json").read_text())
     assert set(found["clear"]) == {"SGD", "Adam"}
-        "SGD",
-        "Adam",
-    }
 
 
 def test_one_problem_has_no_wrong_image(tmp_path, capsys):
