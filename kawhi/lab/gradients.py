@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kawhi.credit.methods import CreditMethod, ShapesRewards, credit
 from kawhi.lab.losses import Objective, added_loss
-from kawhi.lab.own_methods import mistakes_told
+from kawhi.lab.own_mistakes import mistakes_told
 from kawhi.lab.policy import Policy, token_log_probs
 from kawhi.lab.rollouts import Rollouts, part_of
 from kawhi.lab.signals import Gatherer
