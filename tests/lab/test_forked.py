@@ -1,0 +1,65 @@
+"""Processes of the lab that are killed, that fail, and whose parent is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from kawhi.base.errors import CellError
+from kawhi.lab.forked import INHERITED, forked
+
+
+def work_on(number: int) -> int:
+    return INHERITED[-1](number)
+
+
+def killed(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def refused(number: int) -> int:
+    raise CellError(f"no {number}")
+
+
+def test_they_have_what_cannot_be_sent():
+    with forked(2, lambda number: 2 * number) as pool:
+        assert list(pool.map(work_on, range(5))) == [0, 2, 4, 6, 8]
+    assert not INHERITED  # of the parent, which works on nothing
+
+
+@pytest.mark.parametrize(("work", "said"), [(killed, "a process of the lab was killed"), (refused, "no 0")])
+def test_what_goes_wrong_in_one_is_a_sentence(work, said):
+    with pytest.raises(CellError, match=said), forked(2, work) as pool:
+        list(pool.map(work_on, range(5)))
+
+
+def test_they_end_with_a_parent_that_is_killed(tmp_path):
+    code = f"""
+import os, time
+from tests.lab.test_forked import forked, work_on
+
+def note(number):
+    open({str(tmp_path)!r} + f"/{{number}}.part", "w").write(str(os.getpid()))
+    os.rename({str(tmp_path)!r} + f"/{{number}}.part", {str(tmp_path)!r} + f"/{{number}}.pid")
+    time.sleep(600)
+
+with forked(2, note) as pool:
+    list(pool.map(work_on, range(2)))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=os.getcwd())
+    end = time.monotonic() + 300
+    while len(found := list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    children = [psutil.Process(int(file.read_text())) for file in found]
+    parent.kill()
+    parent.wait()
+    _, left = psutil.wait_procs(children, timeout=300)
+    assert len(children) == 2
+    assert not left
