@@ -20,11 +20,11 @@ from kawhi.credit.methods import configured
 from kawhi.credit.readings import TRUTH, truth
 from kawhi.credit.segments import packed_segments
 from kawhi.lab.comparison import UNIFORM
-from kawhi.lab.forked import INHERITED, forked
 from kawhi.lab.gradients import Estimate, Gradients, Probe, Probed, Recorder, Said, Share
 from kawhi.lab.losses import BoxedReward, Objective
 from kawhi.lab.policy import Policy
 from kawhi.lab.rollouts import Item, Rollouts, item_of, sample
+from kawhi.lab.side_by_side import INHERITED, forked
 from kawhi.lab.signals import Gatherer
 from kawhi.lab.study import Row, Study, compose
 from kawhi.lab.study_figures import draw_shares

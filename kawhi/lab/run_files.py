@@ -17,9 +17,9 @@ from kawhi.base.checkout import resolve_package_paths
 from kawhi.base.errors import CellError
 from kawhi.base.files import write_json
 from kawhi.base.made_by import launch_note
-from kawhi.lab.forked import forked
 from kawhi.lab.own_mistakes import mistakes_told, text_of
 from kawhi.lab.policy import Policy
+from kawhi.lab.side_by_side import forked
 from kawhi.lab.student import Prompter, Schedule, Student, train
 from kawhi.lab.study import Row, Study, compose
 from kawhi.runs.identity import identity

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from kawhi.base.errors import CellError
-from kawhi.lab.forked import INHERITED, forked
+from kawhi.lab.side_by_side import INHERITED, forked
 
 
 def work_on(number: int) -> int:
@@ -43,7 +43,7 @@ def test_what_goes_wrong_in_one_is_a_sentence(work, said):
 def test_they_end_with_a_parent_that_is_killed(tmp_path):
     code = f"""
 import os, time
-from tests.lab.test_forked import forked, work_on
+from tests.lab.test_side_by_side import forked, work_on
 
 def note(number):
     open({str(tmp_path)!r} + f"/{{number}}.part", "w").write(str(os.getpid()))
