@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import signal
@@ -124,7 +125,8 @@ def test_the_notice_before_a_jobs_end_kills_neither_the_command_nor_its_children
 
         def notice() -> None:
             for process in [p for p in psutil.process_iter() if _carries(p, tmp_path)]:
-                process.send_signal(signal.SIGUSR2)
+                with contextlib.suppress(psutil.NoSuchProcess):  # it may end between the two
+                    process.send_signal(signal.SIGUSR2)
 
         ended = python(tmp_path, code, watch=notice)
     finally:

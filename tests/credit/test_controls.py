@@ -111,7 +111,7 @@ def test_weights_that_are_not_finite_are_refused(answers):
         def weights(self, batch):
             return torch.full((len(batch.token_ids),), torch.nan)
 
-    with pytest.raises(RuntimeError, match="Broken returned weights of which .* are not finite"):
+    with pytest.raises(RuntimeError, match=r"Broken returned weights of which .* are not finite"):
         credit(Broken(), answers, torch.ones(len(answers.token_ids)))
 
 
