@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
+import torch
+
 from kawhi.base.errors import CellError
 from kawhi.base.processes import die_with_parent
 
@@ -39,4 +41,7 @@ def forked(jobs: int, work: Any = None) -> Iterator[ProcessPoolExecutor]:
 
 def _begin(work: Any) -> None:
     die_with_parent()
+    # After a fork torch (2.13) makes its thread pool anew at the first use, which is not safe from several threads at
+    # once: transformers' loader, which has them, dies of "Invalid thread pool!".  Here there is one.
+    torch.set_num_threads(1)
     INHERITED.append(work)

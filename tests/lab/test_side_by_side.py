@@ -7,12 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from threading import Barrier, Thread
 
 import psutil
 import pytest
+import torch
 
 from kawhi.base.errors import CellError
 from kawhi.lab.side_by_side import INHERITED, forked
+
+# Made with torch's own threads before a fork, after which a forked process's first thread need not begin anew.
+NUMBERS = torch.zeros(300, 300)
 
 
 def work_on(number: int) -> int:
@@ -38,6 +45,43 @@ def test_they_have_what_cannot_be_sent():
 def test_what_goes_wrong_in_one_is_a_sentence(work, said):
     with pytest.raises(CellError, match=said), forked(2, work) as pool:
         list(pool.map(work_on, range(5)))
+
+
+def refused_threads(_: int = 0) -> list[str]:
+    """What torch says to threads that use it at once for the first time, as transformers' loader of weights does."""
+    together, said = Barrier(8), []
+
+    def use() -> None:
+        together.wait()
+        try:
+            NUMBERS.to(torch.bfloat16)
+        except RuntimeError as error:
+            said.append(str(error))
+
+    threads = [Thread(target=use) for _ in range(together.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return said
+
+
+def test_threads_may_use_torch_at_once():
+    torch.set_num_threads(1)
+    for _ in range(50):
+        with forked(1) as pool:
+            assert pool.submit(refused_threads).result() == []
+
+
+def test_a_fork_alone_may_not():
+    """When this fails, the lab's forked processes need not set their number of threads."""
+    torch.set_num_threads(1)
+    plain = get_context("fork")
+    for _ in range(500):
+        with ProcessPoolExecutor(1, mp_context=plain) as pool:
+            if "Invalid thread pool" in "".join(pool.submit(refused_threads).result()):
+                return
+    pytest.fail("500 forked processes, in each of which 8 threads used torch at once")
 
 
 def test_they_end_with_a_parent_that_is_killed(tmp_path):
