@@ -16,6 +16,7 @@ Trains a tiny model with every credit method from the same prompts and noise, an
   kawhi bench credit                                          # all methods of conf/lab/bench.yaml, and the probe
   kawhi bench credit --methods kawhi,kawhi:temperature=0.02 --seeds 3
   kawhi bench credit --include my_method.py --methods mine    # a method of one's own; docs/bench.md
+  kawhi bench credit --through verl --seeds 3                 # the same trainings by verl and vLLM, minutes each
 
 What is finished is a file, so that the same command goes on where it was stopped and adds what is new.
 """
@@ -28,7 +29,7 @@ def bench() -> None:
 
 @bench.command("credit", help=HELP, short_help="train and compare credit methods in the reading world")
 @click.option("--study", type=Path, help="a YAML file like conf/lab/bench.yaml (default: that one)")
-@click.option("--methods", metavar="A,B:OPTION=VALUE", multiple=True, help="these instead of the study's rows")
+@click.option("--methods", metavar="A,B:OPTION=VALUE", multiple=True, help="these instead of all rows of the study")
 @click.option("--family", multiple=True, help="qwen2_5_vl (default), qwen3_vl; again for both")
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="paired trainings of each method")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="processes side by side")
@@ -36,7 +37,10 @@ def bench() -> None:
 @click.option("--algorithm", help="a file of conf/algorithm (default: the study's)")
 @INCLUDE
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="an override of conf/run.yaml for all")
-@click.option("--probe/--no-probe", default=True, show_default=True, help="the gradient probe before the training")
+@click.option("--through", type=click.Choice(["lab", "verl"]), default="lab", show_default=True, help="who trains")
+@click.option(
+    "--probe/--no-probe", default=True, show_default=True, help="the lab's gradient probe before the training"
+)
 @click.option("--out", type=Path, default=Path("results/lab"), show_default=True, help="where results go")
 def credit(
     study: Path | None,
@@ -47,6 +51,7 @@ def credit(
     difficulty: str | None,
     algorithm: str | None,
     overrides: tuple[str, ...],
+    through: str,
     probe: bool,
     out: Path,
 ) -> None:
@@ -63,7 +68,10 @@ def credit(
     from kawhi.lab.run_files import Run, make, planned, try_own
     from kawhi.lab.study import chosen
     from kawhi.lab.study_report import write
+    from kawhi.lab.through_verl import make_through_verl
 
+    if through == "verl":
+        out, probe = out / "verl", False  # the probe asks the policy that all start from, whoever trains it
     asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
     families = family or ("qwen2_5_vl",)
     runs = planned(asked, families, range(asked.first_seed, asked.first_seed + seeds), out)
@@ -88,6 +96,9 @@ def credit(
                 finished = f"{progress.tasks[0].completed:.0f}/{len(runs)}"
                 print(f"{finished} {run.family} {run.algorithm} {what}{kept}", flush=True)
 
-        make(runs, jobs, told)
+        if through == "verl":
+            make_through_verl(runs, jobs, told, out / "cells")
+        else:
+            make(runs, jobs, told)
     print(write(runs, out, asked.pairs, probed))
     print(f"wrote {out}/table.md, table.csv, table.json, gains-*.png, curves-*.png and {out}/runs")

@@ -105,7 +105,11 @@ def _try(run: Run) -> None:
         student.step(Prompter(run.cell, policy, run.schedule.seed)(0), 0)
 
 
-def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None]) -> None:
+Training = Callable[[DictConfig, Schedule], dict[str, Any]]
+"""Trains and measures, as :func:`kawhi.lab.student.train` does."""
+
+
+def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None], train: Training = train) -> None:
     """Makes what is missing, and says of each run when it is there.
 
     Raises:
@@ -119,18 +123,18 @@ def make(runs: Iterable[Run], jobs: int, told: Callable[[Run], None]) -> None:
             missing.append(run)
     if jobs == 1:
         for run in missing:
-            _make(run)
+            _make(run, train)
             told(run)
         return
     # Forked, so that they have the methods that were registered here and need not import everything again.
     with forked(jobs) as pool:
-        waiting = {pool.submit(_make, run): run for run in missing}
+        waiting = {pool.submit(_make, run, train): run for run in missing}
         for finished in as_completed(waiting):
             finished.result()
             told(waiting[finished])
 
 
-def _make(run: Run) -> None:
+def _make(run: Run, train: Training) -> None:
     made_by = launch_note("lab")
     result = train(run.cell, run.schedule)
     about = {

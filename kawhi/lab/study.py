@@ -91,7 +91,7 @@ def chosen(
 
     Args:
         file: by default ``conf/lab/bench.yaml``.
-        methods: as :func:`row_of` reads them, several in one with commas between.
+        methods: labels of its rows, or as :func:`row_of` reads them, several in one with commas between.
 
     Raises:
         CellError: as :func:`read_study` and :func:`row_of`.
@@ -99,8 +99,11 @@ def chosen(
     study = read_study(file or configuration_folder() / "lab" / "bench.yaml")
     rows = study.rows
     if methods:
-        named = [row_of(text) for each in methods for text in words(each)]
-        judges = [row_of(name) for name in (UNIFORM, BEST, WORST) if name not in {row.credit for row in named}]
+        own = [row for row in study.rows if row.algorithm is None]
+        known = {row.credit: row for row in own if not row.blocks} | {row.label: row for row in own}
+        named = [known.get(text) or row_of(text) for each in methods for text in words(each)]
+        there = {row.credit for row in named}
+        judges = [known.get(name) or row_of(name) for name in (UNIFORM, BEST, WORST) if name not in there]
         rows = (*judges, *named)
     shared = [*study.shared, *([f"data.difficulty={difficulty}"] if difficulty else []), *overrides]
     pairs = [pair for pair in study.pairs if set(pair) <= {row.label for row in rows}]
