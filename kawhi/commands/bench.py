@@ -72,6 +72,7 @@ def credit(
 
     if through == "verl":
         out, probe = out / "verl", False  # the probe asks the policy that all start from, whoever trains it
+        print(f"where each training is: kawhi status --runs {out}/cells/runs", flush=True)
     asked = chosen(study, methods, algorithm=algorithm, difficulty=difficulty, overrides=overrides)
     families = family or ("qwen2_5_vl",)
     runs = planned(asked, families, range(asked.first_seed, asked.first_seed + seeds), out)

@@ -30,7 +30,7 @@ class Compared:
     credit: str
     seeds: int
     after: float
-    minutes: float
+    minutes: float | None
     gain: float | None = None
     interval: tuple[float, float] | None = None
     p: float | None = None
@@ -38,12 +38,12 @@ class Compared:
 
 @dataclass(frozen=True)
 class Series:
-    """P(read) at the end of each seed's run, in points, and the processor minutes of all."""
+    """P(read) at the end of each seed's run, in points, and the processor minutes of all, where they are known."""
 
     label: str
     credit: str
     after: Mapping[int, float]
-    minutes: float
+    minutes: float | None
 
 
 def compare(series: Sequence[Series]) -> list[Compared]:

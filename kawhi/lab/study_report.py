@@ -45,7 +45,8 @@ def groups(runs: Sequence[Run]) -> dict[Group, list[tuple[Series, list[dict[str,
 
 def _series(label: str, credit: str, results: Sequence[Mapping[str, Any]]) -> Series:
     after = {result["seed"]: 100 * result["measured"][-1]["read"] for result in results}
-    return Series(label, credit, after, sum(result["processor_seconds"] for result in results) / 60)
+    spent = [result.get("processor_seconds") for result in results]
+    return Series(label, credit, after, None if None in spent else sum(filter(None, spent)) / 60)
 
 
 def write(
@@ -99,7 +100,7 @@ def _runs(runs: Sequence[Run]) -> pd.DataFrame:
                     "credit": run.row.credit,
                     "seed": found["seed"],
                     **{f"read_{each['step']}": each["read"] for each in found["measured"]},
-                    "processor_seconds": found["processor_seconds"],
+                    "processor_seconds": found.get("processor_seconds"),
                     "run": run.file.parent.name,
                     "commit": found["made_by"]["git"]["commit"],
                 }
@@ -118,7 +119,7 @@ def _table(found: Sequence[Compared], probed: Mapping[str, str]) -> pd.DataFrame
             "verdict": verdict(each, told),
             **({"probe: gain a step (Adam)": probed.get(each.label, "–")} if probed else {}),
             "seeds": str(each.seeds),
-            "processor minutes": f"{each.minutes:.1f}",
+            **({} if each.minutes is None else {"processor minutes": f"{each.minutes:.1f}"}),
         }
         for each in found
     ]

@@ -66,16 +66,23 @@ def refused_threads(_: int = 0) -> list[str]:
     return said
 
 
-def test_threads_may_use_torch_at_once():
+@pytest.fixture
+def two_threads():
+    torch.set_num_threads(2)  # whose pool takes longer to make than one thread's
+    yield
     torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_may_use_torch_at_once():
     for _ in range(50):
         with forked(1) as pool:
             assert pool.submit(refused_threads).result() == []
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_a_fork_alone_may_not():
     """When this fails, the lab's forked processes need not set their number of threads."""
-    torch.set_num_threads(1)
     plain = get_context("fork")
     for _ in range(500):
         with ProcessPoolExecutor(1, mp_context=plain) as pool:
