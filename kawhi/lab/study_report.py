@@ -105,7 +105,7 @@ def _runs(runs: Sequence[Run]) -> pd.DataFrame:
                     "commit": found["made_by"]["git"]["commit"],
                 }
             )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).dropna(axis="columns", how="all")
 
 
 def _table(found: Sequence[Compared], probed: Mapping[str, str]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -63,7 +64,8 @@ def train(cell: DictConfig, schedule: Schedule, folder: Path) -> dict[str, Any]:
     """
     began = time.time()
     own = cell_of(cell, schedule.seed, folder)
-    with contextlib.redirect_stdout(None):  # a bar is shown meanwhile; what a stage says is in its log
+    # A bar is shown meanwhile; what a stage says is in its log.
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         place = run_cell(own, "train", overrides=())
     torch.set_num_threads(1)
     measured = [

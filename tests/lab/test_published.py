@@ -1,4 +1,4 @@
-"""The committed study: its table is what its runs say, and its page and the README quote it."""
+"""The committed study, by the lab and through verl: each table is what its runs say."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from kawhi.base.checkout import PUBLISHED
 from kawhi.lab.comparison import Series, compare, could_tell
 
 FOLDER = PUBLISHED.parent / "lab"
-RUNS = pd.read_csv(FOLDER / "runs.csv")
-TABLE = json.loads((FOLDER / "table.json").read_text(encoding="utf-8"))
+RUNS = {name: pd.read_csv(folder / "runs.csv") for name, folder in (("lab", FOLDER), ("verl", FOLDER / "verl"))}
+TABLES = {"lab": FOLDER / "table.json", "verl": FOLDER / "verl" / "table.json"}
+GROUPS = [(name, *each) for name, runs in RUNS.items() for each in runs.groupby(["family", "algorithm"], sort=False)]
 
 
 def series(own: pd.DataFrame) -> list[Series]:
@@ -29,10 +30,11 @@ def series(own: pd.DataFrame) -> list[Series]:
     ]
 
 
-@pytest.mark.parametrize(("group", "own"), list(RUNS.groupby(["family", "algorithm"], sort=False)))
-def test_the_table_follows_from_the_runs(group, own):
+@pytest.mark.parametrize(("name", "group", "own"), GROUPS)
+def test_the_table_follows_from_the_runs(name, group, own):
     found = compare(series(own))
-    printed = [row for row in TABLE if (row["family"], row["algorithm"]) == group]
+    table = json.loads(TABLES[name].read_text(encoding="utf-8"))
+    printed = [row for row in table if (row["family"], row["algorithm"]) == group]
     assert [each.label for each in found] == [row["label"] for row in printed]
     for each, row in zip(found, printed, strict=True):
         assert (each.seeds, row["could_tell"]) == (row["seeds"], could_tell(found))
@@ -41,6 +43,13 @@ def test_the_table_follows_from_the_runs(group, own):
         assert numbers or row["seeds"] == 0
 
 
-def test_all_runs_of_a_row_are_of_one_configuration():
-    assert (RUNS.groupby(["family", "algorithm", "label"])["run"].nunique() == 1).all()
-    assert not RUNS.duplicated(["run", "seed"]).any()
+@pytest.mark.parametrize("runs", RUNS.values(), ids=RUNS)
+def test_all_runs_of_a_row_are_of_one_configuration(runs):
+    assert (runs.groupby(["family", "algorithm", "label"])["run"].nunique() == 1).all()
+    assert not runs.duplicated(["run", "seed"]).any()
+
+
+def test_both_trained_the_same_cells():
+    own = [set(zip(runs["run"], runs["seed"], strict=True)) for runs in RUNS.values()]
+    assert own[1]
+    assert own[1] <= own[0]
