@@ -24,7 +24,7 @@ def series(own: pd.DataFrame) -> list[Series]:
             label,
             runs["credit"].iloc[0],
             dict(zip(runs["seed"], 100 * runs[last], strict=True)),
-            runs["processor_seconds"].sum() / 60,
+            None,
         )
         for label, runs in own.groupby("label", sort=False)
     ]
