@@ -88,7 +88,7 @@ def declared(pair: Sequence[str], series: Sequence[Series]) -> str | None:
         return None
     first, second = (known[label] for label in pair)
     found = _beside(first, second)
-    p = "" if found.p is None else f", p {found.p:.3f}"
+    p = "" if found.p is None else f", p {p_text(found.p)}"
     return f"declared: {first.label} minus {second.label} {gain_text(found)} points over {found.seeds} seeds{p}"
 
 
@@ -126,6 +126,11 @@ def first_line(found: Sequence[Compared], what: str) -> str:
         "could tell good credit from bad" if could_tell(found) else "could not tell good credit from bad: no verdicts"
     )
     return f"{what}: this bench {able} ({', '.join(said)} points of P(read) against uniform)"
+
+
+def p_text(p: float) -> str:
+    """Three digits, and what is below them as that."""
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def gain_text(own: Compared) -> str:

@@ -19,6 +19,7 @@ from kawhi.lab.comparison import (
     declared,
     first_line,
     gain_text,
+    p_text,
     verdict,
 )
 from kawhi.lab.run_files import Run
@@ -115,7 +116,7 @@ def _table(found: Sequence[Compared], probed: Mapping[str, str]) -> pd.DataFrame
             "method": each.label,
             "P(read) after, %": f"{each.after:.1f}",
             "gain, points [95 %]": gain_text(each),
-            "p (Holm)": "–" if each.p is None or not told else f"{each.p:.3f}" if each.p >= 0.001 else "<0.001",
+            "p (Holm)": "–" if each.p is None or not told else p_text(each.p),
             "verdict": verdict(each, told),
             **({"probe: gain a step (Adam)": probed.get(each.label, "–")} if probed else {}),
             "seeds": str(each.seeds),
