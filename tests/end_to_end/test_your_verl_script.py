@@ -42,28 +42,37 @@ def world(folder: Path) -> tuple[DictConfig, list[str], dict[str, str]]:
     )
     (folder / "train").mkdir()  # stock verl's file logger makes no folder
     own = own_environment(cell, folder / "train" / "metrics.jsonl")
-    mine = {"DATA": str(folder), "MODEL": resolve_package_paths(cell.model.path), "PYTHONPATH": str(ROOT)}
+    mine = {"DATA": str(folder), "MODEL": resolve_package_paths(cell.model.path)}
     shell = {key: value for key, value in os.environ.items() if not key.startswith(("VERL_", "KAWHI_"))}
     return cell, [word for word in words if not word.startswith("+kawhi.")], {**shell, **own, **mine}
 
 
-def bash(script: str, folder: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess:
-    """A script, whose ``python`` is the fork server's where it trains."""
+def bash(
+    script: str, folder: Path, environment: dict[str, str], *words: str, trains: bool = False
+) -> subprocess.CompletedProcess:
+    """A script in its own folder; where it trains, its ``python`` is the session's fork server's."""
     (folder / "script.sh").write_text(script)
-    with fork_server.running(environment, wanted=bool(words)):
-        path = f"{Path(sys.executable).parent}:{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
+    with fork_server.running(environment, wanted=trains):
         served = {name: os.environ[name] for name in (fork_server.VARIABLE,) if name in os.environ}
+        # The server refuses a PATH that is not its own, so it has its own again where a program starts.
+        (folder / "bin").mkdir(exist_ok=True)
+        python = folder / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nPATH={shlex.quote(os.environ["PATH"])} exec {sys.executable} "$@"\n')
+        python.chmod(0o700)
+        path = f"{python.parent}:{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
         with (folder / "log").open("w") as log:
             done = subprocess.run(
                 ["bash", "script.sh", *words],
                 cwd=folder,
-                env={**environment, **served, "PATH": path},
+                env={**environment, **fork_server.environment(), **served, "PATH": path},
                 stdout=log,
                 stderr=subprocess.PIPE,
                 stdin=subprocess.DEVNULL,
                 text=True,
-                timeout=900,
+                timeout=800,
             )
+    if trains:
+        assert not re.search(r"started plainly: -m (verl|kawhi\.verl_plugin)\b", done.stderr), done.stderr[:1000]
     return subprocess.CompletedProcess(done.args, done.returncode, (folder / "log").read_text(), done.stderr)
 
 
@@ -124,7 +133,7 @@ def test_the_script_trains_before_and_after(tmp_path):
     """The CPU world's words come last, as ``"$@"``; after, those of them that the method sets are left to it."""
     (tmp_path / "before").mkdir()
     cell, words, environment = world(tmp_path / "before")
-    done = bash(BEFORE, tmp_path / "before", environment, *words)
+    done = bash(BEFORE, tmp_path / "before", environment, *words, trains=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     stock = steps(tmp_path / "before")
     assert len(stock) == cell.steps == 2
@@ -135,7 +144,7 @@ def test_the_script_trains_before_and_after(tmp_path):
     set_by_it = {key for key, _ in leaves(choice("kawhi", files()))}
     left = [word for word in words if word.lstrip("+").split("=")[0] not in set_by_it]
     assert len(words) - len(left) >= 7
-    done = bash(AFTER, tmp_path / "after", environment, *left)
+    done = bash(AFTER, tmp_path / "after", environment, *left, trains=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "kawhi.alignment.heads=[1, 2], as " in done.stdout
     ours = steps(tmp_path / "after")
@@ -155,7 +164,8 @@ def test_the_line_that_a_plan_prints_runs_when_it_is_copied(tmp_path):
     assert planned.returncode == 0, planned.stderr
     (line,) = [line for line in planned.stdout.splitlines() if "kawhi.verl_plugin.main" in line]
     assert not (tmp_path / "results").exists(), "a plan writes nothing"
-    done = bash(line, tmp_path, shell)
+    assert line.count(sys.executable) == 2
+    done = bash(line.replace(sys.executable, "python"), tmp_path, shell, trains=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert len(steps(tmp_path / "results")) == 2
 

@@ -49,7 +49,7 @@ def test_what_a_bench_is_judged_by_is_always_there():
     study = chosen(None, ("kawhi,kawhi:temperature=0.02,smoothing=0", "oracle"))
     assert [row.label for row in study.rows] == [
         "uniform",
-        "anti_oracle",
+        "anti-oracle",
         "kawhi",
         "kawhi:temperature=0.02,smoothing=0",
         "oracle",
