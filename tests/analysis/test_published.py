@@ -107,7 +107,7 @@ def test_no_program_changes_a_committed_file(tmp_path: Path) -> None:
             (place / "results" / "records").mkdir()
             for part in split(content):
                 (place / "results" / "records" / f"{part['study']}.json").write_text(json.dumps(part))
-        for program in ("make_tables", "make_figures", "make_report"):
+        for program in ("make_tables", "make_figures", "make_report") if content else ("make_tables",):
             command = [sys.executable, f"analysis/{program}.py"]
             done = subprocess.run(
                 command, cwd=place, env=environment | {"PYTHONPATH": str(place)}, capture_output=True, text=True

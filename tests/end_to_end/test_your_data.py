@@ -16,6 +16,8 @@ import pytest
 from kawhi.tiny.world import problems
 from tests.cells import ROOT
 
+from .test_plain import STARTED_PLAINLY
+
 PAGE = (ROOT / "docs" / "your_data.md").read_text(encoding="utf-8")
 ROW = json.loads(re.search(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1])
 REWARD = re.search(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
@@ -38,9 +40,10 @@ def folder(tmp_path) -> Path:
 
 
 def typed(folder: Path, line: str, code: int = 0) -> subprocess.CompletedProcess:
+    """A line as it is typed; its programs are found without another PATH, which the fork server would refuse."""
     shell = {key: value for key, value in os.environ.items() if not key.startswith("VERL_")}
-    shell |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    words = ["bash", "-c", line]
+    programs = "".join(f'{name}() {{ {Path(sys.executable).parent}/{name} "$@"; }}; ' for name in ("kawhi", "kawhi-run"))
+    words = ["bash", "-c", programs + line]
     done = subprocess.run(words, cwd=folder, env=shell, capture_output=True, text=True, timeout=900)
     assert done.returncode == code, done.stdout[-2000:] + done.stderr[-3000:]
     return done
@@ -79,3 +82,5 @@ def test_it_trains(folder):
     assert record["data"] == "mine"
     assert len(record["training"]["reward"]) == 2
     assert all(0 <= reward <= 1 for reward in record["training"]["reward"])
+    for log in (folder / "results" / "runs").rglob("logs/*.log"):
+        assert STARTED_PLAINLY not in log.read_text(errors="replace"), log

@@ -168,7 +168,7 @@ def test_a_drawn_world_gives_a_page_and_its_numbers(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_reading_world_s_own_model_is_asked_for_its_gradient_too(tmp_path):
-    words = ["--model", "tiny_reading_qwen2_5_vl", "--data", "reading_plain", "--problems", "2", "--prompts", "16"]
+    words = ["--model", "tiny_reading_qwen2_5_vl", "--data", "reading_plain", "--problems", "2", "--prompts", "4"]
     assert ran(*words, "--out", str(tmp_path)) == 0
     text = (tmp_path / "alpha.md").read_text()
     assert re.search(r"^\| reading +\|", text.partition("## Where the gradient's signal lies")[2], re.MULTILINE)
