@@ -42,7 +42,8 @@ def folder(tmp_path) -> Path:
 def typed(folder: Path, line: str, code: int = 0) -> subprocess.CompletedProcess:
     """A line as it is typed; its programs are found without another PATH, which the fork server would refuse."""
     shell = {key: value for key, value in os.environ.items() if not key.startswith("VERL_")}
-    programs = "".join(f'{name}() {{ {Path(sys.executable).parent}/{name} "$@"; }}; ' for name in ("kawhi", "kawhi-run"))
+    folder_of_programs = Path(sys.executable).parent
+    programs = "".join(f'{name}() {{ {folder_of_programs}/{name} "$@"; }}; ' for name in ("kawhi", "kawhi-run"))
     words = ["bash", "-c", programs + line]
     done = subprocess.run(words, cwd=folder, env=shell, capture_output=True, text=True, timeout=900)
     assert done.returncode == code, done.stdout[-2000:] + done.stderr[-3000:]
