@@ -32,6 +32,12 @@ TRAINED, BASELINE = "*_grpo_*", "*_baseline-*"
 """Names of run directories and records."""
 
 
+def programs() -> str:
+    """Shell functions for what pages' commands call, without another PATH, which the fork server would refuse."""
+    paths = {name: Path(sys.prefix) / "bin" / name for name in ("kawhi", "kawhi-run")} | {"python": sys.executable}
+    return "".join(f'{name}() {{ {path} "$@"; }}\n' for name, path in paths.items())
+
+
 @dataclass
 class Workspace:
     """A folder with its own runs, records and data, in which cells are run as a user runs them."""

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from kawhi.tiny.world import problems
 from tests.cells import ROOT
 
+from .conftest import programs
 from .test_plain import STARTED_PLAINLY
 
 PAGE = (ROOT / "docs" / "your_data.md").read_text(encoding="utf-8")
@@ -40,11 +40,8 @@ def folder(tmp_path) -> Path:
 
 
 def typed(folder: Path, line: str, code: int = 0) -> subprocess.CompletedProcess:
-    """A line as it is typed; its programs are found without another PATH, which the fork server would refuse."""
     shell = {key: value for key, value in os.environ.items() if not key.startswith("VERL_")}
-    folder_of_programs = Path(sys.executable).parent
-    programs = "".join(f'{name}() {{ {folder_of_programs}/{name} "$@"; }}; ' for name in ("kawhi", "kawhi-run"))
-    words = ["bash", "-c", programs + line]
+    words = ["bash", "-c", programs() + line]
     done = subprocess.run(words, cwd=folder, env=shell, capture_output=True, text=True, timeout=900)
     assert done.returncode == code, done.stdout[-2000:] + done.stderr[-3000:]
     return done

@@ -21,7 +21,8 @@ from kawhi.tiny.dataset import write_split
 from kawhi.verl_plugin.credit_choices import choice, files
 from tests.cells import CONF, ROOT, options
 
-from .conftest import SMALL
+from .conftest import SMALL, programs
+from .test_plain import STARTED_PLAINLY
 
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
 BEFORE, AFTER, OPTIONS, PLAN = BLOCK.findall((ROOT / "docs" / "your_verl_script.md").read_text(encoding="utf-8"))
@@ -51,28 +52,23 @@ def bash(
     script: str, folder: Path, environment: dict[str, str], *words: str, trains: bool = False
 ) -> subprocess.CompletedProcess:
     """A script in its own folder; where it trains, its ``python`` is the session's fork server's."""
-    (folder / "script.sh").write_text(script)
     with fork_server.running(environment, wanted=trains):
+        (folder / "script.sh").write_text(programs() + script)
         served = {name: os.environ[name] for name in (fork_server.VARIABLE,) if name in os.environ}
-        # The server refuses a PATH that is not its own, so it has its own again where a program starts.
-        (folder / "bin").mkdir(exist_ok=True)
-        python = folder / "bin" / "python"
-        python.write_text(f'#!/bin/sh\nPATH={shlex.quote(os.environ["PATH"])} exec {sys.executable} "$@"\n')
-        python.chmod(0o700)
-        path = f"{python.parent}:{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
         with (folder / "log").open("w") as log:
             done = subprocess.run(
                 ["bash", "script.sh", *words],
                 cwd=folder,
-                env={**environment, **fork_server.environment(), **served, "PATH": path},
+                env={**environment, **fork_server.environment(), **served},
                 stdout=log,
                 stderr=subprocess.PIPE,
                 stdin=subprocess.DEVNULL,
                 text=True,
-                timeout=800,
+                timeout=900,
             )
     if trains:
-        assert not re.search(r"started plainly: -m (verl|kawhi\.verl_plugin)\b", done.stderr), done.stderr[:1000]
+        plain = [f"{STARTED_PLAINLY}-m {module}" for module in ("verl.", "kawhi.verl_plugin.")]
+        assert not any(each in done.stderr for each in plain), done.stderr[:1000]
     return subprocess.CompletedProcess(done.args, done.returncode, (folder / "log").read_text(), done.stderr)
 
 
